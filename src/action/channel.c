@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "action/channel.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "wire/json.h"
+
+#include <sys/socket.h>
+
+enum {
+	READ_STEP = 64 * 1024,
+	READS_PER_TURN = 8, /* so that one busy channel does not starve the others */
+};
+
+struct channel {
+	struct loop *loop;
+	struct watch *watch;
+	int fd;
+	const struct channel_ops *ops;
+	void *arg;
+	struct buf in;   /* bytes of a frame that is not whole yet */
+	struct buf out;  /* queued; the first `sent` bytes are gone already */
+	size_t sent;
+	bool is_paused;
+	bool is_ended;   /* on_end was called or no callback is wanted any more */
+	bool is_closing; /* channel_close: free once the queue is empty */
+	bool was_full;
+	bool in_callback;
+	bool is_dead;    /* freed within a callback: the outermost frame of ours frees */
+};
+
+static void destroy(struct channel *c)
+{
+	watch_free(c->watch);
+	loop_undefer(c->loop, c);
+	close_fd(c->fd);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	free(c);
+}
+
+void channel_free(struct channel *c)
+{
+	if (!c)
+		return;
+	c->is_ended = true;
+	if (c->in_callback)
+		c->is_dead = true;
+	else
+		destroy(c);
+}
+
+static void update_watch(struct channel *c)
+{
+	int events = 0;
+	if (!c->is_paused && !c->is_ended)
+		events |= LOOP_READ;
+	if (c->sent < c->out.len)
+		events |= LOOP_WRITE;
+	watch_set(c->watch, events);
+}
+
+static void end(struct channel *c, const struct error *reason)
+{
+	if (!c->is_ended) {
+		c->is_ended = true;
+		c->ops->on_end(c->arg, reason);
+	}
+}
+
+/* Sends what the socket takes. -1 if the peer is gone. */
+static int flush(struct channel *c)
+{
+	while (c->sent < c->out.len) {
+		ssize_t n = send(c->fd, c->out.ptr + c->sent, c->out.len - c->sent,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			return -1;
+		c->sent += (size_t)n;
+	}
+	if (c->sent == c->out.len) {
+		buf_reset(&c->out);
+		c->sent = 0;
+	} else if (c->sent > CHANNEL_HIGH) {
+		buf_drop_front(&c->out, c->sent);
+		c->sent = 0;
+	}
+	return 0;
+}
+
+static void dispatch(struct channel *c)
+{
+	struct str in = buf_str(&c->in);
+	struct error err;
+	struct frame frame;
+	ssize_t n = 0;
+	while (!c->is_ended && !c->is_paused && (n = frame_parse(in, &frame, &err)) > 0) {
+		in = str_skip(in, (size_t)n);
+		c->ops->on_frame(c->arg, &frame);
+	}
+	buf_drop_front(&c->in, c->in.len - in.len);
+	if (c->in.len == 0)
+		buf_reset(&c->in);
+	if (n < 0)
+		end(c, &err);
+}
+
+static void receive(struct channel *c)
+{
+	for (int i = 0; i < READS_PER_TURN && !c->is_ended && !c->is_paused; i++) {
+		char *to = buf_room(&c->in, READ_STEP);
+		BUG_IF(!to, "a frame outgrew the buffer that was made for the largest frame");
+		ssize_t n = recv(c->fd, to, READ_STEP, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n < 0) {
+			struct error err;
+			error_sys(&err, errno, "receive on a call socket");
+			end(c, &err);
+			return;
+		}
+		if (n == 0) {
+			end(c, NULL);
+			return;
+		}
+		buf_grown(&c->in, (size_t)n);
+		dispatch(c);
+		if (n < READ_STEP)
+			return;
+	}
+}
+
+static void on_ready(void *arg, int events)
+{
+	struct channel *c = arg;
+	c->in_callback = true;
+	if (events & LOOP_WRITE && flush(c) < 0) {
+		end(c, NULL);
+		buf_reset(&c->out);
+		c->sent = 0;
+	}
+	if (events & LOOP_READ)
+		receive(c);
+	if (c->was_full && !channel_is_full(c)) {
+		c->was_full = false;
+		if (!c->is_ended && c->ops->on_drain)
+			c->ops->on_drain(c->arg);
+	}
+	c->in_callback = false;
+	if (c->is_dead || (c->is_closing && c->out.len == 0))
+		destroy(c);
+	else
+		update_watch(c);
+}
+
+struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops *ops, void *arg)
+{
+	struct channel *c = mem_new(struct channel);
+	c->loop = loop;
+	c->fd = fd;
+	c->ops = ops;
+	c->arg = arg;
+	buf_init(&c->in, FRAME_HEAD + FRAME_PAYLOAD_MAX + 2 * READ_STEP);
+	buf_init(&c->out, CHANNEL_QUEUE_MAX + FRAME_HEAD);
+	fd_set_nonblock(fd, NULL);
+	c->watch = watch_new(loop, fd, LOOP_READ, on_ready, c);
+	return c;
+}
+
+/* A peer that takes nothing while the queue overflows is cut off in the next turn. */
+static void overflow(void *arg)
+{
+	struct channel *c = arg;
+	struct error err;
+	error_set(&err, ERROR_LIMIT, "the peer of a call does not read; %d bytes were waiting",
+		CHANNEL_QUEUE_MAX);
+	c->in_callback = true;
+	end(c, &err);
+	c->in_callback = false;
+	if (c->is_dead || c->is_closing)
+		destroy(c);
+}
+
+void channel_send(struct channel *c, enum frame_kind kind, uint8_t channel, struct str payload)
+{
+	if (c->is_dead)
+		return;
+	bool was_empty = c->out.len == 0;
+	if (frame_put(&c->out, kind, channel, payload) < 0) {
+		loop_defer(c->loop, overflow, c);
+		return;
+	}
+	/* Most frames leave at once: that saves a turn of the loop for every call. */
+	if (was_empty && flush(c) < 0) {
+		buf_reset(&c->out);
+		c->sent = 0;
+	}
+	if (channel_is_full(c))
+		c->was_full = true;
+	if (!c->in_callback)
+		update_watch(c);
+}
+
+void channel_close(struct channel *c)
+{
+	if (!c)
+		return;
+	c->is_ended = true;
+	if (c->out.len == 0) {
+		channel_free(c);
+		return;
+	}
+	c->is_closing = true;
+	if (!c->in_callback)
+		update_watch(c);
+}
+
+bool channel_is_full(const struct channel *c)
+{
+	return c->out.len - c->sent >= CHANNEL_HIGH;
+}
+
+static void resume(void *arg)
+{
+	struct channel *c = arg;
+	c->in_callback = true;
+	dispatch(c);
+	c->in_callback = false;
+	if (c->is_dead)
+		destroy(c);
+	else
+		update_watch(c);
+}
+
+void channel_pause(struct channel *c, bool is_paused)
+{
+	if (c->is_paused == is_paused || c->is_dead)
+		return;
+	c->is_paused = is_paused;
+	if (!is_paused && c->in.len)
+		loop_defer(c->loop, resume, c); /* whole frames may be waiting in `in` */
+	if (!c->in_callback)
+		update_watch(c);
+}
+
+void channel_send_error(struct channel *c, const struct error *e)
+{
+	auto_buf struct buf b = BUF_INIT(8192);
+	struct jsonw w = JSONW(&b);
+	jsonw_error(&w, e);
+	channel_send(c, FRAME_ERROR, 0, buf_str(&b));
+}

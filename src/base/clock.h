@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock: deadlines are on the monotonic clock, dates on the wall clock. */
+#pragma once
+
+#include <stdint.h>
+
+int64_t clock_mono_us(void);
+int64_t clock_mono_ms(void);
+int64_t clock_wall_ms(void); /* since 1970 */
+
+enum { CLOCK_TEXT_MAX = 32 };
+/* "2026-11-21T09:15:02.123Z" */
+void clock_text(int64_t wall_ms, char ret_text[CLOCK_TEXT_MAX]);

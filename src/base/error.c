@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+static const struct row {
+	const char *name;
+	int http;
+	int exit;
+	bool is_retryable;
+} rows[ERROR_MAX] = {
+#define ERROR(name, wire, http, exit, retry) { wire, http, exit, retry },
+#include "base/error.def"
+#undef ERROR
+};
+
+static const struct row *row(enum error_code code)
+{
+	return &rows[code < ERROR_MAX ? code : ERROR_INTERNAL];
+}
+
+static void fill(struct error *err, enum error_code code, int sys, const char *fmt, va_list ap)
+{
+	if (!err)
+		return;
+	err->code = code;
+	err->sys = sys;
+	int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	if (sys && n >= 0 && (size_t)n < sizeof(err->text))
+		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s", strerror(sys));
+}
+
+int error_set(struct error *err, enum error_code code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fill(err, code, 0, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int error_sys(struct error *err, int sys, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fill(err, error_code_from_sys(sys), sys, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int error_wrap(struct error *err, const char *fmt, ...)
+{
+	if (!err)
+		return -1;
+	char context[ERROR_TEXT_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(context, sizeof(context), fmt, ap);
+	va_end(ap);
+
+	size_t cause = strlen(err->text);
+	size_t room = sizeof(err->text) - 1 - cause;
+	if (n < 0 || room < 3)
+		return -1;
+	size_t keep = (size_t)n < sizeof(context) ? (size_t)n : sizeof(context) - 1;
+	if (keep > room - 2)
+		keep = room - 2;
+	memmove(err->text + keep + 2, err->text, cause + 1);
+	memcpy(err->text, context, keep);
+	memcpy(err->text + keep, ": ", 2);
+	return -1;
+}
+
+enum error_code error_code_from_sys(int sys)
+{
+	switch (sys) {
+	case ENOENT:
+		return ERROR_NOT_FOUND;
+	case EEXIST:
+		return ERROR_EXISTS;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case EXDEV: /* openat2: the path would leave the root */
+		return ERROR_FORBIDDEN;
+	case EINVAL:
+	case ENOTDIR:
+	case EISDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case E2BIG:
+		return ERROR_INVALID;
+	case ENOTEMPTY:
+	case EBUSY:
+	case ETXTBSY:
+		return ERROR_CONFLICT;
+	case EFBIG:
+		return ERROR_TOO_LARGE;
+	case EAGAIN:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		return ERROR_LIMIT;
+	case ENOSPC:
+	case EDQUOT:
+		return ERROR_NO_SPACE;
+	case ENOSYS:
+	case EOPNOTSUPP:
+		return ERROR_UNSUPPORTED;
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EPIPE:
+		return ERROR_UNAVAILABLE;
+	case ETIMEDOUT:
+		return ERROR_TIMEOUT;
+	default:
+		return ERROR_INTERNAL;
+	}
+}
+
+const char *error_name(enum error_code code)
+{
+	return row(code)->name;
+}
+
+int error_http(enum error_code code)
+{
+	return row(code)->http;
+}
+
+int error_exit(enum error_code code)
+{
+	return row(code)->exit;
+}
+
+bool error_is_retryable(enum error_code code)
+{
+	return row(code)->is_retryable;
+}
+
+enum error_code error_code_from_name(const char *name)
+{
+	for (int i = 0; i < ERROR_MAX; i++)
+		if (!strcmp(rows[i].name, name))
+			return (enum error_code)i;
+	return ERROR_INTERNAL;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * error: what went wrong, in the caller's memory.
+ *
+ * A function that can fail takes a `struct error *err` last and returns a negative number with *err
+ * filled, or zero or more with *err untouched. An error has a fixed size and is never allocated: it
+ * fits in one pipe write, so a cloned child reports with the same struct that a library call fills.
+ *
+ *	if (fd < 0)
+ *		return error_sys(err, errno, "open %s", path);
+ *	if (layer_mount(i, err) < 0)
+ *		return error_wrap(err, "layer %d", i);
+ *
+ * The innermost failure decides the code; wrapping puts context in front of the text and, when room
+ * runs out, loses context, never the cause. `err` may be NULL where the caller does not care.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum error_code {
+#define ERROR(name, wire, http, exit, retry) ERROR_##name,
+#include "base/error.def"
+#undef ERROR
+	ERROR_MAX,
+};
+
+enum { ERROR_TEXT_MAX = 400 };
+
+struct error {
+	enum error_code code; /* what kind; set by the innermost failure */
+	int sys;              /* its errno, or 0 */
+	char text[ERROR_TEXT_MAX];
+};
+
+/* Fills *err and returns -1. error_sys appends ": " and strerror(sys), and picks the code from sys. */
+int error_set(struct error *err, enum error_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), cold));
+int error_sys(struct error *err, int sys, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), cold));
+
+/* Puts "context: " in front of the text of an already filled *err; returns -1. */
+int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
+
+enum error_code error_code_from_sys(int sys);
+const char *error_name(enum error_code code);   /* "not_found" */
+int error_http(enum error_code code);           /* 404 */
+int error_exit(enum error_code code);           /* 5 */
+bool error_is_retryable(enum error_code code);
+/* The code whose wire name is `name`, or ERROR_INTERNAL. */
+enum error_code error_code_from_name(const char *name);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/num.h"
+
+#include <errno.h>
+#include <math.h>
+
+int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct error *err)
+{
+	char text[24];
+	if (s.len == 0 || s.len >= sizeof(text))
+		return error_set(err, ERROR_INVALID, "not a whole number: '%.*s'", STR_ARG(str_first(s, 40)));
+	memcpy(text, s.ptr, s.len);
+	text[s.len] = '\0';
+
+	char *end;
+	errno = 0;
+	long long v = strtoll(text, &end, 10);
+	if (errno || end != text + s.len || text[0] == ' ' || text[0] == '+')
+		return error_set(err, ERROR_INVALID, "not a whole number: '%s'", text);
+	if (v < min || v > max)
+		return error_set(err, ERROR_INVALID, "%lld is not between %lld and %lld", v,
+			(long long)min, (long long)max);
+	*ret = v;
+	return 0;
+}
+
+struct unit {
+	const char *name;
+	double factor;
+};
+
+static int parse_with_unit(struct str s, const struct unit *units, const char *what, int64_t *ret,
+	struct error *err)
+{
+	char text[32];
+	if (s.len == 0 || s.len >= sizeof(text) || str_has_nul(s))
+		goto bad;
+	memcpy(text, s.ptr, s.len);
+	text[s.len] = '\0';
+	if (text[0] < '0' || text[0] > '9' || text[1] == 'x')
+		goto bad;
+
+	char *end;
+	double v = strtod(text, &end);
+	for (; units->name; units++) {
+		if (!str_eq_nocase(str_from(end), str_from(units->name)))
+			continue;
+		v *= units->factor;
+		if (!(v < 9.0e18))
+			goto bad;
+		*ret = (int64_t)llround(v);
+		return 0;
+	}
+bad:
+	return error_set(err, ERROR_INVALID, "not a %s: '%.*s'", what, STR_ARG(str_first(s, 40)));
+}
+
+int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err)
+{
+	static const struct unit units[] = {
+		{ "", 1 }, { "b", 1 },
+		{ "k", 0x1p10 }, { "kb", 0x1p10 }, { "kib", 0x1p10 },
+		{ "m", 0x1p20 }, { "mb", 0x1p20 }, { "mib", 0x1p20 },
+		{ "g", 0x1p30 }, { "gb", 0x1p30 }, { "gib", 0x1p30 },
+		{ "t", 0x1p40 }, { "tb", 0x1p40 }, { "tib", 0x1p40 },
+		{ 0 },
+	};
+	return parse_with_unit(s, units, "size (such as 64K, 512M or 2G)", ret_bytes, err);
+}
+
+int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err)
+{
+	static const struct unit units[] = {
+		{ "ms", 1 }, { "", 1e3 }, { "s", 1e3 }, { "m", 60e3 }, { "h", 3600e3 }, { "d", 86400e3 },
+		{ 0 },
+	};
+	return parse_with_unit(s, units, "duration (such as 500ms, 30s, 10m or 2h)", ret_ms, err);
+}

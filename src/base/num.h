@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* num: numbers from text. The whole text must be the number; 0, or -1 with *err filled. */
+#pragma once
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct error *err);
+/* "512", "64K", "1.5G" (powers of 1024; K M G T, an optional "i" and "B"), in bytes. */
+int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err);
+/* "250ms", "10s", "5m", "2h", "1d"; a bare number is seconds. In milliseconds. */
+int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/loop.h"
+
+#include "base/bug.h"
+#include "base/list.h"
+
+#include <uv.h>
+
+struct deferred {
+	struct list link; /* loop::deferred */
+	loop_fn *fn;
+	void *arg;
+};
+
+struct loop {
+	uv_loop_t uv;
+	uv_check_t check; /* runs the deferred calls after the poll phase */
+	uv_idle_t idle;   /* active while something is deferred, so that the poll does not wait */
+	struct list deferred;
+};
+
+struct watch {
+	uv_poll_t uv;
+	watch_fn *fn;
+	void *arg;
+};
+
+struct timer {
+	uv_timer_t uv;
+	loop_fn *fn;
+	void *arg;
+};
+
+struct signal_watch {
+	uv_signal_t uv;
+	loop_fn *fn;
+	void *arg;
+};
+
+static void on_idle(uv_idle_t *idle)
+{
+}
+
+static void on_check(uv_check_t *check)
+{
+	struct loop *loop = check->data;
+	/* What a deferred call defers waits behind this mark for the next turn: no loop is starved. */
+	struct deferred mark = { .arg = &mark };
+	list_append(&loop->deferred, &mark.link);
+	while (loop->deferred.next != &mark.link) {
+		struct deferred *d = list_entry(loop->deferred.next, struct deferred, link);
+		struct deferred call = *d;
+		list_remove(&d->link);
+		free(d);
+		call.fn(call.arg);
+	}
+	list_remove(&mark.link);
+	if (list_is_empty(&loop->deferred))
+		uv_idle_stop(&loop->idle);
+}
+
+int loop_new(struct loop **ret, struct error *err)
+{
+	struct loop *loop = mem_new(struct loop);
+	int r = uv_loop_init(&loop->uv);
+	if (r < 0) {
+		free(loop);
+		return error_sys(err, -r, "make an event loop");
+	}
+	list_init(&loop->deferred);
+	uv_check_init(&loop->uv, &loop->check);
+	uv_idle_init(&loop->uv, &loop->idle);
+	loop->check.data = loop;
+	uv_check_start(&loop->check, on_check);
+	uv_unref((uv_handle_t *)&loop->check);
+	*ret = loop;
+	return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	struct deferred *d;
+	while ((d = list_first(&loop->deferred, struct deferred, link))) {
+		list_remove(&d->link);
+		free(d);
+	}
+	uv_close((uv_handle_t *)&loop->check, NULL);
+	uv_close((uv_handle_t *)&loop->idle, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	BUG_IF(uv_loop_close(&loop->uv) != 0, "a loop was freed while handles are open");
+	free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+	uv_stop(&loop->uv);
+}
+
+void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
+{
+	struct deferred *d = mem_new(struct deferred);
+	d->fn = fn;
+	d->arg = arg;
+	if (list_is_empty(&loop->deferred))
+		uv_idle_start(&loop->idle, on_idle);
+	list_append(&loop->deferred, &d->link);
+}
+
+void loop_undefer(struct loop *loop, void *arg)
+{
+	struct deferred *d, *tmp;
+	list_for_each_safe(d, tmp, &loop->deferred, link) {
+		if (d->arg != arg)
+			continue;
+		list_remove(&d->link);
+		free(d);
+	}
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle); /* uv is the first member of each of our handles */
+}
+
+static void on_poll(uv_poll_t *poll, int status, int uv_events)
+{
+	struct watch *w = (struct watch *)poll;
+	int events = 0;
+	if (status < 0)
+		events = LOOP_READ | LOOP_WRITE; /* let read or write find the error */
+	if (uv_events & (UV_READABLE | UV_DISCONNECT))
+		events |= LOOP_READ;
+	if (uv_events & UV_WRITABLE)
+		events |= LOOP_WRITE;
+	w->fn(w->arg, events);
+}
+
+struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg)
+{
+	struct watch *w = mem_new(struct watch);
+	w->fn = fn;
+	w->arg = arg;
+	BUG_IF(uv_poll_init(&loop->uv, &w->uv, fd) != 0, "a descriptor that cannot be watched");
+	watch_set(w, events);
+	return w;
+}
+
+void watch_set(struct watch *w, int events)
+{
+	int uv_events = (events & LOOP_READ ? UV_READABLE : 0) | (events & LOOP_WRITE ? UV_WRITABLE : 0);
+	if (uv_events)
+		uv_poll_start(&w->uv, uv_events, on_poll);
+	else
+		uv_poll_stop(&w->uv);
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	uv_poll_stop(&w->uv);
+	uv_close((uv_handle_t *)&w->uv, free_handle);
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+	struct timer *t = (struct timer *)uv;
+	t->fn(t->arg);
+}
+
+struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg)
+{
+	struct timer *t = mem_new(struct timer);
+	t->fn = fn;
+	t->arg = arg;
+	uv_timer_init(&loop->uv, &t->uv);
+	return t;
+}
+
+void timer_set(struct timer *t, int64_t after_ms)
+{
+	uv_update_time(t->uv.loop);
+	uv_timer_start(&t->uv, on_timer, after_ms > 0 ? (uint64_t)after_ms : 0, 0);
+}
+
+void timer_clear(struct timer *t)
+{
+	uv_timer_stop(&t->uv);
+}
+
+void timer_free(struct timer *t)
+{
+	if (!t)
+		return;
+	uv_timer_stop(&t->uv);
+	uv_close((uv_handle_t *)&t->uv, free_handle);
+}
+
+static void on_signal(uv_signal_t *uv, int signo)
+{
+	struct signal_watch *s = (struct signal_watch *)uv;
+	s->fn(s->arg);
+}
+
+struct signal_watch *signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg)
+{
+	struct signal_watch *s = mem_new(struct signal_watch);
+	s->fn = fn;
+	s->arg = arg;
+	uv_signal_init(&loop->uv, &s->uv);
+	uv_signal_start(&s->uv, on_signal, signo);
+	uv_unref((uv_handle_t *)&s->uv);
+	return s;
+}
+
+void signal_free(struct signal_watch *s)
+{
+	if (!s)
+		return;
+	uv_signal_stop(&s->uv);
+	uv_close((uv_handle_t *)&s->uv, free_handle);
+}
+
+struct work {
+	uv_work_t uv;
+	loop_fn *work;
+	loop_fn *done;
+	void *arg;
+};
+
+static void on_work(uv_work_t *uv)
+{
+	struct work *w = (struct work *)uv;
+	w->work(w->arg);
+}
+
+static void on_work_done(uv_work_t *uv, int status)
+{
+	struct work *w = (struct work *)uv;
+	w->done(w->arg);
+	free(w);
+}
+
+void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *arg)
+{
+	struct work *w = mem_new(struct work);
+	w->work = work;
+	w->done = done;
+	w->arg = arg;
+	BUG_IF(uv_queue_work(&loop->uv, &w->uv, on_work, on_work_done) != 0, "no worker thread");
+}

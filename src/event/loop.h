@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop: one thread, one event loop. Descriptors, timers, signals, deferred calls, and a pool of workers
+ * for what would block. A child process is watched through its pidfd like any descriptor.
+ *
+ * Ownership: *_new gives a handle on the heap; *_free may be called at any time, also from within the
+ * handle's own callback; after it the callback is not called again. Freeing a watch does not close its
+ * descriptor: free the watch first, then close. All calls belong to the loop's thread.
+ *
+ * This is the only module that knows libuv.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct loop;
+struct watch;
+struct timer;
+struct signal_watch;
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+int loop_new(struct loop **ret, struct error *err);
+/* Every handle must have been freed before. */
+void loop_free(struct loop *loop);
+/* Runs until loop_stop, or until nothing is watched any more. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+typedef void loop_fn(void *arg);
+typedef void watch_fn(void *arg, int events);
+
+/* Calls fn at the end of the current turn, in order of deferring. */
+void loop_defer(struct loop *loop, loop_fn *fn, void *arg);
+/* Forgets deferred calls with this arg (before what it points to goes away). */
+void loop_undefer(struct loop *loop, void *arg);
+
+/* events: LOOP_READ | LOOP_WRITE, or 0 for none yet. An error or hang-up reports the events asked for. */
+struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg);
+void watch_set(struct watch *w, int events);
+void watch_free(struct watch *w);
+
+struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg);
+void timer_set(struct timer *t, int64_t after_ms); /* once; replaces an earlier time */
+void timer_clear(struct timer *t);
+void timer_free(struct timer *t);
+
+struct signal_watch *signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg);
+void signal_free(struct signal_watch *s);
+
+/*
+ * Runs `work` in a worker thread, then `done` on the loop. Not in the executor: a process whose children
+ * go to another pid namespace cannot make threads; it forks workers instead.
+ */
+void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *arg);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec: what a sandbox shall be, as plain data of fixed size: it is filled from JSON or from a command
+ * line, checked once by spec_check, sent to the supervisor in one message, and never changed.
+ *
+ * Environment, labels and deadlines are no business of who builds the sandbox and are not in here.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/id.h"
+
+#include <stdint.h>
+
+enum { SPEC_PATH_SIZE = 1024, SPEC_NAME_SIZE = 64, SPEC_MOUNTS_MAX = 16 };
+
+enum image_kind {
+	IMAGE_HOST = 0, /* an allow-listed view of the host's own toolchain, copy-on-write */
+	IMAGE_DIR,      /* a directory of the host as root, copy-on-write */
+};
+
+enum mount_mode {
+	MOUNT_READ_ONLY = 0, /* bind, read-only */
+	MOUNT_WRITABLE,      /* bind: changes reach the host; new files belong to the caller */
+	MOUNT_COPY,          /* overlay: the sandbox sees its changes, the host does not */
+};
+
+enum network_mode { NETWORK_LOOPBACK = 0, NETWORK_NONE, NETWORK_HOST };
+
+enum user_mode {
+	USER_AGENT = 0, /* uid 1000 of the sandbox, no capabilities */
+	USER_ROOT,      /* uid 0 of the sandbox with a handful of capabilities (dpkg, chown); never host 0 */
+};
+
+struct spec_mount {
+	char source[SPEC_PATH_SIZE]; /* absolute, on the host */
+	char target[SPEC_PATH_SIZE]; /* absolute, in the sandbox */
+	uint32_t mode;               /* enum mount_mode */
+};
+
+/* Zero means the default; SPEC_UNLIMITED none. What is asked for and cannot be had fails the create. */
+#define SPEC_UNLIMITED (-1)
+
+struct spec_limits {
+	int64_t memory_bytes; /* default 1 GiB */
+	int64_t pids;         /* default 512 */
+	int64_t cpu_milli;    /* thousandths of a core; default: no limit below the machine's */
+	int64_t disk_bytes;   /* everything the sandbox writes; default 1 GiB */
+	int64_t disk_inodes;  /* default 262,144 */
+};
+
+/* Controls, one bit each: what --require names, what is in force, what cay doctor reports. */
+enum control {
+#define CONTROL(name, word, text) CONTROL_##name,
+#include "sandbox/control.def"
+#undef CONTROL
+	CONTROL_MAX,
+};
+
+struct spec {
+	char id[ID_SIZE];
+	char hostname[SPEC_NAME_SIZE]; /* default "cay" */
+	uint32_t image;                /* enum image_kind */
+	char image_path[SPEC_PATH_SIZE];
+	char workdir[SPEC_PATH_SIZE];  /* where sessions start, made if missing; default /workspace */
+	uint32_t network;              /* enum network_mode */
+	uint32_t user;                 /* enum user_mode */
+	struct spec_limits limits;
+	uint64_t required;             /* 1 << CONTROL_x: fail rather than go without */
+	uint32_t n_mounts;
+	struct spec_mount mounts[SPEC_MOUNTS_MAX];
+};
+
+/* What the sandbox got: part of every create reply. */
+struct enforced {
+	uint64_t controls;         /* 1 << CONTROL_x for each in force */
+	struct spec_limits limits; /* in force; SPEC_UNLIMITED where none is */
+	uint32_t uid, gid;         /* of the agent, as the host sees it */
+};
+
+/* Refuses what no host could give: relative paths, "..", doubled targets, unknown modes, bad names. */
+int spec_check(const struct spec *spec, struct error *err);
+
+const char *control_name(enum control c); /* "seccomp" */
+int control_parse(const char *name, enum control *ret, struct error *err);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/utf8.h"
+
+static bool is_between(unsigned char c, unsigned char low, unsigned char high)
+{
+	return c >= low && c <= high;
+}
+
+/* The rows of table 3-7: what the first byte demands of the length and of the second byte. */
+static size_t shape(unsigned char first, unsigned char *ret_low, unsigned char *ret_high)
+{
+	*ret_low = 0x80;
+	*ret_high = 0xbf;
+	if (first < 0x80)
+		return 1;
+	if (is_between(first, 0xc2, 0xdf))
+		return 2;
+	if (is_between(first, 0xe0, 0xef)) {
+		if (first == 0xe0)
+			*ret_low = 0xa0;
+		if (first == 0xed)
+			*ret_high = 0x9f; /* no surrogates */
+		return 3;
+	}
+	if (is_between(first, 0xf0, 0xf4)) {
+		if (first == 0xf0)
+			*ret_low = 0x90;
+		if (first == 0xf4)
+			*ret_high = 0x8f;
+		return 4;
+	}
+	return 0;
+}
+
+/* How many bytes of s fit a character of *ret_need bytes; *ret_need is 0 for an impossible first byte. */
+static size_t match(struct str s, size_t *ret_need)
+{
+	const unsigned char *p = (const unsigned char *)s.ptr;
+	unsigned char low, high;
+	*ret_need = s.len ? shape(p[0], &low, &high) : 0;
+	if (*ret_need == 0)
+		return 0;
+	size_t n = 1;
+	while (n < *ret_need && n < s.len && is_between(p[n], n == 1 ? low : 0x80, n == 1 ? high : 0xbf))
+		n++;
+	return n;
+}
+
+size_t utf8_len(struct str s)
+{
+	size_t need;
+	size_t n = match(s, &need);
+	return need && n == need ? n : 0;
+}
+
+bool utf8_is_valid(struct str s)
+{
+	while (s.len) {
+		size_t n = utf8_len(s);
+		if (!n)
+			return false;
+		s = str_skip(s, n);
+	}
+	return true;
+}
+
+size_t utf8_incomplete_tail(struct str s)
+{
+	for (size_t back = 1; back <= 3 && back <= s.len; back++) {
+		size_t need;
+		struct str tail = str_skip(s, s.len - back);
+		size_t n = match(tail, &need);
+		if (need > back && n == back)
+			return back;
+	}
+	return 0;
+}
+
+int utf8_put_valid(struct buf *b, struct str s)
+{
+	while (s.len) {
+		size_t good = 0, n;
+		while ((n = utf8_len(str_skip(s, good))))
+			good += n;
+		buf_put(b, str_first(s, good));
+		s = str_skip(s, good);
+		if (s.len) {
+			buf_puts(b, "\xef\xbf\xbd");
+			s = str_skip(s, 1);
+		}
+	}
+	return b->is_full ? -1 : 0;
+}

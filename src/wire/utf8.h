@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* utf8: well-formed UTF-8 as Unicode 15 table 3-7 defines it. */
+#pragma once
+
+#include "base/buf.h"
+
+/* Length in bytes of the well-formed character at the front of s (1 to 4), 0 if there is none. */
+size_t utf8_len(struct str s);
+bool utf8_is_valid(struct str s);
+/* How many bytes at the end of s are the start of a character that more bytes may complete (0 to 3). */
+size_t utf8_incomplete_tail(struct str s);
+/* Appends s with every byte that is not well-formed replaced by U+FFFD. */
+int utf8_put_valid(struct buf *b, struct str s);
