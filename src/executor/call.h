@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call: one action being performed by the executor, from its request to its result.
+ *
+ * A verb binds an action row to functions. `start` gets decoded params (they live in call->arena, as long
+ * as the call). It may finish at once or later; exactly one call_finish or call_fail ends the call, after
+ * which the call is gone. What belongs to a verb's call hangs on call->state; `drop` is called before the
+ * call goes away, whether it finished, failed, or lost its caller, and frees that state.
+ *
+ * A lost caller does not end what a session or a process does: it ends the call that was watching.
+ */
+#pragma once
+
+#include "action/action.h"
+#include "action/channel.h"
+#include "base/list.h"
+
+struct executor; /* executor/executor.h: loop, workdir, environment, sessions, processes */
+
+struct call {
+	struct executor *executor;
+	const struct verb *verb;
+	struct channel *channel;
+	struct arena arena; /* params and whatever lives as long as the call; 64 MiB at most */
+	struct json *request;
+	void *state;        /* of the verb; freed in drop */
+	struct list link;   /* executor::calls */
+};
+
+struct verb {
+	const struct action *action;
+	void (*start)(struct call *call, const void *params);
+	void (*data)(struct call *call, uint8_t channel, struct str bytes); /* ACTION_STREAMS_IN */
+	void (*eof)(struct call *call, uint8_t channel);
+	void (*control)(struct call *call, const struct json *control);
+	void (*drain)(struct call *call); /* the channel takes more again */
+	void (*drop)(struct call *call);
+};
+
+/* Every verb, NULL-terminated, sorted by action name (executor/verbs.c). */
+extern const struct verb *const verb_table[];
+
+/* Ends the call with a result: a whole JSON object. */
+void call_finish(struct call *call, struct str result_json);
+void call_fail(struct call *call, const struct error *err);
+/* Sends data or an event of a running call; look at channel_is_full and wait for drain. */
+void call_send(struct call *call, uint8_t channel, struct str bytes);
+void call_event(struct call *call, struct str event_json);
