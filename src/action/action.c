@@ -13,10 +13,11 @@ struct decoding {
 	struct error *err;
 };
 
-static int refuse(struct decoding *d, const struct field *f, const char *wants, const struct json *got)
+static int refuse(struct decoding *d, const struct field *f, const char *wants,
+	const struct json *got)
 {
-	return error_set(d->err, ERROR_INVALID, "%s: '%s' must be %s, not %s", d->what, f->name, wants,
-		json_kind_name(json_kind(got)));
+	return error_set(d->err, ERROR_INVALID, "%s: '%s' must be %s, not %s", d->what, f->name,
+		wants, json_kind_name(json_kind(got)));
 }
 
 static int check_words(struct decoding *d, const struct field *f, struct str s)
@@ -27,19 +28,21 @@ static int check_words(struct decoding *d, const struct field *f, struct str s)
 			return 0;
 		buf_printf(&list, "%s%s", list.len ? ", " : "", *word);
 	}
-	return error_set(d->err, ERROR_INVALID, "%s: '%s' must be one of %s, not '%.*s'", d->what, f->name,
-		list.ptr, STR_ARG(str_first(s, 40)));
+	return error_set(d->err, ERROR_INVALID, "%s: '%s' must be one of %s, not '%.*s'", d->what,
+		f->name, list.ptr, STR_ARG(str_first(s, 40)));
 }
 
 static int check_string(struct decoding *d, const struct field *f, struct str s)
 {
 	if (!(f->flags & FIELD_BINARY) && str_has_nul(s))
-		return error_set(d->err, ERROR_INVALID, "%s: '%s' holds a NUL byte", d->what, f->name);
+		return error_set(d->err, ERROR_INVALID, "%s: '%s' holds a NUL byte", d->what,
+			f->name);
 	if (f->flags & FIELD_PATH && s.len == 0)
 		return error_set(d->err, ERROR_INVALID, "%s: '%s' is empty", d->what, f->name);
 	if (f->flags & FIELD_PATH && s.len > PATH_BYTES_MAX)
-		return error_set(d->err, ERROR_INVALID, "%s: '%s' is a path of %zu bytes; the limit is %d",
-			d->what, f->name, s.len, PATH_BYTES_MAX);
+		return error_set(d->err, ERROR_INVALID,
+			"%s: '%s' is a path of %zu bytes; the limit is %d", d->what, f->name, s.len,
+			PATH_BYTES_MAX);
 	return f->words ? check_words(d, f, s) : 0;
 }
 
@@ -62,8 +65,9 @@ static int decode_int(struct decoding *d, const struct field *f, const struct js
 		return refuse(d, f, "a whole number", j);
 	int64_t v = json_int(j);
 	if ((f->min || f->max) && (v < f->min || v > f->max))
-		return error_set(d->err, ERROR_INVALID, "%s: '%s' is %lld; it must be between %lld and %lld",
-			d->what, f->name, (long long)v, (long long)f->min, (long long)f->max);
+		return error_set(d->err, ERROR_INVALID,
+			"%s: '%s' is %lld; it must be between %lld and %lld", d->what, f->name,
+			(long long)v, (long long)f->min, (long long)f->max);
 	*(int64_t *)at = v;
 	return 0;
 }
@@ -82,7 +86,8 @@ static int decode_strings(struct decoding *d, const struct field *f, const struc
 		return refuse(d, f, "an array of strings", j);
 	size_t n = json_len(j);
 	if (!arena_has_room(d->arena, n * sizeof(struct str)))
-		return error_set(d->err, ERROR_TOO_LARGE, "%s: '%s' has %zu items", d->what, f->name, n);
+		return error_set(d->err, ERROR_TOO_LARGE, "%s: '%s' has %zu items", d->what,
+			f->name, n);
 	struct field_strings list = { arena_new_n(d->arena, struct str, n), n };
 	for (size_t i = 0; i < n; i++)
 		if (decode_string(d, f, json_at(j, i), &list.items[i]) < 0)
@@ -97,8 +102,10 @@ static int decode_map(struct decoding *d, const struct field *f, const struct js
 		return refuse(d, f, "an object of strings", j);
 	size_t n = json_len(j);
 	if (!arena_has_room(d->arena, 2 * n * sizeof(struct str)))
-		return error_set(d->err, ERROR_TOO_LARGE, "%s: '%s' has %zu items", d->what, f->name, n);
-	struct field_map map = { arena_new_n(d->arena, struct str, n), arena_new_n(d->arena, struct str, n), n };
+		return error_set(d->err, ERROR_TOO_LARGE, "%s: '%s' has %zu items", d->what,
+			f->name, n);
+	struct field_map map = { arena_new_n(d->arena, struct str, n),
+		arena_new_n(d->arena, struct str, n), n };
 	void *it = NULL;
 	struct str key;
 	struct json *v;
@@ -127,7 +134,8 @@ static const struct {
 	[FIELD_INT] = { decode_int, "\"type\":\"integer\"" },
 	[FIELD_BOOL] = { decode_bool, "\"type\":\"boolean\"" },
 	[FIELD_STRINGS] = { decode_strings, "\"type\":\"array\",\"items\":{\"type\":\"string\"}" },
-	[FIELD_MAP] = { decode_map, "\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}" },
+	[FIELD_MAP] = { decode_map,
+		"\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}" },
 	[FIELD_JSON] = { decode_json, "\"description\":\"any JSON\"" },
 };
 
@@ -170,8 +178,8 @@ static int check_known(struct decoding *d, const struct field *fields, const str
 		auto_buf struct buf known = BUF_INIT(250);
 		for (const struct field *f = fields; f->name; f++)
 			buf_printf(&known, "%s%s", known.len ? ", " : "", f->name);
-		return error_set(d->err, ERROR_INVALID, "%s: unknown field '%.*s'; known are: %s", d->what,
-			STR_ARG(str_first(key, 60)), known.len ? known.ptr : "none");
+		return error_set(d->err, ERROR_INVALID, "%s: unknown field '%.*s'; known are: %s",
+			d->what, STR_ARG(str_first(key, 60)), known.len ? known.ptr : "none");
 	}
 	return 0;
 }
@@ -191,7 +199,8 @@ int fields_decode(const struct field *fields, size_t params_size, const char *wh
 		const struct json *j = json_find(object, f->name);
 		if (json_kind(j) == JSON_KIND_NULL) {
 			if (f->flags & FIELD_REQUIRED)
-				return error_set(err, ERROR_INVALID, "%s: '%s' is missing", what, f->name);
+				return error_set(err, ERROR_INVALID, "%s: '%s' is missing", what,
+					f->name);
 			set_standard(f, params + f->offset);
 		} else if (types[f->type].decode(&d, f, j, params + f->offset) < 0) {
 			return -1;

@@ -36,9 +36,9 @@ enum field_type {
 
 enum {
 	FIELD_REQUIRED = 1,
-	FIELD_BINARY = 2,  /* a string that may hold NUL */
-	FIELD_PATH = 4,    /* a path: not empty, at most 4,095 bytes */
-	FIELD_SECRET = 8,  /* never logged, never in an event */
+	FIELD_BINARY = 2, /* a string that may hold NUL */
+	FIELD_PATH = 4,   /* a path: not empty, at most 4,095 bytes */
+	FIELD_SECRET = 8, /* never logged, never in an event */
 };
 
 struct field {

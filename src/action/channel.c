@@ -19,15 +19,15 @@ struct channel {
 	int fd;
 	const struct channel_ops *ops;
 	void *arg;
-	struct buf in;   /* bytes of a frame that is not whole yet */
-	struct buf out;  /* queued; the first `sent` bytes are gone already */
+	struct buf in;  /* bytes of a frame that is not whole yet */
+	struct buf out; /* queued; the first `sent` bytes are gone already */
 	size_t sent;
 	bool is_paused;
 	bool is_ended;   /* on_end was called or no callback is wanted any more */
 	bool is_closing; /* channel_close: free once the queue is empty */
 	bool was_full;
 	bool in_callback;
-	bool is_dead;    /* freed within a callback: the outermost frame of ours frees */
+	bool is_dead; /* freed within a callback: the outermost frame of ours frees */
 };
 
 static void destroy(struct channel *c)

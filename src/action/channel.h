@@ -14,7 +14,7 @@
 #include "wire/frame.h"
 
 enum {
-	CHANNEL_HIGH = 512 * 1024,                         /* queued bytes at which channel_is_full */
+	CHANNEL_HIGH = 512 * 1024, /* queued bytes at which channel_is_full */
 	CHANNEL_QUEUE_MAX = FRAME_PAYLOAD_MAX + CHANNEL_HIGH, /* a result may be large */
 };
 

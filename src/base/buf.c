@@ -4,8 +4,8 @@
 #include "base/bug.h"
 
 enum {
-	FIRST_CAP = 64,         /* most texts are short */
-	KEEP_CAP = 64 * 1024,   /* buf_reset gives back what one large text needed */
+	FIRST_CAP = 64,       /* most texts are short */
+	KEEP_CAP = 64 * 1024, /* buf_reset gives back what one large text needed */
 };
 
 char buf_empty[1] = "";

@@ -10,10 +10,10 @@
 #include <stddef.h>
 
 #define BUG(sentence) bug_abort(__FILE__, __LINE__, __func__, sentence)
-#define BUG_IF(condition, sentence)                    \
-	do {                                           \
+#define BUG_IF(condition, sentence)                     \
+	do {                                            \
 		if (__builtin_expect(!!(condition), 0)) \
-			BUG(sentence);                 \
+			BUG(sentence);                  \
 	} while (0)
 
 _Noreturn void bug_abort(const char *file, int line, const char *func, const char *sentence)

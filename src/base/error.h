@@ -43,9 +43,9 @@ int error_sys(struct error *err, int sys, const char *fmt, ...)
 int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
 enum error_code error_code_from_sys(int sys);
-const char *error_name(enum error_code code);   /* "not_found" */
-int error_http(enum error_code code);           /* 404 */
-int error_exit(enum error_code code);           /* 5 */
+const char *error_name(enum error_code code); /* "not_found" */
+int error_http(enum error_code code);         /* 404 */
+int error_exit(enum error_code code);         /* 5 */
 bool error_is_retryable(enum error_code code);
 /* The code whose wire name is `name`, or ERROR_INTERNAL. */
 enum error_code error_code_from_name(const char *name);

@@ -27,7 +27,8 @@ int file_read(int dir_fd, const char *path, struct buf *b, struct error *err)
 		if (n == 0)
 			return 0;
 		if (buf_add(b, chunk, (size_t)n) < 0)
-			return error_set(err, ERROR_TOO_LARGE, "%s is over %zu bytes", path, b->limit);
+			return error_set(err, ERROR_TOO_LARGE, "%s is over %zu bytes", path,
+				b->limit);
 	}
 }
 
@@ -59,7 +60,8 @@ int file_write_once(int dir_fd, const char *path, struct str data, struct error 
 int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, struct error *err)
 {
 	auto_free char *temp = mem_printf("%s.new-%d", path, (int)getpid());
-	auto_fd int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	auto_fd int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		mode);
 	if (fd < 0)
 		return error_sys(err, errno, "create %s", temp);
 	if (file_write_all(fd, data, err) < 0 || renameat(dir_fd, temp, dir_fd, path) < 0) {
@@ -102,7 +104,8 @@ static int remove_entry(int dir_fd, const char *name, dev_t dev, int depth, stru
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(err, errno, "open %s", name);
 	if (st.st_dev != dev)
-		return error_set(err, ERROR_FORBIDDEN, "remove %s: another file system is mounted there", name);
+		return error_set(err, ERROR_FORBIDDEN,
+			"remove %s: another file system is mounted there", name);
 	if (remove_children(fd, dev, depth + 1, err) < 0)
 		return error_wrap(err, "%s", name);
 	if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)

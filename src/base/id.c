@@ -11,7 +11,8 @@ static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
 void id_make(char ret_id[ID_SIZE])
 {
 	uint8_t random[ID_LEN];
-	BUG_IF(getrandom(random, sizeof(random), 0) != sizeof(random), "the kernel gives no random bytes");
+	BUG_IF(getrandom(random, sizeof(random), 0) != sizeof(random),
+		"the kernel gives no random bytes");
 	for (int i = 0; i < ID_LEN; i++)
 		ret_id[i] = alphabet[random[i] & 31];
 	/* The first character is a letter, so that an id is also a valid host name and identifier. */

@@ -12,7 +12,10 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define LIST_INIT(head) { &(head), &(head) }
+#define LIST_INIT(head)          \
+	{                        \
+		&(head), &(head) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -44,12 +47,12 @@ static inline void list_remove(struct list *link)
 	(list_is_empty(head) ? NULL : list_entry((head)->next, type, member))
 
 /* The entry may be removed inside list_for_each_safe. */
-#define list_for_each(pos, head, member)                                              \
-	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member);            \
-		&(pos)->member != (head);                                             \
+#define list_for_each(pos, head, member)                                   \
+	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member); \
+		&(pos)->member != (head);                                  \
 		(pos) = list_entry((pos)->member.next, __typeof__(*(pos)), member))
-#define list_for_each_safe(pos, tmp, head, member)                                    \
-	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member),            \
-		(tmp) = list_entry((pos)->member.next, __typeof__(*(pos)), member);   \
-		&(pos)->member != (head);                                             \
+#define list_for_each_safe(pos, tmp, head, member)                              \
+	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member),      \
+	    (tmp) = list_entry((pos)->member.next, __typeof__(*(pos)), member); \
+		&(pos)->member != (head);                                       \
 		(pos) = (tmp), (tmp) = list_entry((tmp)->member.next, __typeof__(*(tmp)), member))

@@ -56,7 +56,8 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	clock_text(clock_wall_ms(), date);
 	auto_buf struct buf line = BUF_INIT(8 * LINE_MAX_BYTES);
 	if (log_is_json) {
-		buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\",\"text\":\"",
+		buf_printf(&line,
+			"{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\",\"text\":\"",
 			date, level_names[level], log_program, event);
 		put_escaped(&line, text);
 		buf_puts(&line, "\"}\n");

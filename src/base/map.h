@@ -14,7 +14,7 @@ struct map {
 	size_t used;  /* live entries and tombstones */
 };
 
-void map_fini(struct map *m); /* frees keys, not values */
+void map_fini(struct map *m);                        /* frees keys, not values */
 void *map_find(const struct map *m, struct str key); /* NULL if absent */
 /* Puts or replaces; returns the value that was there, or NULL. `value` must not be NULL. */
 void *map_put(struct map *m, struct str key, void *value);

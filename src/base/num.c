@@ -8,7 +8,8 @@ int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct e
 {
 	char text[24];
 	if (s.len == 0 || s.len >= sizeof(text))
-		return error_set(err, ERROR_INVALID, "not a whole number: '%.*s'", STR_ARG(str_first(s, 40)));
+		return error_set(err, ERROR_INVALID, "not a whole number: '%.*s'",
+			STR_ARG(str_first(s, 40)));
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
 
@@ -58,11 +59,20 @@ bad:
 int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err)
 {
 	static const struct unit units[] = {
-		{ "", 1 }, { "b", 1 },
-		{ "k", 0x1p10 }, { "kb", 0x1p10 }, { "kib", 0x1p10 },
-		{ "m", 0x1p20 }, { "mb", 0x1p20 }, { "mib", 0x1p20 },
-		{ "g", 0x1p30 }, { "gb", 0x1p30 }, { "gib", 0x1p30 },
-		{ "t", 0x1p40 }, { "tb", 0x1p40 }, { "tib", 0x1p40 },
+		{ "", 1 },
+		{ "b", 1 },
+		{ "k", 0x1p10 },
+		{ "kb", 0x1p10 },
+		{ "kib", 0x1p10 },
+		{ "m", 0x1p20 },
+		{ "mb", 0x1p20 },
+		{ "mib", 0x1p20 },
+		{ "g", 0x1p30 },
+		{ "gb", 0x1p30 },
+		{ "gib", 0x1p30 },
+		{ "t", 0x1p40 },
+		{ "tb", 0x1p40 },
+		{ "tib", 0x1p40 },
 		{ 0 },
 	};
 	return parse_with_unit(s, units, "size (such as 64K, 512M or 2G)", ret_bytes, err);
@@ -71,7 +81,12 @@ int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err)
 int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err)
 {
 	static const struct unit units[] = {
-		{ "ms", 1 }, { "", 1e3 }, { "s", 1e3 }, { "m", 60e3 }, { "h", 3600e3 }, { "d", 86400e3 },
+		{ "ms", 1 },
+		{ "", 1e3 },
+		{ "s", 1e3 },
+		{ "m", 60e3 },
+		{ "h", 3600e3 },
+		{ "d", 86400e3 },
 		{ 0 },
 	};
 	return parse_with_unit(s, units, "duration (such as 500ms, 30s, 10m or 2h)", ret_ms, err);

@@ -46,9 +46,9 @@ static inline bool str_is(struct str a, const char *c)
 bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-struct str str_trim(struct str s);              /* spaces, tabs, CR, LF at both ends */
-struct str str_skip(struct str s, size_t n);    /* without the first n bytes (or all) */
-struct str str_first(struct str s, size_t n);   /* the first n bytes (or all) */
+struct str str_trim(struct str s);            /* spaces, tabs, CR, LF at both ends */
+struct str str_skip(struct str s, size_t n);  /* without the first n bytes (or all) */
+struct str str_first(struct str s, size_t n); /* the first n bytes (or all) */
 /* Index of the byte or of the needle; -1 if absent. */
 ptrdiff_t str_find_char(struct str s, char c);
 ptrdiff_t str_find(struct str s, struct str needle);

@@ -154,7 +154,8 @@ struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, voi
 
 void watch_set(struct watch *w, int events)
 {
-	int uv_events = (events & LOOP_READ ? UV_READABLE : 0) | (events & LOOP_WRITE ? UV_WRITABLE : 0);
+	int uv_events = (events & LOOP_READ ? UV_READABLE : 0) |
+		(events & LOOP_WRITE ? UV_WRITABLE : 0);
 	if (uv_events)
 		uv_poll_start(&w->uv, uv_events, on_poll);
 	else

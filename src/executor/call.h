@@ -23,8 +23,8 @@ struct call {
 	struct channel *channel;
 	struct arena arena; /* params and whatever lives as long as the call; 64 MiB at most */
 	struct json *request;
-	void *state;        /* of the verb; freed in drop */
-	struct list link;   /* executor::calls */
+	void *state;      /* of the verb; freed in drop */
+	struct list link; /* executor::calls */
 };
 
 struct verb {

@@ -20,14 +20,15 @@
 enum { MONITOR_FD = 3, MONITOR_VERSION = 1 };
 
 enum monitor_op {
-	MONITOR_HELLO = 1, /* first message: version; the reply's count is the number of living sandboxes */
-	MONITOR_ADOPT,     /* index 0 … count-1: one living sandbox per reply, with its control socket */
-	MONITOR_CREATE,    /* spec, its id included; a ready one may be given with another id: see reply */
-	MONITOR_DESTROY,   /* id; the reply comes when everything of it is gone */
-	MONITOR_USAGE,     /* id */
-	MONITOR_FREEZE,    /* id, flag: stop or continue every process (pause, resume) */
-	MONITOR_HOST,      /* which controls this host can give: reply.enforced */
-	MONITOR_ENDED,     /* only from the supervisor: id, end_reason */
+	MONITOR_HELLO =
+		1, /* first message: version; the reply's count is the number of living sandboxes */
+	MONITOR_ADOPT, /* index 0 … count-1: one living sandbox per reply, with its control socket */
+	MONITOR_CREATE, /* spec, its id included; a ready one may be given with another id: see reply */
+	MONITOR_DESTROY, /* id; the reply comes when everything of it is gone */
+	MONITOR_USAGE,   /* id */
+	MONITOR_FREEZE,  /* id, flag: stop or continue every process (pause, resume) */
+	MONITOR_HOST,    /* which controls this host can give: reply.enforced */
+	MONITOR_ENDED,   /* only from the supervisor: id, end_reason */
 };
 
 enum end_reason {
@@ -40,7 +41,8 @@ struct monitor_usage {
 	int64_t memory_bytes, memory_peak_bytes;
 	int64_t pids;
 	int64_t cpu_us;
-	int64_t disk_bytes, disk_inodes; /* -1 where unknown to the supervisor (the executor knows) */
+	int64_t disk_bytes,
+		disk_inodes; /* -1 where unknown to the supervisor (the executor knows) */
 	int64_t oom_kills;
 };
 
@@ -61,7 +63,7 @@ struct monitor_reply {
 	uint32_t count;
 	uint32_t end_reason;
 	char id[ID_SIZE];
-	int32_t init_pid; /* as the supervisor sees it; 0 if none */
+	int32_t init_pid;   /* as the supervisor sees it; 0 if none */
 	struct error error; /* code ERROR_OK: success */
 	struct enforced enforced;
 	struct monitor_usage usage;

@@ -29,7 +29,7 @@ enum network_mode { NETWORK_LOOPBACK = 0, NETWORK_NONE, NETWORK_HOST };
 
 enum user_mode {
 	USER_AGENT = 0, /* uid 1000 of the sandbox, no capabilities */
-	USER_ROOT,      /* uid 0 of the sandbox with a handful of capabilities (dpkg, chown); never host 0 */
+	USER_ROOT, /* uid 0 of the sandbox with a handful of capabilities (dpkg, chown); never host 0 */
 };
 
 struct spec_mount {
@@ -62,11 +62,12 @@ struct spec {
 	char hostname[SPEC_NAME_SIZE]; /* default "cay" */
 	uint32_t image;                /* enum image_kind */
 	char image_path[SPEC_PATH_SIZE];
-	char workdir[SPEC_PATH_SIZE];  /* where sessions start, made if missing; default /workspace */
-	uint32_t network;              /* enum network_mode */
-	uint32_t user;                 /* enum user_mode */
+	char workdir
+		[SPEC_PATH_SIZE]; /* where sessions start, made if missing; default /workspace */
+	uint32_t network;         /* enum network_mode */
+	uint32_t user;            /* enum user_mode */
 	struct spec_limits limits;
-	uint64_t required;             /* 1 << CONTROL_x: fail rather than go without */
+	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
 	uint32_t n_mounts;
 	struct spec_mount mounts[SPEC_MOUNTS_MAX];
 };

@@ -7,8 +7,12 @@ int frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str p
 		b->is_full = true;
 	uint32_t len = (uint32_t)payload.len;
 	unsigned char head[FRAME_HEAD] = {
-		(unsigned char)len, (unsigned char)(len >> 8), (unsigned char)(len >> 16),
-		(unsigned char)(len >> 24), (unsigned char)kind, channel,
+		(unsigned char)len,
+		(unsigned char)(len >> 8),
+		(unsigned char)(len >> 16),
+		(unsigned char)(len >> 24),
+		(unsigned char)kind,
+		channel,
 	};
 	buf_add(b, head, sizeof(head));
 	return buf_put(b, payload);

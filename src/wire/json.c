@@ -32,7 +32,8 @@ static int check_depth(struct str text, struct error *err)
 			in_string = true;
 		} else if (c == '{' || c == '[') {
 			if (++depth > JSON_DEPTH_MAX)
-				return error_set(err, ERROR_INVALID, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+				return error_set(err, ERROR_INVALID, "JSON nested deeper than %d",
+					JSON_DEPTH_MAX);
 		} else if (c == '}' || c == ']') {
 			depth--;
 		}
@@ -48,8 +49,8 @@ int json_parse(struct str text, struct json **ret, struct error *err)
 	json_t *j = json_loadb(text.ptr ? text.ptr : "", text.len,
 		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
 	if (!j)
-		return error_set(err, ERROR_INVALID, "not JSON: %s at line %d, column %d", e.text, e.line,
-			e.column);
+		return error_set(err, ERROR_INVALID, "not JSON: %s at line %d, column %d", e.text,
+			e.line, e.column);
 	*ret = ours(j);
 	return 0;
 }
@@ -84,8 +85,8 @@ enum json_kind json_kind(const struct json *j)
 
 const char *json_kind_name(enum json_kind kind)
 {
-	static const char *const names[] = { "null", "boolean", "integer", "number", "string", "array",
-		"object" };
+	static const char *const names[] = { "null", "boolean", "integer", "number", "string",
+		"array", "object" };
 	return names[kind];
 }
 
@@ -262,8 +263,9 @@ static void put_quoted(struct buf *b, struct str s)
 	buf_putc(b, '"');
 	while (s.len) {
 		size_t plain = 0; /* a run of bytes that stand for themselves goes in one append */
-		while (plain < s.len && (unsigned char)s.ptr[plain] >= 0x20 && s.ptr[plain] != '"' &&
-			s.ptr[plain] != '\\' && (unsigned char)s.ptr[plain] < 0x7f)
+		while (plain < s.len && (unsigned char)s.ptr[plain] >= 0x20 &&
+			s.ptr[plain] != '"' && s.ptr[plain] != '\\' &&
+			(unsigned char)s.ptr[plain] < 0x7f)
 			plain++;
 		buf_add(b, s.ptr, plain);
 		s = str_skip(s, plain);

@@ -25,7 +25,12 @@ enum { JSON_DEPTH_MAX = 64 };
 struct json; /* a value inside a tree */
 
 enum json_kind {
-	JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_STR, JSON_KIND_ARRAY,
+	JSON_KIND_NULL,
+	JSON_KIND_BOOL,
+	JSON_KIND_INT,
+	JSON_KIND_REAL,
+	JSON_KIND_STR,
+	JSON_KIND_ARRAY,
 	JSON_KIND_OBJECT,
 };
 
@@ -40,15 +45,16 @@ static inline void json_free_fn(struct json **root)
 /* Every reader takes NULL as JSON null. */
 enum json_kind json_kind(const struct json *j);
 const char *json_kind_name(enum json_kind kind); /* "object" */
-struct json *json_find(const struct json *object, const char *key); /* NULL if absent or no object */
+struct json *json_find(const struct json *object,
+	const char *key); /* NULL if absent or no object */
 size_t json_len(const struct json *array_or_object);
 struct json *json_at(const struct json *array, size_t i);
 /* void *i = NULL; while ((value = json_next(object, &i, &key))) */
 struct json *json_next(const struct json *object, void **i, struct str *ret_key);
-struct str json_str(const struct json *j);  /* STR_NONE if no string */
-int64_t json_int(const struct json *j);     /* 0 if no number; a real is cut off */
-double json_double(const struct json *j);     /* 0 if no number */
-bool json_bool(const struct json *j);       /* false if no true */
+struct str json_str(const struct json *j); /* STR_NONE if no string */
+int64_t json_int(const struct json *j);    /* 0 if no number; a real is cut off */
+double json_double(const struct json *j);  /* 0 if no number */
+bool json_bool(const struct json *j);      /* false if no true */
 /* Appends the value as compact JSON. */
 int json_write(const struct json *j, struct buf *b);
 
@@ -66,7 +72,8 @@ void jsonw_key(struct jsonw *w, const char *key); /* a literal of ours: not esca
 void jsonw_key_dyn(struct jsonw *w, struct str key);
 void jsonw_str(struct jsonw *w, struct str s);
 void jsonw_int(struct jsonw *w, int64_t v);
-void jsonw_real(struct jsonw *w, double v); /* shortest that reads back; "2.0", never "2"; NaN is null */
+void jsonw_real(struct jsonw *w,
+	double v); /* shortest that reads back; "2.0", never "2"; NaN is null */
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
 void jsonw_raw(struct jsonw *w, struct str json); /* one value that is JSON already */

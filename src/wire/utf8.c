@@ -41,7 +41,8 @@ static size_t match(struct str s, size_t *ret_need)
 	if (*ret_need == 0)
 		return 0;
 	size_t n = 1;
-	while (n < *ret_need && n < s.len && is_between(p[n], n == 1 ? low : 0x80, n == 1 ? high : 0xbf))
+	while (n < *ret_need && n < s.len &&
+		is_between(p[n], n == 1 ? low : 0x80, n == 1 ? high : 0xbf))
 		n++;
 	return n;
 }
