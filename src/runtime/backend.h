@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backend: where sandboxes live. A struct of functions with an embedded base; the runtime knows no more
+ * than this header, a backend knows nothing of the runtime but backend_events.
+ *
+ * Each request is answered exactly once through its callback, never from inside the request, and not after
+ * the backend is freed. A reply is valid until the callback returns; a descriptor in it is taken by
+ * setting it to -1. `open_call` alone answers at once: it gives one end of a call socket (wire/frame.h).
+ */
+#pragma once
+
+#include "sandbox/monitor.h"
+
+struct backend;
+
+struct backend_reply {
+	struct error error; /* code ERROR_OK: success */
+	char id[ID_SIZE];   /* of the sandbox, which may differ from the one asked for in a create */
+	int init_pid;
+	struct enforced enforced;
+	struct monitor_usage usage;
+};
+
+typedef void backend_fn(void *arg, const struct backend_reply *reply);
+
+/* What a backend tells unasked. */
+struct backend_events {
+	void (*adopt)(void *arg, const struct backend_reply *reply); /* during start: one that lives */
+	void (*building)(void *arg, const char *id);
+	void (*ended)(void *arg, const char *id, enum end_reason reason);
+	void (*lost)(void *arg, const struct error *err); /* the backend is of no use any more */
+};
+
+struct backend_ops {
+	const char *name;
+	/* Finds out what lives (events->adopt for each) and what the host can give (reply->enforced). */
+	void (*start)(struct backend *b, backend_fn *done, void *arg);
+	void (*create)(struct backend *b, const struct spec *spec, backend_fn *done, void *arg);
+	/* done: nothing of it is left. One that is not known is an ERROR_NOT_FOUND. */
+	void (*destroy)(struct backend *b, const char *id, backend_fn *done, void *arg);
+	void (*freeze)(struct backend *b, const char *id, bool is_frozen, backend_fn *done, void *arg);
+	void (*usage)(struct backend *b, const char *id, backend_fn *done, void *arg);
+	int (*open_call)(struct backend *b, const char *id, int *ret_fd, struct error *err);
+	void (*free)(struct backend *b);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	const struct backend_events *events; /* set by the runtime before start */
+	void *events_arg;
+};
+
+struct loop;
+/* Speaks sandbox/monitor.h over a SOCK_SEQPACKET descriptor, which it takes. */
+struct backend *native_backend_new(struct loop *loop, int monitor_fd);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox: one sandbox as the server knows it. The runtime owns it; faces read it and change nothing in
+ * it. A pointer is good until control returns to the loop: keep the id and find it again.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/list.h"
+#include "runtime/lifecycle.h"
+#include "sandbox/monitor.h"
+#include "wire/json.h"
+
+struct runtime;
+struct timer;
+
+enum { SANDBOX_REASON_MAX = 240 };
+
+struct sandbox {
+	char id[ID_SIZE];
+	char backend_id[ID_SIZE];        /* as the backend calls it: a ready one has a name of its own */
+	char name[SPEC_NAME_SIZE];       /* "" if none */
+	enum sandbox_state state;
+	char reason[SANDBOX_REASON_MAX]; /* why it stopped, ended or failed; "" before */
+	int64_t created_ms, ended_ms;    /* wall clock; 0: not yet */
+	int64_t timeout_ms, idle_timeout_ms;
+	int64_t deadline_ms;             /* monotonic; 0: none */
+	char *spec_json;                 /* what was asked for: image, workdir, mounts, user, …, labels */
+	char **label_keys, **label_values;
+	size_t n_labels;
+	struct enforced enforced;
+	int init_pid;
+
+	/* Private to the runtime. */
+	struct runtime *runtime;
+	struct list link;                /* runtime::living or runtime::buried */
+	struct list calls;               /* runtime_call::link */
+	struct list waiters;             /* who is told of its readiness or end */
+	struct timer *deadline, *idle;
+	int64_t last_active_ms;          /* monotonic */
+	int64_t next_index;              /* of its events */
+	int n_busy;                      /* calls under way that count as activity */
+	bool is_wanted;                  /* false: forget it as soon as nothing of it is left */
+	char *configure_json;            /* for its executor; freed once sent */
+};
+
+/* The value, or STR_NONE. */
+struct str sandbox_label(const struct sandbox *s, struct str key);
+/* {"id":…,"name":…,"state":…,"reason":…,"created_at":…,"spec":{…},"enforced":{…},…} */
+void sandbox_write(const struct sandbox *s, struct jsonw *w);
