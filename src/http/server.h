@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server: HTTP/1.1 over sockets that are open already, for any number of faces, on one loop.
+ *
+ * A face is a table of routes (http/router.h). Its handler gets a request and answers it exactly
+ *once, at once or whenever it can, by one of
+ *
+ *	http_reply(r, 200, "application/json", body);     the whole answer
+ *	http_reply_error(r, &err);                        made by the face's render_error
+ *	http_stream_begin … http_stream_end               an answer in pieces: downloads, event
+ *streams ws_accept (http/websocket.h)                      a WebSocket
+ *
+ * A request lives until then, ALSO WHEN ITS CLIENT IS GONE: the answer then goes nowhere. So a
+ *handler never loses the ground under its feet; whoever wants to stop early listens for on_closed.
+ *After the answer, and after ws_accept, the request is gone. Everything in it, its arena too, lives
+ *as long.
+ *
+ * Before a handler runs, the server has checked: framing (one Content-Length or chunked, no NUL, no
+ * folding), header size and time, the path, Host (exact list; not on a Unix socket), Origin (if
+ *present, one of ours), the token, the method, the length of the body. There is no CORS: no page of
+ *another origin may call us.
+ *
+ * Back-pressure: an upload is read only as fast as the handler takes it (http_pause_body); a reply
+ *in pieces stops at http_stream_is_full and goes on at on_drain; a client that takes nothing for
+ * `stall_ms` while bytes wait for it is dropped. All calls belong to the loop's thread.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "event/loop.h"
+#include "http/router.h"
+
+enum {
+	HTTP_STREAM_HIGH = 256 * 1024, /* waiting bytes at which http_stream_is_full */
+	HTTP_STREAM_MAX = 4 * 1024 *
+		1024, /* a sender that goes on nevertheless loses its client here */
+	HTTP_REPLY_MAX = 64 * 1024 * 1024, /* largest whole reply */
+	HTTP_HEAD_MAX = 32 * 1024,	   /* request line and headers */
+};
+
+struct http_server;
+
+/* What is not set (0, NULL) has the value in brackets. */
+struct http_config {
+	const int *listen_fds; /* listening stream sockets, Unix or TCP; the server owns them from
+				  here on */
+	int n_listen_fds;
+	const char
+		*token; /* bearer token every face accepts; NULL: no token is asked for (tests) */
+	const char *const
+		*hosts; /* further values of Host, "name" or "name:port", NULL-terminated */
+	const char *const *origins; /* further values of Origin, "https://name", NULL-terminated */
+	int max_connections; /* [4096, but at most half the descriptors the process may open] */
+	int max_per_peer;    /* TCP connections from one address [max_connections / 2] */
+	int head_ms;	     /* from accept, or first byte, to the end of the headers [5,000] */
+	int idle_ms;	     /* keep-alive without a request [75,000] */
+	int stall_ms; /* no progress of a body or a reply that waits for the client [30,000] */
+};
+
+struct http_face {
+	const char *name; /* "rest" */
+	const char
+		*prefix; /* "/v1/": errors below it for which no route is known are this face's */
+	const struct http_route *routes;
+	void *arg;
+	/*
+	 * 0, or -1 with *err filled (ERROR_UNAUTHORIZED or ERROR_FORBIDDEN). NULL: the bearer
+	 * token. A face with a header of its own compares with str_eq_secret, or asks
+	 * http_token_is_valid.
+	 */
+	int (*authorize)(struct http_request *r, struct error *err);
+	/* Appends the body of an error reply; may change the status. NULL:
+	 * {"error":{"code","message"}} */
+	void (*render_error)(
+		const struct http_face *face, const struct error *e, int *status, struct buf *body);
+};
+
+int http_server_new(struct loop *loop, const struct http_config *config, struct http_server **ret,
+	struct error *err);
+/* The face, its rows and what they point to outlive the server. */
+void http_server_add_face(struct http_server *server, const struct http_face *face);
+/* Accepts nothing any more and closes idle connections; requests in work go on. */
+void http_server_stop(struct http_server *server);
+/* Cuts all connections. Requests not answered yet stay valid and may be answered, into the void. */
+void http_server_free(struct http_server *server);
+struct http_server_stats {
+	int connections;
+	int requests; /* in work */
+	int64_t requests_total;
+};
+struct http_server_stats http_server_stats(const struct http_server *server);
+
+struct http_ops {
+	void (*on_body)(void *arg, struct str piece); /* HTTP_STREAMS_BODY: at most 64 KiB each */
+	void (*on_body_end)(void *arg);		      /* the body was whole */
+	void (*on_drain)(void *arg);		      /* a stream that was full takes more again */
+	/* Once, when the client went away before the answer was whole. Answer (or end the stream)
+	 * all the same. */
+	void (*on_closed)(void *arg);
+};
+
+struct http_request {
+	const struct http_server *server;
+	const struct http_face *face;
+	const struct http_route *route;
+	struct str method;
+	struct str path;     /* as sent, before the '?' */
+	struct str query;    /* as sent, after the '?'; STR_NONE if there is none */
+	struct str body;     /* whole, NUL-terminated; empty with HTTP_STREAMS_BODY */
+	int64_t body_length; /* as announced; -1: chunked */
+	struct arena arena;  /* 8 MiB, for the handler; freed with the request */
+	void *state;	     /* of the handler */
+	struct http_match match;
+};
+
+/* Callbacks from here on, until the answer. May be called again to replace them. None is called
+ * from within. */
+void http_listen(struct http_request *r, const struct http_ops *ops, void *arg);
+/* {name} of the pattern, decoded and NUL-terminated; STR_NONE if the pattern has none of that name.
+ */
+struct str http_param(const struct http_request *r, const char *name);
+/* The first ?name=, decoded and NUL-terminated; STR_NONE if absent (or not decodable), "" for
+ * ?name. */
+struct str http_query(struct http_request *r, const char *name);
+/* The header's value, STR_NONE if absent. Valid as long as the request. */
+struct str http_header(const struct http_request *r, const char *name);
+/* True if Accept names this media type itself: "text/event-stream". */
+bool http_accepts(const struct http_request *r, const char *type);
+/* Compares with the configured token in constant time; true for any if there is none. */
+bool http_token_is_valid(const struct http_request *r, struct str token);
+bool http_is_closed(const struct http_request *r); /* the client is gone */
+/* Stops and resumes on_body: how a slow consumer slows an upload down. */
+void http_pause_body(struct http_request *r, bool is_paused);
+
+/* Adds a header to the coming answer; text without CR, LF, NUL. */
+void http_reply_header(struct http_request *r, const char *name, const char *value);
+/* type may be NULL if the body is empty. The body is copied. */
+void http_reply(struct http_request *r, int status, const char *type, struct str body);
+void http_reply_json(
+	struct http_request *r, int status, const struct buf *json); /* a full buf is an error */
+void http_reply_error(struct http_request *r, const struct error *e);
+
+/* length: of the whole body if it is known, else -1 (chunked). text/event-stream gets a comment
+ * when silent. */
+void http_stream_begin(struct http_request *r, int status, const char *type, int64_t length);
+void http_stream_write(struct http_request *r, struct str bytes); /* copied */
+bool http_stream_is_full(const struct http_request *r);
+/* is_whole false: cut the connection, so that the client sees that the body is not all there. */
+void http_stream_end(struct http_request *r, bool is_whole);
