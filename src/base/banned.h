@@ -10,6 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* clang gives some of them as macros, and a macro cannot be poisoned. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat sprintf vsprintf gets /* buf_printf, snprintf */
 #pragma GCC poison strtok strtok_r                     /* str_split */
 #pragma GCC poison atoi atol atoll                     /* num_parse_* */

@@ -95,9 +95,10 @@ struct json *json_find(const struct json *object, const char *key)
 	return ours(json_object_get(tree(object), key));
 }
 
-size_t json_len(const struct json *j)
+size_t json_len(const struct json *array_or_object)
 {
-	return json_is_array(tree(j)) ? json_array_size(tree(j)) : json_object_size(tree(j));
+	const json_t *j = tree(array_or_object);
+	return json_is_array(j) ? json_array_size(j) : json_object_size(j);
 }
 
 struct json *json_at(const struct json *array, size_t i)
