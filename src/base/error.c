@@ -20,7 +20,8 @@ static const struct row *row(enum error_code code)
 	return &rows[code < ERROR_MAX ? code : ERROR_INTERNAL];
 }
 
-static void fill(struct error *err, enum error_code code, int sys, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void fill(struct error *err, enum error_code code,
+	int sys, const char *fmt, va_list ap)
 {
 	if (!err)
 		return;

@@ -7,7 +7,7 @@
 #include <uv.h>
 
 struct deferred {
-	struct list link; /* loop::deferred */
+	struct list link; /* loop::deferred or loop::running */
 	loop_fn *fn;
 	void *arg;
 };
@@ -16,7 +16,8 @@ struct loop {
 	uv_loop_t uv;
 	uv_check_t check; /* runs the deferred calls after the poll phase */
 	uv_idle_t idle;   /* active while something is deferred, so that the poll does not wait */
-	struct list deferred;
+	struct list deferred; /* for the next turn */
+	struct list running;  /* those of this turn that are still to come */
 };
 
 struct watch {
@@ -41,21 +42,26 @@ static void on_idle(uv_idle_t *idle)
 {
 }
 
+static void free_deferred(struct deferred *d)
+{
+	list_remove(&d->link);
+	free(d);
+}
+
 static void on_check(uv_check_t *check)
 {
 	struct loop *loop = check->data;
-	/* What a deferred call defers waits behind this mark for the next turn: no loop is starved. */
-	struct deferred mark = { .arg = &mark };
-	list_append(&loop->deferred, &mark.link);
-	/* The analyzer takes the head's next for a freed member; list_remove has moved it on. */
-	while (loop->deferred.next != &mark.link) { /* NOLINT(clang-analyzer-unix.Malloc) */
-		struct deferred *d = list_entry(loop->deferred.next, struct deferred, link);
-		struct deferred call = *d;
+	struct deferred *d;
+	/* What a deferred call defers waits for the next turn: no loop is starved. */
+	while ((d = list_first(&loop->deferred, struct deferred, link))) {
 		list_remove(&d->link);
-		free(d);
+		list_append(&loop->running, &d->link);
+	}
+	while ((d = list_first(&loop->running, struct deferred, link))) {
+		struct deferred call = *d;
+		free_deferred(d);
 		call.fn(call.arg);
 	}
-	list_remove(&mark.link);
 	if (list_is_empty(&loop->deferred))
 		uv_idle_stop(&loop->idle);
 }
@@ -69,6 +75,7 @@ int loop_new(struct loop **ret, struct error *err)
 		return error_sys(err, -r, "make an event loop");
 	}
 	list_init(&loop->deferred);
+	list_init(&loop->running);
 	uv_check_init(&loop->uv, &loop->check);
 	uv_idle_init(&loop->uv, &loop->idle);
 	loop->check.data = loop;
@@ -83,10 +90,8 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	struct deferred *d;
-	while ((d = list_first(&loop->deferred, struct deferred, link))) {
-		list_remove(&d->link);
-		free(d);
-	}
+	while ((d = list_first(&loop->deferred, struct deferred, link)))
+		free_deferred(d);
 	uv_close((uv_handle_t *)&loop->check, NULL);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -114,15 +119,19 @@ void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 	list_append(&loop->deferred, &d->link);
 }
 
-void loop_undefer(struct loop *loop, void *arg)
+static void forget(struct list *calls, const void *arg)
 {
 	struct deferred *d, *tmp;
-	list_for_each_safe(d, tmp, &loop->deferred, link) {
-		if (d->arg != arg)
-			continue;
-		list_remove(&d->link);
-		free(d);
+	list_for_each_safe(d, tmp, calls, link) {
+		if (d->arg == arg)
+			free_deferred(d);
 	}
+}
+
+void loop_undefer(struct loop *loop, void *arg)
+{
+	forget(&loop->deferred, arg);
+	forget(&loop->running, arg);
 }
 
 static void free_handle(uv_handle_t *handle)
