@@ -1,20 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every action, once, alphabetically. A new one is a row in a file of its group and a line here. */
 #include "action/action.h"
+#include "action/executor_actions.h"
 #include "action/file_actions.h"
+#include "action/process_actions.h"
+#include "action/session_actions.h"
 
 const struct action *const action_table[] = {
 	&append_action,
+	&configure_action,
 	&download_action,
 	&edit_action,
+	&exec_action,
 	&glob_action,
 	&grep_action,
+	&info_action,
 	&list_action,
 	&mkdir_action,
 	&move_action,
+	&process_input_action,
+	&process_list_action,
+	&process_logs_action,
+	&process_remove_action,
+	&process_signal_action,
+	&process_wait_action,
 	&read_action,
 	&remove_action,
+	&run_action,
+	&session_attach_action,
+	&session_close_action,
+	&session_input_action,
+	&session_list_action,
+	&session_open_action,
+	&session_resize_action,
 	&stat_action,
+	&subscribe_action,
 	&upload_action,
 	&write_action,
 	NULL,

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "action/process_actions.h"
+
+#define PROCESS_FIELD(type)                                                       \
+	{                                                                         \
+		"process", FIELD_STRING, FIELD_AT(type, process), FIELD_REQUIRED, \
+			.help = "id or name of the process"                       \
+	}
+
+#define PROCESS_RESULT                                                                               \
+	"the process: process, name, pid, argv, cwd, status (running, exited), exit_code or null, "  \
+	"signal or null, timed_out, stdout_bytes, stderr_bytes, dropped_bytes, is_tty, started_ms, " \
+	"duration_ms"
+
+static const struct field exec_fields[] = {
+	{ "argv", FIELD_STRINGS, FIELD_AT(struct exec_params, argv), FIELD_REQUIRED,
+		.help = "the program, found along PATH, and its arguments" },
+	{ "env", FIELD_MAP, FIELD_AT(struct exec_params, env),
+		.help = "variables on top of the sandbox's" },
+	{ "cwd", FIELD_STRING, FIELD_AT(struct exec_params, cwd),
+		.help = "where it starts; standard: the sandbox's workdir" },
+	{ "user", FIELD_STRING, FIELD_AT(struct exec_params, user),
+		.help = "name or number of the user; standard: the sandbox's" },
+	{ "name", FIELD_STRING, FIELD_AT(struct exec_params, name),
+		.help = "a name for it; no other retained process may have it" },
+	{ "stdin", FIELD_BOOL, FIELD_AT(struct exec_params, has_stdin), .standard = "false",
+		.help = "it gets what comes on channel 0, or by process_input; else its input is empty" },
+	{ "timeout_ms", FIELD_INT, FIELD_AT(struct exec_params, timeout_ms), .min = 0,
+		.max = 86400000, .standard = "0",
+		.help = "kill it and its process group after this long; 0: never" },
+	{ "detach", FIELD_BOOL, FIELD_AT(struct exec_params, detach), .standard = "false",
+		.help = "give the result as soon as it is started" },
+	{ "tty", FIELD_BOOL, FIELD_AT(struct exec_params, tty), .standard = "false",
+		.help = "on a terminal of its own: all output comes on channel 1" },
+	{ "cols", FIELD_INT, FIELD_AT(struct exec_params, cols), .min = 2, .max = 2000,
+		.standard = "80", .help = "columns of the terminal" },
+	{ "rows", FIELD_INT, FIELD_AT(struct exec_params, rows), .min = 2, .max = 1000,
+		.standard = "24", .help = "lines of the terminal" },
+	{ "capture", FIELD_BOOL, FIELD_AT(struct exec_params, capture), .standard = "false",
+		.help = "put the output into the result, as stdout and stderr, instead of sending data" },
+	{ "log_bytes", FIELD_INT, FIELD_AT(struct exec_params, log_bytes), .min = 1024,
+		.max = PROCESS_LOG_MAX, .standard = "1048576",
+		.help = "how much of its output to keep: the first and the last half of it" },
+	{ 0 },
+};
+
+const struct action exec_action = {
+	.name = "exec",
+	.group = "process",
+	.summary = "start a program",
+	.result = PROCESS_RESULT
+	"; with capture also stdout and stderr. Data: channel 1 stdout, channel 2 "
+	"stderr, all of it, unless detach or capture. Controls: {\"signal\":\"INT\"}, "
+	"{\"resize\":[cols,rows]}. A caller that goes away leaves the process running",
+	.fields = exec_fields,
+	.params_size = sizeof(struct exec_params),
+	.flags = ACTION_STREAMS_IN | ACTION_STREAMS_OUT,
+};
+
+static const struct field list_fields[] = { { 0 } };
+
+const struct action process_list_action = {
+	.name = "process_list",
+	.group = "process",
+	.summary = "list the processes that run and those that are retained",
+	.result = "processes: an array, oldest first, of " PROCESS_RESULT,
+	.fields = list_fields,
+	.params_size = sizeof(struct process_list_params),
+	.flags = ACTION_READS,
+};
+
+static const struct field logs_fields[] = {
+	PROCESS_FIELD(struct process_logs_params),
+	{ "after", FIELD_INT, FIELD_AT(struct process_logs_params, after), .min = 0,
+		.max = INT64_MAX, .standard = "0", .help = "position in the log to start from" },
+	{ "follow", FIELD_BOOL, FIELD_AT(struct process_logs_params, follow), .standard = "false",
+		.help = "go on until the process has ended" },
+	{ "capture", FIELD_BOOL, FIELD_AT(struct process_logs_params, capture), .standard = "false",
+		.help = "put the log into the result, as entries, instead of sending data" },
+	{ 0 },
+};
+
+const struct action process_logs_action = {
+	.name = "process_logs",
+	.group = "process",
+	.summary = "read the output of a process",
+	.result =
+		"next: the position to go on from, skipped_bytes: what was asked for and is no longer kept, "
+		"process: the process; with capture also entries: an array of channel (1 stdout, 2 stderr), "
+		"after (its position) and text. Data: as from exec; the event "
+		"{\"skipped_bytes\":n} stands where bytes are missing",
+	.fields = logs_fields,
+	.params_size = sizeof(struct process_logs_params),
+	.flags = ACTION_STREAMS_OUT | ACTION_READS,
+};
+
+static const struct field input_fields[] = {
+	PROCESS_FIELD(struct process_input_params),
+	{ "text", FIELD_STRING, FIELD_AT(struct process_input_params, text), FIELD_BINARY,
+		.help = "bytes for its input" },
+	{ "stream", FIELD_BOOL, FIELD_AT(struct process_input_params, stream), .standard = "false",
+		.help = "then everything that comes as data on channel 0" },
+	{ "eof", FIELD_BOOL, FIELD_AT(struct process_input_params, eof), .standard = "false",
+		.help = "then close its input" },
+	{ 0 },
+};
+
+const struct action process_input_action = {
+	.name = "process_input",
+	.group = "process",
+	.summary = "write to the input of a process",
+	.result = "written_bytes, when the process (or the pipe to it) has taken everything",
+	.fields = input_fields,
+	.params_size = sizeof(struct process_input_params),
+	.flags = ACTION_STREAMS_IN,
+};
+
+static const struct field signal_fields[] = {
+	PROCESS_FIELD(struct process_signal_params),
+	{ "signal", FIELD_STRING, FIELD_AT(struct process_signal_params, signal),
+		.standard = "TERM",
+		.help = "TERM, KILL, INT, HUP, …, with or without SIG, or a number" },
+	{ "group", FIELD_BOOL, FIELD_AT(struct process_signal_params, group), .standard = "true",
+		.help = "to its whole process group" },
+	{ 0 },
+};
+
+const struct action process_signal_action = {
+	.name = "process_signal",
+	.group = "process",
+	.summary = "send a signal to a process",
+	.result = PROCESS_RESULT,
+	.fields = signal_fields,
+	.params_size = sizeof(struct process_signal_params),
+};
+
+static const struct field wait_fields[] = {
+	PROCESS_FIELD(struct process_wait_params),
+	{ "timeout_ms", FIELD_INT, FIELD_AT(struct process_wait_params, timeout_ms), .min = 0,
+		.max = 86400000, .standard = "0",
+		.help = "report after this long at the latest; 0: no limit" },
+	{ 0 },
+};
+
+const struct action process_wait_action = {
+	.name = "process_wait",
+	.group = "process",
+	.summary = "wait for the end of a process",
+	.result = PROCESS_RESULT "; status is running if the time was over first",
+	.fields = wait_fields,
+	.params_size = sizeof(struct process_wait_params),
+	.flags = ACTION_READS,
+};
+
+static const struct field remove_fields[] = {
+	PROCESS_FIELD(struct process_remove_params),
+	{ 0 },
+};
+
+const struct action process_remove_action = {
+	.name = "process_remove",
+	.group = "process",
+	.summary = "forget an ended process, or kill and forget a running one",
+	.result = "the empty object",
+	.fields = remove_fields,
+	.params_size = sizeof(struct process_remove_params),
+};
