@@ -48,7 +48,7 @@ enum lock_part {
 	LOCK_CAPS, /* all five sets, securebits */
 	LOCK_NNP,  /* no_new_privs, read back */
 	LOCK_LANDLOCK,
-	LOCK_SECCOMP,	    /* the whole list */
+	LOCK_SECCOMP,       /* the whole list */
 	LOCK_SECCOMP_CHILD, /* what the executor needs and its children must not have, after
 			       lock_enter */
 	LOCK_PARTS,
@@ -62,8 +62,8 @@ struct lock_rlimit {
 
 struct lock {
 	uint32_t version;
-	uint32_t parts;	       /* 1 << enum lock_part */
-	uint32_t user;	       /* enum user_mode */
+	uint32_t parts;        /* 1 << enum lock_part */
+	uint32_t user;         /* enum user_mode */
 	uint32_t uid, gid;     /* as the sandbox sees them */
 	uint32_t landlock_abi; /* 0: the kernel has none */
 	uint32_t n_keep;
