@@ -24,16 +24,17 @@ uint64_t caps_of_user(enum user_mode user)
 	return user == USER_ROOT ? root_caps : 0;
 }
 
+/* Dropping what is not there succeeds too, as long as CAP_SETPCAP is: so asking first is for the rest. */
 static int bound_drop(uint64_t keep, struct error *err)
 {
 	for (unsigned long cap = 0; cap < 64; cap++) {
-		int is_set = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
-		if (is_set < 0)
-			return 0; /* beyond the last this kernel knows */
-		if (!is_set || (keep & BIT(cap)))
+		if ((keep & BIT(cap)) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return error_sys(err, errno, "drop capability %lu from the bounding set",
+		int sys = errno;
+		if (sys == EINVAL)
+			return 0; /* beyond the last this kernel knows */
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
+			return error_sys(err, sys, "drop capability %lu from the bounding set",
 				cap);
 	}
 	return 0;
@@ -53,18 +54,30 @@ int caps_bound(enum user_mode user, struct error *err)
 	return 0;
 }
 
-static int sets_are(uint64_t want)
+static bool bound_is(uint64_t want)
+{
+	for (unsigned long cap = 0; cap < 64; cap++) {
+		int is_set = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+		if (is_set < 0)
+			return true;
+		if (is_set != !!(want & BIT(cap)))
+			return false;
+	}
+	return true;
+}
+
+static bool sets_are(uint64_t want)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[2] = { 0 };
 	if (syscall(SYS_capget, &head, data) < 0)
-		return 0;
+		return false;
 	for (int i = 0; i < 2; i++) {
 		uint32_t half = (uint32_t)(want >> (32 * i));
 		if (data[i].effective != half || data[i].permitted != half || data[i].inheritable)
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 int caps_set(enum user_mode user, struct error *err)
@@ -83,4 +96,12 @@ int caps_set(enum user_mode user, struct error *err)
 	if (!sets_are(keep))
 		return error_set(err, ERROR_INTERNAL, "capabilities are left after giving them up");
 	return 0;
+}
+
+bool caps_are_set(enum user_mode user)
+{
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	if (user != USER_ROOT && (bits < 0 || (unsigned)bits != agent_bits))
+		return false;
+	return sets_are(caps_of_user(user)) && bound_is(caps_of_user(user));
 }

@@ -14,3 +14,5 @@
 uint64_t caps_of_user(enum user_mode user); /* 1 << CAP_x */
 int caps_bound(enum user_mode user, struct error *err);
 int caps_set(enum user_mode user, struct error *err);
+/* Both have been done, by this process or by one it comes from (ambient: cleared when permitted was). */
+bool caps_are_set(enum user_mode user);

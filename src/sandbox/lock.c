@@ -163,16 +163,23 @@ static int put_groups(const struct lock *lock, struct error *err)
 	return 0;
 }
 
+static bool ids_are(uid_t uid, gid_t gid)
+{
+	uid_t r, e, s;
+	gid_t gr, ge, gs;
+	return getresuid(&r, &e, &s) == 0 && r == uid && e == uid && s == uid &&
+		getresgid(&gr, &ge, &gs) == 0 && gr == gid && ge == gid && gs == gid;
+}
+
 static int put_ids(const struct lock *lock, struct error *err)
 {
-	uid_t uid = lock->uid, r, e, s;
-	gid_t gid = lock->gid, gr, ge, gs;
+	uid_t uid = lock->uid;
+	gid_t gid = lock->gid;
 	if (setresgid(gid, gid, gid) < 0)
 		return error_sys(err, errno, "become group %u", gid);
 	if (setresuid(uid, uid, uid) < 0)
 		return error_sys(err, errno, "become user %u", uid);
-	if (getresuid(&r, &e, &s) < 0 || r != uid || e != uid || s != uid ||
-		getresgid(&gr, &ge, &gs) < 0 || gr != gid || ge != gid || gs != gid)
+	if (!ids_are(uid, gid))
 		return error_set(err, ERROR_INTERNAL, "became user %u only in part", uid);
 	return 0;
 }
@@ -264,6 +271,13 @@ int lock_enter(struct lock *lock, struct error *err)
 	if (lock->parts & PART(SECCOMP))
 		lock->parts |= PART(SECCOMP_CHILD);
 	lock->parts &= ~(uint32_t)PARTS_ENTER;
+	/* What lock_drop did is inherited as well: having looked once, no child needs to. */
+	if (getgroups(0, NULL) == 0)
+		lock->parts &= ~PART(GROUPS);
+	if (ids_are(lock->uid, lock->gid))
+		lock->parts &= ~PART(IDS);
+	if (caps_are_set((enum user_mode)lock->user))
+		lock->parts &= ~PART(CAPS);
 	return 0;
 }
 
