@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "cli/help.h"
+#include "cli/options.h"
+#include "version.h"
+
+#include <signal.h>
+
+enum { COMMANDS_MAX = 64, NEAREST_LEN_MAX = 32 };
+
+const struct command *command_find(struct str name)
+{
+	for (const struct command *const *c = command_table; *c; c++)
+		if (str_is(name, (*c)->name))
+			return *c;
+	return NULL;
+}
+
+const struct command_option *command_option_at(const struct command *command, int i)
+{
+	for (int table = 0; table < OPTION_TABLES_MAX && command->options[table]; table++)
+		for (const struct command_option *o = command->options[table]; o->name; o++, i--)
+			if (i == 0)
+				return o;
+	return NULL;
+}
+
+/* Levenshtein's distance of a to b, one row at a time. */
+static int distance(struct str a, struct str b)
+{
+	int row[NEAREST_LEN_MAX + 1];
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = (int)j;
+	for (size_t i = 1; i <= a.len; i++) {
+		int diagonal = row[0];
+		row[0] = (int)i;
+		for (size_t j = 1; j <= b.len; j++) {
+			int above = row[j];
+			int change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+			row[j] = MIN(MIN(above, row[j - 1]) + 1, change);
+			diagonal = above;
+		}
+	}
+	return row[b.len];
+}
+
+const char *command_nearest(struct str word, const char *const *words, int n)
+{
+	const char *best = NULL;
+	int best_distance = (int)word.len / 3 + 2; /* one slip in three letters, and one more */
+	for (int i = 0; i < n; i++) {
+		struct str candidate = str_from(words[i]);
+		if (candidate.len > NEAREST_LEN_MAX || word.len > NEAREST_LEN_MAX)
+			continue;
+		if (word.len >= 2 && str_starts(candidate, word))
+			return words[i];
+		int d = distance(word, candidate);
+		if (d < best_distance && d < (int)candidate.len) {
+			best = words[i];
+			best_distance = d;
+		}
+	}
+	return best;
+}
+
+/* One line `cay: create: …`; a control byte in what the error quotes must not reach a terminal. */
+static int report(const char *command, const struct error *err)
+{
+	auto_buf struct buf line = BUF_INIT(4 * ERROR_TEXT_MAX);
+	buf_printf(&line, "cay: %s%s%s\n", command ? command : "", command ? ": " : "", err->text);
+	for (size_t i = 0; i + 1 < line.len; i++)
+		if ((unsigned char)line.ptr[i] < 0x20 || line.ptr[i] == 0x7f)
+			line.ptr[i] = '?';
+	fwrite(line.ptr, 1, line.len, stderr);
+	return error_exit(err->code);
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[COMMANDS_MAX];
+	int n = 0;
+	for (const struct command *const *c = command_table; *c && n < COMMANDS_MAX; c++)
+		names[n++] = (*c)->name;
+	const char *near = command_nearest(str_from(name), names, n);
+	struct error err;
+	if (near)
+		error_set(&err, ERROR_INVALID, "no command '%.40s'; did you mean '%s'?", name,
+			near);
+	else
+		error_set(&err, ERROR_INVALID, "no command '%.40s'; see cay help", name);
+	return report(NULL, &err);
+}
+
+static int perform(const struct command_binding *bindings, command_fn *other, struct invocation *in,
+	struct error *err)
+{
+	const struct common_options *common = in->values;
+	if (common->help)
+		return help_print_command(in->command, err);
+	for (const struct command_binding *b = bindings; b->name; b++)
+		if (!strcmp(b->name, in->command->name))
+			return b->run(in, err);
+	if (other)
+		return other(in, err);
+	return error_set(err, ERROR_UNSUPPORTED, "not a command of this program");
+}
+
+static int run_command(const struct command_binding *bindings, command_fn *other,
+	const struct command *command, int argc, char **argv)
+{
+	struct invocation in;
+	struct error err = { 0 };
+	int status = invocation_parse(command, argc, argv, &in, &err);
+	if (status == 0)
+		status = perform(bindings, other, &in, &err);
+	if (status >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		status = error_sys(&err, errno, "write to standard output");
+	invocation_fini(&in);
+	return status < 0 ? report(command->name, &err) : status;
+}
+
+int command_main(const struct command_binding *bindings, command_fn *other, int argc, char **argv)
+{
+	static char help[] = "help", version[] = "version";
+	static char *no_words[] = { help, NULL };
+
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		struct error err = { 0 };
+		error_set(&err, ERROR_INVALID, "no command given; see cay help");
+		return report(NULL, &err);
+	}
+	char **words = argv + 1;
+	if (!strcmp(words[0], "--help") || !strcmp(words[0], "-h"))
+		words = no_words;
+	const char *name = !strcmp(words[0], "--version") ? version : words[0];
+	const struct command *command = command_find(str_from(name));
+	if (!command)
+		return unknown_command(name);
+	return run_command(bindings, other, command, words == no_words ? 0 : argc - 2, words + 1);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options: what the options of each command are decoded into. Every struct begins with struct
+ * common_options; those that describe a sandbox with struct spec_options. The rows are in cli/table.c.
+ */
+#pragma once
+
+#include "cli/command.h"
+
+struct common_options {
+	bool help;
+	bool json;
+	const char *url; /* of the server; NULL: CAY_URL or the default socket */
+};
+
+/* A wish for a sandbox, as text: cli/wish.h makes a struct spec or a JSON body of it. */
+struct spec_options {
+	struct common_options common;
+	const char *image;     /* "host" or a directory */
+	const char *workspace; /* DIR[:copy|rw|ro], seen at the workdir */
+	const char *workdir;
+	struct option_texts mounts; /* SOURCE:TARGET[:ro|rw|copy] */
+	struct option_texts env;    /* NAME=VALUE, or NAME: the caller's own value */
+	const char *user;           /* "agent" or "root" */
+	const char *network;
+	const char *hostname;
+	int64_t memory_bytes, pids, cpu_milli, disk_bytes, disk_inodes; /* -1: unlimited */
+	int64_t timeout_ms;
+	struct option_texts require; /* names of controls, also a,b,c */
+};
+
+struct run_options {
+	struct spec_options spec;
+	bool dry_run;
+};
+
+struct serve_options {
+	struct common_options common;
+	const char *state, *socket;
+	const char *listen; /* HOST:PORT, or none */
+	int64_t pool;
+	int64_t ready_fd; /* 0: none */
+	bool log_json;
+};
+
+struct create_options {
+	struct spec_options spec;
+	const char *name;
+	struct option_texts labels; /* KEY=VALUE */
+	int64_t idle_timeout_ms;
+};
+
+struct exec_options {
+	struct common_options common;
+	bool input, tty, detach;
+	struct option_texts env;
+	const char *workdir;
+	const char *user;
+	int64_t timeout_ms;
+};
+
+struct shell_options {
+	struct common_options common;
+	const char *detach_key; /* "^]" */
+};
+
+struct cp_options {
+	struct common_options common;
+};
+
+struct logs_options {
+	struct common_options common;
+	bool follow, raw;
+};
+
+struct events_options {
+	struct common_options common;
+	bool follow, raw;
+	int64_t after;
+};
+
+struct ls_options {
+	struct common_options common;
+	bool all, quiet;
+};
+
+struct rm_options {
+	struct common_options common;
+	bool all;
+};
+
+struct doctor_options {
+	struct common_options common;
+};
+
+struct gc_options {
+	struct common_options common;
+	const char *state;
+	bool dry_run;
+};

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every command, once. A value of `standard` that depends on who calls (state directory, socket) is set by
+ * cli/place.h and told in the help in words.
+ */
+#include "cli/command.h"
+#include "cli/options.h"
+
+static const struct command_option help_options[] = {
+	{ "help", 'h', OPTION_FLAG, OPTION_AT(struct common_options, help),
+		.help = "show this text" },
+	{ 0 },
+};
+
+static const struct command_option json_options[] = {
+	{ "json", 0, OPTION_FLAG, OPTION_AT(struct common_options, json),
+		.help = "print JSON, for programs" },
+	{ "help", 'h', OPTION_FLAG, OPTION_AT(struct common_options, help),
+		.help = "show this text" },
+	{ 0 },
+};
+
+static const struct command_option server_options[] = {
+	{ "url", 0, OPTION_TEXT, OPTION_AT(struct common_options, url), "URL",
+		"where the server is: http://HOST:PORT, https://HOST or unix:/PATH (default: CAY_URL, or "
+		"the socket of a server on this machine)" },
+	{ 0 },
+};
+
+static const char *const users[] = { "agent", "root", NULL };
+static const char *const networks[] = { "loopback", "none", "host", NULL };
+
+#define SPEC(member) OPTION_AT(struct spec_options, member)
+
+static const struct command_option spec_options[] = {
+	{ "image", 0, OPTION_TEXT, SPEC(image), "IMAGE",
+		"what the root is made of: host, a curated view of this machine's own toolchain, or a "
+		"directory; both copy-on-write",
+		.standard = "host", .complete = COMPLETE_DIR },
+	{ "workspace", 0, OPTION_TEXT, SPEC(workspace), "DIR[:MODE]",
+		"a directory to start in; MODE is copy (the standard: its owner sees no change), rw "
+		"or ro",
+		.complete = COMPLETE_DIR },
+	{ "workdir", 'w', OPTION_TEXT, SPEC(workdir), "PATH", "where programs start in the sandbox",
+		.standard = "/workspace" },
+	{ "mount", 'v', OPTION_TEXTS, SPEC(mounts), "SOURCE:TARGET[:MODE]",
+		"show a file or directory in the sandbox; MODE is ro, rw or copy; may be given often",
+		.complete = COMPLETE_FILE },
+	{ "env", 'e', OPTION_TEXTS, SPEC(env), "NAME[=VALUE]",
+		"set a variable, or pass the caller's on; may be given often" },
+	{ "user", 'u', OPTION_TEXT, SPEC(user), "USER",
+		"agent, without any privilege, or root, who may install packages; neither is root of "
+		"the host",
+		.standard = "agent", .words = users },
+	{ "network", 0, OPTION_TEXT, SPEC(network), "NETWORK",
+		"loopback, none, or host: the host's own network, without any wall",
+		.standard = "loopback", .words = networks },
+	{ "hostname", 0, OPTION_TEXT, SPEC(hostname), "NAME", "the sandbox's own host name",
+		.standard = "cay" },
+	{ "memory", 'm', OPTION_SIZE, SPEC(memory_bytes), "SIZE",
+		"limit of memory, such as 512M, or unlimited (default: 1G)", OPTION_UNLIMITED },
+	{ "pids", 0, OPTION_INT, SPEC(pids), "N", "limit of processes and threads (default: 512)",
+		OPTION_UNLIMITED, 1, 4194304 },
+	{ "cpu", 0, OPTION_CPU, SPEC(cpu_milli), "CORES",
+		"limit of processor time, such as 0.5 (default: all cores)", OPTION_UNLIMITED },
+	{ "disk", 0, OPTION_SIZE, SPEC(disk_bytes), "SIZE",
+		"limit of what the sandbox writes (default: 1G)", OPTION_UNLIMITED },
+	{ "inodes", 0, OPTION_INT, SPEC(disk_inodes), "N",
+		"limit of files the sandbox makes (default: 262144)", OPTION_UNLIMITED, 1,
+		INT64_MAX },
+	{ "timeout", 0, OPTION_DURATION, SPEC(timeout_ms), "TIME",
+		"end the sandbox after this long, such as 30s or 2h; 0: never", .standard = "0" },
+	{ "require", 0, OPTION_TEXTS, SPEC(require), "CONTROL",
+		"fail rather than go without this control of `cay doctor`; may be given often",
+		.complete = COMPLETE_CONTROL },
+	{ 0 },
+};
+
+#define ONE_SANDBOX                                                            \
+	{                                                                      \
+		"SANDBOX", 0, COMPLETE_SANDBOX,                                \
+			"its name, its id, or the first 4 or more characters " \
+			"of the id"                                            \
+	}
+
+static const struct command_argument program_argument[] = {
+	{ "COMMAND", ARGUMENT_COMMAND, COMPLETE_PROGRAM, "the program to run, and its arguments" },
+	{ 0 },
+};
+static const struct command_argument some_sandboxes_argument[] = {
+	{ "SANDBOX", ARGUMENT_MANY, COMPLETE_SANDBOX,
+		"names, ids, or the first 4 or more characters of ids" },
+	{ 0 },
+};
+static const struct command_argument sandboxes_argument[] = {
+	{ "SANDBOX", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_SANDBOX,
+		"names, ids, or the first 4 or more characters of ids" },
+	{ 0 },
+};
+
+#define RUN(member) OPTION_AT(struct run_options, member)
+
+static const struct command_option run_options[] = {
+	{ "dry-run", 'n', OPTION_FLAG, RUN(dry_run),
+		.help = "print the plan, step by step, and do nothing" },
+	{ 0 },
+};
+
+static const struct command run_command = {
+	.name = "run",
+	.group = "One command",
+	.summary = "run a command in a fresh sandbox that is gone afterwards",
+	.description =
+		"Needs no server. Standard input, output and error are the caller's own, the exit status is the "
+		"command's (128+N when signal N ended it). A failure of cay itself is one line on standard error "
+		"that begins with `cay: run:`.",
+	.examples = "cay run -- python3 -c 'print(6*7)'\0One command:\0"
+		    "cay run --workspace . --network none -- make test\0"
+		    "The tests of this directory; what they write, nobody sees:\0",
+	.arguments = program_argument,
+	.options = { run_options, spec_options, help_options },
+	.values_size = sizeof(struct run_options),
+};
+
+#define SERVE(member) OPTION_AT(struct serve_options, member)
+
+static const struct command_option serve_options[] = {
+	{ "listen", 'l', OPTION_TEXT, SERVE(listen), "HOST:PORT",
+		"where to accept TCP connections; none: on the socket only",
+		.standard = "127.0.0.1:8000" },
+	{ "socket", 0, OPTION_TEXT, SERVE(socket), "PATH",
+		"the Unix socket (default: /run/cay/cay.sock for root, $XDG_RUNTIME_DIR/cay/cay.sock for "
+		"others)",
+		.complete = COMPLETE_FILE },
+	{ "state", 0, OPTION_TEXT, SERVE(state), "DIR",
+		"where state and token are kept (default: /var/lib/cay for root, "
+		"$XDG_STATE_HOME/cay or ~/.local/state/cay for others)",
+		.complete = COMPLETE_DIR },
+	{ "pool", 0, OPTION_INT, SERVE(pool), "N", "how many sandboxes to keep ready", .min = 0,
+		.max = 1024, .standard = "4" },
+	{ "ready-fd", 0, OPTION_INT, SERVE(ready_fd), "FD",
+		"write one byte to this descriptor when requests are accepted", .min = 3,
+		.max = 1048576 },
+	{ "log-json", 0, OPTION_FLAG, SERVE(log_json), .help = "log JSON, one object per line" },
+	{ 0 },
+};
+
+static const struct command serve_command = {
+	.name = "serve",
+	.group = "Server",
+	.summary = "serve sandboxes over HTTP",
+	.description =
+		"Runs in the foreground until it gets SIGINT or SIGTERM, and takes every sandbox down then. Who "
+		"connects shows the token: CAY_TOKEN, or what the file `token` in the state directory holds; it is "
+		"made at the first start and only its owner can read it.",
+	.examples = "cay serve\0Serve this machine:\0"
+		    "cay serve --listen none --pool 16\0"
+		    "On the Unix socket only, with 16 sandboxes ready to be handed out:\0",
+	.options = { serve_options, help_options },
+	.values_size = sizeof(struct serve_options),
+};
+
+#define CREATE(member) OPTION_AT(struct create_options, member)
+
+static const struct command_option create_options[] = {
+	{ "name", 0, OPTION_TEXT, CREATE(name), "NAME", "a name to call it by" },
+	{ "label", 0, OPTION_TEXTS, CREATE(labels), "KEY=VALUE",
+		"a note that is kept with it; may be given often" },
+	{ "idle-timeout", 0, OPTION_DURATION, CREATE(idle_timeout_ms), "TIME",
+		"end it when nothing was done in it for so long; 0: never", .standard = "0" },
+	{ 0 },
+};
+
+static const struct command create_command = {
+	.name = "create",
+	.group = "Sandboxes",
+	.summary = "create a sandbox and print its id",
+	.description =
+		"Paths of --image, --workspace and --mount are those of the server's machine.",
+	.examples = "cay create --name demo --memory 2G\0A sandbox called demo:\0"
+		    "id=$(cay create --workspace ~/project --require seccomp)\0"
+		    "A copy-on-write view of a project, or nothing if there is no seccomp:\0",
+	.options = { create_options, spec_options, server_options, json_options },
+	.values_size = sizeof(struct create_options),
+};
+
+#define EXEC(member) OPTION_AT(struct exec_options, member)
+
+static const struct command_option exec_options[] = {
+	{ "stdin", 'i', OPTION_FLAG, EXEC(input), .help = "give it this program's standard input" },
+	{ "tty", 't', OPTION_FLAG, EXEC(tty), .help = "on a terminal of its own" },
+	{ "detach", 'd', OPTION_FLAG, EXEC(detach),
+		.help = "print the process's id as soon as it is started; see cay logs" },
+	{ "env", 'e', OPTION_TEXTS, EXEC(env), "NAME[=VALUE]",
+		"set a variable, or pass the caller's on; may be given often" },
+	{ "workdir", 'w', OPTION_TEXT, EXEC(workdir), "PATH",
+		"where it starts (default: the sandbox's)" },
+	{ "user", 'u', OPTION_TEXT, EXEC(user), "USER",
+		"who it runs as, by name or number (default: the sandbox's)" },
+	{ "timeout", 0, OPTION_DURATION, EXEC(timeout_ms), "TIME",
+		"kill it after this long; 0: never", .standard = "0" },
+	{ 0 },
+};
+
+static const struct command_argument exec_arguments[] = {
+	ONE_SANDBOX,
+	{ "COMMAND", ARGUMENT_COMMAND, COMPLETE_NOTHING, "the program to run, and its arguments" },
+	{ 0 },
+};
+
+static const struct command exec_command = {
+	.name = "exec",
+	.group = "Sandboxes",
+	.summary = "run a program in a sandbox",
+	.description =
+		"Its output comes as it is written, its exit status becomes that of this command (128+N when signal "
+		"N ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it. With --json the output stays "
+		"out of the way: one object with exit_code, stdout and stderr is printed at the end.",
+	.examples = "cay exec demo -- gcc --version\0One program:\0"
+		    "tar -c src | cay exec -i demo -- tar -x -C /workspace\0With input:\0",
+	.arguments = exec_arguments,
+	.options = { exec_options, server_options, json_options },
+	.values_size = sizeof(struct exec_options),
+};
+
+static const struct command_option shell_options[] = {
+	{ "detach-key", 0, OPTION_TEXT, OPTION_AT(struct shell_options, detach_key), "KEY",
+		"the key that leaves, ^A to ^_", .standard = "^]" },
+	{ 0 },
+};
+
+static const struct command_argument shell_arguments[] = {
+	ONE_SANDBOX,
+	{ "SESSION", ARGUMENT_OPTIONAL, COMPLETE_NOTHING, "the session's name (default: main)" },
+	{ 0 },
+};
+
+static const struct command shell_command = {
+	.name = "shell",
+	.group = "Sandboxes",
+	.summary = "connect this terminal to a shell session",
+	.description =
+		"The session may be one that an agent works in: both see and type the same. The detach key leaves "
+		"it as it is; what runs goes on. Ctrl-D or exit ends the shell itself.",
+	.examples = "cay shell demo\0The session `main`:\0",
+	.arguments = shell_arguments,
+	.options = { shell_options, server_options, help_options },
+	.values_size = sizeof(struct shell_options),
+};
+
+static const struct command_argument cp_arguments[] = {
+	{ "FROM", 0, COMPLETE_PLACE, "a path, or SANDBOX:PATH, or - for standard input" },
+	{ "TO", 0, COMPLETE_PLACE, "SANDBOX:PATH, or a path, or - for standard output" },
+	{ 0 },
+};
+
+static const struct command cp_command = {
+	.name = "cp",
+	.group = "Sandboxes",
+	.summary = "copy files and directories into and out of a sandbox",
+	.description =
+		"One of the two is in a sandbox. A directory is copied with all that is in it. If TO is a directory "
+		"that is there, the copy goes into it under its own name; else TO is the copy's name. From and to - "
+		"a file's bytes are read and written, of a directory a tar archive is written.\n\n"
+		"What comes out of a sandbox is not trusted: nothing is written but beneath TO, links are made as they "
+		"are and never followed, and devices and set-id bits are left out.",
+	.examples = "cay cp ./src demo:/workspace\0Into it, as /workspace/src:\0"
+		    "cay cp demo:/workspace/report.pdf .\0And out:\0"
+		    "cay cp demo:/var/log - | tar -t\0As an archive:\0",
+	.arguments = cp_arguments,
+	.options = { server_options, help_options },
+	.values_size = sizeof(struct cp_options),
+};
+
+#define RAW(type)                                                                         \
+	{                                                                                 \
+		"raw", 0, OPTION_FLAG, OPTION_AT(type, raw),                              \
+			.help = "on a terminal too, print control characters as they are" \
+	}
+
+static const struct command_option logs_options[] = {
+	{ "follow", 'f', OPTION_FLAG, OPTION_AT(struct logs_options, follow),
+		.help = "go on until the process has ended" },
+	RAW(struct logs_options),
+	{ 0 },
+};
+
+static const struct command_argument logs_arguments[] = {
+	ONE_SANDBOX,
+	{ "PROCESS", ARGUMENT_OPTIONAL, COMPLETE_NOTHING,
+		"its id or name; without it they are listed" },
+	{ 0 },
+};
+
+static const struct command logs_command = {
+	.name = "logs",
+	.group = "Sandboxes",
+	.summary = "show what a process wrote, or list the processes",
+	.examples = "cay logs -f demo p1\0Follow the first process:\0",
+	.arguments = logs_arguments,
+	.options = { logs_options, server_options, json_options },
+	.values_size = sizeof(struct logs_options),
+};
+
+static const struct command_option events_options[] = {
+	{ "follow", 'f', OPTION_FLAG, OPTION_AT(struct events_options, follow),
+		.help = "go on with what happens from now on" },
+	{ "after", 0, OPTION_INT, OPTION_AT(struct events_options, after), "N",
+		"only events with a number above N", .min = 0, .max = INT64_MAX, .standard = "0" },
+	RAW(struct events_options),
+	{ 0 },
+};
+
+static const struct command_argument events_arguments[] = {
+	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX,
+		"name or id; without it, of all sandboxes" },
+	{ 0 },
+};
+
+static const struct command events_command = {
+	.name = "events",
+	.group = "Sandboxes",
+	.summary = "show what was done, and what came of it",
+	.description = "One line per event; with --json one object per line.",
+	.examples = "cay events -f demo\0Watch an agent at work:\0",
+	.arguments = events_arguments,
+	.options = { events_options, server_options, json_options },
+	.values_size = sizeof(struct events_options),
+};
+
+static const struct command_option ls_options[] = {
+	{ "all", 'a', OPTION_FLAG, OPTION_AT(struct ls_options, all),
+		.help = "those that ended, too" },
+	{ "quiet", 'q', OPTION_FLAG, OPTION_AT(struct ls_options, quiet), .help = "only the ids" },
+	{ 0 },
+};
+
+static const struct command ls_command = {
+	.name = "ls",
+	.group = "Sandboxes",
+	.summary = "list the sandboxes",
+	.options = { ls_options, server_options, json_options },
+	.values_size = sizeof(struct ls_options),
+};
+
+static const struct command stats_command = {
+	.name = "stats",
+	.group = "Sandboxes",
+	.summary = "show what sandboxes use",
+	.description = "Without an argument: every sandbox that lives.",
+	.arguments = sandboxes_argument,
+	.options = { server_options, json_options },
+	.values_size = sizeof(struct common_options),
+};
+
+static const struct command stop_command = {
+	.name = "stop",
+	.group = "Sandboxes",
+	.summary = "end everything that runs in sandboxes",
+	.description = "What is known of them stays until cay rm.",
+	.arguments = some_sandboxes_argument,
+	.options = { server_options, json_options },
+	.values_size = sizeof(struct common_options),
+};
+
+static const struct command_option rm_options[] = {
+	{ "all", 'a', OPTION_FLAG, OPTION_AT(struct rm_options, all), .help = "every sandbox" },
+	{ 0 },
+};
+
+static const struct command rm_command = {
+	.name = "rm",
+	.group = "Sandboxes",
+	.summary = "remove sandboxes with all that is in them",
+	.description = "Returns when nothing of them is left. Their events stay.",
+	.arguments = sandboxes_argument,
+	.options = { rm_options, server_options, json_options },
+	.values_size = sizeof(struct rm_options),
+};
+
+static const struct command doctor_command = {
+	.name = "doctor",
+	.group = "Host",
+	.summary = "tell what this machine gives, and what would lift each lack",
+	.options = { json_options },
+	.values_size = sizeof(struct doctor_options),
+};
+
+static const struct command_option gc_options[] = {
+	{ "dry-run", 'n', OPTION_FLAG, OPTION_AT(struct gc_options, dry_run),
+		.help = "print what would be removed, and remove nothing" },
+	{ "state", 0, OPTION_TEXT, OPTION_AT(struct gc_options, state), "DIR",
+		"the state directory, as in cay serve", .complete = COMPLETE_DIR },
+	{ 0 },
+};
+
+static const struct command gc_command = {
+	.name = "gc",
+	.group = "Host",
+	.summary = "remove what crashed servers and killed commands left behind",
+	.description =
+		"Prints one line for each thing, and normally nothing: whatever a sandbox had is gone with it.",
+	.options = { gc_options, json_options },
+	.values_size = sizeof(struct gc_options),
+};
+
+static const struct command version_command = {
+	.name = "version",
+	.group = "Host",
+	.summary = "print the version",
+	.options = { json_options },
+	.values_size = sizeof(struct common_options),
+};
+
+static const struct command_argument help_arguments[] = {
+	{ "COMMAND", ARGUMENT_OPTIONAL, COMPLETE_COMMAND, "the command to tell about" },
+	{ 0 },
+};
+
+static const struct command help_command = {
+	.name = "help",
+	.group = "Host",
+	.summary = "tell about the commands, or about one of them",
+	.arguments = help_arguments,
+	.options = { help_options },
+	.values_size = sizeof(struct common_options),
+};
+
+const struct command *const command_table[] = {
+	&run_command,
+	&serve_command,
+	&create_command,
+	&exec_command,
+	&shell_command,
+	&cp_command,
+	&logs_command,
+	&events_command,
+	&ls_command,
+	&stats_command,
+	&stop_command,
+	&rm_command,
+	&doctor_command,
+	&gc_command,
+	&version_command,
+	&help_command,
+	NULL,
+};
