@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop and the channel on top of it, with real sockets. */
+#include "unit.h"
+
+#include "action/channel.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+
+#include <sys/socket.h>
+
+static struct error err;
+static struct loop *loop;
+static char trace[64];
+
+static int make_loop(void **state)
+{
+	trace[0] = '\0';
+	return loop_new(&loop, &err);
+}
+
+static int free_loop(void **state)
+{
+	loop_free(loop);
+	return 0;
+}
+
+static void note(char c)
+{
+	size_t n = strlen(trace);
+	if (n < sizeof(trace) - 1) {
+		trace[n] = c;
+		trace[n + 1] = '\0';
+	}
+}
+
+static void note_b(void *arg)
+{
+	note('b');
+}
+
+static void note_c(void *arg)
+{
+	note('c');
+}
+
+static void note_a_and_defer_c(void *arg)
+{
+	note('a');
+	loop_defer(loop, note_c, arg);
+}
+
+static void deferred_calls_come_in_order_and_new_ones_a_turn_later(void **state)
+{
+	loop_defer(loop, note_a_and_defer_c, state);
+	loop_defer(loop, note_b, state);
+	loop_run(loop);
+	assert_string_equal(trace, "abc");
+}
+
+static void undefer_b(void *arg)
+{
+	note('u');
+	loop_undefer(loop, trace);
+}
+
+static void a_deferred_call_can_be_taken_back_within_the_turn(void **state)
+{
+	loop_defer(loop, undefer_b, state);
+	loop_defer(loop, note_b, trace);
+	loop_defer(loop, note_c, state);
+	loop_run(loop);
+	assert_string_equal(trace, "uc");
+}
+
+static struct timer *timer;
+
+static void on_timer(void *arg)
+{
+	note('t');
+	timer_free(timer);
+}
+
+static void a_timer_fires_once_and_not_before_its_time(void **state)
+{
+	int64_t begin = clock_mono_ms();
+	timer = timer_new(loop, on_timer, NULL);
+	timer_set(timer, 1000);
+	timer_set(timer, 20);
+	loop_run(loop);
+	int64_t took = clock_mono_ms() - begin;
+	assert_string_equal(trace, "t");
+	assert_true(took >= 20 && took < 900);
+}
+
+static int worked;
+
+static void work(void *arg)
+{
+	worked++;
+}
+
+static void work_runs_elsewhere_and_ends_on_the_loop(void **state)
+{
+	loop_work(loop, work, note_b, NULL);
+	loop_run(loop);
+	assert_int_equal(worked, 1);
+	assert_string_equal(trace, "b");
+}
+
+struct end {
+	struct channel *channel;
+	size_t bytes;
+	int frames;
+	bool is_ended, is_drained;
+	enum error_code reason;
+	int pause_after; /* 0: never */
+	bool frees_itself, closes_when_drained;
+};
+
+static void on_frame(void *arg, const struct frame *frame)
+{
+	struct end *e = arg;
+	e->frames++;
+	e->bytes += frame->payload.len;
+	if (e->pause_after && e->frames == e->pause_after) {
+		channel_pause(e->channel, true);
+		loop_stop(loop);
+	}
+	if (e->frees_itself) {
+		channel_free(e->channel);
+		e->channel = NULL;
+	}
+}
+
+static void on_end(void *arg, const struct error *reason)
+{
+	struct end *e = arg;
+	e->is_ended = true;
+	e->reason = reason ? reason->code : ERROR_OK;
+	channel_free(e->channel);
+	e->channel = NULL;
+}
+
+static void on_drain(void *arg)
+{
+	struct end *e = arg;
+	e->is_drained = true;
+	if (e->closes_when_drained)
+		channel_close(take_ptr(e->channel));
+}
+
+static const struct channel_ops ops = { on_frame, on_end, on_drain };
+
+static void connect_ends(struct end *a, struct end *b)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	a->channel = channel_new(loop, pair[0], &ops, a);
+	b->channel = channel_new(loop, pair[1], &ops, b);
+}
+
+static void frames_arrive_and_the_end_after_them(void **state)
+{
+	struct end a = { 0 }, b = { 0 };
+	connect_ends(&a, &b);
+	channel_send(a.channel, FRAME_REQUEST, 0, STR("{}"));
+	channel_send(a.channel, FRAME_DATA, 1, STR("abc"));
+	channel_close(take_ptr(a.channel));
+	loop_run(loop);
+	assert_int_equal(b.frames, 2);
+	assert_int_equal(b.bytes, 5);
+	assert_true(b.is_ended);
+	assert_int_equal(b.reason, ERROR_OK);
+}
+
+static void a_channel_that_closes_sends_all_it_holds(void **state)
+{
+	struct end a = { 0 }, b = { 0 };
+	connect_ends(&a, &b);
+	size_t size = 4 << 20;
+	char *much = mem_zalloc(size);
+	channel_send(a.channel, FRAME_RESULT, 0, str_from_len(much, size));
+	free(much);
+	assert_true(channel_is_full(a.channel));
+	channel_close(take_ptr(a.channel));
+	loop_run(loop);
+	assert_int_equal(b.frames, 1);
+	assert_int_equal(b.bytes, size);
+	assert_true(b.is_ended);
+}
+
+static void a_paused_reader_fills_the_sender_and_drains_it_later(void **state)
+{
+	struct end a = { 0 }, b = { .pause_after = 1 };
+	static char piece[FRAME_DATA_MAX];
+	connect_ends(&a, &b);
+	size_t sent = 0;
+	channel_send(a.channel, FRAME_DATA, 0, str_from_len(piece, sizeof(piece)));
+	sent += sizeof(piece);
+	loop_run(loop); /* stops when b pauses */
+	while (!channel_is_full(a.channel)) {
+		channel_send(a.channel, FRAME_DATA, 0, str_from_len(piece, sizeof(piece)));
+		sent += sizeof(piece);
+	}
+	assert_false(a.is_drained);
+	b.pause_after = 0;
+	channel_pause(b.channel, false);
+	a.closes_when_drained = true;
+	loop_run(loop);
+	assert_true(a.is_drained);
+	assert_int_equal(b.bytes, sent);
+	assert_true(b.is_ended);
+}
+
+static void garbage_ends_the_channel_with_a_reason(void **state)
+{
+	struct end b = { 0 };
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	b.channel = channel_new(loop, pair[1], &ops, &b);
+	assert_int_equal(send(pair[0], "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+	loop_run(loop);
+	close(pair[0]);
+	assert_true(b.is_ended);
+	assert_int_equal(b.reason, ERROR_PROTOCOL);
+}
+
+static void a_channel_may_be_freed_in_its_own_callback(void **state)
+{
+	struct end a = { 0 }, b = { .frees_itself = true };
+	connect_ends(&a, &b);
+	channel_send(a.channel, FRAME_REQUEST, 0, STR("1"));
+	channel_send(a.channel, FRAME_REQUEST, 0, STR("2"));
+	loop_run(loop);
+	assert_int_equal(b.frames, 1);
+	assert_false(b.is_ended);
+	assert_true(a.is_ended);
+}
+
+static void a_peer_that_never_reads_is_cut_off(void **state)
+{
+	struct end a = { 0 };
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	a.channel = channel_new(loop, pair[0], &ops, &a);
+	static char piece[FRAME_DATA_MAX];
+	for (size_t sent = 0; sent < 2 * (size_t)CHANNEL_QUEUE_MAX; sent += sizeof(piece))
+		channel_send(a.channel, FRAME_DATA, 0, str_from_len(piece, sizeof(piece)));
+	loop_run(loop);
+	close(pair[1]);
+	assert_true(a.is_ended);
+	assert_int_equal(a.reason, ERROR_LIMIT);
+}
+
+#define loop_test(name) cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		loop_test(deferred_calls_come_in_order_and_new_ones_a_turn_later),
+		loop_test(a_deferred_call_can_be_taken_back_within_the_turn),
+		loop_test(a_timer_fires_once_and_not_before_its_time),
+		loop_test(work_runs_elsewhere_and_ends_on_the_loop),
+		loop_test(frames_arrive_and_the_end_after_them),
+		loop_test(a_channel_that_closes_sends_all_it_holds),
+		loop_test(a_paused_reader_fills_the_sender_and_drains_it_later),
+		loop_test(garbage_ends_the_channel_with_a_reason),
+		loop_test(a_channel_may_be_freed_in_its_own_callback),
+		loop_test(a_peer_that_never_reads_is_cut_off),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* frame, json and utf8. */
+#include "unit.h"
+
+#include "wire/frame.h"
+#include "wire/json.h"
+#include "wire/utf8.h"
+
+static struct error err;
+
+static void a_frame_comes_back_as_it_was_put(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(1000);
+	frame_put(&b, FRAME_DATA, 2, STR("bytes"));
+	frame_put(&b, FRAME_EOF, 0, STR_NONE);
+	struct frame f;
+	assert_int_equal(frame_parse(buf_str(&b), &f, &err), FRAME_HEAD + 5);
+	assert_int_equal(f.kind, FRAME_DATA);
+	assert_int_equal(f.channel, 2);
+	assert_str(f.payload, "bytes");
+	assert_int_equal(frame_parse(str_skip(buf_str(&b), FRAME_HEAD + 5), &f, &err), FRAME_HEAD);
+	assert_int_equal(f.kind, FRAME_EOF);
+}
+
+static void a_frame_waits_for_its_last_byte(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(1000);
+	frame_put(&b, FRAME_RESULT, 0, STR("{}"));
+	struct frame f;
+	for (size_t n = 0; n < b.len; n++)
+		assert_int_equal(frame_parse(str_first(buf_str(&b), n), &f, &err), 0);
+}
+
+static void what_is_no_frame_is_refused_at_once(void **state)
+{
+	struct frame f;
+	assert_fails(frame_parse(STR("\xff\xff\xff\xff\x01\0\0\0"), &f, &err), err, PROTOCOL,
+		"bytes");
+	assert_fails(frame_parse(STR("\0\0\0\0\x63\0\0\0"), &f, &err), err, PROTOCOL,
+		"unknown kind 99");
+	assert_fails(frame_parse(STR("\0\0\0\0\x01\0\x01\0"), &f, &err), err, PROTOCOL,
+		"unknown kind");
+	assert_fails(frame_parse(STR("GET / HT"), &f, &err), err, PROTOCOL, "frame");
+}
+
+static void a_tree_is_read_by_name_and_place(void **state)
+{
+	auto_json struct json *j = NULL;
+	assert_works(json_parse(STR("{\"a\":[1,2.5,\"x\\u00e9\",true,null],\"b\":{}}"), &j, &err),
+		err);
+	struct json *a = json_find(j, "a");
+	assert_int_equal(json_len(a), 5);
+	assert_int_equal(json_int(json_at(a, 0)), 1);
+	assert_true(json_double(json_at(a, 1)) == 2.5);
+	assert_str(json_str(json_at(a, 2)), "x\xc3\xa9");
+	assert_true(json_bool(json_at(a, 3)));
+	assert_int_equal(json_kind(json_at(a, 4)), JSON_KIND_NULL);
+	assert_null(json_find(j, "c"));
+	assert_int_equal(json_kind(json_find(j, "b")), JSON_KIND_OBJECT);
+}
+
+static void bad_json_names_line_and_column(void **state)
+{
+	struct json *j;
+	assert_fails(json_parse(STR("{\n\"a\": }"), &j, &err), err, INVALID, "line 2");
+	assert_fails(json_parse(STR(""), &j, &err), err, INVALID, "not JSON");
+	assert_fails(json_parse(STR("{} x"), &j, &err), err, INVALID, "not JSON");
+	assert_fails(json_parse(STR("{\"a\":1,\"a\":2}"), &j, &err), err, INVALID, "duplicate");
+	assert_fails(json_parse(STR("\"\xff\""), &j, &err), err, INVALID, "not JSON");
+	assert_fails(json_parse(STR("NaN"), &j, &err), err, INVALID, "not JSON");
+}
+
+static void a_hundred_thousand_brackets_cost_nothing(void **state)
+{
+	static char deep[100000];
+	memset(deep, '[', sizeof(deep));
+	struct json *j;
+	assert_fails(json_parse(str_from_len(deep, sizeof(deep)), &j, &err), err, INVALID,
+		"deeper than 64");
+}
+
+static void the_writer_puts_the_commas(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(1000);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "s", STR("a\"b\\c\n\x01"));
+	jsonw_key(&w, "list");
+	jsonw_open_array(&w);
+	jsonw_int(&w, -1);
+	jsonw_real(&w, 2);
+	jsonw_real(&w, 0.1);
+	jsonw_null(&w);
+	jsonw_open(&w);
+	jsonw_close(&w);
+	jsonw_close_array(&w);
+	jsonw_key_bool(&w, "t", true);
+	jsonw_key(&w, "raw");
+	jsonw_raw(&w, STR("[1]"));
+	jsonw_close(&w);
+	assert_string_equal(b.ptr,
+		"{\"s\":\"a\\\"b\\\\c\\n\\u0001\",\"list\":[-1,2.0,0.1,null,{}],\"t\":true,\"raw\":[1]}");
+}
+
+static void invalid_utf8_is_written_as_a_replacement(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(1000);
+	struct jsonw w = JSONW(&b);
+	jsonw_str(&w, STR("a\xff\xc3\xa9\xe2\x82z\xed\xa0\x80"));
+	assert_string_equal(b.ptr,
+		"\"a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd"
+		"\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+
+static void what_was_parsed_is_written_the_same(void **state)
+{
+	const char *text = "{\"z\":[{\"a\":\"\\u0000\"},[],1e300,-5],\"b\":false}";
+	auto_json struct json *j = NULL;
+	auto_json struct json *again = NULL;
+	auto_buf struct buf b = BUF_INIT(1000), c = BUF_INIT(1000);
+	assert_works(json_parse(str_from(text), &j, &err), err);
+	assert_works(json_write(j, &b), err);
+	assert_works(json_parse(buf_str(&b), &again, &err), err);
+	assert_works(json_write(again, &c), err);
+	assert_string_equal(b.ptr, c.ptr);
+	assert_text(b.ptr, "\\u0000");
+}
+
+static void an_error_travels_as_json(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(1000);
+	struct jsonw w = JSONW(&b);
+	error_set(&err, ERROR_LIMIT, "too many \"things\"");
+	jsonw_error(&w, &err);
+	auto_json struct json *j = NULL;
+	assert_works(json_parse(buf_str(&b), &j, &err), err);
+	struct error back;
+	json_to_error(j, &back);
+	assert_int_equal(back.code, ERROR_LIMIT);
+	assert_string_equal(back.text, "too many \"things\"");
+	assert_fails(json_to_error(NULL, &err), err, PROTOCOL, "without code");
+}
+
+static void well_formed_utf8_is_told_from_the_rest(void **state)
+{
+	assert_true(utf8_is_valid(STR("a\xc2\x80\xe0\xa0\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf")));
+	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf",
+		"\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3",
+		"\xe2\x82" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(utf8_is_valid(str_from(bad[i])));
+}
+
+static void a_character_cut_by_a_read_is_recognized(void **state)
+{
+	assert_int_equal(utf8_incomplete_tail(STR("ab")), 0);
+	assert_int_equal(utf8_incomplete_tail(STR("ab\xc3")), 1);
+	assert_int_equal(utf8_incomplete_tail(STR("ab\xe2\x82")), 2);
+	assert_int_equal(utf8_incomplete_tail(STR("ab\xf0\x9f\x98")), 3);
+	assert_int_equal(utf8_incomplete_tail(STR("ab\xc3\xa9")), 0);
+	assert_int_equal(utf8_incomplete_tail(STR("ab\xff")), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_frame_comes_back_as_it_was_put),
+		cmocka_unit_test(a_frame_waits_for_its_last_byte),
+		cmocka_unit_test(what_is_no_frame_is_refused_at_once),
+		cmocka_unit_test(a_tree_is_read_by_name_and_place),
+		cmocka_unit_test(bad_json_names_line_and_column),
+		cmocka_unit_test(a_hundred_thousand_brackets_cost_nothing),
+		cmocka_unit_test(the_writer_puts_the_commas),
+		cmocka_unit_test(invalid_utf8_is_written_as_a_replacement),
+		cmocka_unit_test(what_was_parsed_is_written_the_same),
+		cmocka_unit_test(an_error_travels_as_json),
+		cmocka_unit_test(well_formed_utf8_is_told_from_the_rest),
+		cmocka_unit_test(a_character_cut_by_a_read_is_recognized),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
