@@ -15,7 +15,7 @@ struct backend;
 
 struct backend_reply {
 	struct error error; /* code ERROR_OK: success */
-	char id[ID_SIZE];   /* of the sandbox, which may differ from the one asked for in a create */
+	char id[ID_SIZE]; /* of the sandbox, which may differ from the one asked for in a create */
 	int init_pid;
 	struct enforced enforced;
 	struct monitor_usage usage;
@@ -25,7 +25,8 @@ typedef void backend_fn(void *arg, const struct backend_reply *reply);
 
 /* What a backend tells unasked. */
 struct backend_events {
-	void (*adopt)(void *arg, const struct backend_reply *reply); /* during start: one that lives */
+	void (*adopt)(void *arg,
+		const struct backend_reply *reply); /* during start: one that lives */
 	void (*building)(void *arg, const char *id);
 	void (*ended)(void *arg, const char *id, enum end_reason reason);
 	void (*lost)(void *arg, const struct error *err); /* the backend is of no use any more */
@@ -38,7 +39,8 @@ struct backend_ops {
 	void (*create)(struct backend *b, const struct spec *spec, backend_fn *done, void *arg);
 	/* done: nothing of it is left. One that is not known is an ERROR_NOT_FOUND. */
 	void (*destroy)(struct backend *b, const char *id, backend_fn *done, void *arg);
-	void (*freeze)(struct backend *b, const char *id, bool is_frozen, backend_fn *done, void *arg);
+	void (*freeze)(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
+		void *arg);
 	void (*usage)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	int (*open_call)(struct backend *b, const char *id, int *ret_fd, struct error *err);
 	void (*free)(struct backend *b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * create: the wish for a sandbox. The table of fields below is what POST /v1/sandboxes takes; a face with
- * words of its own fills the struct directly, starting from CREATE_INIT.
+ * words of its own fills the struct directly; zeroes are the defaults. It is large: keep it in an arena.
  */
 #pragma once
 
@@ -9,15 +9,15 @@
 #include "sandbox/spec.h"
 
 enum {
-	CREATE_ENV_MAX = 1024,     /* variables */
+	CREATE_ENV_MAX = 1024, /* variables */
 	CREATE_LABELS_MAX = 64,
 	CREATE_LABEL_BYTES = 1024, /* of a key or value */
 };
 
 struct create {
-	struct str name;         /* unique among the living; STR_NONE: none */
-	struct spec spec;        /* the id is given by the runtime */
-	struct field_map env;    /* of everything that runs in it; never stored, never in an event */
+	struct str name;      /* unique among the living; STR_NONE: none */
+	struct spec spec;     /* the id is given by the runtime */
+	struct field_map env; /* of everything that runs in it; never stored, never in an event */
 	struct field_map labels;
 	int64_t timeout_ms;      /* ends this long after it was asked for; 0: never */
 	int64_t idle_timeout_ms; /* ends when no action was under way for so long; 0: never */
@@ -26,7 +26,14 @@ struct create {
 /* What a JSON body may say; its struct is private to create.c. */
 extern const struct field create_fields[];
 
-/* Everything points into `body` and `arena`. Does not run spec_check: runtime_create does. */
-int create_from_json(const struct json *body, struct arena *arena, struct create *ret, struct error *err);
+/* Everything points into `body` and `arena`. runtime_create does the checks that span fields. */
+int create_from_json(const struct json *body, struct arena *arena, struct create *ret,
+	struct error *err);
 /* A name: letters, digits, '-', '_', '.', at most 63, starts with a letter or digit, not of an id's form. */
 int create_check_name(struct str name, struct error *err);
+/* All that can be checked without asking the host; spec_check included. */
+int create_check(const struct create *create, struct error *err);
+/* What was asked for, env by its names alone: {"image":…,"workdir":…,…} */
+void create_write(const struct create *create, struct jsonw *w);
+/* {"controls":[…],"limits":{…},"uid":…,"gid":…} */
+void enforced_write(const struct enforced *enforced, struct jsonw *w);

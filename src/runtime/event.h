@@ -16,7 +16,7 @@
  * gap event and goes on after it. Resuming elsewhere: follow again with the last `seq` as `after`.
  *
  * No call of on_event comes from inside event_follow. Its event is valid until it returns; it may stop the
- * follower. Everything here belongs to the loop's thread.
+ * follower, but not read events itself. Everything here belongs to the loop's thread.
  */
 #pragma once
 
@@ -32,22 +32,23 @@ struct follower;
 enum { EVENT_CONTENT_MAX = 32 * 1024, EVENT_DATA_MAX = 96 * 1024 };
 
 struct event {
-	int64_t seq;      /* over all sandboxes, from 1 */
-	int64_t index;    /* within the sandbox, from 1 */
-	int64_t time_ms;  /* wall clock */
-	int64_t cause;    /* seq of the action, or 0 */
+	int64_t seq;        /* over all sandboxes, from 1 */
+	int64_t index;      /* within the sandbox, from 1 */
+	int64_t time_ms;    /* wall clock */
+	int64_t cause;      /* seq of the action, or 0 */
 	struct str sandbox; /* id */
 	struct str kind;
-	struct str data;  /* a JSON object */
+	struct str data; /* a JSON object */
 };
 
 typedef void event_fn(void *arg, const struct event *event);
 
 /* Up to `limit` events after `after`, of one sandbox or of all (id NULL), in order. */
-int event_read(struct runtime *rt, const char *id, int64_t after, int limit, event_fn *fn, void *arg,
-	struct error *err);
+int event_read(struct runtime *rt, const char *id, int64_t after, int limit, event_fn *fn,
+	void *arg, struct error *err);
 
-struct follower *event_follow(struct runtime *rt, const char *id, int64_t after, event_fn *fn, void *arg);
+struct follower *event_follow(struct runtime *rt, const char *id, int64_t after, event_fn *fn,
+	void *arg);
 void event_follow_pause(struct follower *f, bool is_paused);
 void event_follow_stop(struct follower *f); /* NULL is fine */
 

@@ -32,7 +32,8 @@ struct life_step {
 	bool is_possible;
 };
 
-const struct life_step *lifecycle_find(enum sandbox_state state, enum life what); /* NULL: not possible */
+const struct life_step *lifecycle_find(enum sandbox_state state,
+	enum life what);                                  /* NULL: not possible */
 const char *sandbox_state_name(enum sandbox_state state); /* "ready" */
 bool sandbox_state_from_name(struct str name, enum sandbox_state *ret);
 bool sandbox_state_is_final(enum sandbox_state state); /* stopped, ended, failed */

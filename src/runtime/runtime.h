@@ -31,14 +31,17 @@ enum {
 	RUNTIME_CALLS_MAX = 1024,     /* under way at once in one sandbox */
 };
 
+typedef void runtime_done_fn(void *arg, const struct error *err); /* NULL: it went well */
+
 struct runtime_config {
 	struct loop *loop;
 	struct backend *backend; /* taken */
 	const char *state_dir;   /* an existing directory that only the server may write to */
 	int sandboxes_max;       /* 0: RUNTIME_SANDBOXES_MAX */
+	runtime_done_fn
+		*on_lost; /* the backend is gone: nothing can be done any more; may be NULL */
+	void *on_lost_arg;
 };
-
-typedef void runtime_done_fn(void *arg, const struct error *err); /* NULL: it went well */
 /* *s is NULL if err is not. */
 typedef void runtime_sandbox_fn(void *arg, struct sandbox *s, const struct error *err);
 
@@ -55,24 +58,26 @@ struct sandbox *runtime_find(struct runtime *rt, struct str key, struct error *e
 struct sandbox *runtime_next(struct runtime *rt, struct sandbox *s);
 
 /* `create` is used up before this returns. done: the sandbox is ready, or could not be made. */
-void runtime_create(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done, void *arg);
+void runtime_create(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done,
+	void *arg);
 /* Takes it down and forgets it; its events stay. done: nothing of it is left. */
 void runtime_destroy(struct sandbox *s, runtime_done_fn *done, void *arg);
 /* Takes it down; its record stays until it is destroyed. Also for those ended already. */
 void runtime_stop(struct sandbox *s, runtime_done_fn *done, void *arg);
 void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, void *arg);
 
-typedef void runtime_usage_fn(void *arg, const struct monitor_usage *usage, const struct error *err);
+typedef void runtime_usage_fn(void *arg, const struct monitor_usage *usage,
+	const struct error *err);
 void runtime_usage(struct sandbox *s, runtime_usage_fn *done, void *arg);
 
 struct runtime_stats {
 	int64_t sandboxes, sandboxes_max; /* alive */
 	int64_t by_state[SANDBOX_STATE_MAX];
-	int64_t created, failed;          /* since the server started */
+	int64_t created, failed; /* since the server started */
 	int64_t calls, calls_under_way;
-	int64_t events;                   /* seq of the newest */
+	int64_t events; /* seq of the newest */
 	int64_t store_bytes;
-	int64_t started_ms;               /* wall clock */
+	int64_t started_ms; /* wall clock */
 };
 void runtime_stats(struct runtime *rt, struct runtime_stats *ret);
 /* What this host can give: 1 << CONTROL_x, and the default limits. */
@@ -96,8 +101,8 @@ struct call_sink {
  * comes through sink->error. An action that changes something is an event before it begins and its
  * observation is one before `result` or `error` is called.
  */
-struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action, struct str params_json,
-	const struct call_sink *sink, void *arg);
+struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
+	struct str params_json, const struct call_sink *sink, void *arg);
 /* Input of an ACTION_STREAMS_IN action. What is sent before the executor has the call is kept for it. */
 void runtime_call_send(struct runtime_call *call, uint8_t channel, struct str bytes);
 void runtime_call_eof(struct runtime_call *call, uint8_t channel);

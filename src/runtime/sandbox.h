@@ -19,14 +19,14 @@ enum { SANDBOX_REASON_MAX = 240 };
 
 struct sandbox {
 	char id[ID_SIZE];
-	char backend_id[ID_SIZE];        /* as the backend calls it: a ready one has a name of its own */
-	char name[SPEC_NAME_SIZE];       /* "" if none */
+	char backend_id[ID_SIZE];  /* as the backend calls it: a ready one has a name of its own */
+	char name[SPEC_NAME_SIZE]; /* "" if none */
 	enum sandbox_state state;
 	char reason[SANDBOX_REASON_MAX]; /* why it stopped, ended or failed; "" before */
 	int64_t created_ms, ended_ms;    /* wall clock; 0: not yet */
 	int64_t timeout_ms, idle_timeout_ms;
-	int64_t deadline_ms;             /* monotonic; 0: none */
-	char *spec_json;                 /* what was asked for: image, workdir, mounts, user, …, labels */
+	int64_t deadline_ms; /* monotonic; 0: none */
+	char *spec_json;     /* what was asked for: image, workdir, mounts, user, …, labels */
 	char **label_keys, **label_values;
 	size_t n_labels;
 	struct enforced enforced;
@@ -34,15 +34,20 @@ struct sandbox {
 
 	/* Private to the runtime. */
 	struct runtime *runtime;
-	struct list link;                /* runtime::living or runtime::buried */
-	struct list calls;               /* runtime_call::link */
-	struct list waiters;             /* who is told of its readiness or end */
+	struct list link;    /* runtime::living or runtime::buried */
+	struct list calls;   /* runtime_call::link */
+	struct list waiters; /* step::wait_link: who is told of its readiness or end */
 	struct timer *deadline, *idle;
-	int64_t last_active_ms;          /* monotonic */
-	int64_t next_index;              /* of its events */
-	int n_busy;                      /* calls under way that count as activity */
-	bool is_wanted;                  /* false: forget it as soon as nothing of it is left */
-	char *configure_json;            /* for its executor; freed once sent */
+	int64_t last_active_ms; /* monotonic */
+	int64_t next_index;     /* of its events */
+	int n_calls;            /* under way */
+	int n_busy;             /* calls under way that count as activity */
+	bool is_there;          /* the backend has it */
+	bool is_going;          /* the backend has been asked to destroy it */
+	bool is_buried;         /* on runtime::buried */
+	bool is_unwanted;       /* forget it as soon as nothing of it is left */
+	char *configure_json;   /* for its executor; freed once sent */
+	struct error failure;   /* why it could not be made */
 };
 
 /* The value, or STR_NONE. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. After a restart there are two truths: the records say what callers were told of,
+ * the backend says what lives. What both know goes on, with its sessions. What only the records know is
+ * lost: it ends with that reason. What only the backend knows, or what had not been handed out yet, was
+ * promised to nobody and is destroyed.
+ */
+#include "runtime/internal.h"
+
+#include "base/log.h"
+
+static void take_record(void *arg, struct sandbox *s)
+{
+	struct runtime *rt = arg;
+	if (s->state == SANDBOX_RUNNING)
+		s->state = SANDBOX_READY; /* its calls ended with the server that watched them */
+	s->next_index = store_last_index(rt->store, s->id);
+	runtime_enlist(rt, s);
+}
+
+void adopt_one(void *arg, const struct backend_reply *reply)
+{
+	struct runtime *rt = arg;
+	struct sandbox *s = map_find(&rt->by_backend_id, str_from(reply->id));
+	if (!s) {
+		struct step *orphan = step_new(rt, NULL, NULL);
+		memcpy(orphan->id, reply->id, sizeof(orphan->id));
+		list_append(&rt->orphans, &orphan->wait_link);
+		return;
+	}
+	s->is_there = true;
+	s->enforced = reply->enforced;
+	s->init_pid = reply->init_pid;
+}
+
+static void on_orphan_destroyed(void *arg, const struct backend_reply *reply)
+{
+	struct step *orphan = arg;
+	if (reply->error.code != ERROR_OK)
+		log_error("sandbox.orphan", "id=%s %s", orphan->id, reply->error.text);
+	step_free(orphan);
+}
+
+static void destroy_orphans(struct runtime *rt)
+{
+	struct step *orphan;
+	while ((orphan = list_first(&rt->orphans, struct step, wait_link))) {
+		list_remove(&orphan->wait_link);
+		log_warn("sandbox.orphan", "id=%s was handed out to nobody; destroying it",
+			orphan->id);
+		rt->backend->ops->destroy(rt->backend, orphan->id, on_orphan_destroyed, orphan);
+	}
+}
+
+static void settle_lost(struct sandbox *s)
+{
+	life_set_reason(s, "lost: it did not outlive its supervisor");
+	if (!life_apply(s, LIFE_GONE))
+		life_apply(s, LIFE_FAIL);
+}
+
+static void settle_found(struct sandbox *s)
+{
+	if (sandbox_is_usable(s)) {
+		life_start_deadlines(s);
+		log_info("sandbox.adopt", "id=%s state=%s", s->id, sandbox_state_name(s->state));
+		return;
+	}
+	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_ENDING) {
+		life_apply(s, s->state == SANDBOX_STOPPING ? LIFE_STOP : LIFE_END);
+		return;
+	}
+	s->state = SANDBOX_STARTING;
+	life_set_reason(s, "the server restarted before it was handed out");
+	life_apply(s, LIFE_FAIL);
+}
+
+static void tell_started(struct step *step, const struct error *err)
+{
+	step->done(step->arg, err);
+	step_free(step);
+}
+
+static void on_started(void *arg, const struct backend_reply *reply)
+{
+	struct step *step = arg;
+	struct runtime *rt = step->rt;
+	if (reply->error.code != ERROR_OK) {
+		step->error = reply->error;
+		step_defer(step);
+		return;
+	}
+	rt->host = reply->enforced;
+	struct list *at = rt->living.next;
+	while (at != &rt->living) {
+		struct sandbox *s = list_entry(at, struct sandbox, link);
+		at = at->next; /* s may be buried or forgotten */
+		if (s->is_there)
+			settle_found(s);
+		else
+			settle_lost(s);
+	}
+	destroy_orphans(rt);
+	step_after_commit(step);
+}
+
+void runtime_start(struct runtime *rt, runtime_done_fn *done, void *arg)
+{
+	struct step *step = step_new(rt, NULL, tell_started);
+	step->done = done;
+	step->arg = arg;
+	if (store_records(rt->store, take_record, rt, &step->error) < 0) {
+		step_defer(step);
+		return;
+	}
+	rt->backend->ops->start(rt->backend, on_started, step);
+}

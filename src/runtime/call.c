@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. A call passes through
+ *
+ *	STORING   its action event is being committed; input is kept in `early`
+ *	OPEN      a socket leads to the executor
+ *	SETTLING  it is over: its observation is being committed, the answer is kept in `result` or `error`
+ *	SETTLED   stored, but its reader is paused
+ *
+ * An action that only reads has no events: it is open at once, and its answer is passed on at once. Calls
+ * that are not over hang on their sandbox; those that are hang on the runtime, since the sandbox may go.
+ *
+ * What comes from the executor is checked before anybody sees it: it lives next to what it guards
+ * against. Data is only bytes; events and results must be JSON.
+ */
+#include "runtime/internal.h"
+
+#include "action/channel.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "wire/trim.h"
+
+enum {
+	PARAMS_ARENA_MAX = 64 * 1024 * 1024,
+	REQUEST_ROOM = 256,          /* of a request, around its parameters */
+	EARLY_MAX = 4 * 1024 * 1024, /* input before the call is open */
+	EARLY_HIGH = 256 * 1024,     /* at which its sender is asked to wait */
+};
+
+enum call_phase { STORING, OPEN, SETTLING, SETTLED };
+
+struct runtime_call {
+	struct list link; /* sandbox::calls, or runtime::settling */
+	struct runtime *rt;
+	struct sandbox *sandbox; /* NULL from SETTLING on */
+	const struct action *action;
+	const struct call_sink *sink;
+	void *arg;
+	enum call_phase phase;
+	struct channel *channel;
+	struct buf request; /* until it is sent */
+	struct buf early;   /* frames to be sent after it */
+	struct store_wait wait;
+	int64_t seq; /* of its action event; 0: it has none */
+	int64_t started_us;
+	struct buf result;
+	struct error error; /* ERROR_OK: result counts */
+	bool is_paused;
+	bool has_events;
+	bool was_full; /* drain is owed to the caller */
+};
+
+static void call_free(struct runtime_call *call)
+{
+	list_remove(&call->link);
+	store_forget(&call->wait);
+	loop_undefer(call->rt->loop, call);
+	channel_free(call->channel);
+	buf_fini(&call->request);
+	buf_fini(&call->early);
+	buf_fini(&call->result);
+	free(call);
+}
+
+/* The end of a call. */
+
+static void deliver(void *arg)
+{
+	struct runtime_call *call = arg;
+	if (call->is_paused) {
+		call->phase = SETTLED;
+		return;
+	}
+	const struct call_sink *sink = call->sink;
+	if (call->error.code == ERROR_OK)
+		sink->result(call->arg, buf_str(&call->result));
+	else
+		sink->error(call->arg, &call->error);
+	call_free(call);
+}
+
+static void on_settled(void *arg, const struct error *err)
+{
+	struct runtime_call *call = arg;
+	if (err) {
+		call->error = *err;
+		error_wrap(&call->error,
+			"%s was performed, but what came of it could not be recorded",
+			call->action->name);
+	}
+	deliver(call);
+}
+
+static void leave_sandbox(struct runtime_call *call)
+{
+	struct sandbox *s = call->sandbox;
+	call->sandbox = NULL;
+	call->rt->calls_under_way--;
+	s->n_calls--;
+	list_remove(&call->link);
+	list_append(&call->rt->settling, &call->link);
+	life_touch(s);
+	if (call->has_events && --s->n_busy == 0)
+		life_apply(s, LIFE_IDLE);
+}
+
+/* Ends the call with call->result, or with call->error; `data` is its observation. */
+static void settle(struct runtime_call *call, const struct buf *data)
+{
+	struct sandbox *s = call->sandbox;
+	bool has_observation = call->seq != 0;
+	channel_free(call->channel);
+	call->channel = NULL;
+	call->phase = SETTLING;
+	store_forget(&call->wait);
+	loop_undefer(call->rt->loop, call);
+	if (has_observation)
+		audit_add(s, "observation", call->seq, data);
+	leave_sandbox(call);
+	if (!has_observation) {
+		loop_defer(call->rt->loop, deliver, call);
+		return;
+	}
+	call->wait.fn = on_settled;
+	call->wait.arg = call;
+	store_after(call->rt->store, &call->wait);
+}
+
+static void fail(struct runtime_call *call, const struct error *err)
+{
+	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
+	call->error = *err;
+	audit_error(call->action, clock_mono_us() - call->started_us, err, &data);
+	settle(call, &data);
+}
+
+static void finish(struct runtime_call *call, struct str result)
+{
+	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
+	struct error err;
+	if (audit_result(call->action, clock_mono_us() - call->started_us, result, &data, &err) <
+		0) {
+		fail(call, &err);
+		return;
+	}
+	if (call->seq || call->is_paused) {
+		buf_put(&call->result, result);
+		settle(call, &data);
+		return;
+	}
+	/* It only read: nothing to store, so the answer need not be copied. */
+	const struct call_sink *sink = call->sink;
+	void *arg = call->arg;
+	struct channel *channel = take_ptr(call->channel);
+	leave_sandbox(call);
+	call_free(call);
+	sink->result(arg, result);
+	channel_free(channel);
+}
+
+/* What the executor sends. */
+
+static void on_event(struct runtime_call *call, struct str json)
+{
+	struct error err;
+	if (trim_json(json, FRAME_PAYLOAD_MAX, NULL, NULL, &err) < 0) {
+		error_wrap(&err, "the executor's event of %s", call->action->name);
+		fail(call, &err);
+	} else if (call->sink->event) {
+		call->sink->event(call->arg, json);
+	}
+}
+
+static void on_error(struct runtime_call *call, struct str payload)
+{
+	struct error err;
+	auto_json struct json *json = NULL;
+	if (json_parse(payload, &json, &err) == 0)
+		json_to_error(json, &err);
+	fail(call, &err);
+}
+
+static void on_frame(void *arg, const struct frame *frame)
+{
+	struct runtime_call *call = arg;
+	struct error err;
+	switch (frame->kind) {
+	case FRAME_DATA:
+		if (call->sink->data)
+			call->sink->data(call->arg, frame->channel, frame->payload);
+		break;
+	case FRAME_EOF:
+		break;
+	case FRAME_EVENT:
+		on_event(call, frame->payload);
+		break;
+	case FRAME_RESULT:
+		finish(call, frame->payload);
+		break;
+	case FRAME_ERROR:
+		on_error(call, frame->payload);
+		break;
+	default:
+		error_set(&err, ERROR_PROTOCOL, "the executor sent a frame of kind %d",
+			frame->kind);
+		fail(call, &err);
+	}
+}
+
+static void on_end(void *arg, const struct error *reason)
+{
+	struct runtime_call *call = arg;
+	struct error err;
+	if (reason)
+		err = *reason;
+	else
+		error_set(&err, ERROR_UNAVAILABLE, "the executor ended %s without an answer",
+			call->action->name);
+	fail(call, &err);
+}
+
+static void on_drain(void *arg)
+{
+	struct runtime_call *call = arg;
+	if (call->was_full && call->sink->drain) {
+		call->was_full = false;
+		call->sink->drain(call->arg);
+	}
+}
+
+static const struct channel_ops channel_ops = { on_frame, on_end, on_drain };
+
+/* The beginning of a call. */
+
+static void send_early(struct runtime_call *call)
+{
+	struct str rest = buf_str(&call->early);
+	struct frame frame;
+	ssize_t n;
+	while ((n = frame_parse(rest, &frame, NULL)) > 0) {
+		channel_send(call->channel, frame.kind, frame.channel, frame.payload);
+		rest = str_skip(rest, (size_t)n);
+	}
+	buf_fini(&call->early);
+	buf_init(&call->early, EARLY_MAX);
+}
+
+static void owe_drain(void *arg)
+{
+	struct runtime_call *call = arg;
+	if (call->phase == OPEN && !channel_is_full(call->channel))
+		on_drain(call);
+}
+
+static void open_call(struct runtime_call *call)
+{
+	struct backend *b = call->rt->backend;
+	struct error err;
+	int fd = -1;
+	if (b->ops->open_call(b, call->sandbox->backend_id, &fd, &err) < 0) {
+		fail(call, &err);
+		return;
+	}
+	call->phase = OPEN;
+	call->channel = channel_new(call->rt->loop, fd, &channel_ops, call);
+	channel_send(call->channel, FRAME_REQUEST, 0, buf_str(&call->request));
+	buf_fini(&call->request);
+	buf_init(&call->request, 0);
+	send_early(call);
+	channel_pause(call->channel, call->is_paused);
+	if (call->was_full)
+		loop_defer(call->rt->loop, owe_drain, call);
+}
+
+static void on_action_stored(void *arg, const struct error *err)
+{
+	struct runtime_call *call = arg;
+	if (!err) {
+		open_call(call);
+		return;
+	}
+	struct error refused = *err;
+	error_wrap(&refused, "%s was not performed, since it could not be recorded",
+		call->action->name);
+	call->seq = 0; /* what it refers to is not in the log */
+	fail(call, &refused);
+}
+
+static struct runtime_call *call_new(struct sandbox *s, const struct action *action,
+	const struct call_sink *sink, void *arg)
+{
+	struct runtime_call *call = mem_new(struct runtime_call);
+	call->rt = s->runtime;
+	call->sandbox = s;
+	call->action = action;
+	call->sink = sink;
+	call->arg = arg;
+	call->started_us = clock_mono_us();
+	buf_init(&call->request, FRAME_PAYLOAD_MAX);
+	buf_init(&call->early, EARLY_MAX);
+	buf_init(&call->result, FRAME_PAYLOAD_MAX);
+	list_init(&call->wait.link);
+	list_append(&s->calls, &call->link);
+	call->rt->calls++;
+	call->rt->calls_under_way++;
+	s->n_calls++;
+	life_touch(s);
+	return call;
+}
+
+static int build_request(struct runtime_call *call, struct str params, struct error *err)
+{
+	if (params.len > FRAME_PAYLOAD_MAX - REQUEST_ROOM)
+		return error_set(err, ERROR_TOO_LARGE,
+			"%s: parameters of %zu bytes; the limit is %d", call->action->name,
+			params.len, FRAME_PAYLOAD_MAX - REQUEST_ROOM);
+	buf_puts(&call->request, "{\"action\":\"");
+	buf_puts(&call->request, call->action->name);
+	buf_puts(&call->request, "\",\"params\":");
+	buf_put(&call->request, params.len ? params : STR("{}"));
+	buf_puts(&call->request, "}");
+	return 0;
+}
+
+static int check_usable(struct sandbox *s, struct error *err)
+{
+	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
+		return error_set(err, sandbox_is_alive(s) ? ERROR_CONFLICT : ERROR_GONE,
+			"sandbox %s is %s%s%s", s->id, sandbox_state_name(s->state),
+			s->reason[0] ? ": " : "", s->reason);
+	if (s->n_calls > RUNTIME_CALLS_MAX)
+		return error_set(err, ERROR_LIMIT,
+			"sandbox %s performs %d actions; that is the limit", s->id,
+			RUNTIME_CALLS_MAX);
+	return 0;
+}
+
+/* Checks the parameters and, unless the action only reads, writes its event. */
+static int prepare(struct runtime_call *call, struct str params_json, struct error *err)
+{
+	const struct action *action = call->action;
+	auto_json struct json *params = NULL;
+	auto_arena struct arena arena = ARENA_INIT(PARAMS_ARENA_MAX);
+	void *decoded;
+	if (check_usable(call->sandbox, err) < 0 || build_request(call, params_json, err) < 0)
+		return -1;
+	if (params_json.len && json_parse(params_json, &params, err) < 0)
+		return error_wrap(err, "%s", action->name);
+	if (action_decode(action, params, &arena, &decoded, err) < 0)
+		return -1;
+	if (action->flags & ACTION_READS)
+		return 0;
+
+	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
+	audit_action(action, params, &data);
+	call->seq = audit_add(call->sandbox, "action", 0, &data);
+	call->has_events = true;
+	if (call->sandbox->n_busy++ == 0)
+		life_apply(call->sandbox, LIFE_BUSY);
+	return 0;
+}
+
+struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
+	struct str params_json, const struct call_sink *sink, void *arg)
+{
+	struct runtime_call *call = call_new(s, action, sink, arg);
+	struct error err;
+	if (prepare(call, params_json, &err) < 0) {
+		fail(call, &err);
+	} else if (call->seq) {
+		call->wait.fn = on_action_stored;
+		call->wait.arg = call;
+		store_after(s->runtime->store, &call->wait);
+	} else {
+		open_call(call);
+	}
+	return call;
+}
+
+struct runtime_call *call_perform_quietly(struct sandbox *s, const char *action,
+	struct str params_json, const struct call_sink *sink, void *arg)
+{
+	const struct action *row = action_find(str_from(action));
+	BUG_IF(!row, "the runtime performs an action that is in no table");
+	struct runtime_call *call = call_new(s, row, sink, arg);
+	struct error err;
+	if (build_request(call, params_json, &err) < 0)
+		fail(call, &err);
+	else
+		open_call(call);
+	return call;
+}
+
+/* The caller's side of a call. */
+
+static void send_frame(struct runtime_call *call, enum frame_kind kind, uint8_t channel,
+	struct str payload)
+{
+	if (call->phase == OPEN) {
+		channel_send(call->channel, kind, channel, payload);
+	} else if (call->phase == STORING && frame_put(&call->early, kind, channel, payload) < 0) {
+		struct error err;
+		error_set(&err, ERROR_LIMIT, "%s: over %d bytes of input before it began",
+			call->action->name, EARLY_MAX);
+		fail(call, &err);
+	}
+}
+
+void runtime_call_send(struct runtime_call *call, uint8_t channel, struct str bytes)
+{
+	while (bytes.len) {
+		struct str piece = str_first(bytes, FRAME_DATA_MAX);
+		send_frame(call, FRAME_DATA, channel, piece);
+		bytes = str_skip(bytes, piece.len);
+	}
+	if (runtime_call_is_full(call))
+		call->was_full = true;
+}
+
+void runtime_call_eof(struct runtime_call *call, uint8_t channel)
+{
+	send_frame(call, FRAME_EOF, channel, STR_NONE);
+}
+
+void runtime_call_control(struct runtime_call *call, struct str control_json)
+{
+	send_frame(call, FRAME_CONTROL, 0, control_json);
+}
+
+bool runtime_call_is_full(const struct runtime_call *call)
+{
+	if (call->phase == OPEN)
+		return channel_is_full(call->channel);
+	return call->phase == STORING && call->early.len >= EARLY_HIGH;
+}
+
+void runtime_call_pause(struct runtime_call *call, bool is_paused)
+{
+	if (call->is_paused == is_paused)
+		return;
+	call->is_paused = is_paused;
+	if (call->phase == OPEN)
+		channel_pause(call->channel, is_paused);
+	else if (call->phase == SETTLED && !is_paused)
+		loop_defer(call->rt->loop, deliver, call);
+}
+
+void runtime_call_cancel(struct runtime_call *call)
+{
+	if (call->sandbox) {
+		auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
+		struct error err;
+		error_set(&err, ERROR_CANCELLED, "its caller went away");
+		audit_error(call->action, clock_mono_us() - call->started_us, &err, &data);
+		if (call->seq)
+			audit_add(call->sandbox, "observation", call->seq, &data);
+		leave_sandbox(call);
+	}
+	call_free(call);
+}
+
+void call_end_all(struct sandbox *s, const struct error *gone)
+{
+	while (!list_is_empty(&s->calls))
+		fail(list_first(&s->calls, struct runtime_call, link), gone);
+}
+
+static void free_list(struct list *head)
+{
+	while (!list_is_empty(head))
+		call_free(list_first(head, struct runtime_call, link));
+}
+
+void call_free_all(struct runtime *rt)
+{
+	for (struct sandbox *s = NULL; (s = runtime_next(rt, s));)
+		free_list(&s->calls);
+	free_list(&rt->settling);
+}

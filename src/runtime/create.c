@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/create.h"
+
+enum {
+	TIMEOUT_MAX_MS = 1000000000, /* eleven days */
+	ENV_BYTES_MAX = 128 * 1024,  /* what Linux takes for one variable */
+};
+
+static const char *const user_words[] = { "agent", "root", NULL };
+static const char *const network_words[] = { "loopback", "none", "host", NULL };
+static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
+
+struct create_body {
+	struct str name, image, workdir, user, network, hostname;
+	const struct json *mounts, *limits;
+	struct field_map env, labels;
+	struct field_strings require;
+	int64_t timeout_ms, idle_timeout_ms;
+};
+
+#define AT(member) FIELD_AT(struct create_body, member)
+/* clang-format off */
+const struct field create_fields[] = {
+	{ "name", FIELD_STRING, AT(name),
+		.help = "a name of its own, unique among the living: letters, digits, '-', '_', '.'" },
+	{ "image", FIELD_STRING, AT(image), .standard = "host",
+		.help = "its root: 'host', a copy-on-write view of the host's tools, or the absolute path of a directory" },
+	{ "workdir", FIELD_STRING, AT(workdir), .standard = "/workspace", .help = "where sessions start; made if missing" },
+	{ "mounts", FIELD_JSON, AT(mounts),
+		.help = "[{\"source\":…,\"target\":…,\"mode\":\"ro\"|\"rw\"|\"copy\"}]" },
+	{ "env", FIELD_MAP, AT(env), FIELD_SECRET, .help = "environment of everything that runs in it" },
+	{ "user", FIELD_STRING, AT(user), .standard = "agent", .words = user_words, .help = "who runs in it" },
+	{ "limits", FIELD_JSON, AT(limits),
+		.help = "{\"memory_bytes\",\"pids\",\"cpu_milli\",\"disk_bytes\",\"disk_inodes\"}: 0 the default, -1 none" },
+	{ "network", FIELD_STRING, AT(network), .standard = "loopback", .words = network_words, .help = "what it can reach" },
+	{ "hostname", FIELD_STRING, AT(hostname), .standard = "cay", .help = "its host name" },
+	{ "labels", FIELD_MAP, AT(labels), .help = "the caller's own notes" },
+	{ "timeout_ms", FIELD_INT, AT(timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
+		.help = "ends so long after it was asked for; 0: never" },
+	{ "idle_timeout_ms", FIELD_INT, AT(idle_timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
+		.help = "ends when no action was under way for so long; 0: never" },
+	{ "require", FIELD_STRINGS, AT(require), .help = "controls without which it must not be made: see capabilities" },
+	{ 0 },
+};
+#undef AT
+
+struct mount_body {
+	struct str source, target, mode;
+};
+
+#define AT(member) FIELD_AT(struct mount_body, member)
+static const struct field mount_fields[] = {
+	{ "source", FIELD_STRING, AT(source), FIELD_REQUIRED | FIELD_PATH, .help = "absolute, on the host" },
+	{ "target", FIELD_STRING, AT(target), FIELD_REQUIRED | FIELD_PATH, .help = "absolute, in the sandbox" },
+	{ "mode", FIELD_STRING, AT(mode), .standard = "ro", .words = mode_words,
+		.help = "ro, rw (changes reach the host) or copy (they do not)" },
+	{ 0 },
+};
+#undef AT
+
+#define LIMIT(member, text) \
+	{ #member, FIELD_INT, FIELD_AT(struct spec_limits, member), .min = -1, .max = INT64_MAX / 2, .help = text }
+static const struct field limit_fields[] = {
+	LIMIT(memory_bytes, "memory"),
+	LIMIT(pids, "processes and threads"),
+	LIMIT(cpu_milli, "thousandths of a core"),
+	LIMIT(disk_bytes, "everything it writes"),
+	LIMIT(disk_inodes, "files it makes"),
+	{ 0 },
+};
+/* clang-format on */
+
+static uint32_t word_index(const char *const *words, struct str word)
+{
+	uint32_t i = 0;
+	while (words[i] && !str_is(word, words[i]))
+		i++;
+	return i;
+}
+
+static int copy_text(struct str from, char *to, size_t size, const char *what, struct error *err)
+{
+	if (from.len >= size)
+		return error_set(err, ERROR_INVALID, "create: '%s' has %zu bytes; the limit is %zu",
+			what, from.len, size - 1);
+	memcpy(to, from.ptr ? from.ptr : "", from.len);
+	to[from.len] = '\0';
+	return 0;
+}
+
+static int read_mount(const struct json *item, struct arena *arena, struct spec_mount *ret,
+	struct error *err)
+{
+	struct mount_body *m;
+	void *params;
+	if (fields_decode(mount_fields, sizeof(*m), "create: mounts", item, arena, &params, err) <
+		0)
+		return -1;
+	m = params;
+	ret->mode = word_index(mode_words, m->mode);
+	if (copy_text(m->source, ret->source, sizeof(ret->source), "mounts.source", err) < 0)
+		return -1;
+	return copy_text(m->target, ret->target, sizeof(ret->target), "mounts.target", err);
+}
+
+static int read_mounts(const struct json *mounts, struct arena *arena, struct spec *spec,
+	struct error *err)
+{
+	if (json_kind(mounts) == JSON_KIND_NULL)
+		return 0;
+	if (json_kind(mounts) != JSON_KIND_ARRAY)
+		return error_set(err, ERROR_INVALID, "create: 'mounts' must be an array, not %s",
+			json_kind_name(json_kind(mounts)));
+	size_t n = json_len(mounts);
+	if (n > SPEC_MOUNTS_MAX)
+		return error_set(err, ERROR_INVALID, "create: %zu mounts; the limit is %d", n,
+			SPEC_MOUNTS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (read_mount(json_at(mounts, i), arena, &spec->mounts[i], err) < 0)
+			return -1;
+	spec->n_mounts = (uint32_t)n;
+	return 0;
+}
+
+static int read_image(struct str image, struct spec *spec, struct error *err)
+{
+	if (str_is(image, "host"))
+		return 0;
+	if (!str_starts(image, STR("/")))
+		return error_set(err, ERROR_INVALID,
+			"create: 'image' must be 'host' or the absolute path of a directory, not '%.*s'",
+			STR_ARG(str_first(image, 60)));
+	spec->image = IMAGE_DIR;
+	return copy_text(image, spec->image_path, sizeof(spec->image_path), "image", err);
+}
+
+static int read_require(const struct field_strings *words, struct spec *spec, struct error *err)
+{
+	for (size_t i = 0; i < words->n; i++) {
+		enum control control;
+		if (control_parse(words->items[i].ptr, &control, err) < 0)
+			return error_wrap(err, "create: require");
+		spec->required |= 1ull << control;
+	}
+	return 0;
+}
+
+static int check_map(const struct field_map *map, size_t n_max, size_t bytes_max, const char *what,
+	struct error *err)
+{
+	if (map->n > n_max)
+		return error_set(err, ERROR_INVALID, "create: %zu %s; the limit is %zu", map->n,
+			what, n_max);
+	for (size_t i = 0; i < map->n; i++)
+		if (map->keys[i].len == 0 || map->keys[i].len + map->values[i].len > bytes_max)
+			return error_set(err, ERROR_INVALID,
+				"create: %s: '%.*s' is empty or over %zu bytes", what,
+				STR_ARG(str_first(map->keys[i], 40)), bytes_max);
+	return 0;
+}
+
+static int check_env(const struct field_map *env, struct error *err)
+{
+	for (size_t i = 0; i < env->n; i++)
+		if (str_find_char(env->keys[i], '=') >= 0)
+			return error_set(err, ERROR_INVALID, "create: env: '%.*s' holds '='",
+				STR_ARG(str_first(env->keys[i], 40)));
+	return check_map(env, CREATE_ENV_MAX, ENV_BYTES_MAX, "env", err);
+}
+
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '_' || c == '.';
+}
+
+int create_check_name(struct str name, struct error *err)
+{
+	bool is_good = name.len > 0 && name.len < SPEC_NAME_SIZE && !strchr("-_.", name.ptr[0]) &&
+		!id_is_valid(name);
+	for (size_t i = 0; i < name.len && is_good; i++)
+		is_good = is_name_char(name.ptr[i]);
+	if (!is_good)
+		return error_set(err, ERROR_INVALID,
+			"create: '%.*s' is no name: letters, digits, '-', '_' and '.', at most %d, beginning with a letter or digit, and not like an id",
+			STR_ARG(str_first(name, 70)), SPEC_NAME_SIZE - 1);
+	return 0;
+}
+
+int create_check(const struct create *create, struct error *err)
+{
+	if (create->name.len && create_check_name(create->name, err) < 0)
+		return -1;
+	if (check_env(&create->env, err) < 0 ||
+		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
+			0)
+		return -1;
+	if (spec_check(&create->spec, err) < 0)
+		return error_wrap(err, "create");
+	return 0;
+}
+
+static int read_spec(const struct create_body *body, struct arena *arena, struct spec *spec,
+	struct error *err)
+{
+	void *limits;
+	if (fields_decode(limit_fields, sizeof(struct spec_limits), "create: limits", body->limits,
+		    arena, &limits, err) < 0)
+		return -1;
+	spec->limits = *(struct spec_limits *)limits;
+	spec->user = word_index(user_words, body->user);
+	spec->network = word_index(network_words, body->network);
+	if (read_image(body->image, spec, err) < 0 ||
+		read_mounts(body->mounts, arena, spec, err) < 0 ||
+		read_require(&body->require, spec, err) < 0)
+		return -1;
+	if (copy_text(body->workdir, spec->workdir, sizeof(spec->workdir), "workdir", err) < 0)
+		return -1;
+	return copy_text(body->hostname, spec->hostname, sizeof(spec->hostname), "hostname", err);
+}
+
+int create_from_json(const struct json *json, struct arena *arena, struct create *ret,
+	struct error *err)
+{
+	void *params;
+	if (fields_decode(create_fields, sizeof(struct create_body), "create", json, arena, &params,
+		    err) < 0)
+		return -1;
+	const struct create_body *body = params;
+	struct create *create = arena_new(arena, struct create);
+	if (read_spec(body, arena, &create->spec, err) < 0)
+		return -1;
+	create->name = body->name;
+	create->env = body->env;
+	create->labels = body->labels;
+	create->timeout_ms = body->timeout_ms;
+	create->idle_timeout_ms = body->idle_timeout_ms;
+	*ret = *create;
+	return 0;
+}
+
+static void write_limits(const struct spec_limits *limits, struct jsonw *w)
+{
+	jsonw_open(w);
+	for (const struct field *f = limit_fields; f->name; f++)
+		jsonw_key_int(w, f->name,
+			*(const int64_t *)(const void *)((const char *)limits + f->offset));
+	jsonw_close(w);
+}
+
+static void write_mounts(const struct spec *spec, struct jsonw *w)
+{
+	jsonw_open_array(w);
+	for (uint32_t i = 0; i < spec->n_mounts; i++) {
+		jsonw_open(w);
+		jsonw_key_str(w, "source", str_from(spec->mounts[i].source));
+		jsonw_key_str(w, "target", str_from(spec->mounts[i].target));
+		jsonw_key_str(w, "mode", str_from(mode_words[spec->mounts[i].mode]));
+		jsonw_close(w);
+	}
+	jsonw_close_array(w);
+}
+
+static void write_controls(uint64_t controls, struct jsonw *w)
+{
+	jsonw_open_array(w);
+	for (int i = 0; i < CONTROL_MAX; i++)
+		if (controls & 1ull << i)
+			jsonw_str(w, str_from(control_name((enum control)i)));
+	jsonw_close_array(w);
+}
+
+void enforced_write(const struct enforced *enforced, struct jsonw *w)
+{
+	jsonw_open(w);
+	jsonw_key(w, "controls");
+	write_controls(enforced->controls, w);
+	jsonw_key(w, "limits");
+	write_limits(&enforced->limits, w);
+	jsonw_key_int(w, "uid", enforced->uid);
+	jsonw_key_int(w, "gid", enforced->gid);
+	jsonw_close(w);
+}
+
+void create_write(const struct create *create, struct jsonw *w)
+{
+	const struct spec *spec = &create->spec;
+	jsonw_open(w);
+	jsonw_key_str(w, "image", str_from(spec->image == IMAGE_DIR ? spec->image_path : "host"));
+	jsonw_key_str(w, "workdir", str_from(spec->workdir[0] ? spec->workdir : "/workspace"));
+	jsonw_key(w, "mounts");
+	write_mounts(spec, w);
+	jsonw_key(w, "env");
+	jsonw_open_array(w);
+	for (size_t i = 0; i < create->env.n; i++)
+		jsonw_str(w, create->env.keys[i]);
+	jsonw_close_array(w);
+	jsonw_key_str(w, "user", str_from(user_words[spec->user]));
+	jsonw_key(w, "limits");
+	write_limits(&spec->limits, w);
+	jsonw_key_str(w, "network", str_from(network_words[spec->network]));
+	jsonw_key_str(w, "hostname", str_from(spec->hostname[0] ? spec->hostname : "cay"));
+	jsonw_key(w, "require");
+	write_controls(spec->required, w);
+	jsonw_close(w);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. A follower is a cursor. After each commit every follower is woken and, unless it is
+ * paused, reads from the store what is new to it, a page at a time and a page per turn, so that nobody
+ * who catches up on a long log keeps the others waiting.
+ */
+#include "runtime/internal.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+
+enum { PAGE = 64 };
+
+struct follower {
+	struct list link; /* runtime::followers */
+	struct runtime *rt;
+	char id[ID_SIZE]; /* "": all sandboxes */
+	int64_t after;
+	event_fn *fn;
+	void *arg;
+	bool is_paused;
+	bool is_due;   /* a page has been deferred */
+	bool has_news; /* something it wants was written since it read last */
+	bool is_reading;
+	bool is_stopped; /* within its own callback */
+	int n_read;
+};
+
+static void wake(struct follower *f);
+
+static void on_row(void *arg, const struct event *event)
+{
+	struct follower *f = arg;
+	if (f->is_paused || f->is_stopped)
+		return; /* the row stays behind the cursor and is read again */
+	f->after = event->seq;
+	f->n_read++;
+	f->fn(f->arg, event);
+}
+
+/* Tells what is no longer kept. */
+static void tell_gap(struct follower *f)
+{
+	int64_t oldest = store_oldest(f->rt->store);
+	if (f->after + 1 >= oldest)
+		return;
+	auto_buf struct buf data = BUF_INIT(200);
+	buf_printf(&data, "{\"after\":%lld,\"before\":%lld}", (long long)f->after,
+		(long long)oldest);
+	struct event gap = {
+		.seq = oldest - 1,
+		.time_ms = clock_wall_ms(),
+		.sandbox = str_from(f->id),
+		.kind = STR("gap"),
+		.data = buf_str(&data),
+	};
+	f->after = oldest - 1;
+	f->fn(f->arg, &gap);
+}
+
+static void read_page(void *arg)
+{
+	struct follower *f = arg;
+	f->is_due = f->has_news = false;
+	if (f->is_paused)
+		return;
+	f->is_reading = true;
+	f->n_read = 0;
+	tell_gap(f);
+	int64_t newest = store_newest(f->rt->store);
+	struct error err;
+	int r = f->is_stopped ? 0
+			      : store_read(f->rt->store, f->id[0] ? f->id : NULL, f->after, PAGE,
+					on_row, f, &err);
+	f->is_reading = false;
+	if (f->is_stopped) {
+		free(f);
+		return;
+	}
+	if (r < 0 || f->is_paused)
+		return; /* tried again after the next commit, or when it is not paused any more */
+	if (f->n_read == PAGE)
+		wake(f);
+	else
+		f->after = MAX(f->after, newest); /* nothing of it is in between */
+}
+
+static void wake(struct follower *f)
+{
+	if (f->is_due || f->is_paused)
+		return;
+	f->is_due = true;
+	loop_defer(f->rt->loop, read_page, f);
+}
+
+void follow_note(struct runtime *rt, const struct sandbox *s)
+{
+	struct follower *f;
+	list_for_each(f, &rt->followers, link)
+		if (!f->id[0] || strcmp(f->id, s->id) == 0)
+			f->has_news = true;
+}
+
+void follow_wake_all(void *arg)
+{
+	struct runtime *rt = arg;
+	struct follower *f;
+	list_for_each(f, &rt->followers, link)
+		if (f->has_news)
+			wake(f);
+}
+
+struct follower *event_follow(struct runtime *rt, const char *id, int64_t after, event_fn *fn,
+	void *arg)
+{
+	struct follower *f = mem_new(struct follower);
+	f->rt = rt;
+	f->after = after;
+	f->fn = fn;
+	f->arg = arg;
+	if (id)
+		snprintf(f->id, sizeof(f->id), "%s", id);
+	list_append(&rt->followers, &f->link);
+	wake(f);
+	return f;
+}
+
+void event_follow_pause(struct follower *f, bool is_paused)
+{
+	f->is_paused = is_paused;
+	if (!is_paused)
+		wake(f);
+}
+
+void event_follow_stop(struct follower *f)
+{
+	if (!f)
+		return;
+	list_remove(&f->link);
+	loop_undefer(f->rt->loop, f);
+	f->is_stopped = true;
+	if (!f->is_reading)
+		free(f);
+}
+
+void follow_free_all(struct runtime *rt)
+{
+	while (!list_is_empty(&rt->followers))
+		event_follow_stop(list_first(&rt->followers, struct follower, link));
+}
+
+int event_read(struct runtime *rt, const char *id, int64_t after, int limit, event_fn *fn,
+	void *arg, struct error *err)
+{
+	return store_read(rt->store, id, after, limit, fn, arg, err);
+}
+
+void event_write(const struct event *event, struct jsonw *w)
+{
+	char date[CLOCK_TEXT_MAX];
+	clock_text(event->time_ms, date);
+	jsonw_open(w);
+	jsonw_key_int(w, "seq", event->seq);
+	jsonw_key_str(w, "sandbox", event->sandbox);
+	jsonw_key_int(w, "index", event->index);
+	jsonw_key_str(w, "time", str_from(date));
+	jsonw_key_str(w, "kind", event->kind);
+	if (event->cause)
+		jsonw_key_int(w, "cause", event->cause);
+	jsonw_key(w, "data");
+	jsonw_raw(w, event->data);
+	jsonw_close(w);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal: what the files of the runtime layer share and no face sees.
+ *
+ *	runtime.c   the registry          life.c   a sandbox from its birth to its end
+ *	adopt.c     after a restart       call.c   an action from its request to its result
+ *	audit.c     actions as events     follow.c readers of the log
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "event/loop.h"
+#include "runtime/backend.h"
+#include "runtime/runtime.h"
+#include "runtime/store.h"
+
+struct runtime {
+	struct loop *loop;
+	struct backend *backend;
+	struct store *store;
+	int sandboxes_max;
+	struct map by_id, by_name, by_backend_id; /* values: struct sandbox */
+	struct list living, buried;               /* sandbox::link, oldest first */
+	size_t n_living, n_buried;
+	struct list steps;     /* step::link */
+	struct list settling;  /* runtime_call::link: over, but not told yet */
+	struct list followers; /* follower::link */
+	struct enforced host;
+	struct list orphans; /* step::wait_link: live, but nobody was told of them */
+	int64_t created, failed, calls, calls_under_way, started_ms;
+	runtime_done_fn *on_lost;
+	void *on_lost_arg;
+	bool is_closing;
+};
+
+/*
+ * A step is what remains to be done once the backend has answered or the store has committed. It holds
+ * the id and not the sandbox, which may be gone by then.
+ */
+struct step {
+	struct list link;      /* runtime::steps */
+	struct list wait_link; /* sandbox::waiters, or none */
+	struct store_wait wait;
+	struct runtime *rt;
+	char id[ID_SIZE];
+	void (*then)(struct step *step, const struct error *err);
+	union {
+		runtime_done_fn *done;
+		runtime_sandbox_fn *made;
+		runtime_usage_fn *usage;
+	};
+	void *arg;
+	struct error error; /* for step_fail */
+	struct spec *spec;  /* of a create, until the backend has it */
+	bool is_for_end;    /* a waiter: for the sandbox's end, not its readiness */
+	bool flag;
+};
+
+struct step *step_new(struct runtime *rt, const struct sandbox *s,
+	void (*then)(struct step *step, const struct error *err));
+void step_free(struct step *step);
+/* then(step, err) after the commit of this turn. */
+void step_after_commit(struct step *step);
+/* then(step, &step->error) later in this turn; the error is NULL if its code is ERROR_OK. */
+void step_defer(struct step *step);
+struct sandbox *step_sandbox(const struct step *step); /* NULL: it is gone */
+
+/* sandbox.c */
+struct sandbox *sandbox_new(const struct create *create);
+void sandbox_free(struct sandbox *s);
+
+/* runtime.c: membership in the maps and lists; forgetting frees it. */
+void runtime_enlist(struct runtime *rt, struct sandbox *s);
+void runtime_bury(struct runtime *rt, struct sandbox *s);
+void runtime_forget(struct runtime *rt, struct sandbox *s);
+bool sandbox_is_alive(const struct sandbox *s);
+bool sandbox_is_usable(const struct sandbox *s); /* ready, running or paused */
+
+/* life.c */
+/* Does what the table says. False: that is not possible in this state. *s may be gone afterwards. */
+bool life_apply(struct sandbox *s, enum life what);
+void life_set_reason(struct sandbox *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void life_start_deadlines(struct sandbox *s);
+void life_touch(struct sandbox *s); /* an action began or ended */
+const char *end_reason_text(enum end_reason reason);
+extern const struct backend_events life_backend_events;
+
+/* adopt.c */
+void adopt_one(void *rt, const struct backend_reply *reply);
+
+/* call.c */
+void call_end_all(struct sandbox *s,
+	const struct error *gone); /* fails them: the sandbox is gone */
+void call_free_all(struct runtime *rt);
+/* An action of the runtime itself: no event, whatever the sandbox's state. */
+struct runtime_call *call_perform_quietly(struct sandbox *s, const char *action,
+	struct str params_json, const struct call_sink *sink, void *arg);
+
+/* audit.c: appends the data of an event. */
+void audit_state(const struct sandbox *s, bool with_spec, struct buf *b);
+void audit_action(const struct action *action, const struct json *params, struct buf *b);
+/* -1: the result is no JSON object. */
+int audit_result(const struct action *action, int64_t duration_us, struct str result, struct buf *b,
+	struct error *err);
+void audit_error(const struct action *action, int64_t duration_us, const struct error *e,
+	struct buf *b);
+/* Writes the event into the open turn; its seq. */
+int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data);
+
+/* follow.c */
+void follow_note(struct runtime *rt, const struct sandbox *s); /* an event of it is being written */
+void follow_wake_all(void *rt);
+void follow_free_all(struct runtime *rt);

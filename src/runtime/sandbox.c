@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/sandbox.h"
+
+#include "base/bug.h"
+#include "base/clock.h"
+#include "event/loop.h"
+#include "runtime/create.h"
+#include "runtime/internal.h"
+
+struct sandbox *sandbox_new(const struct create *create)
+{
+	struct sandbox *s = mem_new(struct sandbox);
+	id_make(s->id);
+	snprintf(s->backend_id, sizeof(s->backend_id), "%s", s->id);
+	snprintf(s->name, sizeof(s->name), "%.*s", STR_ARG(create->name));
+	s->created_ms = clock_wall_ms();
+	s->timeout_ms = create->timeout_ms;
+	s->idle_timeout_ms = create->idle_timeout_ms;
+	s->deadline_ms = create->timeout_ms ? clock_mono_ms() + create->timeout_ms : 0;
+	struct buf spec = BUF_INIT(1024 * 1024);
+	struct jsonw w = JSONW(&spec);
+	create_write(create, &w);
+	s->spec_json = buf_take(&spec);
+	s->n_labels = create->labels.n;
+	s->label_keys = mem_new_n(char *, s->n_labels + 1);
+	s->label_values = mem_new_n(char *, s->n_labels + 1);
+	for (size_t i = 0; i < s->n_labels; i++) {
+		s->label_keys[i] = str_dup(create->labels.keys[i]);
+		s->label_values[i] = str_dup(create->labels.values[i]);
+	}
+	return s;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+	if (!s)
+		return;
+	timer_free(s->deadline);
+	timer_free(s->idle);
+	for (size_t i = 0; i < s->n_labels; i++) {
+		free(s->label_keys[i]);
+		free(s->label_values[i]);
+	}
+	free(s->label_keys);
+	free(s->label_values);
+	free(s->spec_json);
+	free(s->configure_json);
+	free(s);
+}
+
+struct str sandbox_label(const struct sandbox *s, struct str key)
+{
+	for (size_t i = 0; i < s->n_labels; i++)
+		if (str_is(key, s->label_keys[i]))
+			return str_from(s->label_values[i]);
+	return STR_NONE;
+}
+
+static void write_date(const char *key, int64_t wall_ms, struct jsonw *w)
+{
+	jsonw_key(w, key);
+	if (!wall_ms) {
+		jsonw_null(w);
+		return;
+	}
+	char date[CLOCK_TEXT_MAX];
+	clock_text(wall_ms, date);
+	jsonw_str(w, str_from(date));
+}
+
+static void write_text(const char *key, const char *text, struct jsonw *w)
+{
+	jsonw_key(w, key);
+	if (text[0])
+		jsonw_str(w, str_from(text));
+	else
+		jsonw_null(w);
+}
+
+void sandbox_write(const struct sandbox *s, struct jsonw *w)
+{
+	jsonw_open(w);
+	jsonw_key_str(w, "id", str_from(s->id));
+	write_text("name", s->name, w);
+	jsonw_key_str(w, "state", str_from(sandbox_state_name(s->state)));
+	write_text("reason", s->reason, w);
+	write_date("created_at", s->created_ms, w);
+	write_date("ended_at", s->ended_ms, w);
+	write_date("ends_at", s->timeout_ms ? s->created_ms + s->timeout_ms : 0, w);
+	jsonw_key_int(w, "timeout_ms", s->timeout_ms);
+	jsonw_key_int(w, "idle_timeout_ms", s->idle_timeout_ms);
+	jsonw_key(w, "labels");
+	jsonw_open(w);
+	for (size_t i = 0; i < s->n_labels; i++) {
+		jsonw_key_dyn(w, str_from(s->label_keys[i]));
+		jsonw_str(w, str_from(s->label_values[i]));
+	}
+	jsonw_close(w);
+	jsonw_key(w, "spec");
+	jsonw_raw(w, str_from(s->spec_json));
+	jsonw_key(w, "enforced");
+	enforced_write(&s->enforced, w);
+	jsonw_key_int(w, "init_pid", s->init_pid);
+	jsonw_close(w);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: the records of sandboxes and the log of events, on disk, in one SQLite database.
+ *
+ * What is written during one turn of the loop is one transaction: it is committed at the end of the turn,
+ * or fails as a whole. Writers do not wait; who must not speak before the commit hangs a store_wait on
+ * the turn and is called after it, with the error if there was one. So the log costs one commit per turn,
+ * whatever the number of callers, and nobody is told what is not on disk.
+ *
+ * After the commit a record or event survives the death of every program of ours; the last moments
+ * before a power failure may be lost (WAL, synchronous=NORMAL). Readers see only what is committed.
+ *
+ * No call blocks for the disk: copying the log into the database is a worker thread's business. Only
+ * store_open reads and waits. Private to the runtime layer.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "event/loop.h"
+#include "runtime/event.h"
+#include "runtime/sandbox.h"
+
+struct store;
+
+enum {
+	STORE_EVENTS_MAX = 1000000,          /* kept; the oldest go first */
+	STORE_SIZE_MAX = 2047 * 1024 * 1024, /* bytes of database at which old events go */
+};
+
+struct store_wait {
+	struct list link; /* of the turn; list_init it at birth */
+	void (*fn)(void *arg, const struct error *err);
+	void *arg;
+};
+
+/* Makes or opens DIR/state.db, which no other process may have open. */
+int store_open(struct loop *loop, const char *dir, struct store **ret, struct error *err);
+/* Commits the open turn without calling who waits for it. NULL is fine. */
+void store_close(struct store *s);
+
+/* Appends; gives seq, and sets event->seq and ->time_ms. */
+int64_t store_event(struct store *s, struct event *event);
+/* Writes or replaces the record of a sandbox; removes it. */
+void store_put(struct store *s, const struct sandbox *sandbox);
+void store_drop(struct store *s, const char *id);
+
+/* Calls wait->fn after the commit of what was written so far, never from inside. */
+void store_after(struct store *s, struct store_wait *wait);
+static inline void store_forget(struct store_wait *wait)
+{
+	list_remove(&wait->link);
+}
+
+/* Every record, oldest first: a sandbox on the heap whose strings the callee takes over (sandbox_free). */
+int store_records(struct store *s, void (*fn)(void *arg, struct sandbox *sandbox), void *arg,
+	struct error *err);
+int store_read(struct store *s, const char *id, int64_t after, int limit, event_fn *fn, void *arg,
+	struct error *err);
+/* How many events a sandbox has had: the highest index. */
+int64_t store_last_index(struct store *s, const char *id);
+
+/* The kept events are those from `oldest` (1 more than newest if none) to `newest`. */
+int64_t store_oldest(const struct store *s);
+int64_t store_newest(const struct store *s); /* committed */
+int64_t store_size(const struct store *s);   /* bytes of database */
+/* fn is called after each commit that added events. */
+void store_on_commit(struct store *s, loop_fn *fn, void *arg);
+/* For tests: other ceilings. */
+void store_set_limits(struct store *s, int64_t events_max, int64_t size_max);

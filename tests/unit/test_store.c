@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/store.h"
+
+#include "unit.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+struct world {
+	char dir[64];
+	struct loop *loop;
+	struct store *store;
+	int told;          /* how often a wait was called */
+	struct error said; /* what it was told last; ERROR_OK: success */
+	int64_t last;      /* of seen events */
+	int n;
+	bool is_sorted;
+};
+
+static void open_store(struct world *w)
+{
+	struct error err;
+	assert_works(loop_new(&w->loop, &err), err);
+	assert_works(store_open(w->loop, w->dir, &w->store, &err), err);
+}
+
+static void close_store(struct world *w)
+{
+	store_close(w->store);
+	loop_free(w->loop);
+}
+
+static int setup(void **state)
+{
+	struct world *w = mem_new(struct world);
+	snprintf(w->dir, sizeof(w->dir), "/tmp/cay-store-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	open_store(w);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	close_store(w);
+	file_remove_tree(AT_FDCWD, w->dir, NULL);
+	free(w);
+	return 0;
+}
+
+static int64_t add(struct world *w, const char *sandbox, int64_t index, const char *data)
+{
+	struct event event = {
+		.sandbox = str_from(sandbox),
+		.index = index,
+		.kind = STR("state"),
+		.data = str_from(data),
+	};
+	return store_event(w->store, &event);
+}
+
+static void on_told(void *arg, const struct error *err)
+{
+	struct world *w = arg;
+	w->told++;
+	w->said = err ? *err : (struct error){ 0 };
+	loop_stop(w->loop);
+}
+
+/* Ends the turn: returns once the transaction is over. */
+static void turn(struct world *w)
+{
+	struct store_wait wait = { .fn = on_told, .arg = w };
+	list_init(&wait.link);
+	store_after(w->store, &wait);
+	loop_run(w->loop);
+}
+
+static void on_event(void *arg, const struct event *event)
+{
+	struct world *w = arg;
+	w->is_sorted = w->is_sorted && event->seq > w->last;
+	w->last = event->seq;
+	w->n++;
+}
+
+static int count(struct world *w, const char *id, int64_t after, int limit)
+{
+	struct error err;
+	w->n = 0;
+	w->last = after;
+	w->is_sorted = true;
+	assert_works(store_read(w->store, id, after, limit, on_event, w, &err), err);
+	assert_true(w->is_sorted);
+	return w->n;
+}
+
+static void nobody_sees_an_event_before_its_commit(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(add(w, "a", 1, "{}"), 1);
+	assert_int_equal(count(w, NULL, 0, 10), 0);
+	assert_int_equal(store_newest(w->store), 0);
+	turn(w);
+	assert_int_equal(w->told, 1);
+	assert_int_equal(w->said.code, ERROR_OK);
+	assert_int_equal(count(w, NULL, 0, 10), 1);
+	assert_int_equal(store_newest(w->store), 1);
+}
+
+static void events_are_read_per_sandbox_and_after_a_number(void **state)
+{
+	struct world *w = *state;
+	for (int i = 0; i < 20; i++)
+		add(w, i % 2 ? "odd" : "even", i / 2 + 1, "{}");
+	turn(w);
+	assert_int_equal(count(w, NULL, 0, 100), 20);
+	assert_int_equal(count(w, NULL, 15, 100), 5);
+	assert_int_equal(count(w, NULL, 0, 7), 7);
+	assert_int_equal(w->last, 7);
+	assert_int_equal(count(w, "odd", 0, 100), 10);
+	assert_int_equal(count(w, "even", 10, 100), 5);
+	assert_int_equal(count(w, "neither", 0, 100), 0);
+	assert_int_equal(store_last_index(w->store, "odd"), 10);
+	assert_int_equal(store_last_index(w->store, "neither"), 0);
+}
+
+static void a_second_server_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct store *other;
+	struct error err;
+	assert_fails(store_open(w->loop, w->dir, &other, &err), err, CONFLICT,
+		"in use by another server");
+}
+
+static void numbers_go_on_after_reopening(void **state)
+{
+	struct world *w = *state;
+	add(w, "a", 1, "{}");
+	turn(w);
+	close_store(w);
+	open_store(w);
+	assert_int_equal(add(w, "a", 2, "{}"), 2);
+	turn(w);
+	assert_int_equal(count(w, "a", 0, 10), 2);
+}
+
+static void old_events_go_when_there_are_too_many(void **state)
+{
+	struct world *w = *state;
+	store_set_limits(w->store, 100, INT64_MAX);
+	for (int i = 1; i <= 500; i++)
+		add(w, "a", i, "{}");
+	turn(w);
+	assert_int_equal(count(w, NULL, 0, 1000), 100);
+	assert_int_equal(store_oldest(w->store), 401);
+	assert_int_equal(store_newest(w->store), 500);
+}
+
+static void take(void *arg, struct sandbox *s)
+{
+	struct sandbox **at = arg;
+	*at = s;
+}
+
+static void a_record_comes_back_as_it_was(void **state)
+{
+	struct world *w = *state;
+	char *keys[] = { mem_strdup("team"), NULL }, *values[] = { mem_strdup("a \"b\""), NULL };
+	char spec[] = "{\"image\":\"host\"}";
+	struct sandbox s = {
+		.id = "abcdefghijklmnopqrstuvwxyz",
+		.backend_id = "bcdefghijklmnopqrstuvwxyza",
+		.name = "box",
+		.state = SANDBOX_PAUSED,
+		.created_ms = 5,
+		.timeout_ms = 6,
+		.idle_timeout_ms = 7,
+		.deadline_ms = 8,
+		.spec_json = spec,
+		.label_keys = keys,
+		.label_values = values,
+		.n_labels = 1,
+		.enforced = { .controls = 9, .uid = 10 },
+		.init_pid = 11,
+	};
+	store_put(w->store, &s);
+	turn(w);
+	close_store(w);
+	open_store(w);
+	struct sandbox *r = NULL;
+	struct error err;
+	assert_works(store_records(w->store, take, &r, &err), err);
+	assert_non_null(r);
+	assert_string_equal(r->id, s.id);
+	assert_string_equal(r->backend_id, s.backend_id);
+	assert_string_equal(r->name, "box");
+	assert_int_equal(r->state, SANDBOX_PAUSED);
+	assert_int_equal(r->created_ms + r->timeout_ms + r->idle_timeout_ms + r->deadline_ms, 26);
+	assert_string_equal(r->spec_json, spec);
+	assert_string_equal(r->label_values[0], "a \"b\"");
+	assert_memory_equal(&r->enforced, &s.enforced, sizeof(s.enforced));
+	assert_int_equal(r->init_pid, 11);
+	free(r->label_keys[0]);
+	free(r->label_values[0]);
+	free(r->label_keys);
+	free(r->label_values);
+	free(r->spec_json);
+	free(r);
+	free(keys[0]);
+	free(values[0]);
+
+	store_drop(w->store, s.id);
+	turn(w);
+	r = NULL;
+	assert_works(store_records(w->store, take, &r, &err), err);
+	assert_null(r);
+}
+
+/* The disk is full: nothing is acknowledged, and all is well again once there is room. */
+static void what_cannot_be_written_is_not_acknowledged(void **state)
+{
+	struct world *w = *state;
+	add(w, "a", 1, "{}");
+	turn(w);
+	signal(SIGXFSZ, SIG_IGN);
+	struct rlimit old, none = { 0 };
+	getrlimit(RLIMIT_FSIZE, &old);
+	none.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &none);
+	add(w, "a", 2, "{}");
+	turn(w);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(w->told, 2);
+	assert_int_not_equal(w->said.code, ERROR_OK);
+	assert_text(w->said.text, "state database");
+	assert_int_equal(count(w, NULL, 0, 10), 1);
+
+	add(w, "a", 3, "{}");
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_OK);
+	assert_int_equal(count(w, NULL, 0, 10), 2);
+}
+
+/* Writes events as fast as it can and says on the pipe which of them are stored; never returns. */
+struct writer {
+	struct world world;
+	int pipe_fd;
+	struct store_wait wait;
+	int64_t seq;
+};
+
+static void write_next(struct writer *writer)
+{
+	for (int i = 0; i < 3; i++)
+		writer->seq = add(&writer->world, "a", 1, "{\"some\":\"data of an event\"}");
+	store_after(writer->world.store, &writer->wait);
+}
+
+static void on_written(void *arg, const struct error *err)
+{
+	struct writer *writer = arg;
+	if (err || write(writer->pipe_fd, &writer->seq, sizeof(writer->seq)) != sizeof(writer->seq))
+		_exit(1);
+	write_next(writer);
+}
+
+static _Noreturn void write_forever(struct world *w, int pipe_fd)
+{
+	struct writer writer = { .world = *w, .pipe_fd = pipe_fd };
+	writer.wait.fn = on_written;
+	writer.wait.arg = &writer;
+	list_init(&writer.wait.link);
+	open_store(&writer.world);
+	write_next(&writer);
+	loop_run(writer.world.loop);
+	_exit(2);
+}
+
+static void what_was_acknowledged_survives_kill_9(void **state)
+{
+	struct world *w = *state;
+	for (int round = 0; round < 8; round++) {
+		close_store(w);
+		int ends[2];
+		assert_int_equal(pipe(ends), 0);
+		pid_t child = fork();
+		if (child == 0)
+			write_forever(w, ends[1]);
+		close(ends[1]);
+		int64_t seq = 0, last = 0;
+		for (int i = 0; i < 200 + round * 37; i++)
+			assert_int_equal(read(ends[0], &last, sizeof(last)), sizeof(last));
+		kill(child, SIGKILL);
+		while (read(ends[0], &seq, sizeof(seq)) == sizeof(seq))
+			last = seq;
+		close(ends[0]);
+		int status;
+		waitpid(child, &status, 0);
+		assert_true(WIFSIGNALED(status));
+		open_store(w);
+		assert_true(store_newest(w->store) >= last);
+		assert_int_equal(count(w, "a", 0, 1000000), store_newest(w->store));
+	}
+}
+
+/* More than the log may hold before a checkpoint: the checkpoints keep up, and closing waits for none. */
+static void checkpoints_keep_the_log_small(void **state)
+{
+	struct world *w = *state;
+	auto_free char *data = mem_zalloc(8001);
+	memset(data, 'x', 8000);
+	for (int i = 0; i < 4000; i++) {
+		add(w, "a", i + 1, data);
+		turn(w);
+	}
+	auto_free char *path = mem_printf("%s/state.db-wal", w->dir);
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(lseek(fd, 0, SEEK_END) < 72 * 1024 * 1024);
+	assert_true(store_size(w->store) > 8 * 1024 * 1024);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nobody_sees_an_event_before_its_commit, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(events_are_read_per_sandbox_and_after_a_number,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(a_second_server_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(numbers_go_on_after_reopening, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_events_go_when_there_are_too_many, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(a_record_comes_back_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_written_is_not_acknowledged, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(what_was_acknowledged_survives_kill_9, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(checkpoints_keep_the_log_small, setup, teardown),
+	};
+	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
