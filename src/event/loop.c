@@ -22,6 +22,7 @@ struct loop {
 
 struct watch {
 	uv_poll_t uv;
+	int events; /* as set: setting the same again costs no system call */
 	watch_fn *fn;
 	void *arg;
 };
@@ -143,8 +144,10 @@ static void on_poll(uv_poll_t *poll, int status, int uv_events)
 {
 	struct watch *w = (struct watch *)poll;
 	int events = 0;
-	if (status < 0)
+	if (status < 0) {
 		events = LOOP_READ | LOOP_WRITE; /* let read or write find the error */
+		w->events = 0;                   /* libuv has stopped watching */
+	}
 	if (uv_events & (UV_READABLE | UV_DISCONNECT))
 		events |= LOOP_READ;
 	if (uv_events & UV_WRITABLE)
@@ -164,6 +167,9 @@ struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, voi
 
 void watch_set(struct watch *w, int events)
 {
+	if (events == w->events)
+		return;
+	w->events = events;
 	int uv_events = (events & LOOP_READ ? UV_READABLE : 0) |
 		(events & LOOP_WRITE ? UV_WRITABLE : 0);
 	if (uv_events)

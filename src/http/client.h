@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * client: HTTP requests that wait for their answer, for command-line programs. The only module that
- *knows libcurl (websockets share wslay with the server: http/wsframe.h).
+ * knows libcurl (websockets share wslay with the server: http/wsframe.h).
  *
  *	struct http_client *c;
  *	if (http_client_new("unix:/run/cay/cay.sock", token, &c, err) < 0) …
@@ -9,12 +9,12 @@
  *	int status = http_client_get(c, "/v1/sandboxes", &body, err);
  *
  * A URL is "http://host:port", "https://host", or "unix:/path/of/socket"; a path in it is put
- *before every request's path. Connections are kept and used again. No proxy, no redirect, no
- *cookie; TLS is verified.
+ * before every request's path. Connections are kept and used again. No proxy, no redirect, no
+ * cookie; TLS is verified.
  *
  * A status of 400 and above is a failure: *err gets the code and message of a body that is
  * {"error":{"code","message"}}, else ERROR_PROTOCOL with the start of the body. No connection, or
- *one that breaks, is ERROR_UNAVAILABLE; a call that exceeds timeout_ms is ERROR_TIMEOUT.
+ * one that breaks, is ERROR_UNAVAILABLE; a call that exceeds timeout_ms is ERROR_TIMEOUT.
  */
 #pragma once
 
@@ -25,19 +25,19 @@
 
 struct http_client;
 
-int http_client_new(
-	const char *url, const char *token, struct http_client **ret, struct error *err);
+int http_client_new(const char *url, const char *token, struct http_client **ret,
+	struct error *err);
 void http_client_free(struct http_client *client);
 
 struct http_call {
-	const char *method;	  /* "POST" */
-	const char *path;	  /* "/v1/sandboxes?x=1", encoded: see wire/url.h */
-	const char *accept;	  /* NULL: any */
+	const char *method;       /* "POST" */
+	const char *path;         /* "/v1/sandboxes?x=1", encoded: see wire/url.h */
+	const char *accept;       /* NULL: any */
 	const char *content_type; /* NULL: none */
-	struct str body;	  /* from memory, or */
-	int body_fd;		  /* read to its end, if > 0 and body.ptr is NULL */
-	int64_t body_size;	  /* of body_fd, if known (0: chunked) */
-	int64_t timeout_ms;	  /* of the whole call; 0: none */
+	struct str body;          /* from memory, or */
+	int body_fd;              /* read to its end, if > 0 and body.ptr is NULL */
+	int64_t body_size;        /* of body_fd, if known (0: chunked) */
+	int64_t timeout_ms;       /* of the whole call; 0: none */
 	/* Where the body of a good answer goes: appended to `reply` (its ceiling holds), or piece
 	 * by piece. */
 	struct buf *reply;
@@ -46,19 +46,19 @@ struct http_call {
 	/* Instead of on_body: an event of a text/event-stream. */
 	int (*on_event)(void *arg, struct str event, struct str data, struct error *err);
 	void *arg;
-	int ret_status;	   /* 200 */
+	int ret_status;    /* 200 */
 	char ret_type[64]; /* Content-Type of the answer, without parameters */
 };
 
 /* 0, or -1 with *err filled. */
 int http_client_call(struct http_client *client, struct http_call *call, struct error *err);
 /* Short forms. `json` may be STR_NONE. */
-int http_client_get(
-	struct http_client *client, const char *path, struct buf *reply, struct error *err);
+int http_client_get(struct http_client *client, const char *path, struct buf *reply,
+	struct error *err);
 int http_client_post(struct http_client *client, const char *path, struct str json,
 	struct buf *reply, struct error *err);
-int http_client_delete(
-	struct http_client *client, const char *path, struct buf *reply, struct error *err);
+int http_client_delete(struct http_client *client, const char *path, struct buf *reply,
+	struct error *err);
 
 /*
  * A WebSocket, for a program with a poll(2) loop of its own:
@@ -66,7 +66,7 @@ int http_client_delete(
  *	struct pollfd p = { .fd = http_ws_fd(ws), .events = http_ws_poll_events(ws) };
  *	poll(…);
  *	if (http_ws_turn(ws, &err) < 0) …   reads and writes what it can without waiting, calls the
- *ops
+ * ops
  *
  * Messages are at most HTTP_WS_MESSAGE_MAX; the server's pings are answered within http_ws_turn.
  */
@@ -88,6 +88,6 @@ int http_ws_turn(struct http_ws *ws, struct error *err);
 bool http_ws_is_full(const struct http_ws *ws); /* HTTP_WS_HIGH bytes wait to be sent */
 void http_ws_send_text(struct http_ws *ws, struct str text);
 void http_ws_send_binary(struct http_ws *ws, struct str bytes);
-void http_ws_close(
-	struct http_ws *ws, int code); /* says goodbye; on_close comes with the peer's answer */
+void http_ws_close(struct http_ws *ws,
+	int code); /* says goodbye; on_close comes with the peer's answer */
 void http_ws_free(struct http_ws *ws);

@@ -4,19 +4,20 @@
  *
  * A route is one const row. Its pattern is made of segments: literal ones, `{name}` for exactly one
  * segment that is not empty, and as the last one `{name*}` for the rest of the path (one segment or
- *more). Where several patterns fit a path, the more literal one wins, segment by segment from the
- *left.
+ * more). Where several patterns fit a path, the more literal one wins, segment by segment from the
+ * left.
  *
  *	static const struct http_route routes[] = {
  *		{ "GET", "/v1/health", health_get, HTTP_NO_AUTH },
- *		{ "PUT", "/v1/sandboxes/{id}/files", files_put, HTTP_STREAMS_BODY, .body_max = 8LL <<
- *30 }, { "GET", "/v1/sandboxes/{id}/stream", stream_get, HTTP_WEBSOCKET }, { 0 },
+ *		{ "PUT", "/v1/sandboxes/{id}/files", files_put, HTTP_STREAMS_BODY, .body_max = 1 << 30 },
+ *		{ "GET", "/v1/sandboxes/{id}/stream", stream_get, HTTP_WEBSOCKET },
+ *		{ 0 },
  *	};
  *
  * Paths are matched byte for byte after percent-decoding each segment. Refused as ERROR_INVALID
- *before anything is matched: a path that does not start with '/', "%" without two hex digits, NUL
- *and other control bytes, "." and ".." as a segment, and what is not UTF-8. A parameter may hold a
- *decoded '/'.
+ * before anything is matched: a path that does not start with '/', "%" without two hex digits, NUL
+ * and other control bytes, "." and ".." as a segment, and what is not UTF-8. A parameter may hold a
+ * decoded '/'.
  */
 #pragma once
 
@@ -33,7 +34,6 @@ enum http_route_flags {
 	HTTP_NO_AUTH = 1,      /* answers without a token */
 	HTTP_STREAMS_BODY = 2, /* the handler runs before the body is there: on_body, on_body_end */
 	HTTP_WEBSOCKET = 4, /* wants an upgrade; the handler calls ws_accept or replies an error */
-	HTTP_ANY_HOST = 8,  /* answers whatever the Host header says: a health probe */
 };
 
 enum { HTTP_BODY_MAX = 1024 * 1024, HTTP_PARAMS_MAX = 8, HTTP_SEGMENTS_MAX = 64 };
@@ -61,8 +61,8 @@ struct router;
 struct router *router_new(void);
 void router_free(struct router *router);
 /* Adds a table of rows, ended by an empty one. Two rows for one method and pattern are a bug. */
-void router_add(
-	struct router *router, const struct http_face *face, const struct http_route *routes);
+void router_add(struct router *router, const struct http_face *face,
+	const struct http_route *routes);
 /*
  * ERROR_INVALID for a bad path, ERROR_NOT_FOUND if no pattern fits, ERROR_METHOD if one does but
  * none for this method. In the last case ret->face is set, and `allow` (if not NULL) gets "GET,

@@ -3,25 +3,25 @@
  * server: HTTP/1.1 over sockets that are open already, for any number of faces, on one loop.
  *
  * A face is a table of routes (http/router.h). Its handler gets a request and answers it exactly
- *once, at once or whenever it can, by one of
+ * once, at once or whenever it can, by one of
  *
  *	http_reply(r, 200, "application/json", body);     the whole answer
  *	http_reply_error(r, &err);                        made by the face's render_error
  *	http_stream_begin … http_stream_end               an answer in pieces: downloads, event
- *streams ws_accept (http/websocket.h)                      a WebSocket
+ * streams ws_accept (http/websocket.h)                      a WebSocket
  *
  * A request lives until then, ALSO WHEN ITS CLIENT IS GONE: the answer then goes nowhere. So a
- *handler never loses the ground under its feet; whoever wants to stop early listens for on_closed.
- *After the answer, and after ws_accept, the request is gone. Everything in it, its arena too, lives
- *as long.
+ * handler never loses the ground under its feet; whoever wants to stop early listens for on_closed.
+ * After the answer, and after ws_accept, the request is gone. Everything in it, its arena too, lives
+ * as long.
  *
  * Before a handler runs, the server has checked: framing (one Content-Length or chunked, no NUL, no
  * folding), header size and time, the path, Host (exact list; not on a Unix socket), Origin (if
- *present, one of ours), the token, the method, the length of the body. There is no CORS: no page of
- *another origin may call us.
+ * present, one of ours), the token, the method, the length of the body. There is no CORS: no page of
+ * another origin may call us.
  *
  * Back-pressure: an upload is read only as fast as the handler takes it (http_pause_body); a reply
- *in pieces stops at http_stream_is_full and goes on at on_drain; a client that takes nothing for
+ * in pieces stops at http_stream_is_full and goes on at on_drain; a client that takes nothing for
  * `stall_ms` while bytes wait for it is dropped. All calls belong to the loop's thread.
  */
 #pragma once
@@ -37,7 +37,7 @@ enum {
 	HTTP_STREAM_MAX = 4 * 1024 *
 		1024, /* a sender that goes on nevertheless loses its client here */
 	HTTP_REPLY_MAX = 64 * 1024 * 1024, /* largest whole reply */
-	HTTP_HEAD_MAX = 32 * 1024,	   /* request line and headers */
+	HTTP_HEAD_MAX = 32 * 1024,         /* request line and headers */
 };
 
 struct http_server;
@@ -54,8 +54,8 @@ struct http_config {
 	const char *const *origins; /* further values of Origin, "https://name", NULL-terminated */
 	int max_connections; /* [4096, but at most half the descriptors the process may open] */
 	int max_per_peer;    /* TCP connections from one address [max_connections / 2] */
-	int head_ms;	     /* from accept, or first byte, to the end of the headers [5,000] */
-	int idle_ms;	     /* keep-alive without a request [75,000] */
+	int head_ms;         /* from accept, or first byte, to the end of the headers [5,000] */
+	int idle_ms;         /* keep-alive without a request [75,000] */
 	int stall_ms; /* no progress of a body or a reply that waits for the client [30,000] */
 };
 
@@ -73,8 +73,8 @@ struct http_face {
 	int (*authorize)(struct http_request *r, struct error *err);
 	/* Appends the body of an error reply; may change the status. NULL:
 	 * {"error":{"code","message"}} */
-	void (*render_error)(
-		const struct http_face *face, const struct error *e, int *status, struct buf *body);
+	void (*render_error)(const struct http_face *face, const struct error *e, int *status,
+		struct buf *body);
 };
 
 int http_server_new(struct loop *loop, const struct http_config *config, struct http_server **ret,
@@ -83,7 +83,7 @@ int http_server_new(struct loop *loop, const struct http_config *config, struct 
 void http_server_add_face(struct http_server *server, const struct http_face *face);
 /* Accepts nothing any more and closes idle connections; requests in work go on. */
 void http_server_stop(struct http_server *server);
-/* Cuts all connections. Requests not answered yet stay valid and may be answered, into the void. */
+/* Not from within a callback. Cuts all connections. Requests not answered yet stay valid and may be answered, into the void. */
 void http_server_free(struct http_server *server);
 struct http_server_stats {
 	int connections;
@@ -94,8 +94,8 @@ struct http_server_stats http_server_stats(const struct http_server *server);
 
 struct http_ops {
 	void (*on_body)(void *arg, struct str piece); /* HTTP_STREAMS_BODY: at most 64 KiB each */
-	void (*on_body_end)(void *arg);		      /* the body was whole */
-	void (*on_drain)(void *arg);		      /* a stream that was full takes more again */
+	void (*on_body_end)(void *arg);               /* the body was whole */
+	void (*on_drain)(void *arg);                  /* a stream that was full takes more again */
 	/* Once, when the client went away before the answer was whole. Answer (or end the stream)
 	 * all the same. */
 	void (*on_closed)(void *arg);
@@ -111,7 +111,7 @@ struct http_request {
 	struct str body;     /* whole, NUL-terminated; empty with HTTP_STREAMS_BODY */
 	int64_t body_length; /* as announced; -1: chunked */
 	struct arena arena;  /* 8 MiB, for the handler; freed with the request */
-	void *state;	     /* of the handler */
+	void *state;         /* of the handler */
 	struct http_match match;
 };
 
@@ -138,8 +138,8 @@ void http_pause_body(struct http_request *r, bool is_paused);
 void http_reply_header(struct http_request *r, const char *name, const char *value);
 /* type may be NULL if the body is empty. The body is copied. */
 void http_reply(struct http_request *r, int status, const char *type, struct str body);
-void http_reply_json(
-	struct http_request *r, int status, const struct buf *json); /* a full buf is an error */
+void http_reply_json(struct http_request *r, int status,
+	const struct buf *json); /* a full buf is an error */
 void http_reply_error(struct http_request *r, const struct error *e);
 
 /* length: of the whole body if it is known, else -1 (chunked). text/event-stream gets a comment

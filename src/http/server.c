@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listening, counting, and time. Deadlines cost no timer each: for every kind there is a list sorted by
+ * the time of setting, and one timer of the loop is set to the earliest end among their heads. It may fire
+ * too early, when what it was set for was taken off meanwhile; then it is set anew.
+ *
+ * When all places are taken, the connection that has been idle longest makes room; if none is idle, the
+ * listeners rest until one ends.
+ */
+#include "http/conn.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+enum {
+	ACCEPTS_PER_TURN = 64,
+	CONNECTIONS_MAX = 4096,
+	DISCARD_MS = 2000,
+	PING_MS = 15000,
+	REST_MS = 100,
+};
+
+struct listener {
+	struct http_server *server;
+	struct watch *watch;
+	int fd;
+	bool is_unix;
+};
+
+/* Who is connected from one address. */
+struct peer {
+	int n_conns;
+	socklen_t key_len;
+	char key[16];
+};
+
+static void on_timer(void *arg)
+{
+	struct http_server *s = arg;
+	int64_t now = clock_mono_ms(), next = 0;
+	s->timer_at_ms = 0;
+	for (enum deadline kind = DEADLINE_HEAD; kind < DEADLINE_MAX; kind++) {
+		struct http_conn *c;
+		while ((c = list_first(&s->deadlines[kind], struct http_conn, link)) &&
+			c->since_ms + s->deadline_ms[kind] <= now) {
+			list_remove(&c->link);
+			c->deadline = DEADLINE_NONE;
+			conn_expire(c, kind);
+		}
+		if (c && (!next || c->since_ms + s->deadline_ms[kind] < next))
+			next = c->since_ms + s->deadline_ms[kind];
+	}
+	if (next && (!s->timer_at_ms || next < s->timer_at_ms)) {
+		s->timer_at_ms = next;
+		timer_set(s->timer, next - now);
+	}
+}
+
+void server_deadline(struct http_conn *c, enum deadline kind, bool is_restarted)
+{
+	struct http_server *s = c->server;
+	if (c->deadline == kind && !is_restarted)
+		return;
+	list_remove(&c->link);
+	c->deadline = kind;
+	if (kind == DEADLINE_NONE)
+		return;
+	c->since_ms = clock_mono_ms();
+	list_append(&s->deadlines[kind], &c->link);
+	int64_t at = c->since_ms + s->deadline_ms[kind];
+	if (!s->timer_at_ms || at < s->timer_at_ms) {
+		s->timer_at_ms = at;
+		timer_set(s->timer, s->deadline_ms[kind]);
+	}
+}
+
+static void listen_again(void *arg)
+{
+	struct http_server *s = arg;
+	s->is_resting = false;
+	for (int i = 0; i < s->n_listeners; i++)
+		if (s->listeners[i].watch)
+			watch_set(s->listeners[i].watch, LOOP_READ);
+}
+
+void server_forget(struct http_conn *c)
+{
+	struct http_server *s = c->server;
+	list_remove(&c->link);
+	list_remove(&c->all);
+	if (c->peer && --c->peer->n_conns == 0) {
+		map_remove(&s->peers, str_from_len(c->peer->key, c->peer->key_len));
+		free(c->peer);
+	}
+	s->n_conns--;
+	if (s->is_resting)
+		listen_again(s);
+}
+
+/* Accepting failed for want of something: tries again when a connection ends, or after a while. */
+static void rest(struct http_server *s)
+{
+	s->is_resting = true;
+	for (int i = 0; i < s->n_listeners; i++)
+		if (s->listeners[i].watch)
+			watch_set(s->listeners[i].watch, 0);
+	timer_set(s->rest_timer, REST_MS);
+}
+
+/* The peer's entry, counted; NULL if it has its share already. */
+static struct peer *take_peer(struct http_server *s, const struct sockaddr_storage *a)
+{
+	struct peer key = { .key_len = 4 };
+	if (a->ss_family == AF_INET6) {
+		key.key_len = 16;
+		memcpy(key.key, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+	} else {
+		memcpy(key.key, &((const struct sockaddr_in *)a)->sin_addr, 4);
+	}
+	struct str text = str_from_len(key.key, key.key_len);
+	struct peer *peer = map_find(&s->peers, text);
+	if (!peer) {
+		peer = mem_new(struct peer);
+		*peer = key;
+		map_put(&s->peers, text, peer);
+	}
+	if (peer->n_conns >= s->config.max_per_peer)
+		return NULL;
+	peer->n_conns++;
+	return peer;
+}
+
+/* False if all places are taken by connections in use. */
+static bool make_room(struct http_server *s)
+{
+	if (s->n_conns < s->config.max_connections)
+		return true;
+	struct http_conn *idle = list_first(&s->deadlines[DEADLINE_IDLE], struct http_conn, link);
+	if (!idle)
+		return false;
+	conn_free(idle);
+	return s->n_conns < s->config.max_connections;
+}
+
+static void take_connection(struct listener *l, int fd, const struct sockaddr_storage *address)
+{
+	struct peer *peer = l->is_unix ? NULL : take_peer(l->server, address);
+	if (!l->is_unix && !peer)
+		close(fd);
+	else
+		conn_new(l->server, fd, peer);
+}
+
+static void on_listener(void *arg, int events)
+{
+	struct listener *l = arg;
+	for (int i = 0; i < ACCEPTS_PER_TURN && l->watch; i++) {
+		if (!make_room(l->server)) {
+			rest(l->server);
+			return;
+		}
+		struct sockaddr_storage address = { 0 };
+		socklen_t len = sizeof(address);
+		int fd = accept4(l->fd, (struct sockaddr *)&address, &len,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
+			continue;
+		if (fd < 0) {
+			if (errno != EAGAIN)
+				rest(l->server);
+			return;
+		}
+		take_connection(l, fd, &address);
+	}
+}
+
+static void add_name(struct map *names, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add_name(struct map *names, const char *fmt, ...)
+{
+	auto_buf struct buf name = BUF_INIT(1024);
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&name, fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; i < name.len; i++)
+		name.ptr[i] = (char)tolower((unsigned char)name.ptr[i]);
+	map_put(names, buf_str(&name), names);
+}
+
+/* A name with a port is taken as it is; one without stands for itself and for each port we listen on. */
+static void add_host(struct http_server *s, const char *name, int port)
+{
+	const char *colon = strrchr(name, ':');
+	if (colon && colon > name && name[strlen(name) - 1] != ']') {
+		add_name(&s->hosts, "%s", name);
+		add_name(&s->origins, "http://%s", name);
+		return;
+	}
+	if (port == 80) {
+		add_name(&s->hosts, "%s", name);
+		add_name(&s->origins, "http://%s", name);
+	}
+	add_name(&s->hosts, "%s:%d", name, port);
+	add_name(&s->origins, "http://%s:%d", name, port);
+}
+
+static void add_bound_address(struct http_server *s, const struct sockaddr_storage *a, int port)
+{
+	char text[INET6_ADDRSTRLEN], name[INET6_ADDRSTRLEN + 2];
+	const struct sockaddr_in *in = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
+	if (a->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &in->sin_addr, name, sizeof(name));
+	} else {
+		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+		snprintf(name, sizeof(name), "[%s]", text);
+	}
+	add_host(s, name, port);
+}
+
+/* Names under which a listening TCP socket is reached by its own machine, and those configured. */
+static void add_hosts(struct http_server *s, const struct sockaddr_storage *a)
+{
+	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]", NULL };
+	int port = ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
+						 : ((const struct sockaddr_in6 *)a)->sin6_port);
+	for (const char *const *name = local; *name; name++)
+		add_host(s, *name, port);
+	for (const char *const *name = s->config.hosts; name && *name; name++) {
+		add_host(s, *name, port);
+		add_name(&s->hosts, "%s", *name);
+	}
+	add_bound_address(s, a, port);
+}
+
+static bool has_name(const struct map *names, struct str name)
+{
+	char lower[256];
+	if (name.len > sizeof(lower))
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		lower[i] = (char)tolower((unsigned char)name.ptr[i]);
+	return map_find(names, str_from_len(lower, name.len)) != NULL;
+}
+
+bool server_allows_host(const struct http_server *s, struct str host)
+{
+	return has_name(&s->hosts, host);
+}
+
+bool server_allows_origin(const struct http_server *s, struct str origin)
+{
+	return has_name(&s->origins, origin);
+}
+
+static int listener_init(struct http_server *s, struct listener *l, int fd, struct error *err)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = sizeof(address);
+	int on = 1, is_listening = 0;
+	socklen_t int_len = sizeof(is_listening);
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &int_len) < 0)
+		return error_sys(err, errno, "listening socket %d", fd);
+	if (!is_listening)
+		return error_set(err, ERROR_INVALID, "descriptor %d is no listening socket", fd);
+	if (fd_set_nonblock(fd, err) < 0)
+		return -1;
+	l->server = s;
+	l->fd = fd;
+	l->is_unix = address.ss_family == AF_UNIX;
+	if (!l->is_unix) {
+		/* Accepted sockets inherit both. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		add_hosts(s, &address);
+	}
+	l->watch = watch_new(s->loop, fd, LOOP_READ, on_listener, l);
+	return 0;
+}
+
+static int or_standard(int value, int standard)
+{
+	return value > 0 ? value : standard;
+}
+
+static void set_config(struct http_server *s, const struct http_config *config)
+{
+	struct rlimit files = { 1024, 1024 };
+	getrlimit(RLIMIT_NOFILE, &files);
+	int places = files.rlim_cur / 2 < CONNECTIONS_MAX ? (int)(files.rlim_cur / 2)
+							  : CONNECTIONS_MAX;
+	s->config = *config;
+	s->config.max_connections = or_standard(config->max_connections, places);
+	s->config.max_per_peer = or_standard(config->max_per_peer, s->config.max_connections / 2);
+	s->config.head_ms = or_standard(config->head_ms, 5000);
+	s->deadline_ms[DEADLINE_HEAD] = s->config.head_ms;
+	s->deadline_ms[DEADLINE_IDLE] = or_standard(config->idle_ms, 75000);
+	s->deadline_ms[DEADLINE_STALL] = or_standard(config->stall_ms, 30000);
+	s->deadline_ms[DEADLINE_DISCARD] = DISCARD_MS;
+	s->deadline_ms[DEADLINE_PING] = PING_MS;
+	s->token = config->token ? mem_strdup(config->token) : NULL;
+	for (const char *const *origin = config->origins; origin && *origin; origin++)
+		add_name(&s->origins, "%s", *origin);
+}
+
+int http_server_new(struct loop *loop, const struct http_config *config, struct http_server **ret,
+	struct error *err)
+{
+	if (config->token && !*config->token)
+		return error_set(err, ERROR_INVALID, "an empty token would let everybody in");
+	struct http_server *s = mem_new(struct http_server);
+	s->loop = loop;
+	s->router = router_new();
+	s->scratch = mem_alloc(CONN_READ_SIZE);
+	s->timer = timer_new(loop, on_timer, s);
+	s->rest_timer = timer_new(loop, listen_again, s);
+	list_init(&s->conns);
+	list_init(&s->exchanges);
+	for (int i = 0; i < DEADLINE_MAX; i++)
+		list_init(&s->deadlines[i]);
+	set_config(s, config);
+	s->listeners = mem_new_n(struct listener, (size_t)MAX(config->n_listen_fds, 1));
+	for (int i = 0; i < config->n_listen_fds; i++) {
+		if (listener_init(s, &s->listeners[i], config->listen_fds[i], err) < 0) {
+			http_server_free(s);
+			return -1;
+		}
+		s->n_listeners++;
+	}
+	*ret = s;
+	return 0;
+}
+
+void http_server_add_face(struct http_server *s, const struct http_face *face)
+{
+	BUG_IF(s->n_faces == (int)ARRAY_LEN(s->faces), "too many faces");
+	s->faces[s->n_faces++] = face;
+	router_add(s->router, face, face->routes);
+}
+
+void http_server_stop(struct http_server *s)
+{
+	s->is_stopping = true;
+	for (int i = 0; i < s->n_listeners; i++) {
+		watch_free(take_ptr(s->listeners[i].watch));
+		s->listeners[i].fd = close_fd(s->listeners[i].fd);
+	}
+	struct http_conn *c, *tmp;
+	list_for_each_safe(c, tmp, &s->conns, all)
+		if (c->input == INPUT_HEAD && c->in.len == 0)
+			conn_free(c);
+}
+
+void http_server_free(struct http_server *s)
+{
+	if (!s)
+		return;
+	http_server_stop(s);
+	struct exchange *x;
+	struct http_conn *c;
+	while ((c = list_first(&s->conns, struct http_conn, all)))
+		conn_free(c);
+	while ((x = list_first(&s->exchanges, struct exchange, link))) {
+		loop_undefer(s->loop, x);
+		list_remove(&x->link);
+		x->server = NULL;
+		x->r.server = NULL;
+	}
+	timer_free(s->timer);
+	timer_free(s->rest_timer);
+	router_free(s->router);
+	map_fini(&s->hosts);
+	map_fini(&s->origins);
+	map_fini(&s->peers);
+	free(s->listeners);
+	free(s->scratch);
+	free(s->token);
+	free(s);
+}
+
+struct http_server_stats http_server_stats(const struct http_server *s)
+{
+	return (struct http_server_stats){ s->n_conns, s->n_requests, s->requests_total };
+}

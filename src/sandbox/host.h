@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host: what this machine offers the builder of sandboxes, as plain facts.
+ *
+ * host_init only reads (a few files, no throw-away children), because every `cay run` pays for it. What a
+ * kernel really grants is found out by doing it: every step of a plan is fatal, and probe.h tries the
+ * controls in a child for `cay doctor`. A struct host made by hand gives a plan without a host: that is
+ * how plans are golden-tested.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "sandbox/spec.h"
+
+enum { HOST_PATH_SIZE = 256, HOST_LINKS_MAX = 8 };
+
+/* uid 0: one range of 65,536 ids per sandbox, from a part of the id space that no user has. */
+enum { UID_BASE = 0x30000000, UID_RANGE = 65536, UID_SLOTS = 8192 };
+enum { AGENT_UID = 1000 }; /* and gid, in the sandbox */
+
+enum cgroup_kind { CGROUP_NONE = 0, CGROUP_V1, CGROUP_V2 };
+
+/* The v1 hierarchies that are of use; on v2 they are controllers of the one hierarchy. */
+enum cgroup_part { PART_MEMORY = 0, PART_PIDS, PART_CPU, PART_CPUACCT, PART_FREEZER, PART_MAX };
+
+struct host_cgroup {
+	uint32_t
+		kind; /* enum cgroup_kind; NONE: not ours to use (an ordinary user, a read-only mount) */
+	/* Directories in which a group "cay" may be made: v1 one per part ("" if absent), v2 the first. */
+	char dirs[PART_MAX][HOST_PATH_SIZE];
+	uint32_t parts;      /* 1 << PART_x for each that can be had */
+	bool has_swap_limit; /* v1: memory.memsw.limit_in_bytes exists */
+};
+
+struct host_link {
+	char name[16];   /* "bin", directly beneath / */
+	char target[64]; /* "usr/bin" */
+};
+
+struct host {
+	uint32_t uid, gid; /* who runs us */
+	bool is_root; /* uid 0 with what it takes to map ranges of ids, to idmap and to make cgroups */
+	bool has_opt; /* /opt is there and holds something */
+	uint32_t n_links;
+	struct host_link links[HOST_LINKS_MAX]; /* /bin, /lib64, …: links into /usr */
+	struct host_cgroup cgroup;
+	uint64_t masks; /* 1 << i: row i of mask.def exists here and anyone may open it */
+	char run_dir[HOST_PATH_SIZE];   /* locks and records of running sandboxes */
+	char cache_dir[HOST_PATH_SIZE]; /* what can be made again: the curated /etc */
+};
+
+int host_init(struct host *ret, struct error *err);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan: everything that will be done to build a sandbox, as data.
+ *
+ * plan_make turns a checked spec and the facts of a host into a list of typed steps; it touches nothing.
+ * A plan can be printed (`cay run --dry-run`, the golden tests) and is then walked by launch_start: some
+ * steps by the owner before pid 1 exists, some by the owner for pid 1, most by pid 1 itself. Every step
+ * is fatal. Nothing is left out in silence: what a host cannot give and the spec asks for is refused
+ * here, before anything was done; what merely defaults is absent from `enforced`.
+ *
+ *	struct plan plan;
+ *	if (plan_make(&spec, &host, 0, &plan, err) < 0)
+ *		return error_wrap(err, "plan");
+ *	...
+ *	plan_fini(&plan);
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "sandbox/host.h"
+#include "sandbox/spec.h"
+
+enum { PLAN_STEPS_MAX = 256, PLAN_TREES_MAX = 32 };
+
+/* Who walks a step: in this order, and within each in the order of the list. */
+enum step_stage {
+	STAGE_OWNER,  /* the owner, before pid 1 exists */
+	STAGE_ATTACH, /* the owner, while pid 1 waits: id maps, idmapped trees */
+	STAGE_INSIDE, /* pid 1, with all capabilities over its own namespaces and none beyond */
+};
+
+enum step_kind {
+#define STEP(name, word, stage) STEP_##name,
+#include "sandbox/step.def"
+#undef STEP
+	STEP_MAX,
+};
+
+struct step {
+	enum step_kind kind;
+	uint32_t flags; /* by kind: mount attributes, a mode */
+	int32_t tree;   /* by kind: which tree, else -1 */
+	uint32_t uid;   /* by kind: an owner */
+	const char
+		*path; /* by kind: mostly the target, relative to the new root or the work area */
+	const char *source; /* by kind: a host path, a link's target, a cgroup file */
+	const char *data;   /* by kind: content, options */
+};
+
+enum {
+	PLAN_CAN_FREEZE = 1, /* the owner will freeze the sandbox and ask for its cpu time */
+};
+
+struct plan {
+	struct arena arena; /* every string of the steps */
+	struct spec spec;   /* defaults filled in */
+	struct host host;
+	uint64_t namespaces; /* CLONE_NEW* */
+	uint32_t parts;      /* 1 << PART_x: cgroups to be made */
+	uint32_t uid_base;   /* first host id of the map; filled in when the slot is taken */
+	uint32_t n_trees;
+	uint32_t n_steps;
+	struct step steps[PLAN_STEPS_MAX];
+	struct enforced enforced; /* without what the lock adds (lock.h) */
+};
+
+int plan_make(const struct spec *spec, const struct host *host, int flags, struct plan *ret,
+	struct error *err);
+void plan_fini(struct plan *plan);
+
+/* One step per line, for people and for golden files. */
+void plan_print(const struct plan *plan, struct buf *b);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/pack.h"
+
+#include "base/bug.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+
+/* What a callback fails with is kept here: libarchive carries a number and a text of its own. */
+struct pack_reader {
+	struct archive *archive;
+	struct archive_entry *entry;
+	pack_source_fn *source;
+	void *arg;
+	struct error failure; /* of source; code ERROR_OK: none */
+};
+
+struct pack_writer {
+	struct archive *archive;
+	struct archive_entry *entry;
+	pack_sink_fn *sink;
+	void *arg;
+	struct error failure;
+	int64_t left; /* bytes of the item that are to come */
+};
+
+static int fail(struct archive *a, const struct error *failure, const char *doing,
+	struct error *err)
+{
+	if (failure->code != ERROR_OK) {
+		if (err)
+			*err = *failure;
+		return -1;
+	}
+	const char *text = archive_error_string(a);
+	return error_set(err, ERROR_INVALID, "%s: %s", doing, text ? text : "damaged");
+}
+
+static la_ssize_t on_read(struct archive *a, void *arg, const void **ret_bytes)
+{
+	struct pack_reader *r = arg;
+	ssize_t n = r->source(r->arg, ret_bytes, &r->failure);
+	if (n < 0)
+		archive_set_error(a, EIO, "%s", r->failure.text);
+	return n;
+}
+
+int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
+	struct pack_reader **ret, struct error *err)
+{
+	struct pack_reader *r = mem_new(struct pack_reader);
+	*r = (struct pack_reader){ .archive = archive_read_new(), .source = source, .arg = arg };
+	BUG_IF(!r->archive, "out of memory");
+	if (format == PACK_ZIP)
+		archive_read_support_format_zip_streamable(r->archive);
+	else
+		archive_read_support_format_tar(r->archive);
+	if (archive_read_open(r->archive, r, NULL, on_read, NULL) != ARCHIVE_OK) {
+		fail(r->archive, &r->failure, "archive", err);
+		pack_reader_free(r);
+		return -1;
+	}
+	*ret = r;
+	return 0;
+}
+
+void pack_reader_free(struct pack_reader *r)
+{
+	if (!r)
+		return;
+	archive_read_free(r->archive);
+	free(r);
+}
+
+static enum pack_kind kind_from_entry(struct archive_entry *e)
+{
+	if (archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e))
+		return PACK_HARDLINK;
+	switch (archive_entry_filetype(e)) {
+	case AE_IFREG:
+		return PACK_FILE;
+	case AE_IFDIR:
+		return PACK_DIR;
+	case AE_IFLNK:
+		return PACK_SYMLINK;
+	default:
+		return PACK_OTHER;
+	}
+}
+
+/* Names are bytes. Where an archive says that they are UTF-8, the C locale has no word for them. */
+static const char *either(const char *bytes, const char *utf8)
+{
+	return bytes ? bytes : utf8 ? utf8 : "";
+}
+
+static void item_from_entry(struct archive_entry *e, struct pack_item *ret)
+{
+	*ret = (struct pack_item){
+		.kind = kind_from_entry(e),
+		.path = either(archive_entry_pathname(e), archive_entry_pathname_utf8(e)),
+		.target = "",
+		.mode = (uint32_t)archive_entry_perm(e),
+		.size = archive_entry_size_is_set(e) ? archive_entry_size(e) : -1,
+		.mtime_s = archive_entry_mtime_is_set(e) ? archive_entry_mtime(e) : 0,
+	};
+	if (ret->kind == PACK_HARDLINK)
+		ret->target = either(archive_entry_hardlink(e), archive_entry_hardlink_utf8(e));
+	else if (ret->kind == PACK_SYMLINK)
+		ret->target = either(archive_entry_symlink(e), archive_entry_symlink_utf8(e));
+}
+
+int pack_next(struct pack_reader *r, struct pack_item *ret, struct error *err)
+{
+	int status = archive_read_next_header(r->archive, &r->entry);
+	if (status == ARCHIVE_EOF)
+		return 0;
+	if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+		return fail(r->archive, &r->failure, "archive", err);
+	item_from_entry(r->entry, ret);
+	size_t len = strlen(ret->path);
+	if (len == 0 || len > PACK_PATH_MAX || strlen(ret->target) > PACK_PATH_MAX)
+		return error_set(err, ERROR_INVALID, "archive: a path of %zu bytes", len);
+	return 1;
+}
+
+ssize_t pack_read(struct pack_reader *r, void *bytes, size_t size, struct error *err)
+{
+	la_ssize_t n = archive_read_data(r->archive, bytes, size);
+	return n < 0
+		? fail(r->archive, &r->failure, archive_entry_pathname(r->entry) ?: "file", err)
+		: n;
+}
+
+static la_ssize_t on_write(struct archive *a, void *arg, const void *bytes, size_t size)
+{
+	struct pack_writer *w = arg;
+	if (w->sink(w->arg, str_from_len(bytes, size), &w->failure) < 0) {
+		archive_set_error(a, EIO, "%s", w->failure.text);
+		return -1;
+	}
+	return (la_ssize_t)size;
+}
+
+int pack_writer_new(enum pack_format format, pack_sink_fn *sink, void *arg,
+	struct pack_writer **ret, struct error *err)
+{
+	struct pack_writer *w = mem_new(struct pack_writer);
+	*w = (struct pack_writer){ .archive = archive_write_new(),
+		.entry = archive_entry_new(),
+		.sink = sink,
+		.arg = arg };
+	BUG_IF(!w->archive || !w->entry, "out of memory");
+	if (format == PACK_ZIP)
+		archive_write_set_format_zip(w->archive);
+	else
+		archive_write_set_format_gnutar(w->archive);
+	archive_write_set_bytes_per_block(w->archive, 64 * 1024);
+	archive_write_set_bytes_in_last_block(w->archive, 1);
+	if (archive_write_open(w->archive, w, NULL, on_write, NULL) != ARCHIVE_OK) {
+		fail(w->archive, &w->failure, "archive", err);
+		pack_writer_free(w);
+		return -1;
+	}
+	*ret = w;
+	return 0;
+}
+
+/* Freeing an open libarchive writer would write the end of the archive, unless it has failed. */
+void pack_writer_free(struct pack_writer *w)
+{
+	if (!w)
+		return;
+	archive_write_fail(w->archive);
+	archive_write_free(w->archive);
+	archive_entry_free(w->entry);
+	free(w);
+}
+
+static void entry_from_item(const struct pack_item *item, struct archive_entry *e)
+{
+	static const unsigned types[] = { [PACK_FILE] = AE_IFREG,
+		[PACK_DIR] = AE_IFDIR,
+		[PACK_SYMLINK] = AE_IFLNK,
+		[PACK_HARDLINK] = AE_IFREG };
+	archive_entry_clear(e);
+	archive_entry_set_pathname(e, item->path);
+	archive_entry_set_filetype(e, types[item->kind]);
+	archive_entry_set_perm(e, (mode_t)(item->mode & 07777));
+	archive_entry_set_mtime(e, item->mtime_s, 0);
+	archive_entry_set_size(e, item->kind == PACK_FILE ? item->size : 0);
+	if (item->kind == PACK_SYMLINK)
+		archive_entry_set_symlink(e, item->target);
+	else if (item->kind == PACK_HARDLINK)
+		archive_entry_set_hardlink(e, item->target);
+}
+
+int pack_add(struct pack_writer *w, const struct pack_item *item, struct error *err)
+{
+	BUG_IF(w->left, "an item of an archive before the one before it was whole");
+	BUG_IF(item->kind == PACK_OTHER, "a device or FIFO for an archive");
+	entry_from_item(item, w->entry);
+	int status = archive_write_header(w->archive, w->entry);
+	if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+		return fail(w->archive, &w->failure, item->path, err);
+	w->left = item->kind == PACK_FILE ? item->size : 0;
+	return 0;
+}
+
+int pack_write(struct pack_writer *w, struct str bytes, struct error *err)
+{
+	BUG_IF((int64_t)bytes.len > w->left, "more bytes for an archive than its item has");
+	while (bytes.len) {
+		la_ssize_t n = archive_write_data(w->archive, bytes.ptr, bytes.len);
+		if (n <= 0)
+			return fail(w->archive, &w->failure, "archive", err);
+		bytes = str_skip(bytes, (size_t)n);
+		w->left -= n;
+	}
+	return 0;
+}
+
+int pack_end(struct pack_writer *w, struct error *err)
+{
+	BUG_IF(w->left, "the end of an archive before its last item was whole");
+	if (archive_write_close(w->archive) != ARCHIVE_OK)
+		return fail(w->archive, &w->failure, "archive", err);
+	return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pack: archives, in and out, by callbacks: no descriptor, no file is opened here. Tar is read in every
+ * dialect and written as GNU tar, which carries names as bytes; zip is read and written as a stream.
+ *
+ * An archive is input from a stranger. What an item says is given as it is: absolute paths, "..", links
+ * to anywhere. Who makes files of it opens every path beneath a descriptor and follows no link.
+ *
+ *	struct pack_item item;
+ *	while ((r = pack_next(reader, &item, err)) > 0)
+ *		while (item.kind == PACK_FILE && (n = pack_read(reader, bytes, sizeof(bytes), err)) > 0)
+ *			…
+ *
+ * Readers and writers belong to one thread. After a failure only free is allowed. The only module that
+ * knows libarchive.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum pack_format { PACK_TAR, PACK_ZIP };
+
+enum pack_kind {
+	PACK_FILE,
+	PACK_DIR,
+	PACK_SYMLINK,
+	PACK_HARDLINK, /* target: the path of an earlier item */
+	PACK_OTHER,    /* devices, sockets, FIFOs */
+};
+
+enum { PACK_PATH_MAX = 4095 };
+
+struct pack_item {
+	enum pack_kind kind;
+	const char *path; /* valid until the next call; at most PACK_PATH_MAX bytes, never empty */
+	const char *target; /* of links; "" for others */
+	uint32_t mode;      /* permission and set-id bits */
+	int64_t size;       /* of a PACK_FILE; -1: not known beforehand (zip) */
+	int64_t mtime_s;
+};
+
+struct pack_reader;
+struct pack_writer;
+
+/* The next piece of the archive; its bytes stay valid until the next call. Its size, 0 at the end, -1. */
+typedef ssize_t pack_source_fn(void *arg, const void **ret_bytes, struct error *err);
+typedef int pack_sink_fn(void *arg, struct str bytes, struct error *err);
+
+int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
+	struct pack_reader **ret, struct error *err);
+void pack_reader_free(struct pack_reader *r);
+/* 1, or 0 at the end of the archive. What was left of the item before is passed over. */
+int pack_next(struct pack_reader *r, struct pack_item *ret, struct error *err);
+/* The item's next bytes; 0 at its end. */
+ssize_t pack_read(struct pack_reader *r, void *bytes, size_t size, struct error *err);
+
+int pack_writer_new(enum pack_format format, pack_sink_fn *sink, void *arg,
+	struct pack_writer **ret, struct error *err);
+/* Drops what is not written yet. */
+void pack_writer_free(struct pack_writer *w);
+/* A PACK_FILE is followed by exactly `size` bytes. */
+int pack_add(struct pack_writer *w, const struct pack_item *item, struct error *err);
+int pack_write(struct pack_writer *w, struct str bytes, struct error *err);
+int pack_end(struct pack_writer *w, struct error *err); /* the archive's end */

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/pack.h"
+
+#include "base/buf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static struct buf archive;
+static struct error err;
+
+static int begin(void **state)
+{
+	archive = BUF_INIT(16 << 20);
+	err = (struct error){ 0 };
+	return 0;
+}
+
+static int end(void **state)
+{
+	buf_fini(&archive);
+	return 0;
+}
+
+static int collect(void *arg, struct str bytes, struct error *e)
+{
+	return buf_put(arg, bytes);
+}
+
+static struct pack_writer *writer(enum pack_format format)
+{
+	struct pack_writer *w = NULL;
+	assert_int_equal(pack_writer_new(format, collect, &archive, &w, &err), 0);
+	return w;
+}
+
+/* Gives the archive in pieces of `step` bytes. */
+struct pieces {
+	struct str rest;
+	size_t step;
+};
+
+static ssize_t give(void *arg, const void **ret_bytes, struct error *e)
+{
+	struct pieces *p = arg;
+	struct str piece = str_first(p->rest, p->step);
+	*ret_bytes = piece.ptr;
+	p->rest = str_skip(p->rest, piece.len);
+	return (ssize_t)piece.len;
+}
+
+static void add(struct pack_writer *w, enum pack_kind kind, const char *path, const char *target,
+	const char *content)
+{
+	struct pack_item item = { kind, path, target, kind == PACK_DIR ? 0755 : 0640,
+		(int64_t)strlen(content), 1700000000 };
+	assert_int_equal(pack_add(w, &item, &err), 0);
+	assert_int_equal(pack_write(w, str_from(content), &err), 0);
+}
+
+static void expect(struct pack_reader *r, enum pack_kind kind, const char *path, const char *target,
+	const char *content)
+{
+	struct pack_item item;
+	char bytes[1000] = "";
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	assert_int_equal(item.kind, kind);
+	assert_string_equal(item.path, path);
+	assert_string_equal(item.target, target);
+	if (kind == PACK_FILE) {
+		assert_int_equal(item.mode, 0640);
+		assert_int_equal(item.mtime_s, 1700000000);
+		assert_int_equal(pack_read(r, bytes, sizeof(bytes), &err), strlen(content));
+		assert_memory_equal(bytes, content, strlen(content));
+	}
+}
+
+static void tar_comes_back_as_it_went_in_whatever_the_pieces(void **state)
+{
+	char long_name[600];
+	memset(long_name, 'n', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	struct pack_writer *w = writer(PACK_TAR);
+	add(w, PACK_DIR, "d/", "", "");
+	add(w, PACK_FILE, "d/f", "", "content");
+	add(w, PACK_FILE, "bytes \xff\n\xc3\xa9", "", "");
+	add(w, PACK_FILE, long_name, "", "long");
+	add(w, PACK_SYMLINK, "s", "../../etc/passwd", "");
+	add(w, PACK_HARDLINK, "h", "d/f", "");
+	assert_int_equal(pack_end(w, &err), 0);
+	pack_writer_free(w);
+
+	for (size_t step = 1; step <= archive.len; step += 97) {
+		struct pieces pieces = { buf_str(&archive), step };
+		struct pack_reader *r = NULL;
+		struct pack_item item;
+		assert_int_equal(pack_reader_new(PACK_TAR, give, &pieces, &r, &err), 0);
+		expect(r, PACK_DIR, "d/", "", "");
+		expect(r, PACK_FILE, "d/f", "", "content");
+		expect(r, PACK_FILE, "bytes \xff\n\xc3\xa9", "", "");
+		expect(r, PACK_FILE, long_name, "", "long");
+		expect(r, PACK_SYMLINK, "s", "../../etc/passwd", "");
+		expect(r, PACK_HARDLINK, "h", "d/f", "");
+		assert_int_equal(pack_next(r, &item, &err), 0);
+		pack_reader_free(r);
+	}
+}
+
+static void zip_comes_back_as_it_went_in(void **state)
+{
+	struct pack_writer *w = writer(PACK_ZIP);
+	add(w, PACK_FILE, "f", "", "content");
+	add(w, PACK_FILE, "g", "", "more");
+	assert_int_equal(pack_end(w, &err), 0);
+	pack_writer_free(w);
+
+	struct pieces pieces = { buf_str(&archive), 50 };
+	struct pack_reader *r = NULL;
+	assert_int_equal(pack_reader_new(PACK_ZIP, give, &pieces, &r, &err), 0);
+	struct pack_item item;
+	char bytes[100];
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	assert_string_equal(item.path, "f");
+	assert_int_equal(pack_read(r, bytes, sizeof(bytes), &err), 7);
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	assert_string_equal(item.path, "g");
+	assert_int_equal(pack_next(r, &item, &err), 0);
+	pack_reader_free(r);
+}
+
+static void what_is_not_read_is_passed_over(void **state)
+{
+	struct pack_writer *w = writer(PACK_TAR);
+	add(w, PACK_FILE, "a", "", "unread");
+	add(w, PACK_FILE, "b", "", "read");
+	assert_int_equal(pack_end(w, &err), 0);
+	pack_writer_free(w);
+	struct pieces pieces = { buf_str(&archive), 512 };
+	struct pack_reader *r = NULL;
+	struct pack_item item;
+	assert_int_equal(pack_reader_new(PACK_TAR, give, &pieces, &r, &err), 0);
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	expect(r, PACK_FILE, "b", "", "read");
+	pack_reader_free(r);
+}
+
+static void a_cut_archive_is_an_error_and_no_end(void **state)
+{
+	struct pack_writer *w = writer(PACK_TAR);
+	add(w, PACK_FILE, "f", "", "0123456789");
+	assert_int_equal(pack_end(w, &err), 0);
+	pack_writer_free(w);
+	struct pieces pieces = { str_first(buf_str(&archive), 515), 512 };
+	struct pack_reader *r = NULL;
+	struct pack_item item;
+	char bytes[100];
+	assert_int_equal(pack_reader_new(PACK_TAR, give, &pieces, &r, &err), 0);
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	ssize_t n;
+	while ((n = pack_read(r, bytes, sizeof(bytes), &err)) > 0)
+		;
+	assert_int_equal(n, -1);
+	assert_int_equal(err.code, ERROR_INVALID);
+	pack_reader_free(r);
+}
+
+static void what_is_no_archive_is_refused(void **state)
+{
+	struct pieces pieces = { STR("this is not an archive at all, whatever it claims to be"),
+		10 };
+	struct pack_reader *r = NULL;
+	struct pack_item item;
+	int status = pack_reader_new(PACK_TAR, give, &pieces, &r, &err);
+	if (status == 0)
+		status = pack_next(r, &item, &err);
+	assert_int_equal(status, -1);
+	assert_int_equal(err.code, ERROR_INVALID);
+	pack_reader_free(r);
+}
+
+static ssize_t fail_to_give(void *arg, const void **ret_bytes, struct error *e)
+{
+	return error_set(e, ERROR_UNAVAILABLE, "the connection broke");
+}
+
+static int fail_to_take(void *arg, struct str bytes, struct error *e)
+{
+	return error_set(e, ERROR_NO_SPACE, "the disk is full");
+}
+
+static void failures_of_the_callbacks_come_through(void **state)
+{
+	struct pack_reader *r = NULL;
+	struct pack_item item;
+	int status = pack_reader_new(PACK_TAR, fail_to_give, NULL, &r, &err);
+	if (status == 0)
+		status = pack_next(r, &item, &err);
+	assert_int_equal(status, -1);
+	assert_int_equal(err.code, ERROR_UNAVAILABLE);
+	assert_string_equal(err.text, "the connection broke");
+	pack_reader_free(r);
+
+	struct pack_writer *w = NULL;
+	assert_int_equal(pack_writer_new(PACK_TAR, fail_to_take, NULL, &w, &err), 0);
+	assert_int_equal(pack_end(w, &err), -1);
+	assert_int_equal(err.code, ERROR_NO_SPACE);
+	pack_writer_free(w);
+}
+
+static void a_writer_that_is_given_up_writes_no_end(void **state)
+{
+	struct pack_writer *w = writer(PACK_TAR);
+	add(w, PACK_FILE, "f", "", "0123456789");
+	pack_writer_free(w);
+	assert_int_equal(archive.len, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+	static const struct CMUnitTest tests[] = {
+		TEST(tar_comes_back_as_it_went_in_whatever_the_pieces),
+		TEST(zip_comes_back_as_it_went_in),
+		TEST(what_is_not_read_is_passed_over),
+		TEST(a_cut_archive_is_an_error_and_no_end),
+		TEST(what_is_no_archive_is_refused),
+		TEST(failures_of_the_callbacks_come_through),
+		TEST(a_writer_that_is_given_up_writes_no_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
