@@ -56,5 +56,6 @@ int program_open(const char *name, int *ret_fd, struct error *err)
 	int sys = try_open(dir, "", name, ret_fd);
 	if (sys == ENOENT)
 		sys = try_open(dir, "../libexec/cay/", name, ret_fd);
-	return sys ? error_sys(err, sys, "open %s, neither in %s nor in ../libexec/cay", name, dir) : 0;
+	return sys ? error_sys(err, sys, "open %s, neither in %s nor in ../libexec/cay", name, dir)
+		   : 0;
 }

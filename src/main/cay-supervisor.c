@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only privileged program. See sandbox/supervise.h for what it does, `cay serve` for how it is started. */
+#include "base/auto.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/program.h"
+#include "sandbox/supervise.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+
+static const struct option options[] = {
+	{ "state", required_argument, NULL, 's' },
+	{ "socket", required_argument, NULL, 'u' },
+	{ "listen", required_argument, NULL, 'l' },
+	{ "pool", required_argument, NULL, 'p' },
+	{ "ready-fd", required_argument, NULL, 'r' },
+	{ "libexec", required_argument, NULL, 'x' },
+	{ "log-json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static const char usage[] =
+	"usage: cay-supervisor [--state DIR] [--socket PATH|none] [--listen HOST:PORT|none]... [--pool N]\n"
+	"                      [--ready-fd FD] [--libexec DIR] [--log-json]\n"
+	"Started by `cay serve`, which see.\n";
+
+static int parse_number(const char *name, int64_t max, int *ret, struct error *err)
+{
+	int64_t value;
+	if (num_parse_i64(str_from(optarg), 0, max, &value, err) < 0)
+		return error_wrap(err, "--%s", name);
+	*ret = (int)value;
+	return 0;
+}
+
+static int add_listen(struct supervise_config *config, struct error *err)
+{
+	if (config->n_listen == (int)ARRAY_LEN(config->listen))
+		return error_set(err, ERROR_INVALID, "--listen: more than %d", config->n_listen);
+	config->listen[config->n_listen++] = optarg;
+	return 0;
+}
+
+static int parse_one(int letter, struct supervise_config *config, struct error *err)
+{
+	switch (letter) {
+	case 's':
+		config->state_dir = optarg;
+		return 0;
+	case 'u':
+		config->socket_path = optarg;
+		return 0;
+	case 'l':
+		return add_listen(config, err);
+	case 'p':
+		return parse_number("pool", 1024, &config->pool, err);
+	case 'r':
+		return parse_number("ready-fd", 1 << 20, &config->ready_fd, err);
+	case 'x':
+		program_set_dir(optarg);
+		return 0;
+	case 'j':
+		log_set_json(true);
+		return 0;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		return error_set(err, ERROR_INVALID, "see --help");
+	}
+}
+
+static int parse(int argc, char **argv, struct supervise_config *config, struct error *err)
+{
+	int letter;
+	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (parse_one(letter, config, err) < 0)
+			return -1;
+	if (optind < argc)
+		return error_set(err, ERROR_INVALID, "%s: no arguments are taken", argv[optind]);
+	if (config->ready_fd >= 0 && fcntl(config->ready_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return error_sys(err, errno, "--ready-fd %d", config->ready_fd);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct supervise_config config = { .pool = -1, .ready_fd = -1 };
+	struct error err;
+	log_init("cay-supervisor");
+	if (parse(argc, argv, &config, &err) < 0 || supervise(&config, &err) < 0) {
+		fprintf(stderr, "cay-supervisor: %s\n", err.text);
+		return error_exit(err.code);
+	}
+	return 0;
+}

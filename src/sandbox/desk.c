@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. Each request is answered before the next is read, but DESTROY, which is answered
+ * when the sandbox is gone. So at most one reply waits for room in the socket (`outbox`); news of ended
+ * sandboxes wait in their members. While anything waits, nothing is read: a server that does not listen is
+ * not served.
+ */
+#include "sandbox/desk.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "sandbox/request.h"
+
+#include <fcntl.h>
+
+static struct monitor_reply reply_to(const struct monitor_request *request)
+{
+	return (struct monitor_reply){
+		.version = MONITOR_VERSION,
+		.op = request->op,
+		.serial = request->serial,
+	};
+}
+
+static struct monitor_reply reply_about(const struct member *m, uint32_t op, uint64_t serial)
+{
+	struct monitor_reply reply = {
+		.version = MONITOR_VERSION,
+		.op = op,
+		.serial = serial,
+		.end_reason = m->reason,
+		.init_pid = m->state == MEMBER_ENDED ? 0 : m->box.init_pid,
+		.enforced = m->enforced,
+	};
+	memcpy(reply.id, m->id, sizeof(reply.id));
+	return reply;
+}
+
+static void watch_end(struct desk *d)
+{
+	if (d->is_watching)
+		poller_remove(d->poller, d->fd);
+	d->is_watching = false;
+}
+
+/* 1: sent, 0: no room now; negative: the server is past talking to, and will be seen to end. */
+static int send_now(struct desk *d, const struct monitor_reply *reply, int fd)
+{
+	struct error err;
+	struct str bytes = str_from_len((const char *)reply, sizeof(*reply));
+	if (fd_send(d->fd, bytes, &fd, fd >= 0, &err) == 0)
+		return 1;
+	if (err.sys == EAGAIN)
+		return 0;
+	watch_end(d);
+	return -1;
+}
+
+static void reply_send(struct desk *d, const struct monitor_reply *reply, int fd)
+{
+	BUG_IF(d->outbox.is_full, "a request was read while a reply waits");
+	if (send_now(d, reply, fd) == 0)
+		d->outbox = (struct outbox){ true, *reply,
+			fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0) };
+}
+
+static void outbox_clear(struct desk *d)
+{
+	if (d->outbox.is_full)
+		close_fd(d->outbox.fd);
+	d->outbox.is_full = false;
+}
+
+static void on_hello(struct desk *d, const struct monitor_request *request)
+{
+	struct monitor_reply reply = reply_to(request);
+	reply.count = stock_number(d->stock);
+	d->has_greeted = true;
+	reply_send(d, &reply, -1);
+	if (d->ready_fd >= 0) {
+		if (write(d->ready_fd, "\n", 1) != 1)
+			log_warn("ready.write", "error=%s", strerror(errno));
+		d->ready_fd = close_fd(d->ready_fd);
+	}
+}
+
+static void reply_with(struct desk *d, const struct monitor_request *request, struct member *m)
+{
+	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply_send(d, &reply, m->control_fd);
+}
+
+static int on_adopt(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = stock_numbered(d->stock, request->index);
+	if (!m)
+		return error_set(err, ERROR_NOT_FOUND, "sandbox number %u is gone", request->index);
+	reply_with(d, request, m);
+	return 0;
+}
+
+static int on_create(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m;
+	if (d->is_closing)
+		return error_set(err, ERROR_UNAVAILABLE, "the supervisor is stopping");
+	if (stock_create(d->stock, &request->spec, &m, err) < 0)
+		return -1;
+	reply_with(d, request, m);
+	return 0;
+}
+
+static struct member *find(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = stock_find(d->stock, request->id);
+	if (!m)
+		error_set(err, ERROR_NOT_FOUND, "no sandbox %s", request->id);
+	return m;
+}
+
+static int on_destroy(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = find(d, request, err);
+	if (!m)
+		return -1;
+	if (m->is_awaited)
+		return error_set(err, ERROR_CONFLICT, "sandbox %s is being destroyed", m->id);
+	m->is_awaited = true;
+	m->destroy_serial = request->serial;
+	stock_end(m, END_DESTROYED);
+	return 0; /* answered by tell */
+}
+
+static int on_usage(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = find(d, request, err);
+	if (!m)
+		return -1;
+	struct launch_usage u;
+	launch_usage(&m->box, &u);
+	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply.usage = (struct monitor_usage){
+		.memory_bytes = u.memory_bytes,
+		.memory_peak_bytes = u.memory_peak_bytes,
+		.pids = u.pids,
+		.cpu_us = u.cpu_us,
+		.disk_bytes = u.disk_bytes,
+		.disk_inodes = u.disk_inodes,
+		.oom_kills = u.oom_kills,
+	};
+	reply_send(d, &reply, -1);
+	return 0;
+}
+
+static int on_freeze(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = find(d, request, err);
+	if (!m || launch_freeze(&m->box, request->flag, err) < 0)
+		return -1;
+	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply_send(d, &reply, -1);
+	return 0;
+}
+
+static int on_host(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct monitor_reply reply = reply_to(request);
+	if (stock_offer(d->stock, &reply.enforced, err) < 0)
+		return -1;
+	reply_send(d, &reply, -1);
+	return 0;
+}
+
+/* Each either answers or fails. */
+static int dispatch(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	switch (request->op) {
+	case MONITOR_ADOPT:
+		return on_adopt(d, request, err);
+	case MONITOR_CREATE:
+		return on_create(d, request, err);
+	case MONITOR_DESTROY:
+		return on_destroy(d, request, err);
+	case MONITOR_USAGE:
+		return on_usage(d, request, err);
+	case MONITOR_FREEZE:
+		return on_freeze(d, request, err);
+	case MONITOR_HOST:
+		return on_host(d, request, err);
+	default:
+		on_hello(d, request);
+		return 0;
+	}
+}
+
+static void handle(struct desk *d, const struct monitor_request *request)
+{
+	struct error err;
+	if (request_check(request, &err) == 0 && dispatch(d, request, &err) == 0)
+		return;
+	struct monitor_reply reply = reply_to(request);
+	reply.error = err;
+	reply_send(d, &reply, -1);
+}
+
+static void watch_set(struct desk *d)
+{
+	if (!d->is_watching)
+		return;
+	bool has_news = d->outbox.is_full || (d->untold > 0 && d->has_greeted);
+	poller_set(d->poller, d->fd, &d->source, has_news ? EPOLLOUT : EPOLLIN);
+}
+
+static void server_is_hostile(struct desk *d, const struct error *err)
+{
+	log_error("server.protocol", "error=%s", err->text);
+	watch_end(d);
+	d->hostile(d);
+}
+
+static void monitor_read(struct desk *d)
+{
+	static struct monitor_request bytes, request;
+	struct error err;
+	int n_fds = 0;
+	ssize_t n = fd_recv(d->fd, &bytes, sizeof(bytes), NULL, &n_fds, &err);
+	if (n == 0) {
+		watch_end(d); /* it is ending; its pidfd tells */
+		return;
+	}
+	if (n < 0 && err.sys == EAGAIN)
+		return;
+	if (n > 0 && request_parse(str_from_len((char *)&bytes, (size_t)n), &request, &err) == 0) {
+		if (d->has_greeted == (request.op != MONITOR_HELLO)) {
+			handle(d, &request);
+			return;
+		}
+		error_set(&err, ERROR_PROTOCOL, "a second HELLO, or none at first");
+	}
+	server_is_hostile(d, &err);
+}
+
+/* News of one ended sandbox: the reply to who destroyed it, else ENDED. False: not now. */
+static bool tell(struct desk *d, struct member *m)
+{
+	struct monitor_reply reply = m->is_awaited
+		? reply_about(m, MONITOR_DESTROY, m->destroy_serial)
+		: reply_about(m, MONITOR_ENDED, 0);
+	if (send_now(d, &reply, -1) <= 0)
+		return false;
+	stock_drop(m);
+	d->untold--;
+	return true;
+}
+
+static void monitor_write(struct desk *d)
+{
+	if (d->outbox.is_full) {
+		if (send_now(d, &d->outbox.reply, d->outbox.fd) == 0)
+			return;
+		outbox_clear(d);
+	}
+	struct member *m, *next;
+	list_for_each_safe(m, next, &d->stock->members, link) {
+		if (d->untold == 0)
+			break;
+		if (m->state == MEMBER_ENDED && !tell(d, m))
+			break;
+	}
+}
+
+static void monitor_ready(struct source *source, uint32_t events)
+{
+	struct desk *d = container_of(source, struct desk, source);
+	if (events & EPOLLOUT)
+		monitor_write(d);
+	else
+		monitor_read(d);
+	watch_set(d);
+}
+
+int desk_open(struct desk *d, int fd, struct error *err)
+{
+	BUG_IF(d->is_watching || d->outbox.is_full, "a desk is opened while it is open");
+	d->fd = fd;
+	d->source.ready = monitor_ready;
+	if (poller_add(d->poller, fd, &d->source, EPOLLIN, err) < 0)
+		return -1;
+	d->is_watching = true;
+	return 0;
+}
+
+void desk_close(struct desk *d)
+{
+	struct member *m;
+	watch_end(d);
+	outbox_clear(d);
+	d->has_greeted = false;
+	d->fd = -1;
+	/* Who asked for these is gone; the next one is told that they ended, and why. */
+	list_for_each(m, &d->stock->members, link) {
+		m->is_awaited = false;
+	}
+}
+
+void desk_ended(struct desk *d, struct member *m)
+{
+	if (m->was_ready || d->is_closing) {
+		stock_drop(m);
+		return;
+	}
+	d->untold++;
+	watch_set(d);
+}

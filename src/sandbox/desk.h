@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * desk: where the server's requests (monitor.h) are served from the stock. It outlives the server: it is
+ * opened with the socket of each one that is started, and closed when that one has ended.
+ */
+#pragma once
+
+#include "sandbox/stock.h"
+
+struct outbox {
+	bool is_full;
+	struct monitor_reply reply;
+	int fd; /* to go with it, or -1; a duplicate of our own */
+};
+
+struct desk {
+	struct source source;
+	struct poller *poller;
+	struct stock *stock;
+	int fd;       /* of the server's socket, which belongs to `struct server` */
+	int ready_fd; /* gets one byte, and is closed, at the first HELLO; or -1 */
+	struct outbox outbox;
+	bool has_greeted;                /* HELLO came */
+	bool is_watching;                /* fd is in the poller */
+	bool is_closing;                 /* nothing is made any more */
+	int untold;                      /* ENDED members that the server has to be told of */
+	void (*hostile)(struct desk *d); /* the server broke the protocol: end it */
+};
+
+int desk_open(struct desk *d, int fd, struct error *err);
+void desk_close(struct desk *d);
+/* From stock_events: tells the server, now or when there is one, and drops the member then. */
+void desk_ended(struct desk *d, struct member *m);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/place.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "sandbox/listen.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+static const char *env(const char *name)
+{
+	const char *value = getenv(name);
+	return value && *value == '/' ? value : NULL;
+}
+
+static int state_default(char **ret, struct error *err)
+{
+	const char *state = env("XDG_STATE_HOME"), *home = env("HOME");
+	if (geteuid() == 0)
+		*ret = mem_strdup("/var/lib/cay");
+	else if (state)
+		*ret = mem_printf("%s/cay", state);
+	else if (home)
+		*ret = mem_printf("%s/.local/state/cay", home);
+	else
+		return error_set(err, ERROR_INVALID,
+			"no state directory: neither HOME nor --state is given");
+	return 0;
+}
+
+static char *socket_default(const char *state_dir)
+{
+	const char *runtime = env("XDG_RUNTIME_DIR");
+	if (geteuid() == 0)
+		return mem_strdup("/run/cay/cay.sock");
+	return runtime ? mem_printf("%s/cay/cay.sock", runtime)
+		       : mem_printf("%s/cay.sock", state_dir);
+}
+
+int place_find(struct place *p, const struct supervise_config *config, struct error *err)
+{
+	if (config->state_dir)
+		p->state_dir = mem_strdup(config->state_dir);
+	else if (state_default(&p->state_dir, err) < 0)
+		return -1;
+	if (!config->socket_path)
+		p->socket_path = socket_default(p->state_dir);
+	else if (strcmp(config->socket_path, "none") != 0)
+		p->socket_path = mem_strdup(config->socket_path);
+	return 0;
+}
+
+void place_fini(struct place *p)
+{
+	if (p->has_bound)
+		unlink(p->socket_path);
+	p->state_fd = close_fd(p->state_fd);
+	free(take_ptr(p->state_dir));
+	free(take_ptr(p->socket_path));
+}
+
+/* The lock is on the directory itself: a file in it would be the server's to swap. */
+static int state_open(struct place *p, bool has_own_uid, struct error *err)
+{
+	uid_t owner = has_own_uid ? SERVER_UID : geteuid();
+	gid_t group = has_own_uid ? SERVER_UID : getegid();
+	struct stat st;
+	if (file_mkdirs(p->state_dir, 0700, err) < 0)
+		return -1;
+	p->state_fd = open(p->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->state_fd < 0)
+		return error_sys(err, errno, "open %s", p->state_dir);
+	if (flock(p->state_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return error_set(err, ERROR_EXISTS,
+				"a supervisor runs with state directory %s", p->state_dir);
+		return error_sys(err, errno, "lock %s", p->state_dir);
+	}
+	if (fstat(p->state_fd, &st) < 0)
+		return error_sys(err, errno, "stat %s", p->state_dir);
+	if (st.st_uid != owner && fchown(p->state_fd, owner, group) < 0)
+		return error_sys(err, errno, "give %s to user %u", p->state_dir, owner);
+	if ((st.st_mode & 0777) != 0700 && fchmod(p->state_fd, 0700) < 0)
+		return error_sys(err, errno, "close %s to others", p->state_dir);
+	return 0;
+}
+
+static int socket_open(struct place *p, struct server *server, struct error *err)
+{
+	if (!p->socket_path)
+		return 0;
+	const char *slash = strrchr(p->socket_path, '/');
+	if (slash && slash != p->socket_path) {
+		auto_free char *dir = mem_strndup(p->socket_path, (size_t)(slash - p->socket_path));
+		if (file_mkdirs(dir, geteuid() == 0 ? 0755 : 0700, err) < 0)
+			return -1;
+	}
+	if (listen_unix(p->socket_path, &server->listener_fds[server->n_listeners], err) < 0)
+		return -1;
+	server->n_listeners++;
+	p->has_bound = true;
+	return 0;
+}
+
+static int tcp_open(const char *where, struct server *server, struct error *err)
+{
+	bool is_open;
+	if (listen_tcp(where, &server->listener_fds[server->n_listeners], &is_open, err) < 0)
+		return -1;
+	server->n_listeners++;
+	if (is_open)
+		log_warn("listen.open",
+			"where=%s text=\"other machines can connect; all that keeps them out is the token\"",
+			where);
+	return 0;
+}
+
+int place_open(struct place *p, const struct supervise_config *config, bool has_own_uid,
+	struct server *server, struct error *err)
+{
+	if (state_open(p, has_own_uid, err) < 0 || socket_open(p, server, err) < 0)
+		return -1;
+	if (config->n_listen == 0)
+		return tcp_open("127.0.0.1:8000", server, err);
+	if (config->n_listen == 1 && !strcmp(config->listen[0], "none"))
+		return server->n_listeners > 0
+			? 0
+			: error_set(err, ERROR_INVALID, "nothing to listen on");
+	for (int i = 0; i < config->n_listen; i++)
+		if (tcp_open(config->listen[i], server, err) < 0)
+			return -1;
+	return 0;
+}

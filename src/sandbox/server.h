@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server: the unprivileged process that speaks with the world (cayd), as a child of the supervisor.
+ *
+ * It is started with
+ *
+ *	cayd --state DIR --listeners N
+ *
+ * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the listening
+ * sockets (non-blocking), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
+ * Where the supervisor is root it runs as SERVER_UID without groups or capabilities, and DIR belongs to
+ * that uid; else as the user. It cannot gain privileges, and dies with the supervisor.
+ *
+ * When it ends it is started again: at once, if it had run for a while; else after a pause that grows.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "sandbox/poller.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { SERVER_UID = 0x2ffffff0, SERVER_LISTENERS_MAX = 16 };
+
+struct server {
+	struct source source; /* its pidfd */
+	struct poller *poller;
+	const char *state_dir;
+	bool has_own_uid;
+	int program_fd;
+	int n_listeners;
+	int listener_fds[SERVER_LISTENERS_MAX];
+	pid_t pid; /* 0: not running */
+	int pidfd;
+	int monitor_fd;     /* ours; non-blocking */
+	int64_t started_ms; /* monotonic clock, like all here */
+	int64_t restart_ms; /* when to start it again; 0: not planned */
+	int64_t pause_ms;
+	bool is_stopping;
+	void (*ended)(
+		struct server *s); /* monitor_fd is still open, to be removed from the poller */
+};
+
+#define SERVER_INIT                                             \
+	{                                                       \
+		.program_fd = -1, .pidfd = -1, .monitor_fd = -1 \
+	}
+
+/* Finds the program; takes no descriptor. */
+int server_init(struct server *s, struct poller *poller, const char *state_dir, bool has_own_uid,
+	struct error *err);
+void server_fini(struct server *s);
+int server_start(struct server *s, struct error *err);
+/* Asks it to end; it is not started again. */
+void server_stop(struct server *s);
+void server_kill(struct server *s);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. A member has two pidfds in the poller: of pid 1, which is readable once every process
+ * of the sandbox's pid namespace is gone, and of the executor, which lives outside of that namespace. If
+ * the executor ends, what it served is killed. When pid 1 is gone, launch_reap removes the rest, and the
+ * member is ENDED. Nothing here waits for a process.
+ *
+ * A plan is large (some 60 KiB) and used at once: there is one, static. Specs likewise.
+ */
+#include "sandbox/stock.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/program.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err)
+{
+	*s = (struct stock){
+		.poller = poller,
+		.executor_fd = -1,
+		.pool = MIN(pool, STOCK_POOL_MAX),
+	};
+	list_init(&s->members);
+	list_init(&s->idle);
+	if (host_init(&s->host, err) < 0)
+		return error_wrap(err, "look at the host");
+	return program_open("cay-executor", &s->executor_fd, err);
+}
+
+void stock_fini(struct stock *s)
+{
+	BUG_IF(s->count != 0, "a stock goes away while sandboxes are left in it");
+	map_fini(&s->by_id);
+	s->executor_fd = close_fd(s->executor_fd);
+}
+
+static int *count_of(struct stock *s, enum member_state state)
+{
+	static int nowhere;
+	return state == MEMBER_READY ? &s->ready : state == MEMBER_LIVING ? &s->living : &nowhere;
+}
+
+static void state_set(struct member *m, enum member_state state)
+{
+	--*count_of(m->stock, m->state);
+	m->state = state;
+	++*count_of(m->stock, m->state);
+}
+
+static void watch_end(struct member *m)
+{
+	poller_remove(m->stock->poller, m->box.init_pidfd);
+	poller_remove(m->stock->poller, m->box.executor_pidfd);
+}
+
+/* pid 1 and all that was in its namespace are gone. */
+static void init_ready(struct source *source, uint32_t events)
+{
+	struct member *m = container_of(source, struct member, init_source);
+	int64_t oom_kills = 0;
+	if (m->state != MEMBER_ENDING) {
+		m->was_ready = m->state == MEMBER_READY;
+		m->reason = END_EXITED;
+	}
+	watch_end(m);
+	launch_reap(&m->box, &oom_kills);
+	m->control_fd = close_fd(m->control_fd);
+	if (oom_kills > 0 && m->reason == END_EXITED)
+		m->reason = END_OUT_OF_MEMORY;
+	state_set(m, MEMBER_ENDED);
+	if (m->was_ready)
+		m->stock->is_pool_held = true;
+	m->stock->ended(m->stock, m);
+}
+
+static void executor_ready(struct source *source, uint32_t events)
+{
+	struct member *m = container_of(source, struct member, executor_source);
+	poller_remove(m->stock->poller, m->box.executor_pidfd);
+	log_warn("executor.ended", "id=%s", m->id);
+	stock_end(m, END_EXITED);
+}
+
+static int watch_start(struct member *m, struct error *err)
+{
+	struct poller *p = m->stock->poller;
+	m->init_source.ready = init_ready;
+	m->executor_source.ready = executor_ready;
+	if (poller_add(p, m->box.init_pidfd, &m->init_source, EPOLLIN, err) < 0)
+		return -1;
+	return poller_add(p, m->box.executor_pidfd, &m->executor_source, EPOLLIN, err);
+}
+
+/* box and executor; on failure nothing is left. */
+static int member_launch(struct member *m, struct plan *plan, const struct lock *lock,
+	struct error *err)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_sys(err, errno, "make the control socket");
+	m->control_fd = pair[0];
+	auto_fd int theirs = pair[1];
+	if (launch_start(plan, NULL, NULL, &m->box, NULL, err) < 0)
+		return -1;
+	if (launch_executor(&m->box, lock, m->stock->executor_fd, theirs, NULL, err) < 0 ||
+		watch_start(m, err) < 0) {
+		watch_end(m);
+		launch_kill(&m->box);
+		launch_reap(&m->box, NULL);
+		return -1;
+	}
+	return 0;
+}
+
+static int member_make(struct stock *s, const struct spec *spec, struct member **ret,
+	struct error *err)
+{
+	static struct plan plan;
+	struct lock lock;
+	if (s->count >= STOCK_MAX)
+		return error_set(err, ERROR_LIMIT, "there are %d sandboxes already", s->count);
+	if (plan_make(spec, &s->host, PLAN_CAN_FREEZE, &plan, err) < 0)
+		return -1;
+	struct member *m = mem_new(struct member);
+	*m = (struct member){ .stock = s,
+		.state = MEMBER_ENDED,
+		.box = BOX_INIT,
+		.control_fd = -1 };
+	int r = lock_make(&plan.spec, &lock, err);
+	if (r == 0)
+		r = member_launch(m, &plan, &lock, err);
+	m->enforced = plan.enforced;
+	m->enforced.controls |= r == 0 ? lock_controls(&lock) : 0;
+	plan_fini(&plan);
+	if (r < 0) {
+		close_fd(m->control_fd);
+		free(m);
+		return -1;
+	}
+	snprintf(m->id, sizeof(m->id), "%s", spec->id);
+	list_append(&s->idle, &m->link);
+	map_put(&s->by_id, str_from(m->id), m);
+	s->count++;
+	*ret = m;
+	return 0;
+}
+
+static bool is_default(const char *text, const char *standard)
+{
+	return !*text || !strcmp(text, standard);
+}
+
+static bool limit_fits(int64_t asked, int64_t in_force)
+{
+	return asked == 0 || asked == in_force;
+}
+
+/* Would making this spec give the same as what is ready: the default spec under another id? */
+static bool fits(const struct spec *spec, const struct enforced *has)
+{
+	const struct spec_limits *want = &spec->limits, *got = &has->limits;
+	return spec->image == IMAGE_HOST && spec->network == NETWORK_LOOPBACK &&
+		spec->user == USER_AGENT && spec->n_mounts == 0 &&
+		is_default(spec->hostname, "cay") && is_default(spec->workdir, "/workspace") &&
+		!(spec->required & ~has->controls) &&
+		limit_fits(want->memory_bytes, got->memory_bytes) &&
+		limit_fits(want->pids, got->pids) && limit_fits(want->cpu_milli, got->cpu_milli) &&
+		limit_fits(want->disk_bytes, got->disk_bytes) &&
+		limit_fits(want->disk_inodes, got->disk_inodes);
+}
+
+static struct member *find_ready(struct stock *s, const struct spec *spec)
+{
+	struct member *m = list_first(&s->idle, struct member, link);
+	return m && fits(spec, &m->enforced) ? m : NULL; /* they are all alike */
+}
+
+int stock_create(struct stock *s, const struct spec *spec, struct member **ret, struct error *err)
+{
+	if (map_find(&s->by_id, str_from(spec->id)))
+		return error_set(err, ERROR_EXISTS, "sandbox %s exists", spec->id);
+	struct member *m = find_ready(s, spec);
+	if (!m && member_make(s, spec, &m, err) < 0)
+		return -1;
+	list_remove(&m->link);
+	list_append(&s->members, &m->link);
+	state_set(m, MEMBER_LIVING);
+	s->is_pool_held = false;
+	*ret = m;
+	return 0;
+}
+
+struct member *stock_find(const struct stock *s, const char *id)
+{
+	struct member *m = map_find(&s->by_id, str_from(id));
+	return m && (m->state == MEMBER_LIVING || m->state == MEMBER_ENDING) ? m : NULL;
+}
+
+void stock_end(struct member *m, enum end_reason reason)
+{
+	if (m->state == MEMBER_ENDING || m->state == MEMBER_ENDED)
+		return;
+	m->was_ready = m->state == MEMBER_READY;
+	m->reason = reason;
+	state_set(m, MEMBER_ENDING);
+	launch_kill(&m->box);
+}
+
+void stock_end_all(struct stock *s)
+{
+	struct member *m;
+	list_for_each(m, &s->members, link) {
+		stock_end(m, END_DESTROYED);
+	}
+	list_for_each(m, &s->idle, link) {
+		stock_end(m, END_DESTROYED);
+	}
+}
+
+void stock_drop(struct member *m)
+{
+	BUG_IF(m->state != MEMBER_ENDED, "a sandbox is forgotten before it is gone");
+	map_remove(&m->stock->by_id, str_from(m->id));
+	list_remove(&m->link);
+	m->stock->count--;
+	free(m);
+}
+
+uint32_t stock_number(struct stock *s)
+{
+	uint32_t n = 0;
+	struct member *m;
+	list_for_each(m, &s->members, link) {
+		m->adopt_index = m->state == MEMBER_LIVING ? n++ : UINT32_MAX;
+	}
+	return n;
+}
+
+struct member *stock_numbered(const struct stock *s, uint32_t index)
+{
+	struct member *m;
+	list_for_each(m, &s->members, link) {
+		if (m->state == MEMBER_LIVING && m->adopt_index == index)
+			return m;
+	}
+	return NULL;
+}
+
+bool stock_wants_refill(const struct stock *s)
+{
+	return s->ready < s->pool && !s->is_pool_held && s->count < STOCK_MAX;
+}
+
+void stock_refill(struct stock *s)
+{
+	static struct spec spec;
+	struct member *m;
+	struct error err;
+	id_make(spec.id);
+	if (member_make(s, &spec, &m, &err) < 0) {
+		s->is_pool_held = true;
+		log_warn("pool.held", "error=%s", err.text);
+		return;
+	}
+	state_set(m, MEMBER_READY);
+}
+
+int stock_offer(const struct stock *s, struct enforced *ret, struct error *err)
+{
+	static struct plan plan;
+	static struct spec spec;
+	struct lock lock;
+	id_make(spec.id);
+	if (plan_make(&spec, &s->host, PLAN_CAN_FREEZE, &plan, err) < 0)
+		return -1;
+	int r = lock_make(&plan.spec, &lock, err);
+	*ret = plan.enforced;
+	ret->controls |= r == 0 ? lock_controls(&lock) : 0;
+	plan_fini(&plan);
+	return r;
+}

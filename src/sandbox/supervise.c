@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. One thread, one poller, four kinds of events: a signal, a message of the server
+ * (desk.c), the end of the server (server.c), the end of a sandbox (stock.c). A server that ends is started
+ * again and adopts what lives: nothing of a sandbox depends on the server's life. When there is nothing
+ * to do, the pool is refilled.
+ */
+#include "sandbox/supervise.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "sandbox/desk.h"
+#include "sandbox/place.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+enum { STOP_MS = 3000 }; /* for the server to write out its state */
+
+struct supervisor {
+	struct poller poller;
+	struct source signal_source;
+	int signal_fd;
+	struct server server;
+	struct stock stock;
+	struct desk desk;
+	int64_t stop_ms; /* when a server that was asked to end is killed; 0: not stopping */
+};
+
+static void member_ended(struct stock *stock, struct member *m)
+{
+	struct supervisor *s = stock->owner;
+	log_info("sandbox.ended", "id=%s reason=%d", m->id, (int)m->reason);
+	desk_ended(&s->desk, m);
+}
+
+static void server_ended(struct server *server)
+{
+	desk_close(&container_of(server, struct supervisor, server)->desk);
+}
+
+static void desk_hostile(struct desk *desk)
+{
+	server_kill(&container_of(desk, struct supervisor, desk)->server);
+}
+
+static int start_server(struct supervisor *s, struct error *err)
+{
+	if (server_start(&s->server, err) < 0)
+		return -1;
+	return desk_open(&s->desk, s->server.monitor_fd, err);
+}
+
+static void signal_ready(struct source *source, uint32_t events)
+{
+	struct supervisor *s = container_of(source, struct supervisor, signal_source);
+	struct signalfd_siginfo info;
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_info("supervisor.stop", "signal=%u sandboxes=%d", info.ssi_signo, s->stock.living);
+	if (s->stop_ms) {
+		server_kill(&s->server);
+		return;
+	}
+	s->stop_ms = clock_mono_ms() + STOP_MS;
+	s->desk.is_closing = true;
+	server_stop(&s->server);
+	stock_end_all(&s->stock);
+}
+
+static int signals_open(struct supervisor *s, struct error *err)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return error_sys(err, errno, "block signals");
+	signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return error_sys(err, errno, "make a signalfd");
+	s->signal_source.ready = signal_ready;
+	return poller_add(&s->poller, s->signal_fd, &s->signal_source, EPOLLIN, err);
+}
+
+static void drop_ended(struct supervisor *s)
+{
+	struct member *m, *next;
+	list_for_each_safe(m, next, &s->stock.members, link) {
+		if (m->state == MEMBER_ENDED)
+			stock_drop(m);
+	}
+}
+
+static int until(int64_t when_ms)
+{
+	int64_t left = when_ms - clock_mono_ms();
+	return left < 0 ? 0 : (int)MIN(left, 60000);
+}
+
+/* How long there is nothing to do but to wait. */
+static int idle_ms(const struct supervisor *s)
+{
+	if (s->stop_ms)
+		return s->server.pid > 0 ? until(s->stop_ms) : -1;
+	if (stock_wants_refill(&s->stock))
+		return 0;
+	return s->server.pid == 0 ? until(s->server.restart_ms) : -1;
+}
+
+/* Nothing happened for so long. */
+static void when_idle(struct supervisor *s)
+{
+	struct error err;
+	if (s->stop_ms) {
+		server_kill(&s->server);
+		s->stop_ms = INT64_MAX; /* once is enough */
+		return;
+	}
+	if (s->server.pid == 0 && until(s->server.restart_ms) == 0) {
+		if (start_server(s, &err) < 0) {
+			log_error("server.start", "error=%s", err.text);
+			s->server.restart_ms = clock_mono_ms() + 1000;
+		}
+		return;
+	}
+	if (stock_wants_refill(&s->stock))
+		stock_refill(&s->stock);
+}
+
+static bool is_over(struct supervisor *s)
+{
+	if (!s->stop_ms)
+		return false;
+	drop_ended(s);
+	return s->server.pid == 0 && s->stock.count == 0;
+}
+
+static void run(struct supervisor *s)
+{
+	while (!is_over(s))
+		if (!poller_turn(&s->poller, idle_ms(s)))
+			when_idle(s);
+}
+
+/* A sandbox takes some 15 descriptors. */
+static void raise_nofile(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void swept(void *ctx, const char *what)
+{
+	log_info("sweep", "removed=%s", what);
+}
+
+static int start(struct supervisor *s, const struct supervise_config *config, struct place *place,
+	struct error *err)
+{
+	bool is_root = geteuid() == 0;
+	int pool = config->pool >= 0 ? config->pool : is_root ? 2 : 0;
+	if (poller_init(&s->poller, err) < 0 || signals_open(s, err) < 0)
+		return -1;
+	if (stock_init(&s->stock, &s->poller, pool, err) < 0)
+		return -1;
+	s->stock.ended = member_ended;
+	s->stock.owner = s;
+	s->desk.poller = &s->poller;
+	s->desk.stock = &s->stock;
+	s->desk.hostile = desk_hostile;
+	bool has_own_uid = s->stock.host.is_root;
+	if (server_init(&s->server, &s->poller, place->state_dir, has_own_uid, err) < 0)
+		return -1;
+	s->server.ended = server_ended;
+	if (place_open(place, config, has_own_uid, &s->server, err) < 0)
+		return -1;
+	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
+		return error_wrap(err, "sweep what a predecessor left");
+	return start_server(s, err);
+}
+
+int supervise(const struct supervise_config *config, struct error *err)
+{
+	static struct supervisor s;
+	struct place place = PLACE_INIT;
+	s = (struct supervisor){
+		.poller = POLLER_INIT,
+		.signal_fd = -1,
+		.desk = { .fd = -1, .ready_fd = config->ready_fd },
+		.server = SERVER_INIT,
+		.stock = STOCK_INIT,
+	};
+	raise_nofile();
+	int r = place_find(&place, config, err);
+	if (r == 0)
+		r = start(&s, config, &place, err);
+	if (r == 0) {
+		log_info("supervisor.start", "state=%s socket=%s pool=%d", place.state_dir,
+			place.socket_path ? place.socket_path : "none", s.stock.pool);
+		run(&s);
+	}
+	server_fini(&s.server);
+	stock_fini(&s.stock);
+	place_fini(&place);
+	close_fd(s.signal_fd);
+	poller_fini(&s.poller);
+	return r;
+}
