@@ -513,15 +513,17 @@ int http_ws_fd(const struct http_ws *ws)
 
 short http_ws_poll_events(const struct http_ws *ws)
 {
-	return (short)(POLLIN | (ws->out.len ? POLLOUT : 0));
+	/* What came with the handshake is no event of the socket; that it can be written to is one. */
+	return (short)(POLLIN | (ws->out.len || ws->in.len ? POLLOUT : 0));
 }
 
 int http_ws_turn(struct http_ws *ws, struct error *err)
 {
 	if (ws->is_over)
 		return 0;
-	bool is_broken = ws_flush(ws) < 0;
-	int code = is_broken ? WSFRAME_CLOSE_GONE : wsframe_receive(ws->frames);
+	if (ws_flush(ws) < 0)
+		buf_reset(&ws->out); /* the peer takes no more, but may have said why */
+	int code = wsframe_receive(ws->frames);
 	if (!code)
 		return 0;
 	ws->is_over = true;

@@ -237,16 +237,21 @@ static size_t use_input(struct http_conn *c, struct str in)
 	}
 }
 
+static void start_discard(struct http_conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+	c->input = INPUT_DISCARD;
+	c->body_seen = 0;
+	c->is_broken = c->is_broken || c->is_eof;
+}
+
 /* An answer is through and has left: on to the next request, or to the end. */
 static bool turn_over(struct http_conn *c)
 {
 	if (!c->is_answered || conn_waiting(c) || c->input == INPUT_DISCARD)
 		return false;
 	if (c->is_last) {
-		shutdown(c->fd, SHUT_WR);
-		c->input = INPUT_DISCARD;
-		c->body_seen = 0;
-		c->is_broken = c->is_broken || c->is_eof;
+		start_discard(c);
 		return true;
 	}
 	if (c->input != INPUT_DONE)
@@ -425,6 +430,13 @@ void conn_take_raw(struct http_conn *c, const struct raw_ops *ops, void *arg)
 	c->raw_arg = arg;
 	c->input = INPUT_RAW;
 	c->current = NULL;
+}
+
+void conn_end_raw(struct http_conn *c)
+{
+	c->raw = NULL;
+	start_discard(c);
+	conn_touch(c);
 }
 
 void conn_raw_watch(struct http_conn *c, int events)

@@ -141,6 +141,8 @@ void conn_break(struct http_conn *c); /* cut it in the next turn */
 bool conn_can_go_on(const struct http_conn *c);
 /* From here on the taker's ops see the events; bytes are read by conn_raw_read. */
 void conn_take_raw(struct http_conn *c, const struct raw_ops *ops, void *arg);
+/* The taker is through: says so to the peer, and closes when it has closed, or soon. */
+void conn_end_raw(struct http_conn *c);
 void conn_raw_watch(struct http_conn *c, int events);
 /* Bytes, 0 if none are there now, -1 if the peer is gone. */
 ssize_t conn_raw_read(struct http_conn *c, char *to, size_t len);

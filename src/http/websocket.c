@@ -53,11 +53,8 @@ static void settle(struct ws *ws)
 {
 	if (ws->depth > 0)
 		return;
-	if (ws->conn && ws->is_over && conn_waiting(ws->conn) == 0) {
-		struct http_conn *c = take_ptr(ws->conn);
-		c->raw = NULL;
-		conn_free(c);
-	}
+	if (ws->conn && ws->is_over && conn_waiting(ws->conn) == 0)
+		conn_end_raw(take_ptr(ws->conn));
 	if (ws->is_released && !ws->conn)
 		destroy(ws);
 }
