@@ -428,6 +428,11 @@ void runtime_call_control(struct runtime_call *call, struct str control_json)
 	send_frame(call, FRAME_CONTROL, 0, control_json);
 }
 
+bool runtime_call_is_over(const struct runtime_call *call)
+{
+	return call->phase == SETTLING || call->phase == SETTLED;
+}
+
 bool runtime_call_is_full(const struct runtime_call *call)
 {
 	if (call->phase == OPEN)

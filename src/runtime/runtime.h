@@ -108,6 +108,8 @@ void runtime_call_send(struct runtime_call *call, uint8_t channel, struct str by
 void runtime_call_eof(struct runtime_call *call, uint8_t channel);
 void runtime_call_control(struct runtime_call *call, struct str control_json);
 bool runtime_call_is_full(const struct runtime_call *call); /* wait for drain before sending more */
+/* True if it was refused, or has ended, and its sink will be told so. */
+bool runtime_call_is_over(const struct runtime_call *call);
 /* Back-pressure for what comes out: no data, event or final callback while paused. */
 void runtime_call_pause(struct runtime_call *call, bool is_paused);
 /* The caller is gone: no callback comes any more. What a session or process does goes on. */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST …/actions/{action}: the body is the action's parameters, the answer its result; or an event stream
+ * if the client accepts one. There is no input: whoever has some uses …/stream or …/files.
+ */
+#include "face/rest/handlers.h"
+
+#include "face/rest/sse.h"
+#include "wire/frame.h"
+
+/* In the request's arena: it lives as long as the request. */
+struct exchange {
+	struct http_request *r;
+	struct runtime_call *call; /* NULL: it is over */
+	struct sse sse;
+};
+
+static void on_closed(void *arg)
+{
+	struct exchange *x = arg;
+	struct error err;
+	if (!x->call)
+		return;
+	runtime_call_cancel(x->call);
+	x->call = NULL;
+	if (x->sse.r) {
+		http_stream_end(x->r, false);
+		return;
+	}
+	error_set(&err, ERROR_CANCELLED, "the client went away");
+	http_reply_error(x->r, &err);
+}
+
+/* As one JSON answer. */
+
+static void on_result(void *arg, struct str json)
+{
+	struct exchange *x = arg;
+	x->call = NULL;
+	http_reply(x->r, 200, "application/json", json);
+}
+
+static void on_error(void *arg, const struct error *err)
+{
+	struct exchange *x = arg;
+	x->call = NULL;
+	http_reply_error(x->r, err);
+}
+
+static const struct call_sink whole_sink = { .result = on_result, .error = on_error };
+
+/* As an event stream. */
+
+static void pause_if_full(struct exchange *x)
+{
+	if (http_stream_is_full(x->r))
+		runtime_call_pause(x->call, true);
+}
+
+static void on_stream_drain(void *arg)
+{
+	struct exchange *x = arg;
+	if (x->call)
+		runtime_call_pause(x->call, false);
+}
+
+static void on_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct exchange *x = arg;
+	sse_send_data(&x->sse, channel, bytes);
+	pause_if_full(x);
+}
+
+static void on_event(void *arg, struct str json)
+{
+	struct exchange *x = arg;
+	sse_send(&x->sse, 0, "event", json);
+	pause_if_full(x);
+}
+
+static void end_stream(struct exchange *x, const char *event, struct str json)
+{
+	x->call = NULL;
+	sse_flush(&x->sse);
+	sse_send(&x->sse, 0, event, json);
+	http_stream_end(x->r, true);
+}
+
+static void on_stream_result(void *arg, struct str json)
+{
+	end_stream(arg, "result", json);
+}
+
+static void on_stream_error(void *arg, const struct error *err)
+{
+	struct exchange *x = arg;
+	if (!x->sse.r) { /* refused before it began: that is no stream */
+		on_error(x, err);
+		return;
+	}
+	auto_buf struct buf b = BUF_INIT(8192);
+	struct jsonw w = JSONW(&b);
+	jsonw_error(&w, err);
+	end_stream(arg, "error", buf_str(&b));
+}
+
+static const struct call_sink stream_sink = {
+	.data = on_data,
+	.event = on_event,
+	.result = on_stream_result,
+	.error = on_stream_error,
+};
+
+static bool has_field(const struct action *action, const char *name)
+{
+	for (const struct field *f = action->fields; f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * One JSON answer has no place for data: an action that can put its output into the result is told so,
+ * unless the caller said what it wants; one that cannot is refused.
+ */
+static int prepare_whole(struct http_request *r, const struct action *action, struct buf *params,
+	struct error *err)
+{
+	if (!(action->flags & ACTION_STREAMS_OUT))
+		return 0;
+	if (!has_field(action, "capture"))
+		return error_set(err, ERROR_INVALID,
+			"%s answers with a stream: send 'Accept: text/event-stream'", action->name);
+	auto_json struct json *body = NULL;
+	if (r->body.len && json_parse(r->body, &body, err) < 0)
+		return error_wrap(err, "%s", action->name);
+	bool is_object = !body || json_kind(body) == JSON_KIND_OBJECT;
+	if (!is_object || json_find(body, "capture"))
+		return 0;
+	struct jsonw w = JSONW(params);
+	void *it = NULL;
+	struct str key;
+	struct json *value;
+	jsonw_open(&w);
+	jsonw_key_bool(&w, "capture", true);
+	while (body && (value = json_next(body, &it, &key))) {
+		jsonw_key_dyn(&w, key);
+		json_write(value, params);
+		w.needs_comma = true;
+	}
+	jsonw_close(&w);
+	return 0;
+}
+
+static const struct action *find_action(struct http_request *r, struct error *err)
+{
+	struct str name = http_param(r, "action");
+	const struct action *action = action_find(name);
+	if (!action)
+		error_set(err, ERROR_NOT_FOUND, "no such action: '%.*s'",
+			STR_ARG(str_first(name, 64)));
+	return action;
+}
+
+void actions_perform(struct http_request *r)
+{
+	static const struct http_ops ops = { .on_drain = on_stream_drain, .on_closed = on_closed };
+	struct sandbox *s = rest_sandbox(r);
+	if (!s)
+		return;
+	struct error err;
+	const struct action *action = find_action(r, &err);
+	bool is_stream = http_accepts(r, "text/event-stream");
+	auto_buf struct buf params = BUF_INIT(2 * FRAME_PAYLOAD_MAX);
+	if (!action || (!is_stream && prepare_whole(r, action, &params, &err) < 0)) {
+		http_reply_error(r, &err);
+		return;
+	}
+	struct exchange *x = arena_new(&r->arena, struct exchange);
+	x->r = r;
+	x->call = runtime_perform(s, action, params.len ? buf_str(&params) : r->body,
+		is_stream ? &stream_sink : &whole_sink, x);
+	if (is_stream && !runtime_call_is_over(x->call))
+		sse_begin(&x->sse, r);
+	http_listen(r, &ops, x);
+	if (action->flags & ACTION_STREAMS_IN)
+		runtime_call_eof(x->call, 0);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handlers: what the rows of rest_routes call, and the few things that they share. */
+#pragma once
+
+#include "face/rest/rest.h"
+
+enum { REST_JSON_MAX = 16 * 1024 * 1024 };
+
+void meta_health(struct http_request *r);
+void meta_version(struct http_request *r);
+void meta_capabilities(struct http_request *r);
+void meta_stats(struct http_request *r);
+void meta_openapi(struct http_request *r);
+
+void sandboxes_create(struct http_request *r);
+void sandboxes_list(struct http_request *r);
+void sandboxes_get(struct http_request *r);
+void sandboxes_delete(struct http_request *r);
+void sandboxes_stop(struct http_request *r);
+void sandboxes_pause(struct http_request *r);
+void sandboxes_resume(struct http_request *r);
+void sandboxes_usage(struct http_request *r);
+
+void actions_perform(struct http_request *r);
+void files_put(struct http_request *r);
+void files_get(struct http_request *r);
+void events_get(struct http_request *r);
+void events_of_sandbox(struct http_request *r);
+void stream_open(struct http_request *r);
+
+extern const struct field events_query[];    /* of /v1/events */
+extern const struct field events_of_query[]; /* of one sandbox */
+
+static inline struct rest *rest_of(const struct http_request *r)
+{
+	return r->face->arg;
+}
+
+/* The sandbox that {id} names; NULL: the request has been answered. */
+struct sandbox *rest_sandbox(struct http_request *r);
+/* The query as a JSON object of the fields' types. -1: the request has been answered. */
+int rest_query_json(struct http_request *r, const struct field *fields, struct buf *b);
+/* The same, decoded into the request's arena. */
+int rest_query(struct http_request *r, const struct field *fields, size_t size, void **ret);
+/* Replies with a sandbox as JSON. */
+void rest_reply_sandbox(struct http_request *r, int status, const struct sandbox *s);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The OpenAPI 3.1 document, printed from the rows: a path item for each pattern, and for the pattern that
+ * performs actions one for each action.
+ */
+#include "face/rest/handlers.h"
+
+#include "action/file_actions.h"
+
+#define ACTION_PATTERN "/v1/sandboxes/{id}/actions/{action}"
+#define FILES_PATTERN  "/v1/sandboxes/{id}/files"
+
+static void put_content(struct jsonw *w, const char *type, const struct field *fields)
+{
+	jsonw_key(w, "content");
+	jsonw_open(w);
+	jsonw_key_dyn(w, str_from(type));
+	jsonw_open(w);
+	jsonw_key(w, "schema");
+	if (fields)
+		fields_schema(fields, w);
+	else
+		jsonw_raw(w, STR("{}"));
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
+static void put_query_parameter(struct jsonw *w, const struct field *f)
+{
+	static const char *const types[] = {
+		[FIELD_STRING] = "string",
+		[FIELD_INT] = "integer",
+		[FIELD_BOOL] = "boolean",
+	};
+	jsonw_open(w);
+	jsonw_key_str(w, "name", str_from(f->name));
+	jsonw_key_str(w, "in", STR("query"));
+	jsonw_key_bool(w, "required", f->flags & FIELD_REQUIRED);
+	if (f->help)
+		jsonw_key_str(w, "description", str_from(f->help));
+	jsonw_key(w, "schema");
+	jsonw_open(w);
+	jsonw_key_str(w, "type", str_from(types[f->type]));
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
+static void put_parameters(struct jsonw *w, const char *pattern, const struct field *query)
+{
+	jsonw_key(w, "parameters");
+	jsonw_open_array(w);
+	if (strstr(pattern, "{id}"))
+		jsonw_raw(w,
+			STR("{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"description\":"
+			    "\"id, the first characters of it (4 or more), or name\",\"schema\":{\"type\":"
+			    "\"string\"}}"));
+	for (const struct field *f = query; f && f->name; f++)
+		put_query_parameter(w, f);
+	jsonw_close_array(w);
+}
+
+static void put_responses(struct jsonw *w, const struct rest_doc *doc, const char *type)
+{
+	char status[8];
+	snprintf(status, sizeof(status), "%d", doc->status ? doc->status : 200);
+	jsonw_key(w, "responses");
+	jsonw_open(w);
+	jsonw_key_dyn(w, str_from(status));
+	jsonw_open(w);
+	jsonw_key_str(w, "description", str_from(doc->result));
+	if (doc->status != 204 && doc->status != 101)
+		put_content(w, type, NULL);
+	jsonw_close(w);
+	jsonw_key(w, "default");
+	jsonw_raw(w, STR("{\"$ref\":\"#/components/responses/error\"}"));
+	jsonw_close(w);
+}
+
+struct operation {
+	const char *method, *pattern, *summary, *type, *body_type;
+	int flags;
+	struct rest_doc doc;
+};
+
+static void put_operation(struct jsonw *w, const struct operation *o)
+{
+	char method[8] = "";
+	for (size_t i = 0; o->method[i] && i + 1 < sizeof(method); i++)
+		method[i] = (char)(o->method[i] | 0x20);
+	jsonw_key_dyn(w, str_from(method));
+	jsonw_open(w);
+	jsonw_key_str(w, "summary", str_from(o->summary));
+	put_parameters(w, o->pattern, o->doc.query);
+	if (o->doc.body || o->body_type) {
+		jsonw_key(w, "requestBody");
+		jsonw_open(w);
+		put_content(w, o->body_type ? o->body_type : "application/json", o->doc.body);
+		jsonw_close(w);
+	}
+	put_responses(w, &o->doc, o->type);
+	if (o->flags & HTTP_NO_AUTH) {
+		jsonw_key(w, "security");
+		jsonw_raw(w, STR("[]"));
+	}
+	jsonw_close(w);
+}
+
+static void put_row(struct jsonw *w, const struct http_route *row)
+{
+	struct operation o = { row->method, row->pattern, row->summary, "application/json", NULL,
+		row->flags };
+	if (row->data)
+		o.doc = *(const struct rest_doc *)row->data;
+	if (strcmp(row->pattern, FILES_PATTERN) == 0) {
+		bool is_upload = row->flags & HTTP_STREAMS_BODY;
+		const struct action *action = is_upload ? &upload_action : &download_action;
+		o.doc = (struct rest_doc){ .query = action->fields, .result = action->result };
+		if (is_upload)
+			o.body_type = "application/octet-stream";
+		else
+			o.type = "application/octet-stream";
+	}
+	put_operation(w, &o);
+}
+
+static bool is_first_of_pattern(const struct http_route *row)
+{
+	for (const struct http_route *before = rest_routes; before < row; before++)
+		if (strcmp(before->pattern, row->pattern) == 0)
+			return false;
+	return true;
+}
+
+static void put_actions(struct jsonw *w)
+{
+	for (const struct action *const *a = action_table; *a; a++) {
+		auto_buf struct buf path = BUF_INIT(256);
+		buf_printf(&path, "/v1/sandboxes/{id}/actions/%s", (*a)->name);
+		struct operation o = { "POST", ACTION_PATTERN, (*a)->summary, "application/json" };
+		o.doc.body = (*a)->fields;
+		o.doc.result = (*a)->result ? (*a)->result : "an object";
+		jsonw_key_dyn(w, buf_str(&path));
+		jsonw_open(w);
+		put_operation(w, &o);
+		jsonw_close(w);
+	}
+}
+
+static void put_paths(struct jsonw *w)
+{
+	for (const struct http_route *row = rest_routes; row->method; row++) {
+		if (strcmp(row->pattern, ACTION_PATTERN) == 0) {
+			put_actions(w);
+			continue;
+		}
+		if (!is_first_of_pattern(row))
+			continue;
+		jsonw_key_dyn(w, str_from(row->pattern));
+		jsonw_open(w);
+		for (const struct http_route *same = row; same->method; same++)
+			if (strcmp(same->pattern, row->pattern) == 0)
+				put_row(w, same);
+		jsonw_close(w);
+	}
+}
+
+static void put_error_words(struct jsonw *w)
+{
+	jsonw_open_array(w);
+	for (int code = ERROR_OK + 1; code < ERROR_MAX; code++)
+		jsonw_str(w, str_from(error_name((enum error_code)code)));
+	jsonw_close_array(w);
+}
+
+static void put_components(struct jsonw *w)
+{
+	jsonw_raw(w,
+		STR("{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},"
+		    "\"responses\":{\"error\":{\"description\":\"what went wrong\",\"content\":{"
+		    "\"application/json\":{\"schema\":{\"type\":\"object\",\"required\":[\"error\"],"
+		    "\"properties\":{\"error\":{\"type\":\"object\",\"required\":[\"code\",\"message\"],"
+		    "\"properties\":{\"message\":{\"type\":\"string\"},\"code\":{\"type\":\"string\",\"enum\":"));
+	w->needs_comma = false;
+	put_error_words(w);
+	buf_puts(w->b, "}}}}}}}}}}");
+	w->needs_comma = true;
+}
+
+void rest_openapi(const char *version, struct buf *b)
+{
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "openapi", STR("3.1.0"));
+	jsonw_key(&w, "info");
+	jsonw_open(&w);
+	jsonw_key_str(&w, "title", STR("cay"));
+	jsonw_key_str(&w, "version", str_from(version));
+	jsonw_close(&w);
+	jsonw_key(&w, "security");
+	jsonw_raw(&w, STR("[{\"token\":[]}]"));
+	jsonw_key(&w, "paths");
+	jsonw_open(&w);
+	put_paths(&w);
+	jsonw_close(&w);
+	jsonw_key(&w, "components");
+	put_components(&w);
+	jsonw_close(&w);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "face/rest/handlers.h"
+
+#include "action/file_actions.h"
+#include "base/num.h"
+#include "wire/url.h"
+
+#define DOC(...)                 \
+	&(const struct rest_doc) \
+	{                        \
+		__VA_ARGS__      \
+	}
+#define SANDBOX "/v1/sandboxes/{id}"
+
+enum { UPLOAD_MAX_GIB = 64 };
+
+/* clang-format off */
+const struct http_route rest_routes[] = {
+	{ "GET", "/v1/health", meta_health, HTTP_NO_AUTH,
+		.summary = "tell that the server answers", .data = DOC(.result = "status") },
+	{ "GET", "/v1/version", meta_version,
+		.summary = "tell the program's name and version", .data = DOC(.result = "name, version, api") },
+	{ "GET", "/v1/capabilities", meta_capabilities,
+		.summary = "tell what this host can give a sandbox",
+		.data = DOC(.result = "controls: each with its meaning and whether it is there; limits; actions") },
+	{ "GET", "/v1/openapi.json", meta_openapi,
+		.summary = "give this document", .data = DOC(.result = "OpenAPI 3.1") },
+	{ "GET", "/v1/stats", meta_stats,
+		.summary = "count sandboxes, calls and events", .data = DOC(.result = "numbers") },
+	{ "GET", "/v1/events", events_get,
+		.summary = "read or follow the events of all sandboxes",
+		.data = DOC(.query = events_query, .result = "an array of events, or with follow an event stream of them") },
+	{ "POST", "/v1/sandboxes", sandboxes_create,
+		.summary = "make a sandbox",
+		.data = DOC(.body = create_fields, .result = "the sandbox, ready", .status = 201) },
+	{ "GET", "/v1/sandboxes", sandboxes_list,
+		.summary = "list the sandboxes, the living before the ended",
+		.data = DOC(.result = "sandboxes: an array of sandboxes") },
+	{ "GET", SANDBOX, sandboxes_get,
+		.summary = "describe a sandbox", .data = DOC(.result = "the sandbox") },
+	{ "DELETE", SANDBOX, sandboxes_delete,
+		.summary = "end and forget a sandbox; its events stay",
+		.data = DOC(.result = "nothing: all of it is gone", .status = 204) },
+	{ "POST", SANDBOX "/stop", sandboxes_stop,
+		.summary = "end a sandbox and keep its record", .data = DOC(.result = "the sandbox") },
+	{ "POST", SANDBOX "/pause", sandboxes_pause,
+		.summary = "freeze every process", .data = DOC(.result = "the sandbox") },
+	{ "POST", SANDBOX "/resume", sandboxes_resume,
+		.summary = "let the processes go on", .data = DOC(.result = "the sandbox") },
+	{ "GET", SANDBOX "/stats", sandboxes_usage,
+		.summary = "tell what a sandbox uses",
+		.data = DOC(.result = "memory_bytes, memory_peak_bytes, pids, cpu_us, disk_bytes, disk_inodes, oom_kills; null where unknown") },
+	{ "POST", SANDBOX "/actions/{action}", actions_perform, .body_max = 16 * 1024 * 1024 - 4096,
+		.summary = "perform an action",
+		.data = DOC(.result = "the action's result; with Accept: text/event-stream the events data, event, then result or error") },
+	{ "PUT", SANDBOX "/files", files_put, HTTP_STREAMS_BODY, .body_max = UPLOAD_MAX_GIB * 1024LL * 1024 * 1024,
+		.summary = "upload a file, or unpack an archive", .data = NULL },
+	{ "GET", SANDBOX "/files", files_get,
+		.summary = "download a file, or a directory as an archive", .data = NULL },
+	{ "GET", SANDBOX "/events", events_of_sandbox,
+		.summary = "read or follow the events of a sandbox",
+		.data = DOC(.query = events_of_query, .result = "an array of events, or with follow an event stream of them") },
+	{ "GET", SANDBOX "/stream", stream_open, HTTP_WEBSOCKET,
+		.summary = "perform an action over a WebSocket",
+		.data = DOC(.result = "first a text {\"action\",\"params\"} from the client; then binary messages both ways, "
+			"each a channel byte and data; texts {\"control\":…} and {\"eof\":channel} to the server; texts "
+			"{\"event\":…} and at the end {\"result\":…} or {\"error\":…} from it", .status = 101) },
+	{ 0 },
+};
+/* clang-format on */
+
+struct sandbox *rest_sandbox(struct http_request *r)
+{
+	struct error err;
+	struct sandbox *s = runtime_find(rest_of(r)->runtime, http_param(r, "id"), &err);
+	if (!s)
+		http_reply_error(r, &err);
+	return s;
+}
+
+void rest_reply_sandbox(struct http_request *r, int status, const struct sandbox *s)
+{
+	auto_buf struct buf b = BUF_INIT(REST_JSON_MAX);
+	struct jsonw w = JSONW(&b);
+	sandbox_write(s, &w);
+	http_reply_json(r, status, &b);
+}
+
+static const struct field *find_field(const struct field *fields, struct str name)
+{
+	for (const struct field *f = fields; f->name; f++)
+		if (str_is(name, f->name))
+			return f;
+	return NULL;
+}
+
+/* Text as the field's type where it can be read so; else as a string, which decoding will refuse. */
+static void put_value(const struct field *f, struct str text, struct jsonw *w)
+{
+	int64_t number;
+	if (f && f->type == FIELD_INT &&
+		num_parse_i64(text, INT64_MIN, INT64_MAX, &number, NULL) == 0)
+		jsonw_int(w, number);
+	else if (f && f->type == FIELD_BOOL && (str_is(text, "true") || str_is(text, "1")))
+		jsonw_bool(w, true);
+	else if (f && f->type == FIELD_BOOL && (str_is(text, "false") || str_is(text, "0")))
+		jsonw_bool(w, false);
+	else
+		jsonw_str(w, text);
+}
+
+static int query_to_json(struct str rest, const struct field *fields, struct buf *b,
+	struct error *err)
+{
+	struct jsonw w = JSONW(b);
+	struct str name, value;
+	auto_buf struct buf key = BUF_INIT(HTTP_HEAD_MAX);
+	auto_buf struct buf text = BUF_INIT(HTTP_HEAD_MAX);
+	jsonw_open(&w);
+	while (url_query_next(&rest, &name, &value)) {
+		buf_reset(&key);
+		buf_reset(&text);
+		if (url_decode(name, URL_QUERY, &key, err) < 0 ||
+			url_decode(value, URL_QUERY, &text, err) < 0)
+			return error_wrap(err, "query");
+		jsonw_key_dyn(&w, buf_str(&key));
+		put_value(find_field(fields, buf_str(&key)), buf_str(&text), &w);
+	}
+	jsonw_close(&w);
+	return 0;
+}
+
+int rest_query_json(struct http_request *r, const struct field *fields, struct buf *b)
+{
+	struct error err;
+	if (query_to_json(r->query, fields, b, &err) == 0)
+		return 0;
+	http_reply_error(r, &err);
+	return -1;
+}
+
+int rest_query(struct http_request *r, const struct field *fields, size_t size, void **ret)
+{
+	auto_buf struct buf b = BUF_INIT(4 * HTTP_HEAD_MAX);
+	auto_json struct json *json = NULL;
+	struct error err;
+	if (rest_query_json(r, fields, &b) < 0)
+		return -1;
+	if (json_parse(buf_str(&b), &json, &err) == 0 &&
+		fields_decode(fields, size, "query", json, &r->arena, ret, &err) == 0)
+		return 0;
+	http_reply_error(r, &err);
+	return -1;
+}

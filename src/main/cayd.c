@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cayd: the server. Started by the supervisor, see sandbox/server.h for what it is given: the monitor's
+ * socket as descriptor 3, listening sockets from 4 on, and a state directory that belongs to it.
+ */
+#include "base/log.h"
+#include "base/num.h"
+#include "event/loop.h"
+#include "face/rest/rest.h"
+#include "http/server.h"
+#include "main/harden.h"
+#include "runtime/backend.h"
+#include "runtime/runtime.h"
+#include "runtime/token.h"
+
+#include <getopt.h>
+#include <signal.h>
+
+enum { LISTENERS_MAX = 16, GRACE_MS = 500 };
+
+static struct {
+	const char *state_dir;
+	int64_t n_listeners;
+	struct loop *loop;
+	struct runtime *runtime;
+	struct http_server *http;
+	struct timer *grace;
+	char *token;
+	struct error error; /* what ended it; ERROR_OK: it was asked to */
+} d;
+
+static struct rest rest = { .version = CAY_VERSION };
+static const struct http_face rest_face = {
+	.name = "rest",
+	.prefix = "/v1/",
+	.routes = rest_routes,
+	.arg = &rest,
+};
+
+static int parse(int argc, char **argv, struct error *err)
+{
+	static const struct option options[] = {
+		{ "state", required_argument, NULL, 's' },
+		{ "listeners", required_argument, NULL, 'n' },
+		{ 0 },
+	};
+	int letter;
+	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (letter == 's')
+			d.state_dir = optarg;
+		else if (letter != 'n')
+			return error_set(err, ERROR_INVALID, "cayd is started by `cay serve`");
+		else if (num_parse_i64(str_from(optarg), 0, LISTENERS_MAX, &d.n_listeners, err) < 0)
+			return error_wrap(err, "--listeners");
+	}
+	return d.state_dir ? 0 : error_set(err, ERROR_INVALID, "cayd is started by `cay serve`");
+}
+
+static void stop(void *arg)
+{
+	loop_stop(d.loop);
+}
+
+/* Lets what is being answered be answered; event streams would go on for ever. */
+static void on_signal(void *arg)
+{
+	if (!d.http || http_server_stats(d.http).requests == 0) {
+		stop(NULL);
+		return;
+	}
+	http_server_stop(d.http);
+	timer_set(d.grace, GRACE_MS);
+}
+
+static void on_lost(void *arg, const struct error *err)
+{
+	d.error = *err;
+	stop(NULL);
+}
+
+static void on_started(void *arg, const struct error *err)
+{
+	int fds[LISTENERS_MAX];
+	for (int i = 0; i < d.n_listeners; i++)
+		fds[i] = MONITOR_FD + 1 + i;
+	const struct http_config config = {
+		.listen_fds = fds,
+		.n_listen_fds = (int)d.n_listeners,
+		.token = d.token,
+	};
+	if (err || http_server_new(d.loop, &config, &d.http, &d.error) < 0) {
+		if (err)
+			d.error = *err;
+		stop(NULL);
+		return;
+	}
+	rest.runtime = d.runtime;
+	http_server_add_face(d.http, &rest_face);
+	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION, (int)d.n_listeners);
+}
+
+static int serve(struct error *err)
+{
+	if (harden(err) < 0 || token_load(d.state_dir, &d.token, err) < 0 ||
+		loop_new(&d.loop, err) < 0)
+		return -1;
+	const struct runtime_config config = {
+		.loop = d.loop,
+		.backend = native_backend_new(d.loop, MONITOR_FD),
+		.state_dir = d.state_dir,
+		.on_lost = on_lost,
+	};
+	if (runtime_new(&config, &d.runtime, err) < 0)
+		return -1;
+	d.grace = timer_new(d.loop, stop, NULL);
+	struct signal_watch *term = signal_new(d.loop, SIGTERM, on_signal, NULL);
+	struct signal_watch *interrupt = signal_new(d.loop, SIGINT, on_signal, NULL);
+	runtime_start(d.runtime, on_started, NULL);
+	loop_run(d.loop);
+	signal_free(term);
+	signal_free(interrupt);
+	timer_free(d.grace);
+	http_server_free(d.http);
+	runtime_free(d.runtime);
+	loop_free(d.loop);
+	free(d.token);
+	*err = d.error;
+	return err->code == ERROR_OK ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct error err;
+	log_init("cayd");
+	if (parse(argc, argv, &err) == 0 && serve(&err) == 0)
+		return 0;
+	log_error("server.failed", "%s", err.text);
+	return error_exit(err.code);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/token.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "base/id.h"
+
+#include <fcntl.h>
+
+static int check(struct str token, const char *where, struct error *err)
+{
+	bool is_good = token.len >= TOKEN_MIN && token.len <= TOKEN_MAX;
+	for (size_t i = 0; i < token.len && is_good; i++)
+		is_good = token.ptr[i] > 0x20 && token.ptr[i] < 0x7f;
+	if (!is_good)
+		return error_set(err, ERROR_INVALID,
+			"%s: a token is %d to %d printable ASCII characters without spaces", where,
+			TOKEN_MIN, TOKEN_MAX);
+	return 0;
+}
+
+static int make(const char *path, struct error *err)
+{
+	char first[ID_SIZE], second[ID_SIZE];
+	id_make(first);
+	id_make(second);
+	auto_free char *text = mem_printf("%s%s\n", first, second);
+	return file_replace(AT_FDCWD, path, str_from(text), 0600, err);
+}
+
+static int load_file(const char *path, char **ret, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT(4 * TOKEN_MAX);
+	if (access(path, F_OK) < 0 && errno == ENOENT && make(path, err) < 0)
+		return -1;
+	if (file_read(AT_FDCWD, path, &b, err) < 0)
+		return -1;
+	struct str token = str_trim(buf_str(&b));
+	if (check(token, path, err) < 0)
+		return -1;
+	*ret = str_dup(token);
+	return 0;
+}
+
+int token_load(const char *state_dir, char **ret, struct error *err)
+{
+	const char *given = getenv("CAY_TOKEN");
+	if (given && given[0]) {
+		if (check(str_from(given), "CAY_TOKEN", err) < 0)
+			return -1;
+		*ret = mem_strdup(given);
+		unsetenv("CAY_TOKEN");
+		return 0;
+	}
+	auto_free char *path = mem_printf("%s/token", state_dir);
+	return load_file(path, ret, err);
+}
