@@ -2,8 +2,8 @@
 /*
  * host: what this machine offers the builder of sandboxes, as plain facts.
  *
- * host_init only reads (a few files, no throw-away children), because every `cay run` pays for it. What a
- * kernel really grants is found out by doing it: every step of a plan is fatal, and probe.h tries the
+ * host_init only looks (a few files, no throw-away children; it makes run_dir), because every `cay run` pays
+ * for it. What a kernel really grants is found out by doing it: every step of a plan is fatal, and probe.h tries the
  * controls in a child for `cay doctor`. A struct host made by hand gives a plan without a host: that is
  * how plans are golden-tested.
  */
@@ -41,12 +41,17 @@ struct host {
 	uint32_t uid, gid; /* who runs us */
 	bool is_root; /* uid 0 with what it takes to map ranges of ids, to idmap and to make cgroups */
 	bool has_opt; /* /opt is there and holds something */
+	bool has_time_ns;
 	uint32_t n_links;
 	struct host_link links[HOST_LINKS_MAX]; /* /bin, /lib64, …: links into /usr */
 	struct host_cgroup cgroup;
-	uint64_t masks; /* 1 << i: row i of mask.def exists here and anyone may open it */
-	char run_dir[HOST_PATH_SIZE];   /* locks and records of running sandboxes */
-	char cache_dir[HOST_PATH_SIZE]; /* what can be made again: the curated /etc */
+	/* Row i of mask.def is here and anyone may open it: 1 << i a file, 1 << (32 + i) a directory. */
+	uint64_t masks;
+	/* Ours alone: locks and records of running sandboxes, and what can be made again. */
+	char run_dir[HOST_PATH_SIZE];
 };
 
 int host_init(struct host *ret, struct error *err);
+
+const char *host_mask(unsigned i);            /* name beneath /proc; NULL at the end */
+const char *host_part(enum cgroup_part part); /* "memory" */

@@ -26,12 +26,13 @@ enum { PLAN_STEPS_MAX = 256, PLAN_TREES_MAX = 32 };
 /* Who walks a step: in this order, and within each in the order of the list. */
 enum step_stage {
 	STAGE_OWNER,  /* the owner, before pid 1 exists */
-	STAGE_ATTACH, /* the owner, while pid 1 waits: id maps, idmapped trees */
+	STAGE_ATTACH, /* the owner, once pid 1 exists: id maps, idmapped trees */
+	STAGE_EARLY,  /* pid 1, at the same time: what needs no id */
 	STAGE_INSIDE, /* pid 1, with all capabilities over its own namespaces and none beyond */
 };
 
 enum step_kind {
-#define STEP(name, word, stage) STEP_##name,
+#define STEP(name, word, stage, function) STEP_##name,
 #include "sandbox/step.def"
 #undef STEP
 	STEP_MAX,
@@ -39,13 +40,13 @@ enum step_kind {
 
 struct step {
 	enum step_kind kind;
-	uint32_t flags; /* by kind: mount attributes, a mode */
-	int32_t tree;   /* by kind: which tree, else -1 */
-	uint32_t uid;   /* by kind: an owner */
-	const char
-		*path; /* by kind: mostly the target, relative to the new root or the work area */
-	const char *source; /* by kind: a host path, a link's target, a cgroup file */
-	const char *data;   /* by kind: content, options */
+	uint32_t flags; /* STEP_* of step.h, which says what the members mean for each kind */
+	uint32_t mode;
+	uint32_t uid;
+	int32_t tree; /* -1: none */
+	const char *path;
+	const char *source;
+	const char *data;
 };
 
 enum {
@@ -58,7 +59,6 @@ struct plan {
 	struct host host;
 	uint64_t namespaces; /* CLONE_NEW* */
 	uint32_t parts;      /* 1 << PART_x: cgroups to be made */
-	uint32_t uid_base;   /* first host id of the map; filled in when the slot is taken */
 	uint32_t n_trees;
 	uint32_t n_steps;
 	struct step steps[PLAN_STEPS_MAX];

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a plan comes about: one function per subject appends its steps, in the order of plan_make's last
+ * lines. Nothing here looks at the machine: what a step finds when it is done is its own business, what
+ * is known before is in struct host. The functions for the root file system are in rootfs.c.
+ */
+#include "sandbox/plan.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "sandbox/rootfs.h"
+#include "sandbox/step.h"
+
+#include <sched.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define BIT(control) (UINT64_C(1) << CONTROL_##control)
+
+static const struct spec_limits standard_limits = {
+	.memory_bytes = 1 << 30,
+	.pids = 512,
+	.cpu_milli = SPEC_UNLIMITED,
+	.disk_bytes = 1 << 30,
+	.disk_inodes = 262144,
+};
+
+/* Quotas of the user namespace: no namespace of its own for anybody inside, and small watch tables. */
+static const struct {
+	const char *name, *value;
+} sysctls[] = {
+	{ "user.max_user_namespaces", "0" },
+	{ "user.max_mnt_namespaces", "0" },
+	{ "user.max_pid_namespaces", "0" },
+	{ "user.max_net_namespaces", "0" },
+	{ "user.max_ipc_namespaces", "0" },
+	{ "user.max_uts_namespaces", "0" },
+	{ "user.max_cgroup_namespaces", "0" },
+	{ "user.max_time_namespaces", "0" },
+	{ "user.max_inotify_instances", "128" },
+	{ "user.max_inotify_watches", "65536" },
+	{ "user.max_fanotify_groups", "0" },
+	{ "user.max_fanotify_marks", "0" },
+};
+
+struct step *plan_add(struct plan *plan, enum step_kind kind)
+{
+	BUG_IF(plan->n_steps == PLAN_STEPS_MAX, "a plan has more steps than there is room for");
+	struct step *s = &plan->steps[plan->n_steps++];
+	*s = (struct step){ .kind = kind, .tree = -1 };
+	return s;
+}
+
+const char *plan_text(struct plan *plan, const char *fmt, ...)
+{
+	char text[2 * SPEC_PATH_SIZE];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	BUG_IF(n < 0 || (size_t)n >= sizeof(text), "a text of a plan is cut off");
+	return arena_str(&plan->arena, str_from_len(text, (size_t)n));
+}
+
+uint32_t plan_agent(const struct plan *plan)
+{
+	return plan->spec.user == USER_ROOT ? 0 : AGENT_UID;
+}
+
+int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, uint32_t flags)
+{
+	BUG_IF(plan->n_trees == PLAN_TREES_MAX, "a plan has more trees than there is room for");
+	struct step *s = plan_add(plan, plan->host.is_root ? STEP_TREE : STEP_OWN_TREE);
+	s->source = source ? plan_text(plan, "%s", source) : NULL;
+	s->flags = flags;
+	s->tree = (int32_t)plan->n_trees++;
+	if (!plan->host.is_root || !idmap)
+		return s->tree;
+	/* Only who is root on the host may idmap, and only once the id maps are written. */
+	struct step *map = plan_add(plan, STEP_IDMAP);
+	*map = (struct step){ .kind = STEP_IDMAP,
+		.tree = s->tree,
+		.data = idmap,
+		.flags = flags,
+		.uid = plan_agent(plan) };
+	return s->tree;
+}
+
+static void fill_limit(int64_t *limit, int64_t standard)
+{
+	if (*limit == 0)
+		*limit = standard;
+}
+
+static void fill_spec(struct spec *spec)
+{
+	const struct spec_limits *d = &standard_limits;
+	fill_limit(&spec->limits.memory_bytes, d->memory_bytes);
+	fill_limit(&spec->limits.pids, d->pids);
+	fill_limit(&spec->limits.cpu_milli, d->cpu_milli);
+	fill_limit(&spec->limits.disk_bytes, d->disk_bytes);
+	fill_limit(&spec->limits.disk_inodes, d->disk_inodes);
+	if (!spec->hostname[0])
+		snprintf(spec->hostname, sizeof(spec->hostname), "cay");
+	if (!spec->workdir[0])
+		snprintf(spec->workdir, sizeof(spec->workdir), "/workspace");
+}
+
+static void add_namespaces(struct plan *plan)
+{
+	plan->namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+		CLONE_NEWUTS | CLONE_NEWCGROUP;
+	plan->enforced.controls |= BIT(USER_NS) | BIT(MOUNT_NS) | BIT(PID_NS) | BIT(IPC_NS) |
+		BIT(UTS_NS) | BIT(CGROUP_NS) | BIT(OVERLAY) | BIT(PROC_READ_ONLY);
+	if (plan->spec.network != NETWORK_HOST) {
+		plan->namespaces |= CLONE_NEWNET;
+		plan->enforced.controls |= BIT(NET_NS);
+	}
+	if (plan->host.has_time_ns) {
+		plan->namespaces |= CLONE_NEWTIME;
+		plan->enforced.controls |= BIT(TIME_NS);
+	}
+}
+
+static void add_ids(struct plan *plan)
+{
+	uint32_t agent = plan_agent(plan);
+	if (plan->host.is_root || plan->parts)
+		plan_add(plan, STEP_SLOT);
+	struct step *s = plan_add(plan, STEP_MAP);
+	s->data = plan->host.is_root ? "range" : "single";
+	s->uid = agent;
+	plan->enforced.uid = plan->host.is_root ? agent : plan->host.uid; /* launch adds the base */
+	plan->enforced.gid = plan->host.is_root ? agent : plan->host.gid;
+	if (plan->host.is_root)
+		plan->enforced.controls |= BIT(UID_RANGE);
+}
+
+static bool has_part(const struct plan *plan, enum cgroup_part part)
+{
+	return plan->host.cgroup.parts & 1U << part;
+}
+
+static int refuse_limit(const struct plan *plan, const char *name, struct error *err)
+{
+	return error_set(err, ERROR_UNSUPPORTED,
+		"a %s limit was asked for, and cay may make no cgroup here: %s", name,
+		plan->host.is_root ? "no writable cgroup hierarchy has that controller"
+				   : "run it as root, or in a systemd scope of your own "
+				     "(systemd-run --user --scope)");
+}
+
+/* A limit that was asked for must be had; one that merely defaults is reported as it is. */
+static int choose_parts(struct plan *plan, const struct spec_limits *asked, int flags,
+	struct error *err)
+{
+	struct spec_limits *in_force = &plan->spec.limits;
+	struct {
+		enum cgroup_part part;
+		uint64_t control;
+		const char *name;
+		int64_t asked, *in_force;
+	} rows[] = {
+		{ PART_MEMORY, BIT(MEMORY), "memory", asked->memory_bytes,
+			&in_force->memory_bytes },
+		{ PART_PIDS, BIT(PIDS), "pids", asked->pids, &in_force->pids },
+		{ PART_CPU, BIT(CPU), "cpu", asked->cpu_milli, &in_force->cpu_milli },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (*rows[i].in_force == SPEC_UNLIMITED)
+			continue;
+		if (has_part(plan, rows[i].part)) {
+			plan->parts |= 1U << rows[i].part;
+			plan->enforced.controls |= rows[i].control;
+		} else if (rows[i].part == PART_PIDS) {
+			continue; /* RLIMIT_NPROC counts per user namespace: rlimits.c */
+		} else if (rows[i].asked > 0) {
+			return refuse_limit(plan, rows[i].name, err);
+		} else {
+			*rows[i].in_force = SPEC_UNLIMITED;
+		}
+	}
+	if (flags & PLAN_CAN_FREEZE)
+		plan->parts |= plan->host.cgroup.parts &
+			(1U << PART_CPUACCT | 1U << PART_FREEZER | 1U << PART_MEMORY |
+				1U << PART_PIDS);
+	if (plan->spec.limits.disk_bytes != SPEC_UNLIMITED)
+		plan->enforced.controls |= BIT(DISK);
+	return 0;
+}
+
+static void add_limit(struct plan *plan, enum cgroup_part part, const char *file, const char *value)
+{
+	struct step *s = plan_add(plan, STEP_LIMIT);
+	s->tree = part;
+	s->path = file;
+	s->data = value;
+}
+
+static void add_v1_limits(struct plan *plan)
+{
+	const struct spec_limits *l = &plan->spec.limits;
+	if (l->memory_bytes != SPEC_UNLIMITED) {
+		const char *bytes = plan_text(plan, "%lld", (long long)l->memory_bytes);
+		add_limit(plan, PART_MEMORY, "memory.limit_in_bytes", bytes);
+		if (plan->host.cgroup.has_swap_limit)
+			add_limit(plan, PART_MEMORY, "memory.memsw.limit_in_bytes", bytes);
+	}
+	if (l->pids != SPEC_UNLIMITED && has_part(plan, PART_PIDS))
+		add_limit(plan, PART_PIDS, "pids.max", plan_text(plan, "%lld", (long long)l->pids));
+	if (l->cpu_milli != SPEC_UNLIMITED)
+		add_limit(plan, PART_CPU, "cpu.cfs_quota_us",
+			plan_text(plan, "%lld", (long long)l->cpu_milli * 100));
+}
+
+static void add_v2_limits(struct plan *plan)
+{
+	const struct spec_limits *l = &plan->spec.limits;
+	if (l->memory_bytes != SPEC_UNLIMITED) {
+		add_limit(plan, PART_MEMORY, "memory.max",
+			plan_text(plan, "%lld", (long long)l->memory_bytes));
+		add_limit(plan, PART_MEMORY, "memory.swap.max", "0");
+	}
+	if (l->pids != SPEC_UNLIMITED)
+		add_limit(plan, PART_PIDS, "pids.max", plan_text(plan, "%lld", (long long)l->pids));
+	if (l->cpu_milli != SPEC_UNLIMITED)
+		add_limit(plan, PART_CPU, "cpu.max",
+			plan_text(plan, "%lld 100000", (long long)l->cpu_milli * 100));
+	add_limit(plan, PART_PIDS, "cgroup.max.descendants", "0");
+}
+
+static void add_group(struct plan *plan, unsigned part, unsigned dir)
+{
+	struct step *s = plan_add(plan, STEP_CGROUP);
+	s->tree = (int32_t)part;
+	s->source = plan_text(plan, "%s", plan->host.cgroup.dirs[dir]);
+	s->path = plan_text(plan, "cay/%s", plan->spec.id);
+}
+
+static void add_cgroups(struct plan *plan)
+{
+	if (!plan->parts)
+		return;
+	bool is_v2 = plan->host.cgroup.kind == CGROUP_V2;
+	for (unsigned i = 0; i < PART_MAX; i++)
+		if (!is_v2 && (plan->parts & 1U << i))
+			add_group(plan, i, i);
+	if (is_v2)
+		add_group(plan, 0, 0);
+	if (is_v2)
+		add_v2_limits(plan);
+	else
+		add_v1_limits(plan);
+}
+
+static void add_network(struct plan *plan)
+{
+	struct step *s = plan_add(plan, STEP_HOSTNAME);
+	s->data = plan->spec.hostname;
+	if (plan->spec.network == NETWORK_LOOPBACK)
+		plan_add(plan, STEP_LOOPBACK);
+}
+
+static void add_sysctl(struct plan *plan, const char *name, const char *value)
+{
+	struct step *s = plan_add(plan, STEP_SYSCTL);
+	s->path = name;
+	s->data = value;
+}
+
+static void add_proc(struct plan *plan)
+{
+	plan_add(plan, STEP_PROC);
+	for (unsigned i = 0; host_mask(i); i++) {
+		bool is_file = plan->host.masks & UINT64_C(1) << i;
+		bool is_dir = plan->host.masks & UINT64_C(1) << (32 + i);
+		if (!is_file && !is_dir)
+			continue;
+		struct step *s = plan_add(plan, STEP_MASK);
+		s->path = host_mask(i);
+		s->flags = is_dir ? STEP_IS_DIR : 0;
+	}
+}
+
+/* After the last mount: even a mount that hangs nowhere yet counts as a namespace. */
+static void add_sysctls(struct plan *plan)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sysctls); i++)
+		add_sysctl(plan, sysctls[i].name, sysctls[i].value);
+	if (plan->namespaces & CLONE_NEWNET) /* every port is the sandbox's own */
+		add_sysctl(plan, "net.ipv4.ip_unprivileged_port_start", "0");
+	plan_add(plan, STEP_PROC_LOCK);
+}
+
+static int check_required(const struct plan *plan, struct error *err)
+{
+	/* What the lock adds is checked by lock_make. */
+	const uint64_t locks = BIT(SECCOMP) | BIT(NO_NEW_PRIVS) | BIT(CAPS) | BIT(LANDLOCK) |
+		BIT(RLIMITS);
+	uint64_t missing = plan->spec.required & ~plan->enforced.controls & ~locks;
+	for (unsigned i = 0; i < CONTROL_MAX; i++)
+		if (missing & UINT64_C(1) << i)
+			return error_set(err, ERROR_UNSUPPORTED,
+				"%s is required and cannot be had here%s",
+				control_name((enum control)i),
+				plan->host.is_root ? "" : " without root");
+	return 0;
+}
+
+static int make(const struct spec *spec, const struct host *host, int flags, struct plan *ret,
+	struct error *err)
+{
+	memset(ret, 0, sizeof(*ret)); /* no literal: it would be built on the stack first */
+	ret->arena = ARENA_INIT(1 << 20);
+	if (spec_check(spec, err) < 0)
+		return -1;
+	ret->spec = *spec;
+	ret->host = *host;
+	fill_spec(&ret->spec);
+	add_namespaces(ret);
+	if (choose_parts(ret, &spec->limits, flags, err) < 0)
+		return -1;
+	add_ids(ret);
+	if (check_required(ret, err) < 0)
+		return -1;
+	add_cgroups(ret);
+	plan_add(ret, STEP_ENTER);
+	plan_add(ret, STEP_PRIVATE);
+	add_network(ret);
+	rootfs_add(ret);
+	add_proc(ret);
+	rootfs_add_mounts(ret);
+	add_sysctls(ret);
+	plan_add(ret, STEP_PIVOT);
+	ret->enforced.limits = ret->spec.limits;
+	return 0;
+}
+
+int plan_make(const struct spec *spec, const struct host *host, int flags, struct plan *ret,
+	struct error *err)
+{
+	int r = make(spec, host, flags, ret, err);
+	if (r < 0)
+		plan_fini(ret);
+	return r;
+}
+
+void plan_fini(struct plan *plan)
+{
+	arena_fini(&plan->arena);
+}
