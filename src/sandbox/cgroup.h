@@ -3,24 +3,53 @@
  * cgroup: the groups of one sandbox, behind one struct of functions for v1, v2 and no cgroups at all.
  *
  * Nobody ever writes another process's id into a group: that waits for an RCU grace period (7 ms). A
- * child is born into its group (v2: CLONE_INTO_CGROUP) or writes "0" into `tasks` itself (v1: 20 µs).
+ * process is born into its group (v2: CLONE_INTO_CGROUP) or writes "0" into `tasks` itself (v1: 20 µs).
+ *
+ * Groups do not vanish with the processes in them. So their paths are first written into the record of
+ * who owns them (idmap.c: the file of the slot), from which anybody who gets the lock can remove them.
  */
 #pragma once
 
 #include "sandbox/host.h"
 
-enum { CGROUP_NAME_SIZE = 48 };
+struct launch_usage;
 
 struct cgroup {
 	const struct cgroup_driver *driver;
-	char name[CGROUP_NAME_SIZE]; /* "cay/ID" beneath each of host_cgroup.dirs */
-	uint32_t parts;              /* 1 << PART_x: made */
-	int dir_fds[PART_MAX];   /* v1: one per part; v2: [0] the agent's group, [1] its parent */
-	int tasks_fds[PART_MAX]; /* v1: for the child that enters; -1 on v2 */
+	int dir_fds[PART_MAX];   /* v1: one per part; v2: the first */
+	int tasks_fds[PART_MAX]; /* v1: for who enters; -1 on v2 */
 };
 
-extern const struct cgroup_driver cgroup_none;
+struct cgroup_driver {
+	const char *word; /* "v1" */
+	/* Opens what enter and limit need; the group is there already. */
+	int (*open)(struct cgroup *c, enum cgroup_part part, struct error *err);
+	int (*limit)(const struct cgroup *c, enum cgroup_part part, const char *file,
+		const char *value, struct error *err);
+	int (*enter)(const struct cgroup *c, struct error *err); /* by the process itself */
+	int (*freeze)(const struct cgroup *c, bool is_frozen, struct error *err);
+	void (*kill)(
+		const struct cgroup *c); /* everything in it, if the kernel does that at once */
+	void (*usage)(const struct cgroup *c, struct launch_usage *ret); /* fills what it knows */
+	bool is_born_into; /* by clone3 with dir_fds[0] */
+};
+
+extern const struct cgroup_driver cgroup_none, cgroup_v1, cgroup_v2;
+
 #define CGROUP_INIT                                \
 	((struct cgroup){ .driver = &cgroup_none,  \
 		.dir_fds = { -1, -1, -1, -1, -1 }, \
 		.tasks_fds = { -1, -1, -1, -1, -1 } })
+
+void cgroup_close(struct cgroup *c);
+
+/*
+ * Removes every group that the record names, with what may still run in it, and empties the record.
+ * `found`, if not NULL, is called with each that is there; with is_dry_run nothing is removed.
+ */
+struct cgroup_remove {
+	bool is_dry_run;
+	void (*found)(void *ctx, const char *what);
+	void *ctx;
+};
+int cgroup_remove_recorded(int record_fd, const struct cgroup_remove *how);

@@ -5,14 +5,14 @@
  * A box is one living sandbox in the hands of its owner (`cay run`, or the supervisor). pid 1 of the box
  * is cay-init; it dies with its owner (PR_SET_PDEATHSIG), and the kernel takes every process inside, every
  * mount and every namespace with it. Cgroups do not go by themselves: launch_reap removes them, and what
- * a killed owner left is found by its record in host.run_dir (launch_sweep, or the next owner that draws
- * the same slot).
+ * a killed owner left is found by its record in host.run_dir: by its janitor (janitor.h), by launch_sweep,
+ * or by the next owner that draws the same slot.
  *
- * The owner is single-threaded (PR_SET_PDEATHSIG follows a thread) and may wait for the descriptors with
- * poll; only launch_start and launch_reap block.
+ * The owner is single-threaded (PR_SET_PDEATHSIG follows a thread) and waits for the descriptors with
+ * poll; only launch_start, launch_executor (1 ms or so) and launch_reap block.
  *
  *	struct box box = BOX_INIT;
- *	launch_start(&plan, &lock, NULL, &box, err);
+ *	launch_start(plan, &lock, NULL, &box, NULL, err);
  *	launch_executor(&box, &lock, executor_fd, control_fd, NULL, err);
  *	... poll box.init_pidfd and box.executor_pidfd: readable means ended ...
  *	launch_kill(&box);
@@ -28,21 +28,24 @@
 #include <sys/types.h>
 
 struct box {
-	pid_t init_pid; /* as the owner sees it */
-	int init_pidfd; /* readable once every process in the pid namespace is gone */
-	pid_t executor_pid;
-	int executor_pidfd; /* -1 without an executor */
-	int status_fd;      /* of a command: gives its wait status (an int) once; -1 without */
-	int tty_fd;  /* of a command with a tty: the master; the owner may take it; -1 without */
-	int slot_fd; /* holds the lock on the uid slot and the record of the cgroups */
-	struct cgroup cgroup;
+	pid_t init_pid;     /* as the owner sees it; 0: no box */
+	int init_pidfd;     /* readable once every process in the pid namespace is gone */
+	pid_t executor_pid; /* 0 without an executor */
+	int executor_pidfd;
+	int command_pidfd; /* of a command: to signal it */
+	int status_fd;     /* of a command: gives its wait status (an int) once, then ends */
+	int tty_fd;        /* of a command with a tty: the master */
+	int slot_fd;       /* the lock on the uid slot, and the record of the cgroups */
+	bool is_range;     /* made by root: leaving groups and taking other ids is possible */
 	uint64_t namespaces;
-	struct enforced enforced;
+	struct cgroup cgroup;
+	struct enforced enforced; /* with what the lock adds */
 };
 
 #define BOX_INIT                         \
 	((struct box){ .init_pidfd = -1, \
 		.executor_pidfd = -1,    \
+		.command_pidfd = -1,     \
 		.status_fd = -1,         \
 		.tty_fd = -1,            \
 		.slot_fd = -1,           \
@@ -53,24 +56,26 @@ struct launch_command {
 	char *const
 		*argv; /* argv[0] without '/' is looked up in the PATH of envp, in the sandbox */
 	char *const *envp;
-	const char *workdir;
 	int stdio_fds[3];
 	bool has_tty; /* a pty of the sandbox's own devpts instead of stdio_fds */
+	uint16_t rows, columns;
 };
 
 /*
- * Builds what the plan says and returns when pid 1 runs and, with a command, its execve succeeded.
- * `lock` confines the command (not used without one; NULL: tests). On failure nothing is left; an
- * execve that failed gives NOT_FOUND or FORBIDDEN with `*ret_is_command` set, if that is not NULL.
+ * Builds what the plan says and returns when pid 1 runs and, with a command, its execve succeeded; the
+ * command starts in the spec's workdir. `lock` confines it (NULL: not at all, for tests). On failure
+ * nothing is left. A command that could not be executed sets *ret_is_command, if that is not NULL:
+ * NOT_FOUND, else it was found.
  */
-int launch_start(struct plan *plan, const struct lock *lock, const struct launch_command *command,
-	struct box *ret, bool *ret_is_command, struct error *err);
+int launch_start(const struct plan *plan, const struct lock *lock,
+	const struct launch_command *command, struct box *ret, bool *ret_is_command,
+	struct error *err);
 
 /*
  * Starts cay-executor in all namespaces of the box but the pid namespace, as the agent's uid, without
  * capabilities; its children land in the pid namespace. control_fd becomes its descriptor 3. It is told
- * `--cgroup-fd N` or `--tasks-fds A,B,…`, `--lock-fd N` (sealed; without a lock: not), and then `extra` (NULL or
- * NULL-terminated). The caller keeps its own descriptors.
+ * `--tasks-fds A,B,…` where its children have to enter cgroups themselves (v1), `--lock-fd N` (sealed;
+ * without a lock: not), and then `extra` (NULL or NULL-terminated). The caller keeps its own descriptors.
  */
 int launch_executor(struct box *box, const struct lock *lock, int executor_fd, int control_fd,
 	const char *const *extra, struct error *err);
@@ -84,15 +89,17 @@ struct launch_usage {
 };
 void launch_usage(const struct box *box, struct launch_usage *ret);
 
-/* SIGKILL to everything inside; returns at once. */
+/* SIGKILL to everything inside, the executor first; returns at once. */
 void launch_kill(struct box *box);
-/* Waits until it is gone (at once if init_pidfd is readable), removes cgroups, gives the slot back and
- * resets *box. The number of processes that the memory limit killed goes to *ret_oom_kills, if wanted. */
+/*
+ * Waits until all of it is gone (at once if the pidfds are readable), removes cgroups, gives the slot
+ * back and resets *box. How many processes the memory limit killed goes to *ret_oom_kills, if wanted.
+ */
 void launch_reap(struct box *box, int64_t *ret_oom_kills);
 
 /*
- * Removes what owners that were killed left behind: cgroups whose record nobody holds, caches that are
- * out of date. Calls `found` for each, before it is removed; with is_dry_run nothing is.
+ * Removes what owners that were killed left behind: cgroups in a record that nobody holds, copies of /etc
+ * that are out of date. Calls `found` for each, before it is removed; with is_dry_run nothing is.
  */
 int launch_sweep(const struct host *host, bool is_dry_run,
 	void (*found)(void *ctx, const char *what), void *ctx, struct error *err);

@@ -105,7 +105,7 @@ static int member_launch(struct member *m, struct plan *plan, const struct lock 
 		return error_sys(err, errno, "make the control socket");
 	m->control_fd = pair[0];
 	auto_fd int theirs = pair[1];
-	if (launch_start(plan, NULL, NULL, &m->box, NULL, err) < 0)
+	if (launch_start(plan, lock, NULL, &m->box, NULL, err) < 0)
 		return -1;
 	if (launch_executor(&m->box, lock, m->stock->executor_fd, theirs, NULL, err) < 0 ||
 		watch_start(m, err) < 0) {
@@ -134,8 +134,7 @@ static int member_make(struct stock *s, const struct spec *spec, struct member *
 	int r = lock_make(&plan.spec, &lock, err);
 	if (r == 0)
 		r = member_launch(m, &plan, &lock, err);
-	m->enforced = plan.enforced;
-	m->enforced.controls |= r == 0 ? lock_controls(&lock) : 0;
+	m->enforced = m->box.enforced;
 	plan_fini(&plan);
 	if (r < 0) {
 		close_fd(m->control_fd);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps that make groups and enter them, and how groups are removed; the drivers are cgroup_v1.c, cgroup_v2.c. */
+#include "sandbox/cgroup.h"
+
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "sandbox/step.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { RECORD_MAX = 8 * 1024, REMOVE_ROUNDS = 64 };
+
+static const struct cgroup_driver *const drivers[] = {
+	[CGROUP_NONE] = &cgroup_none,
+	[CGROUP_V1] = &cgroup_v1,
+	[CGROUP_V2] = &cgroup_v2,
+};
+
+static int enter_none(const struct cgroup *c, struct error *err)
+{
+	return 0;
+}
+
+static int freeze_none(const struct cgroup *c, bool is_frozen, struct error *err)
+{
+	return error_set(err, ERROR_UNSUPPORTED, "pausing needs a cgroup, and there is none here");
+}
+
+static void kill_none(const struct cgroup *c)
+{
+}
+
+static void usage_none(const struct cgroup *c, struct launch_usage *ret)
+{
+}
+
+const struct cgroup_driver cgroup_none = {
+	.word = "none",
+	.enter = enter_none,
+	.freeze = freeze_none,
+	.kill = kill_none,
+	.usage = usage_none,
+};
+
+void cgroup_close(struct cgroup *c)
+{
+	for (int i = 0; i < PART_MAX; i++) {
+		c->dir_fds[i] = close_fd(c->dir_fds[i]);
+		c->tasks_fds[i] = close_fd(c->tasks_fds[i]);
+	}
+}
+
+/* The record first: a group that nobody knows of would stay for ever. */
+static int record(int fd, const char *path, struct error *err)
+{
+	char line[2 * HOST_PATH_SIZE];
+	int n = snprintf(line, sizeof(line), "%s\n", path);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return error_set(err, ERROR_TOO_LARGE, "path %s", path);
+	return file_write_all(fd, str_from_len(line, (size_t)n), err);
+}
+
+static int make_group(const struct step *s, const char *path, struct error *err)
+{
+	if (mkdir(path, 0755) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return error_sys(err, errno, "mkdir %s", path);
+	/* The first sandbox since the machine started makes the group of all. */
+	char parent[2 * HOST_PATH_SIZE];
+	snprintf(parent, sizeof(parent), "%s/cay", s->source);
+	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "mkdir %s", parent);
+	return mkdir(path, 0755) < 0 ? error_sys(err, errno, "mkdir %s", path) : 0;
+}
+
+int cgroup_make(struct build *b, const struct step *s, struct error *err)
+{
+	char path[2 * HOST_PATH_SIZE];
+	const struct host *h = &b->plan->host;
+	snprintf(path, sizeof(path), "%s/%s", s->source, s->path);
+	if (h->cgroup.kind == CGROUP_V2 && cgroup_v2_hand_on(s->source, h->cgroup.parts, err) < 0)
+		return -1;
+	if (record(b->slot_fd, path, err) < 0 || make_group(s, path, err) < 0)
+		return -1;
+	b->cgroup.driver = drivers[h->cgroup.kind];
+	int *fd = &b->cgroup.dir_fds[s->tree];
+	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return error_sys(err, errno, "open %s", path);
+	return b->cgroup.driver->open(&b->cgroup, (enum cgroup_part)s->tree, err);
+}
+
+int cgroup_limit(struct build *b, const struct step *s, struct error *err)
+{
+	return b->cgroup.driver->limit(&b->cgroup, (enum cgroup_part)s->tree, s->path, s->data,
+		err);
+}
+
+/* The cgroup namespace is made here and not by clone3: its root is the group one is in at that moment. */
+int cgroup_enter(struct build *b, const struct step *s, struct error *err)
+{
+	if (b->cgroup.driver->enter(&b->cgroup, err) < 0)
+		return -1;
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return error_sys(err, errno, "make a cgroup namespace");
+	return 0;
+}
+
+static void kill_and_wait(pid_t pid)
+{
+	auto_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
+		poll(&p, 1, 1000);
+}
+
+static void kill_all(const char *path)
+{
+	char procs[2 * HOST_PATH_SIZE + 16];
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+	auto_buf struct buf b = BUF_INIT(1 << 20);
+	file_read(AT_FDCWD, procs, &b, NULL);
+	struct str rest = buf_str(&b), line;
+	while (str_split(&rest, '\n', &line)) {
+		int64_t pid = 0;
+		if (num_parse_i64(line, 2, INT32_MAX, &pid, NULL) == 0)
+			kill_and_wait((pid_t)pid);
+	}
+}
+
+static int remove_group(const char *path)
+{
+	for (int i = 0; i < REMOVE_ROUNDS; i++) {
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EBUSY)
+			return -1;
+		kill_all(path);
+	}
+	return -1;
+}
+
+int cgroup_remove_recorded(int record_fd, const struct cgroup_remove *how)
+{
+	char text[RECORD_MAX];
+	ssize_t n = pread(record_fd, text, sizeof(text), 0);
+	struct str rest = { text, n > 0 ? (size_t)n : 0 }, line;
+	int r = n < 0 ? -1 : 0;
+	while (str_split(&rest, '\n', &line)) {
+		char path[2 * HOST_PATH_SIZE];
+		snprintf(path, sizeof(path), "%.*s", STR_ARG(line));
+		/* Half a line was cut off by the end of its writer, before the group was made. */
+		if (!str_starts(line, STR("/")) || !strstr(path, "/cay/"))
+			continue;
+		if (how && how->found && access(path, F_OK) == 0)
+			how->found(how->ctx, path);
+		if (!(how && how->is_dry_run) && remove_group(path) < 0)
+			r = -1;
+	}
+	if (r < 0 || (how && how->is_dry_run))
+		return r;
+	return ftruncate(record_fd, 0);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ids. Root gives every sandbox a range of 65,536 host ids that no user and no other sandbox has: slot n
+ * stands for the range from UID_BASE + n * UID_RANGE, and belongs to who holds the lock on the file
+ * run_dir/slots/n. The lock goes with its owner, however that ends; the file then still tells which
+ * cgroups there were, and the next owner removes those first. Anybody else maps a single id to their own.
+ *
+ * Host uid 0 is never mapped: sysctls and root's files know no user namespaces, just that number.
+ */
+#include "sandbox/step.h"
+
+#include "base/auto.h"
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static int open_slots(const char *run_dir, struct error *err)
+{
+	char path[HOST_PATH_SIZE + 16];
+	snprintf(path, sizeof(path), "%s/slots", run_dir);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && (mkdir(path, 0700) == 0 || errno == EEXIST))
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? error_sys(err, errno, "open %s", path) : fd;
+}
+
+/* The lock on one slot, with nothing left of who had it before; -1 if somebody has it. */
+static int try_slot(int slots, const char *name)
+{
+	auto_fd int fd = openat(slots, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -1;
+	struct stat st;
+	if (fstat(fd, &st) < 0 || (st.st_size > 0 && cgroup_remove_recorded(fd, NULL) < 0))
+		return -1;
+	return take_fd(&fd);
+}
+
+/* From a random place on: few tries even with thousands alive, and a range is not used again soon. */
+int idmap_slot(struct build *b, const struct step *s, struct error *err)
+{
+	auto_fd int slots = open_slots(b->plan->host.run_dir, err);
+	if (slots < 0)
+		return -1;
+	uint16_t start = 0;
+	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
+		return error_sys(err, errno, "getrandom");
+	for (unsigned i = 0; i < UID_SLOTS; i++) {
+		unsigned slot = (start + i) % UID_SLOTS;
+		char name[16];
+		snprintf(name, sizeof(name), "%u", slot);
+		b->slot_fd = try_slot(slots, name);
+		if (b->slot_fd < 0)
+			continue;
+		if (b->plan->host.is_root)
+			b->uid_base = UID_BASE + slot * UID_RANGE;
+		return 0;
+	}
+	return error_set(err, ERROR_LIMIT, "all %d ranges are in use", UID_SLOTS);
+}
+
+static int write_map(pid_t pid, const char *file, uint32_t inside, uint32_t outside, uint32_t count,
+	struct error *err)
+{
+	char path[48], line[48];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	int n = snprintf(line, sizeof(line), "%u %u %u\n", inside, outside, count);
+	return file_write_once(AT_FDCWD, path, str_from_len(line, (size_t)n), err);
+}
+
+int idmap_map(struct build *b, const struct step *s, struct error *err)
+{
+	const struct host *h = &b->plan->host;
+	if (h->is_root)
+		return write_map(b->init_pid, "uid_map", 0, b->uid_base, UID_RANGE, err) < 0
+			? -1
+			: write_map(b->init_pid, "gid_map", 0, b->uid_base, UID_RANGE, err);
+	char path[48];
+	snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)b->init_pid);
+	if (file_write_once(AT_FDCWD, path, STR("deny"), err) < 0)
+		return -1;
+	return write_map(b->init_pid, "uid_map", s->uid, h->uid, 1, err) < 0
+		? -1
+		: write_map(b->init_pid, "gid_map", s->uid, h->gid, 1, err);
+}
+
+static int open_userns(pid_t pid, int *ret_fd, struct error *err)
+{
+	char path[48];
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *ret_fd < 0 ? error_sys(err, errno, "open %s", path) : 0;
+}
+
+/* A user namespace that maps just one owner, for an idmapped mount: held by a child as long as it takes. */
+static int make_owner_userns(const struct build *b, const struct step *s, int *ret_fd,
+	struct error *err)
+{
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		return error_sys(err, errno, "make a user namespace");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	uint32_t agent = b->uid_base + s->uid;
+	int r = write_map(pid, "uid_map", b->tree_owners[s->tree], agent, 1, err);
+	if (r == 0)
+		r = write_map(pid, "gid_map", b->tree_groups[s->tree], agent, 1, err);
+	if (r == 0)
+		r = open_userns(pid, ret_fd, err);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close_fd(pidfd);
+	return r;
+}
+
+/*
+ * Not every file system can be shown with other owners (overlayfs cannot, a network one seldom can). For
+ * what is only read that is a matter of looks: files then belong to nobody, and stay as unreadable as the
+ * host's permissions make them for a stranger. What is to be written in must be writable.
+ */
+int idmap_tree(struct build *b, const struct step *s, struct error *err)
+{
+	bool is_range = !strcmp(s->data, "range");
+	auto_fd int userns = -1;
+	int r = is_range ? open_userns(b->init_pid, &userns, err)
+			 : make_owner_userns(b, s, &userns, err);
+	if (r < 0)
+		return -1;
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+	unsigned depth = s->flags & STEP_RECURSIVE ? AT_RECURSIVE : 0;
+	if (mount_setattr(b->tree_fds[s->tree], "", AT_EMPTY_PATH | depth, &attr, sizeof(attr)) ==
+		0)
+		return 0;
+	if ((errno == EINVAL || errno == EPERM) && (is_range || (s->flags & STEP_READ_ONLY)))
+		return 0;
+	return error_sys(err, errno, "show the owner as the sandbox's (mount_setattr)");
+}
+
+/* Reads back what the kernel maps: the request, and nothing that is host uid 0. */
+static int check_map(const struct build *b, struct error *err)
+{
+	auto_buf struct buf map = BUF_INIT(4096);
+	if (file_read(AT_FDCWD, "/proc/self/uid_map", &map, err) < 0)
+		return -1;
+	unsigned inside, outside, count;
+	if (sscanf(map.ptr, "%u %u %u", &inside, &outside, &count) != 3 || outside != b->uid_base ||
+		outside == 0 || count != (b->plan->host.is_root ? UID_RANGE : 1u))
+		return error_set(err, ERROR_INTERNAL, "the id map is not what was asked for: %.60s",
+			map.ptr);
+	return 0;
+}
+
+int idmap_identity(struct build *b, const struct step *s, struct error *err)
+{
+	umask(0);
+	if (check_map(b, err) < 0)
+		return -1;
+	if (!b->plan->host.is_root)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return error_sys(err, errno, "become uid 0 of the sandbox");
+	return 0;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/inside.h"
+
+#include "base/auto.h"
+#include "base/file.h"
+#include "sandbox/caps.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { INIT_STATUS_FD = 3 };
+
+void inside_fail(int sock, enum report_kind kind, const struct error *err)
+{
+	struct report report = { .kind = kind, .error = *err };
+	fd_send(sock, str_from_len((const char *)&report, sizeof(report)), NULL, 0, NULL);
+	_exit(125);
+}
+
+/* Signals as a program expects them: the owner may have blocked or ignored some. */
+static void reset_signals(void)
+{
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			signal(sig, SIG_DFL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int await_go(int sock, struct error *err)
+{
+	char go[2];
+	ssize_t n;
+	do
+		n = recv(sock, go, sizeof(go), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(go))
+		return error_set(err, ERROR_CANCELLED, "the owner went away");
+	return 0;
+}
+
+/* After the last change of ids, which clears it. Who lost its owner before hears of it by the socket. */
+static int follow_owner(int sock, struct error *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return error_sys(err, errno, "ask for a signal when the owner ends");
+	struct pollfd p = { .fd = sock };
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
+		return error_set(err, ERROR_CANCELLED, "the owner went away");
+	return 0;
+}
+
+static int build(const struct inside *in, struct error *err)
+{
+	if (build_walk(in->build, STAGE_EARLY, err) < 0 || await_go(in->sock, err) < 0)
+		return -1;
+	if (build_walk(in->build, STAGE_INSIDE, err) < 0 || follow_owner(in->sock, err) < 0)
+		return -1;
+	umask(022);
+	return 0;
+}
+
+static int announce(const struct inside *in, int pidfd, int master, struct error *err)
+{
+	struct report report = { .kind = REPORT_COMMAND };
+	int fds[2] = { pidfd, master };
+	struct str bytes = { (const char *)&report, sizeof(report) };
+	return fd_send(in->sock, bytes, fds, master >= 0 ? 2 : 1, err);
+}
+
+static int fork_command(const struct inside *in, pid_t *ret_pid, struct error *err)
+{
+	auto_fd int master = -1, slave = -1, pidfd = -1;
+	if (in->command->has_tty && exec_open_tty(in, &master, &slave, err) < 0)
+		return error_wrap(err, "open a terminal");
+	/* Not clone3, which the filter has hidden from us by now. */
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
+	if (pid < 0)
+		return error_sys(err, errno, "fork the command");
+	if (pid == 0)
+		exec_main(in, slave);
+	*ret_pid = pid;
+	return announce(in, pidfd, master, err);
+}
+
+/*
+ * An ordinary user's sandbox shares the user's host id, and the program file is the user's: through
+ * /proc/1/exe something inside could get hold of it and, later, write to it. So it is executed from a
+ * read-only mount.
+ */
+static int protect_program(const struct inside *in, int *ret_fd, struct error *err)
+{
+	*ret_fd = in->init_fd;
+	if (in->build->plan->host.is_root)
+		return 0;
+	int fd = open_tree(in->init_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
+	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return error_sys(err, errno, "mount cay-init read-only");
+	*ret_fd = fd;
+	return 0;
+}
+
+/*
+ * The filter is put on before the command is forked, which inherits it: so pid 1 has it as well, at no
+ * cost. Landlock comes after: pid 1 stays outside of the command's domain, out of its reach.
+ */
+static int filter_calls(const struct inside *in, struct error *err)
+{
+	if (!in->lock)
+		return 0;
+	struct lock lock = *in->lock;
+	lock.parts &= INSIDE_LOCK_PARTS;
+	return lock_apply(&lock, err);
+}
+
+/* pid 1 keeps nothing: no capability, no descriptor but the one to tell the status on, no environment. */
+static int give_up(const struct inside *in, struct error *err)
+{
+	if (caps_bound(USER_AGENT, err) < 0 || caps_set(USER_AGENT, err) < 0)
+		return -1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_sys(err, errno, "set no_new_privs");
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return error_sys(err, errno, "open /dev/null");
+	return 0;
+}
+
+static void exec_init(const struct inside *in, int init_fd, pid_t command, struct error *err)
+{
+	char name[] = "cay-init", status[16], pid[16];
+	char *argv[] = { name, in->command ? status : NULL, pid, NULL };
+	char *envp[] = { NULL };
+	snprintf(status, sizeof(status), "%d", INIT_STATUS_FD);
+	snprintf(pid, sizeof(pid), "%d", (int)command);
+	/* Out of the way of INIT_STATUS_FD, which comes last. */
+	int sock = fcntl(in->sock, F_DUPFD_CLOEXEC, INIT_STATUS_FD + 1);
+	int program = fcntl(init_fd, F_DUPFD_CLOEXEC, INIT_STATUS_FD + 1);
+	int told = in->command ? fcntl(in->status_fd, F_DUPFD_CLOEXEC, INIT_STATUS_FD + 1) : -1;
+	if (in->command && dup2(told, INIT_STATUS_FD) < 0)
+		program = -1;
+	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+	error_sys(err, errno, "execute cay-init");
+	inside_fail(sock, REPORT_FAILED, err);
+}
+
+void inside_main(const struct inside *in, int other_sock)
+{
+	struct error err = { 0 };
+	pid_t command = 0;
+	int init_fd;
+	close(other_sock);
+	reset_signals();
+	if (protect_program(in, &init_fd, &err) < 0 || build(in, &err) < 0)
+		inside_fail(in->sock, REPORT_FAILED, &err);
+	if (filter_calls(in, &err) < 0 || (in->command && fork_command(in, &command, &err) < 0))
+		inside_fail(in->sock, REPORT_FAILED, &err);
+	if (give_up(in, &err) < 0)
+		inside_fail(in->sock, REPORT_FAILED, &err);
+	exec_init(in, init_fd, command, &err);
+	_exit(125);
+}

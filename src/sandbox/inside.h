@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inside: what pid 1 does from its first instruction to the execve of cay-init. */
+#pragma once
+
+#include "sandbox/launch.h"
+#include "sandbox/step.h"
+
+/* What of the lock pid 1 takes itself, and hands on. */
+enum { INSIDE_LOCK_PARTS = 1 << LOCK_NNP | 1 << LOCK_SECCOMP };
+
+enum report_kind {
+	REPORT_FAILED = 1,  /* a step */
+	REPORT_EXEC_FAILED, /* the command's execve */
+	REPORT_COMMAND, /* it was forked; with its pidfd, and the master of its tty if it has one */
+};
+
+struct report {
+	uint32_t kind;
+	struct error error;
+};
+
+struct inside {
+	struct build *build;
+	const struct launch_command *command; /* or NULL */
+	const struct lock *lock;              /* or NULL */
+	int sock;                             /* to the owner */
+	int status_fd;                        /* for cay-init: where the command's status goes */
+	int init_fd;
+};
+
+/* other_sock: the owner's end, to be closed here. */
+_Noreturn void inside_main(const struct inside *in, int other_sock);
+
+/* Sends the error and exits. */
+_Noreturn void inside_fail(int sock, enum report_kind kind, const struct error *err);
+/* The command's process: terminal or stdio, lock, execve. */
+_Noreturn void exec_main(const struct inside *in, int tty_fd);
+/* A pty of the sandbox's own devpts; its slave belongs to the agent. */
+int exec_open_tty(const struct inside *in, int *ret_master, int *ret_slave, struct error *err);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What owners that were killed left behind, found by their records and by names. */
+#include "sandbox/launch.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "sandbox/etc.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+static int open_dir(const char *path, DIR **ret)
+{
+	*ret = opendir(path);
+	return *ret ? 0 : -1;
+}
+
+/* A slot that nobody holds: its record tells what is left. */
+static int sweep_slot(int dir_fd, const char *name, const struct cgroup_remove *how)
+{
+	auto_fd int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 || st.st_size == 0)
+		return 0;
+	return cgroup_remove_recorded(fd, how);
+}
+
+static int sweep_slots(const struct host *host, const struct cgroup_remove *how, struct error *err)
+{
+	auto_free char *path = mem_printf("%s/slots", host->run_dir);
+	DIR *dir;
+	if (open_dir(path, &dir) < 0)
+		return errno == ENOENT ? 0 : error_sys(err, errno, "open %s", path);
+	int r = 0;
+	for (struct dirent *e; (e = readdir(dir));)
+		if (e->d_name[0] != '.' && sweep_slot(dirfd(dir), e->d_name, how) < 0)
+			r = error_set(err, ERROR_CONFLICT,
+				"some cgroups of slot %s cannot be removed", e->d_name);
+	closedir(dir);
+	return r;
+}
+
+/* Copies of /etc but the present one, and those that were not finished. Whoever uses one keeps it alive. */
+static bool is_outdated(const char *name)
+{
+	char present[32];
+	snprintf(present, sizeof(present), "etc-%016llx", (unsigned long long)etc_stamp());
+	return !strncmp(name, "new-", 4) ||
+		(!strncmp(name, "etc-", 4) && strcmp(name, present) != 0);
+}
+
+static int sweep_copies(const struct host *host, const struct cgroup_remove *how, struct error *err)
+{
+	DIR *dir;
+	if (open_dir(host->run_dir, &dir) < 0)
+		return error_sys(err, errno, "open %s", host->run_dir);
+	int r = 0;
+	for (struct dirent *e; r == 0 && (e = readdir(dir));) {
+		if (!is_outdated(e->d_name))
+			continue;
+		auto_free char *path = mem_printf("%s/%s", host->run_dir, e->d_name);
+		if (how->found)
+			how->found(how->ctx, path);
+		if (!how->is_dry_run)
+			r = file_remove_tree(dirfd(dir), e->d_name, err);
+	}
+	closedir(dir);
+	return r;
+}
+
+int launch_sweep(const struct host *host, bool is_dry_run,
+	void (*found)(void *ctx, const char *what), void *ctx, struct error *err)
+{
+	struct cgroup_remove how = { .is_dry_run = is_dry_run, .found = found, .ctx = ctx };
+	return sweep_slots(host, &how, err) < 0 ? -1 : sweep_copies(host, &how, err);
+}
