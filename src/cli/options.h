@@ -32,6 +32,7 @@ struct spec_options {
 struct run_options {
 	struct spec_options spec;
 	bool dry_run;
+	bool tty;
 };
 
 struct serve_options {

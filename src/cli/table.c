@@ -103,6 +103,8 @@ static const struct command_argument sandboxes_argument[] = {
 static const struct command_option run_options[] = {
 	{ "dry-run", 'n', OPTION_FLAG, RUN(dry_run),
 		.help = "print the plan, step by step, and do nothing" },
+	{ "tty", 't', OPTION_FLAG, RUN(tty),
+		.help = "give the command a terminal (the standard where input and output are one)" },
 	{ 0 },
 };
 
