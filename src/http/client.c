@@ -440,8 +440,7 @@ static int receive_refusal(struct http_ws *ws, const struct http1_head *head, si
 
 static int receive_upgrade(struct http_ws *ws, const char *key, struct error *err)
 {
-	struct http1_head *head;
-	auto_free void *memory = head = mem_new(struct http1_head);
+	auto_free struct http1_head *head = mem_new(struct http1_head);
 	char accept[WSFRAME_ACCEPT_SIZE];
 	size_t scanned = 0;
 	ssize_t n;

@@ -33,16 +33,13 @@ enum {
 
 static void destroy(struct http_conn *c)
 {
-	struct exchange *x = c->current;
-	if (x) {
-		x->conn = NULL;
-		x->is_closed = true;
-		c->current = NULL;
-	}
+	struct exchange *x = take_ptr(c->current);
 	if (c->raw)
 		c->raw->on_cut(c->raw_arg);
 	if (c->is_kicked)
 		loop_undefer(c->server->loop, c);
+	if (x)
+		x->conn = NULL;
 	watch_free(c->watch);
 	server_forget(c);
 	close_fd(c->fd);
@@ -50,7 +47,7 @@ static void destroy(struct http_conn *c)
 	buf_fini(&c->out);
 	free(c);
 	if (x)
-		reply_closed(x);
+		exchange_abandon(x);
 }
 
 void conn_free(struct http_conn *c)
@@ -183,8 +180,10 @@ static void pass_body(struct http_conn *c, struct str piece)
 static void end_body(struct http_conn *c)
 {
 	c->input = INPUT_DONE;
-	if (c->current)
-		request_body_end(c->current);
+	if (!c->current)
+		return;
+	c->current->is_closed = c->is_eof;
+	request_body_end(c->current);
 }
 
 static size_t use_sized_body(struct http_conn *c, struct str in)
@@ -260,6 +259,15 @@ static bool turn_over(struct http_conn *c)
 	return true;
 }
 
+/* The rest of the body will not come. */
+static void lose_body(struct http_conn *c)
+{
+	if (!c->is_answered)
+		c->is_broken = true;
+	c->is_last = true;
+	turn_over(c);
+}
+
 /* Goes on as far as the bytes go. */
 static void advance(struct http_conn *c, struct str fresh)
 {
@@ -273,6 +281,8 @@ static void advance(struct http_conn *c, struct str fresh)
 		used = use_input(c, in);
 		in = str_skip(in, used);
 	}
+	if (c->is_eof && c->input == INPUT_BODY && !in.len)
+		lose_body(c);
 	if (!is_kept)
 		buf_put(&c->in, in);
 	else
@@ -293,10 +303,9 @@ static bool wants_read(const struct http_conn *c)
 static void at_eof(struct http_conn *c)
 {
 	c->is_eof = true;
-	if (c->input == INPUT_BODY || c->input == INPUT_DISCARD ||
-		(c->input == INPUT_HEAD && c->in.len == 0))
+	if (c->input == INPUT_DISCARD || (c->input == INPUT_HEAD && c->in.len == 0))
 		c->is_broken = true;
-	if (c->current)
+	if (c->current && c->input == INPUT_DONE)
 		c->current->is_closed = true;
 }
 

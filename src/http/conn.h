@@ -114,7 +114,8 @@ struct exchange {
 	struct buf headers;  /* of the answer */
 	int64_t stream_left; /* of a stream with a length */
 	bool is_streaming, is_chunked, is_event_stream;
-	bool is_head; /* HEAD: no body is sent */
+	bool is_handled; /* its handler has been called, and answers */
+	bool is_head;    /* HEAD: no body is sent */
 	bool is_paused;
 	bool is_body_whole, body_end_told;
 	bool is_closed, closed_told;
@@ -153,6 +154,8 @@ void request_body(struct exchange *x, struct str piece);
 bool request_takes_body(const struct exchange *x); /* false: paused, or nobody listens yet */
 void request_body_end(struct exchange *x);
 void exchange_free(struct exchange *x);
+/* The connection has let go of it: the handler is told; without one it is freed. */
+void exchange_abandon(struct exchange *x);
 
 /* reply.c */
 void reply_refuse(struct http_conn *c, int status,

@@ -148,15 +148,8 @@ void reply_refuse(struct http_conn *c, int status, const struct error *e)
 	send_whole(c, status, "application/json", STR(""), buf_str(&body), false);
 	c->is_answered = true;
 	c->current = NULL;
-	if (!x)
-		return;
-	x->conn = NULL;
-	x->is_closed = true;
-	bool is_handled = x->r.route && (x->r.route->flags & HTTP_STREAMS_BODY);
-	if (is_handled)
-		reply_closed(x);
-	else
-		exchange_free(x);
+	if (x)
+		exchange_abandon(x);
 }
 
 void http_reply_header(struct http_request *r, const char *name, const char *value)

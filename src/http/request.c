@@ -24,6 +24,22 @@ void exchange_free(struct exchange *x)
 	free(x);
 }
 
+void exchange_abandon(struct exchange *x)
+{
+	x->conn = NULL;
+	x->is_closed = true;
+	if (x->is_handled)
+		reply_closed(x);
+	else
+		exchange_free(x);
+}
+
+static void run_handler(struct exchange *x)
+{
+	x->is_handled = true;
+	x->r.route->handle(&x->r);
+}
+
 static struct exchange *exchange_new(struct http_conn *c)
 {
 	struct exchange *x = mem_new(struct exchange);
@@ -193,7 +209,7 @@ static void start_body(struct http_conn *c, struct exchange *x)
 	if (!(x->r.route->flags & HTTP_STREAMS_BODY))
 		x->body.limit = (size_t)body_max(x);
 	else
-		x->r.route->handle(&x->r);
+		run_handler(x);
 }
 
 void request_begin(struct http_conn *c, struct str bytes)
@@ -246,7 +262,7 @@ void request_body_end(struct exchange *x)
 	x->is_body_whole = true;
 	if (!(x->r.route->flags & HTTP_STREAMS_BODY)) {
 		x->r.body = buf_str(&x->body);
-		x->r.route->handle(&x->r);
+		run_handler(x);
 	} else if (x->ops && x->ops->on_body_end && !x->body_end_told) {
 		x->body_end_told = true;
 		x->ops->on_body_end(x->ops_arg);

@@ -13,6 +13,8 @@
 
 enum {
 	REASON_MAX = 120,
+	FRAGMENTS_MAX = 4096, /* of one message: each costs more memory than its bytes */
+	CLOSE_POLICY = 1008,
 	OUT_MAX = 64 * 1024 * 1024, /* one message of ours, framed */
 };
 
@@ -20,7 +22,8 @@ struct wsframe {
 	wslay_event_context_ptr context;
 	const struct wsframe_ops *ops;
 	void *arg;
-	struct buf out; /* what one wslay_event_send gives: written in one piece */
+	struct buf out;  /* what one wslay_event_send gives: written in one piece */
+	int n_fragments; /* of the message being received */
 	bool is_muted;
 	bool is_gone; /* the transport said so */
 };
@@ -51,6 +54,19 @@ static int on_mask(wslay_event_context_ptr context, uint8_t *to, size_t len, voi
 	return 0;
 }
 
+static void on_frame(wslay_event_context_ptr context,
+	const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
+{
+	struct wsframe *w = arg;
+	if (wslay_is_ctrl_frame(frame->opcode))
+		return;
+	w->n_fragments = frame->opcode == WSLAY_CONTINUATION_FRAME ? w->n_fragments + 1 : 1;
+	if (w->n_fragments <= FRAGMENTS_MAX)
+		return;
+	wslay_event_queue_close(context, CLOSE_POLICY, NULL, 0);
+	wslay_event_shutdown_read(context);
+}
+
 static void on_message(wslay_event_context_ptr context,
 	const struct wslay_event_on_msg_recv_arg *message, void *arg)
 {
@@ -71,6 +87,7 @@ struct wsframe *wsframe_new(enum wsframe_role role, size_t message_max,
 		.recv_callback = on_recv,
 		.send_callback = on_send,
 		.genmask_callback = on_mask,
+		.on_frame_recv_start_callback = on_frame,
 		.on_msg_recv_callback = on_message,
 	};
 	struct wsframe *w = mem_new(struct wsframe);
