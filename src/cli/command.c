@@ -67,15 +67,16 @@ const char *command_nearest(struct str word, const char *const *words, int n)
 }
 
 /* One line `cay: create: …`; a control byte in what the error quotes must not reach a terminal. */
-static int report(const char *command, const struct error *err)
+static int report(const struct command *command, const struct error *err)
 {
 	auto_buf struct buf line = BUF_INIT(4 * ERROR_TEXT_MAX);
-	buf_printf(&line, "cay: %s%s%s\n", command ? command : "", command ? ": " : "", err->text);
+	buf_printf(&line, "cay: %s%s%s\n", command ? command->name : "", command ? ": " : "",
+		err->text);
 	for (size_t i = 0; i + 1 < line.len; i++)
 		if ((unsigned char)line.ptr[i] < 0x20 || line.ptr[i] == 0x7f)
 			line.ptr[i] = '?';
 	fwrite(line.ptr, 1, line.len, stderr);
-	return error_exit(err->code);
+	return command && command->failure_exit ? command->failure_exit : error_exit(err->code);
 }
 
 static int unknown_command(const char *name)
@@ -119,7 +120,7 @@ static int run_command(const struct command_binding *bindings, command_fn *other
 	if (status >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
 		status = error_sys(&err, errno, "write to standard output");
 	invocation_fini(&in);
-	return status < 0 ? report(command->name, &err) : status;
+	return status < 0 ? report(command, &err) : status;
 }
 
 int command_main(const struct command_binding *bindings, command_fn *other, int argc, char **argv)

@@ -93,6 +93,7 @@ struct command {
 	const struct command_argument *arguments; /* ended by an empty one; NULL: none */
 	const struct command_option
 		*options[OPTION_TABLES_MAX]; /* tables, each ended by an empty row */
+	int failure_exit; /* of cay's own failures; 0: that of the error (base/error.def) */
 	size_t values_size; /* of the struct in cli/options.h, which begins with struct common_options */
 };
 

@@ -38,7 +38,7 @@ struct run_options {
 struct serve_options {
 	struct common_options common;
 	const char *state, *socket;
-	const char *listen; /* HOST:PORT, or none */
+	struct option_texts listen; /* HOST:PORT, or none */
 	int64_t pool;
 	int64_t ready_fd; /* 0: none */
 	bool log_json;
@@ -53,7 +53,7 @@ struct create_options {
 
 struct exec_options {
 	struct common_options common;
-	bool input, tty, detach;
+	bool input, tty, detach, raw;
 	struct option_texts env;
 	const char *workdir;
 	const char *user;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every command, once. A value of `standard` that depends on who calls (state directory, socket) is set by
- * cli/place.h and told in the help in words.
+ * base/home.h and told in the help in words.
  */
 #include "cli/command.h"
 #include "cli/options.h"
@@ -29,6 +29,9 @@ static const struct command_option server_options[] = {
 
 static const char *const users[] = { "agent", "root", NULL };
 static const char *const networks[] = { "loopback", "none", "host", NULL };
+
+/* Where the exit status is another program's, ours is what env, timeout and docker use for their own. */
+enum { OWN_FAILURE = 125 };
 
 #define SPEC(member) OPTION_AT(struct spec_options, member)
 
@@ -114,12 +117,13 @@ static const struct command run_command = {
 	.summary = "run a command in a fresh sandbox that is gone afterwards",
 	.description =
 		"Needs no server. Standard input, output and error are the caller's own, the exit status is the "
-		"command's (128+N when signal N ended it). A failure of cay itself is one line on standard error "
-		"that begins with `cay: run:`.",
+		"command's (128+N when signal N ended it). When cay itself fails, that is one line on standard "
+		"error, and the status is 125.",
 	.examples = "cay run -- python3 -c 'print(6*7)'\0One command:\0"
 		    "cay run --workspace . --network none -- make test\0"
 		    "The tests of this directory; what they write, nobody sees:\0",
 	.arguments = program_argument,
+	.failure_exit = OWN_FAILURE,
 	.options = { run_options, spec_options, help_options },
 	.values_size = sizeof(struct run_options),
 };
@@ -127,19 +131,20 @@ static const struct command run_command = {
 #define SERVE(member) OPTION_AT(struct serve_options, member)
 
 static const struct command_option serve_options[] = {
-	{ "listen", 'l', OPTION_TEXT, SERVE(listen), "HOST:PORT",
-		"where to accept TCP connections; none: on the socket only",
-		.standard = "127.0.0.1:8000" },
+	{ "listen", 0, OPTION_TEXTS, SERVE(listen), "HOST:PORT",
+		"where to accept TCP connections (default: 127.0.0.1:8000), or none; may be given "
+		"often" },
 	{ "socket", 0, OPTION_TEXT, SERVE(socket), "PATH",
-		"the Unix socket (default: /run/cay/cay.sock for root, $XDG_RUNTIME_DIR/cay/cay.sock for "
+		"the Unix socket, or none (default: /run/cay/cay.sock for root, $XDG_RUNTIME_DIR/cay/cay.sock for "
 		"others)",
 		.complete = COMPLETE_FILE },
 	{ "state", 0, OPTION_TEXT, SERVE(state), "DIR",
 		"where state and token are kept (default: /var/lib/cay for root, "
 		"$XDG_STATE_HOME/cay or ~/.local/state/cay for others)",
 		.complete = COMPLETE_DIR },
-	{ "pool", 0, OPTION_INT, SERVE(pool), "N", "how many sandboxes to keep ready", .min = 0,
-		.max = 1024, .standard = "4" },
+	{ "pool", 0, OPTION_INT, SERVE(pool), "N",
+		"how many sandboxes to keep ready (default: 2 for root, 0 for others)", .min = 0,
+		.max = 1024 },
 	{ "ready-fd", 0, OPTION_INT, SERVE(ready_fd), "FD",
 		"write one byte to this descriptor when requests are accepted", .min = 3,
 		.max = 1048576 },
@@ -186,6 +191,12 @@ static const struct command create_command = {
 	.values_size = sizeof(struct create_options),
 };
 
+#define RAW(type)                                                                         \
+	{                                                                                 \
+		"raw", 0, OPTION_FLAG, OPTION_AT(type, raw),                              \
+			.help = "on a terminal too, print control characters as they are" \
+	}
+
 #define EXEC(member) OPTION_AT(struct exec_options, member)
 
 static const struct command_option exec_options[] = {
@@ -201,6 +212,7 @@ static const struct command_option exec_options[] = {
 		"who it runs as, by name or number (default: the sandbox's)" },
 	{ "timeout", 0, OPTION_DURATION, EXEC(timeout_ms), "TIME",
 		"kill it after this long; 0: never", .standard = "0" },
+	RAW(struct exec_options),
 	{ 0 },
 };
 
@@ -216,11 +228,12 @@ static const struct command exec_command = {
 	.summary = "run a program in a sandbox",
 	.description =
 		"Its output comes as it is written, its exit status becomes that of this command (128+N when signal "
-		"N ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it. With --json the output stays "
-		"out of the way: one object with exit_code, stdout and stderr is printed at the end.",
+		"N ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it. When cay itself fails, the "
+		"status is 125. With --json one object with exit_code, stdout and stderr is printed at the end.",
 	.examples = "cay exec demo -- gcc --version\0One program:\0"
 		    "tar -c src | cay exec -i demo -- tar -x -C /workspace\0With input:\0",
 	.arguments = exec_arguments,
+	.failure_exit = OWN_FAILURE,
 	.options = { exec_options, server_options, json_options },
 	.values_size = sizeof(struct exec_options),
 };
@@ -273,12 +286,6 @@ static const struct command cp_command = {
 	.options = { server_options, help_options },
 	.values_size = sizeof(struct cp_options),
 };
-
-#define RAW(type)                                                                         \
-	{                                                                                 \
-		"raw", 0, OPTION_FLAG, OPTION_AT(type, raw),                              \
-			.help = "on a terminal too, print control characters as they are" \
-	}
 
 static const struct command_option logs_options[] = {
 	{ "follow", 'f', OPTION_FLAG, OPTION_AT(struct logs_options, follow),

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/run.h"
+#include "cli/serve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 static const struct command_binding bindings[] = {
 	{ "help", help_main },
 	{ "run", run_main },
+	{ "serve", serve_main },
 	{ "version", version_main },
 	{ 0 },
 };

@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "sandbox/listen.h"
 
@@ -11,46 +12,22 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-static const char *env(const char *name)
-{
-	const char *value = getenv(name);
-	return value && *value == '/' ? value : NULL;
-}
-
-static int state_default(char **ret, struct error *err)
-{
-	const char *state = env("XDG_STATE_HOME"), *home = env("HOME");
-	if (geteuid() == 0)
-		*ret = mem_strdup("/var/lib/cay");
-	else if (state)
-		*ret = mem_printf("%s/cay", state);
-	else if (home)
-		*ret = mem_printf("%s/.local/state/cay", home);
-	else
-		return error_set(err, ERROR_INVALID,
-			"no state directory: neither HOME nor --state is given");
-	return 0;
-}
-
-static char *socket_default(const char *state_dir)
-{
-	const char *runtime = env("XDG_RUNTIME_DIR");
-	if (geteuid() == 0)
-		return mem_strdup("/run/cay/cay.sock");
-	return runtime ? mem_printf("%s/cay/cay.sock", runtime)
-		       : mem_printf("%s/cay.sock", state_dir);
-}
+enum { PATH_BYTES_MAX = 4096 };
 
 int place_find(struct place *p, const struct supervise_config *config, struct error *err)
 {
+	auto_buf struct buf state = BUF_INIT(PATH_BYTES_MAX), path = BUF_INIT(PATH_BYTES_MAX);
 	if (config->state_dir)
-		p->state_dir = mem_strdup(config->state_dir);
-	else if (state_default(&p->state_dir, err) < 0)
+		buf_puts(&state, config->state_dir);
+	else if (home_put_state(&state, err) < 0)
 		return -1;
-	if (!config->socket_path)
-		p->socket_path = socket_default(p->state_dir);
-	else if (strcmp(config->socket_path, "none") != 0)
-		p->socket_path = mem_strdup(config->socket_path);
+	p->state_dir = buf_take(&state);
+	if (config->socket_path)
+		buf_puts(&path, config->socket_path);
+	else if (home_put_socket_of(&path, p->state_dir, err) < 0)
+		return -1;
+	if (strcmp(path.ptr, "none") != 0)
+		p->socket_path = buf_take(&path);
 	return 0;
 }
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client: the commands that talk to a server, and what they share. */
+#pragma once
+
+#include "cli/options.h"
+#include "cli/out.h"
+#include "cli/remote.h"
+
+command_fn create_main, exec_main, shell_main, cp_main, logs_main, events_main, ls_main, stats_main,
+	stop_main, rm_main;
+
+/* "env":{…} of NAME=VALUE and NAME. */
+int client_put_env(struct jsonw *w, const struct option_texts *texts, struct error *err);
+/* The exit status that a process's result stands for: 128+N where signal N ended it. */
+int client_exit_status(const struct json *process);

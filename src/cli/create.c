@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "cli/options.h"
+#include "cli/wish.h"
+
+enum { BODY_MAX = 1024 * 1024 };
+
+static int put_mounts(struct jsonw *w, const struct spec_options *o, struct error *err)
+{
+	auto_free struct spec_mount *mounts = mem_new_n(struct spec_mount, SPEC_MOUNTS_MAX);
+	int n = wish_mounts(o, mounts, err);
+	if (n < 0)
+		return -1;
+	jsonw_key(w, "mounts");
+	jsonw_open_array(w);
+	for (int i = 0; i < n; i++) {
+		jsonw_open(w);
+		jsonw_key_str(w, "source", str_from(mounts[i].source));
+		jsonw_key_str(w, "target", str_from(mounts[i].target));
+		jsonw_key_str(w, "mode", str_from(wish_mode_word(mounts[i].mode)));
+		jsonw_close(w);
+	}
+	jsonw_close_array(w);
+	return 0;
+}
+
+static void put_limits(struct jsonw *w, const struct spec_options *o)
+{
+	jsonw_key(w, "limits");
+	jsonw_open(w);
+	jsonw_key_int(w, "memory_bytes", o->memory_bytes);
+	jsonw_key_int(w, "pids", o->pids);
+	jsonw_key_int(w, "cpu_milli", o->cpu_milli);
+	jsonw_key_int(w, "disk_bytes", o->disk_bytes);
+	jsonw_key_int(w, "disk_inodes", o->disk_inodes);
+	jsonw_close(w);
+}
+
+static void put_required(struct jsonw *w, const struct option_texts *texts)
+{
+	jsonw_key(w, "require");
+	jsonw_open_array(w);
+	for (int i = 0; i < texts->n; i++) {
+		struct str rest = str_from(texts->items[i]), word;
+		while (str_split(&rest, ',', &word))
+			jsonw_str(w, word);
+	}
+	jsonw_close_array(w);
+}
+
+static int put_labels(struct jsonw *w, const struct option_texts *texts, struct error *err)
+{
+	jsonw_key(w, "labels");
+	jsonw_open(w);
+	for (int i = 0; i < texts->n; i++) {
+		const char *text = texts->items[i], *eq = strchr(text, '=');
+		if (!eq || eq == text)
+			return error_set(err, ERROR_INVALID, "--label: '%.60s' is not KEY=VALUE",
+				text);
+		jsonw_key_dyn(w, str_from_len(text, (size_t)(eq - text)));
+		jsonw_str(w, str_from(eq + 1));
+	}
+	jsonw_close(w);
+	return 0;
+}
+
+static int put_body(struct jsonw *w, const struct create_options *o, struct error *err)
+{
+	char image[SPEC_PATH_SIZE];
+	if (wish_image(o->spec.image, image, err) < 0)
+		return -1;
+	jsonw_open(w);
+	if (o->name)
+		jsonw_key_str(w, "name", str_from(o->name));
+	jsonw_key_str(w, "image", str_from(image[0] ? image : "host"));
+	jsonw_key_str(w, "workdir", str_from(o->spec.workdir));
+	jsonw_key_str(w, "user", str_from(o->spec.user));
+	jsonw_key_str(w, "network", str_from(o->spec.network));
+	jsonw_key_str(w, "hostname", str_from(o->spec.hostname));
+	jsonw_key_int(w, "timeout_ms", o->spec.timeout_ms);
+	jsonw_key_int(w, "idle_timeout_ms", o->idle_timeout_ms);
+	put_limits(w, &o->spec);
+	put_required(w, &o->spec.require);
+	if (put_mounts(w, &o->spec, err) < 0 || put_labels(w, &o->labels, err) < 0 ||
+		client_put_env(w, &o->spec.env, err) < 0)
+		return -1;
+	jsonw_close(w);
+	return w->b->is_full
+		? error_set(err, ERROR_TOO_LARGE, "more than %d bytes of options", BODY_MAX)
+		: 0;
+}
+
+int create_main(struct invocation *in, struct error *err)
+{
+	const struct create_options *o = in->values;
+	auto_buf struct buf body = BUF_INIT(BODY_MAX), reply = BUF_INIT(REMOTE_REPLY_MAX);
+	auto_remote struct remote s = REMOTE_INIT;
+	auto_json struct json *sandbox = NULL;
+	struct jsonw w = JSONW(&body);
+	if (put_body(&w, o, err) < 0 || remote_open(in, &s, err) < 0 ||
+		remote_post(&s, "/v1/sandboxes", buf_str(&body), &reply, err) < 0)
+		return -1;
+	if (o->spec.common.json)
+		return out_line(buf_str(&reply), err);
+	if (json_parse(buf_str(&reply), &sandbox, err) < 0)
+		return -1;
+	return out_line(json_str(json_find(sandbox, "id")), err);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ends sandboxes: cay stop and cay rm. Each of several is tried; the first failure is the command's. */
+#include "cli/client.h"
+
+#include "base/auto.h"
+#include "cli/options.h"
+
+enum { PATH_BYTES_MAX = 4096 };
+
+typedef int end_fn(struct remote *s, const char *key, struct error *err);
+
+static int stop_one(struct remote *s, const char *key, struct error *err)
+{
+	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX), reply = BUF_INIT(REMOTE_REPLY_MAX);
+	remote_put_path(&path, key, "/stop");
+	return remote_post(s, path.ptr, STR("{}"), &reply, err);
+}
+
+static int remove_one(struct remote *s, const char *key, struct error *err)
+{
+	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX);
+	remote_put_path(&path, key, "");
+	return remote_delete(s, path.ptr, err);
+}
+
+/* Those after the first failure say their own line; the first is said by who called us. */
+static int end_each(struct remote *s, const char *const *keys, int n, bool is_json, end_fn *end,
+	struct error *err)
+{
+	bool has_failed = false;
+	for (int i = 0; i < n; i++) {
+		struct error own;
+		auto_buf struct buf line = BUF_INIT(PATH_BYTES_MAX);
+		struct jsonw w = JSONW(&line);
+		if (end(s, keys[i], &own) == 0) {
+			if (is_json)
+				jsonw_str(&w, str_from(keys[i]));
+			else
+				clean_put(&line, str_from(keys[i]), false, true);
+			if (out_line(buf_str(&line), err) < 0)
+				return -1;
+			continue;
+		}
+		if (has_failed)
+			fprintf(stderr, "cay: %s\n", own.text);
+		else
+			*err = own;
+		has_failed = true;
+	}
+	return has_failed ? -1 : 0;
+}
+
+int stop_main(struct invocation *in, struct error *err)
+{
+	const struct common_options *o = in->values;
+	auto_remote struct remote s = REMOTE_INIT;
+	if (remote_open(in, &s, err) < 0)
+		return -1;
+	return end_each(&s, in->args, in->n_args, o->json, stop_one, err);
+}
+
+static int remove_all(struct remote *s, struct invocation *in, struct error *err)
+{
+	const struct rm_options *o = in->values;
+	auto_json struct json *answer = NULL;
+	if (remote_get_json(s, "/v1/sandboxes", &answer, err) < 0)
+		return -1;
+	const struct json *sandboxes = json_find(answer, "sandboxes");
+	size_t n = json_len(sandboxes);
+	const char **keys = arena_new_n(&in->arena, const char *, n + 1);
+	for (size_t i = 0; i < n; i++)
+		keys[i] = arena_str(&in->arena, json_str(json_find(json_at(sandboxes, i), "id")));
+	return end_each(s, keys, (int)n, o->common.json, remove_one, err);
+}
+
+int rm_main(struct invocation *in, struct error *err)
+{
+	const struct rm_options *o = in->values;
+	auto_remote struct remote s = REMOTE_INIT;
+	if (o->all == (in->n_args > 0))
+		return error_set(err, ERROR_INVALID,
+			o->all ? "--all and names do not go together"
+			       : "SANDBOX is missing, or --all");
+	if (remote_open(in, &s, err) < 0)
+		return -1;
+	if (o->all)
+		return remove_all(&s, in, err);
+	return end_each(&s, in->args, in->n_args, o->common.json, remove_one, err);
+}

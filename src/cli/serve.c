@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This process becomes the supervisor, so that whoever started it signals and waits for the right one. Who
+ * then greets? A herald: a process forked before, and away from the supervisor's children, that waits for
+ * the one byte on the supervisor's --ready-fd, prints the greeting, passes the byte on to the caller's own
+ * --ready-fd and is gone. If the supervisor ends before, the herald reads the end of its pipe and so does
+ * who waits for the caller's descriptor.
+ */
+#include "cli/serve.h"
+
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/home.h"
+#include "base/program.h"
+#include "cli/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+enum { PATH_BYTES_MAX = 4096, GREETING_MAX = 16 * 1024 };
+
+extern char **environ;
+
+static bool listens(const struct serve_options *o)
+{
+	return o->listen.n == 0 || strcmp(o->listen.items[0], "none") != 0;
+}
+
+void serve_put_greeting(struct buf *b, const struct serve_options *o, const char *state,
+	const char *socket)
+{
+	auto_buf struct buf url = BUF_INIT(PATH_BYTES_MAX), usual = BUF_INIT(PATH_BYTES_MAX);
+	const char *where = o->listen.n ? o->listen.items[0] : "127.0.0.1:8000";
+	bool has_tcp = listens(o), has_socket = strcmp(socket, "none") != 0;
+	buf_printf(&url, "http://%s%s", where[0] == ':' ? "127.0.0.1" : "", where);
+	bool is_usual = home_put_socket(&usual, NULL) == 0 && !strcmp(usual.ptr, socket);
+
+	buf_puts(b, "cay serves.");
+	for (int i = 0; has_tcp && i < MAX(o->listen.n, 1); i++)
+		buf_printf(b, " http://%s", o->listen.n ? o->listen.items[i] : where);
+	if (has_socket)
+		buf_printf(b, " unix:%s", socket);
+	if (getenv("CAY_TOKEN"))
+		buf_puts(b, "\n\n  token         what CAY_TOKEN holds\n");
+	else
+		buf_printf(b, "\n\n  token         in %s/token\n", state);
+	buf_puts(b, "  command line  cay create --name demo && cay shell demo");
+	if (!has_socket || !is_usual)
+		buf_printf(b, "\n                with CAY_URL=%s%s", has_socket ? "unix:" : "",
+			has_socket ? socket : url.ptr);
+	buf_puts(b, "\n  curl          curl -H \"Authorization: Bearer $TOKEN\"");
+	if (has_tcp)
+		buf_printf(b, " %s/v1/sandboxes -d '{}'\n", url.ptr);
+	else
+		buf_printf(b, " --unix-socket %s http://localhost/v1/sandboxes -d '{}'\n", socket);
+	if (has_tcp)
+		buf_printf(b,
+			"  OpenHands     action server %s/openhands/SANDBOX, session API key: the token\n"
+			"  any other     %s/v1/openapi.json says everything\n",
+			url.ptr, url.ptr);
+}
+
+/* In a process of its own. */
+static _Noreturn void herald(int from_fd, int to_fd, struct str greeting)
+{
+	char byte;
+	ssize_t n;
+	while ((n = read(from_fd, &byte, 1)) < 0 && errno == EINTR)
+		;
+	if (n == 1) {
+		file_write_all(STDOUT_FILENO, greeting, NULL);
+		if (to_fd > 0)
+			file_write_all(to_fd, str_from_len(&byte, 1), NULL);
+	}
+	_exit(0);
+}
+
+/* Forked twice: it is no child of who becomes the supervisor. */
+static int start_herald(int to_fd, struct str greeting, int *ret_fd, struct error *err)
+{
+	int fds[2];
+	if (pipe(fds) < 0)
+		return error_sys(err, errno, "pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(fds[1]);
+		if (fork() == 0)
+			herald(fds[0], to_fd, greeting);
+		_exit(0);
+	}
+	close(fds[0]);
+	*ret_fd = fds[1];
+	if (pid < 0)
+		return error_sys(err, errno, "fork");
+	waitpid(pid, NULL, 0);
+	if (to_fd > 0)
+		close(to_fd);
+	return 0;
+}
+
+static int absolute(const char *path, struct buf *ret, struct error *err)
+{
+	auto_free char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	if (path[0] != '/' && !here)
+		return error_sys(err, errno, "the current directory");
+	buf_printf(ret, "%s%s%s", here ? here : "", here ? "/" : "", path);
+	return ret->is_full ? error_set(err, ERROR_INVALID, "%.60s…: too long", path) : 0;
+}
+
+static int find_places(const struct serve_options *o, struct buf *state, struct buf *socket,
+	struct error *err)
+{
+	if ((o->state ? absolute(o->state, state, err) : home_put_state(state, err)) < 0)
+		return error_wrap(err, "--state");
+	if (!o->socket)
+		return home_put_socket_of(socket, state->ptr, err);
+	if (!strcmp(o->socket, "none"))
+		return buf_puts(socket, "none");
+	return absolute(o->socket, socket, err) < 0 ? error_wrap(err, "--socket") : 0;
+}
+
+/* The supervisor's options are spelt as ours; where one comes twice, the last one counts. */
+static const char **make_words(struct invocation *in, const char *state, const char *socket,
+	int ready_fd)
+{
+	const char **words = arena_new_n(&in->arena, const char *, (size_t)in->argc + 8);
+	int n = 0;
+	words[n++] = "cay-supervisor";
+	for (int i = 0; i < in->argc; i++)
+		words[n++] = in->argv[i];
+	words[n++] = "--state";
+	words[n++] = arena_str(&in->arena, str_from(state));
+	words[n++] = "--socket";
+	words[n++] = arena_str(&in->arena, str_from(socket));
+	words[n++] = "--ready-fd";
+	words[n++] = arena_printf(&in->arena, "%d", ready_fd);
+	return words;
+}
+
+int serve_main(struct invocation *in, struct error *err)
+{
+	const struct serve_options *o = in->values;
+	auto_buf struct buf state = BUF_INIT(PATH_BYTES_MAX), socket = BUF_INIT(PATH_BYTES_MAX),
+			    greeting = BUF_INIT(GREETING_MAX);
+	auto_fd int program_fd = -1;
+	int ready_fd = -1;
+	if (o->ready_fd && fcntl((int)o->ready_fd, F_GETFD) < 0)
+		return error_sys(err, errno, "--ready-fd %d", (int)o->ready_fd);
+	if (find_places(o, &state, &socket, err) < 0 ||
+		program_open("cay-supervisor", &program_fd, err) < 0)
+		return -1;
+	serve_put_greeting(&greeting, o, state.ptr, socket.ptr);
+	if (start_herald((int)o->ready_fd, buf_str(&greeting), &ready_fd, err) < 0)
+		return -1;
+	const char **words = make_words(in, state.ptr, socket.ptr, ready_fd);
+	fexecve(program_fd, (char *const *)(uintptr_t)words, environ);
+	return error_sys(err, errno, "run cay-supervisor");
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands that talk to a server. `cay` runs this program with its own command line. */
+#include "cli/client.h"
+#include "cli/help.h"
+
+static const struct command_binding bindings[] = {
+	{ "cp", cp_main },
+	{ "create", create_main },
+	{ "events", events_main },
+	{ "exec", exec_main },
+	{ "help", help_main },
+	{ "logs", logs_main },
+	{ "ls", ls_main },
+	{ "rm", rm_main },
+	{ "shell", shell_main },
+	{ "stats", stats_main },
+	{ "stop", stop_main },
+	{ "version", version_main },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return command_main(bindings, NULL, argc, argv);
+}
