@@ -96,6 +96,5 @@ struct doctor_options {
 
 struct gc_options {
 	struct common_options common;
-	const char *state;
 	bool dry_run;
 };

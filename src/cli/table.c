@@ -398,8 +398,6 @@ static const struct command doctor_command = {
 static const struct command_option gc_options[] = {
 	{ "dry-run", 'n', OPTION_FLAG, OPTION_AT(struct gc_options, dry_run),
 		.help = "print what would be removed, and remove nothing" },
-	{ "state", 0, OPTION_TEXT, OPTION_AT(struct gc_options, state), "DIR",
-		"the state directory, as in cay serve", .complete = COMPLETE_DIR },
 	{ 0 },
 };
 

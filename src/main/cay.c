@@ -5,6 +5,7 @@
  */
 #include "base/program.h"
 #include "cli/command.h"
+#include "cli/doctor.h"
 #include "cli/help.h"
 #include "cli/run.h"
 #include "cli/serve.h"
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 static const struct command_binding bindings[] = {
+	{ "doctor", doctor_main },
+	{ "gc", gc_main },
 	{ "help", help_main },
 	{ "run", run_main },
 	{ "serve", serve_main },

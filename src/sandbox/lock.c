@@ -271,9 +271,9 @@ int lock_enter(struct lock *lock, struct error *err)
 	if (lock->parts & PART(SECCOMP))
 		lock->parts |= PART(SECCOMP_CHILD);
 	lock->parts &= ~(uint32_t)PARTS_ENTER;
-	/* What lock_drop did is inherited as well: having looked once, no child needs to. */
-	if (getgroups(0, NULL) == 0)
-		lock->parts &= ~PART(GROUPS);
+	/* Groups were lock_drop's business, where they can be given up at all. */
+	lock->parts &= ~PART(GROUPS);
+	/* What else it did is inherited as well: having looked once, no child needs to. */
 	if (ids_are(lock->uid, lock->gid))
 		lock->parts &= ~PART(IDS);
 	if (caps_are_set((enum user_mode)lock->user))

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/doctor.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "cli/options.h"
+#include "sandbox/launch.h"
+#include "sandbox/probe.h"
+#include "wire/json.h"
+
+#include <poll.h>
+
+/* One sandbox made and removed: the proof that all of it works together. */
+struct trial {
+	bool is_made;
+	int64_t make_us;
+	struct error why;
+};
+
+struct report {
+	struct host host;
+	struct probe_result results[CONTROL_MAX];
+	struct probe_weakness weaknesses[PROBE_WEAKNESSES_MAX];
+	int n_weaknesses;
+	struct trial trial;
+};
+
+static int trial_launch(const struct host *host, struct trial *t)
+{
+	static struct spec spec;
+	static struct plan plan;
+	struct box box = BOX_INIT;
+	id_make(spec.id);
+	if (plan_make(&spec, host, 0, &plan, &t->why) < 0)
+		return -1;
+	int64_t start_us = clock_mono_us();
+	int r = launch_start(&plan, NULL, NULL, &box, NULL, &t->why);
+	t->make_us = clock_mono_us() - start_us;
+	plan_fini(&plan);
+	if (r == 0) {
+		launch_kill(&box);
+		launch_reap(&box, NULL);
+	}
+	return r;
+}
+
+static int report_make(struct report *rep, struct error *err)
+{
+	if (host_init(&rep->host, err) < 0)
+		return -1;
+	probe_all(&rep->host, rep->results);
+	rep->n_weaknesses = probe_weaknesses(rep->weaknesses);
+	rep->trial.is_made = trial_launch(&rep->host, &rep->trial) == 0;
+	return 0;
+}
+
+static void print_control(struct buf *b, enum control c, const struct probe_result *r)
+{
+	const char *state = r->is_enforced ? "yes" : probe_is_essential(c) ? "MISSING" : "no";
+	buf_printf(b, "%-16s %-8s %s\n", control_name(c), state,
+		r->is_enforced ? r->detail : r->why.text);
+	if (!r->is_enforced)
+		buf_printf(b, "%-25s to have it: %s\n", "", probe_remedy(c));
+}
+
+static void print_text(struct buf *b, const struct report *rep)
+{
+	for (int i = 0; i < CONTROL_MAX; i++)
+		print_control(b, (enum control)i, &rep->results[i]);
+	if (rep->trial.is_made)
+		buf_printf(b, "\na sandbox was made in %.1f ms\n",
+			(double)rep->trial.make_us / 1000);
+	else
+		buf_printf(b, "\nno sandbox can be made: %s\n", rep->trial.why.text);
+	if (rep->n_weaknesses > 0)
+		buf_puts(b, "\nweak settings of this host:\n");
+	for (int i = 0; i < rep->n_weaknesses; i++) {
+		const struct probe_weakness *w = &rep->weaknesses[i];
+		buf_printf(b, "%s = %s: %s\n%-25s to mend it: %s\n", w->sysctl, w->value, w->why,
+			"", w->remedy);
+	}
+}
+
+static void json_control(struct jsonw *w, enum control c, const struct probe_result *r)
+{
+	jsonw_open(w);
+	jsonw_key_str(w, "control", str_from(control_name(c)));
+	jsonw_key_bool(w, "enforced", r->is_enforced);
+	jsonw_key_bool(w, "essential", probe_is_essential(c));
+	if (r->is_enforced && *r->detail)
+		jsonw_key_str(w, "detail", str_from(r->detail));
+	if (!r->is_enforced) {
+		jsonw_key_str(w, "reason", str_from(r->why.text));
+		jsonw_key_str(w, "remedy", str_from(probe_remedy(c)));
+	}
+	jsonw_close(w);
+}
+
+static void json_weakness(struct jsonw *w, const struct probe_weakness *weak)
+{
+	jsonw_open(w);
+	jsonw_key_str(w, "setting", str_from(weak->sysctl));
+	jsonw_key_str(w, "value", str_from(weak->value));
+	jsonw_key_str(w, "reason", str_from(weak->why));
+	jsonw_key_str(w, "remedy", str_from(weak->remedy));
+	jsonw_close(w);
+}
+
+static void print_json(struct buf *b, const struct report *rep)
+{
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	jsonw_key_bool(&w, "ok", rep->trial.is_made);
+	if (rep->trial.is_made)
+		jsonw_key_int(&w, "create_us", rep->trial.make_us);
+	else
+		jsonw_key_str(&w, "reason", str_from(rep->trial.why.text));
+	jsonw_key(&w, "controls");
+	jsonw_open_array(&w);
+	for (int i = 0; i < CONTROL_MAX; i++)
+		json_control(&w, (enum control)i, &rep->results[i]);
+	jsonw_close_array(&w);
+	jsonw_key(&w, "weaknesses");
+	jsonw_open_array(&w);
+	for (int i = 0; i < rep->n_weaknesses; i++)
+		json_weakness(&w, &rep->weaknesses[i]);
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	buf_putc(b, '\n');
+}
+
+int doctor_main(struct invocation *in, struct error *err)
+{
+	static struct report rep;
+	const struct doctor_options *options = in->values;
+	auto_buf struct buf b = BUF_INIT(1 << 20);
+	if (report_make(&rep, err) < 0)
+		return -1;
+	if (options->common.json)
+		print_json(&b, &rep);
+	else
+		print_text(&b, &rep);
+	fwrite(b.ptr, 1, b.len, stdout);
+	return rep.trial.is_made ? 0 : error_exit(ERROR_UNSUPPORTED);
+}

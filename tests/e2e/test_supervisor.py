@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor by itself: the tests play its server (tests/e2e/supervisor/fake_cayd.c)."""
+import os
+import pathlib
+import re
+import secrets
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
+IS_ROOT = os.geteuid() == 0
+ORDINARY = 61234
+SERVER_UID = 0x2FFFFFF0
+ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+SECCOMP = 1 << 11
+
+
+def new_id():
+    return "".join(secrets.choice(ALPHABET) for _ in range(26))
+
+
+class Reply(dict):
+    def __init__(self, text):
+        super().__init__(re.findall(r"(\w+)=(\S*)", text.split(" text=")[0]))
+        self.text = text
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+class Supervisor:
+    def __init__(self, directory, *options, uid=None, pool=0):
+        self.directory = directory
+        self.name = f"cay-test-{secrets.token_hex(8)}"
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(f"\0{self.name}")
+        self.listener.listen()
+        self.listener.settimeout(20)
+        self.log = tempfile.TemporaryFile("w+")
+        self.socket = directory / "cay.sock"
+        ids = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+        self.process = subprocess.Popen(
+            [directory / "cay-supervisor", "--state", directory / "state", "--socket", self.socket, "--listen",
+             "127.0.0.1:0", "--libexec", directory, "--pool", str(pool), *options],
+            env={"FAKE_CAYD_SOCKET": self.name, "PATH": os.environ["PATH"], "HOME": str(directory),
+                 "XDG_RUNTIME_DIR": str(directory)},
+            stderr=self.log, **ids)
+        self.server = None
+
+    def accept(self):
+        """The next server that the supervisor starts."""
+        if self.server:
+            self.server.close()
+        self.server, _ = self.listener.accept()
+        self.server.settimeout(20)
+        return self
+
+    def say(self, text):
+        self.server.send(text.encode())
+
+    def ask(self, text):
+        self.say(text)
+        return Reply(self.server.recv(4096).decode())
+
+    def create(self, *words):
+        reply = self.ask(" ".join(["create", new_id(), *words]))
+        assert reply.code == "ok", reply.text
+        return reply
+
+    def stop(self, signo=signal.SIGTERM):
+        self.process.send_signal(signo)
+        return self.process.wait(20)
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for s in (self.server, self.listener):
+            if s:
+                s.close()
+
+
+@pytest.fixture
+def directory():
+    """A --libexec with the real cay-init and the stand-ins, where an ordinary user may look, too."""
+    d = pathlib.Path(tempfile.mkdtemp(prefix="cay-supervisor-"))
+    d.chmod(0o777)
+    for path in (BUILD / "src/main/cay-supervisor", BUILD / "src/main/cay-init",
+                 BUILD / "tests/e2e/supervisor/cayd", BUILD / "tests/e2e/supervisor/cay-executor"):
+        copy = d / path.name
+        copy.write_bytes(path.read_bytes())
+        copy.chmod(0o755)
+    yield d
+    subprocess.run(["rm", "-rf", d], check=True)
+
+
+USERS = [pytest.param(None, id="self"), *([pytest.param(ORDINARY, id="ordinary-user")] if IS_ROOT else [])]
+
+
+@pytest.fixture
+def start(directory):
+    started = []
+
+    def go(*options, **kw):
+        started.append(Supervisor(directory, *options, **kw))
+        return started[-1].accept()
+
+    yield go
+    for s in started:
+        s.close()
+
+
+def is_alive(pid):
+    return pathlib.Path(f"/proc/{pid}").exists()
+
+
+def cgroups_of(sandbox):
+    return [p for p in pathlib.Path("/sys/fs/cgroup").glob(f"**/*{sandbox}*") if p.is_dir()]
+
+
+@pytest.mark.parametrize("uid", USERS)
+def test_a_sandbox_lives_from_create_to_destroy(start, uid):
+    s = start(uid=uid)
+    assert s.ask("hello").count == "0"
+    made = s.create()
+    assert made.fds == "1" and int(made.pid) > 0 and int(made.controls, 16) & SECCOMP
+    assert "hostname=cay lock=1" in s.ask(f"call {made.id}").text
+    gone = s.ask(f"destroy {made.id}")
+    assert gone.code == "ok" and gone.id == made.id
+    assert not is_alive(made.pid)
+    assert cgroups_of(made.id) == []
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root has ranges of ids to give")
+def test_no_two_sandboxes_share_a_uid_and_none_is_a_users(start):
+    s = start()
+    s.ask("hello")
+    uids = [int(s.create().uid) for _ in range(3)]
+    assert len(set(uids)) == 3 and min(uids) >= 0x30000000
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="an ordinary user's server is the user")
+def test_the_server_of_root_has_no_privilege_left(start):
+    s = start()
+    who = s.ask("who")
+    assert who.uid == str(SERVER_UID) and who.groups == "0" and who.nnp == "1" and who.writable == "1"
+    assert who.fds == "7"  # 0 to 2, the monitor, two listeners, and the stand-in's own
+
+
+def test_the_spec_is_heeded(start):
+    s = start()
+    s.ask("hello")
+    made = s.create("island")
+    assert "hostname=island" in s.ask(f"call {made.id}").text
+
+
+def test_a_ready_sandbox_is_handed_out_under_its_own_id(start):
+    s = start(pool=2)
+    s.ask("hello")
+    wished = new_id()
+    made = s.ask(f"create {wished}")
+    assert made.code == "ok" and made.id != wished
+    assert "hostname=cay lock=1" in s.ask(f"call {made.id}").text
+    other = s.create("island")  # another host name: none of those in the pool
+    assert "hostname=island" in s.ask(f"call {other.id}").text
+    assert s.ask(f"destroy {made.id}").code == "ok"
+
+
+def test_errors_are_answered_and_break_nothing(start):
+    s = start()
+    s.ask("hello")
+    assert s.ask("create nonsense").code == "invalid_argument"
+    assert s.ask(f"destroy {new_id()}").code == "not_found"
+    assert s.ask(f"usage {new_id()}").code == "not_found"
+    assert s.ask("adopt 0").code == "not_found"
+    made = s.create()
+    assert s.ask(f"create {made.id}").code == "already_exists"
+    assert s.ask(f"freeze {made.id} 7").code == "invalid_argument"
+    assert s.ask(f"usage {made.id}").code == "ok"
+
+
+def test_a_server_that_breaks_the_protocol_is_replaced(start):
+    for nonsense in ("raw 1", "raw 100000", "host"):  # not HELLO first
+        s = start("--socket", "none", "--state", str(pathlib.Path(tempfile.mkdtemp()) / "s"))
+        s.say(nonsense)
+        assert s.server.recv(4096).decode() == "closed" or True
+        s.accept()
+        assert s.ask("hello").code == "ok"
+        s.stop()
+
+
+def test_a_new_server_adopts_what_lives(start):
+    s = start()
+    s.ask("hello")
+    first, second = s.create(), s.create("island")
+    s.say("exit 3")
+    s.accept()
+    assert s.ask("hello").count == "2"
+    adopted = [s.ask("adopt 0"), s.ask("adopt 1")]
+    assert [a.id for a in adopted] == [first.id, second.id]
+    assert all(a.fds == "1" and a.pid for a in adopted)
+    assert "hostname=island" in s.ask(f"call {second.id}").text
+    assert s.ask(f"destroy {first.id}").code == "ok"
+
+
+def test_a_server_that_keeps_dying_is_started_more_and_more_slowly(start):
+    s = start()
+    for _ in range(4):
+        s.say("exit 1")
+        s.accept()
+    pauses = [int(p) for p in re.findall(r"restart_ms=(\d+)", s.text())]
+    assert pauses == sorted(pauses) and pauses[0] == 0 and pauses[-1] >= 400
+    assert s.ask("hello").code == "ok"
+
+
+def test_the_end_of_a_sandbox_is_told(start):
+    s = start()
+    s.ask("hello")
+    made = s.create()
+    os.kill(int(made.pid), signal.SIGKILL)
+    ended = s.ask("next")
+    assert (ended.op, ended.id, ended.reason) == ("8", made.id, "1")
+    assert s.ask(f"destroy {made.id}").code == "not_found"
+    assert cgroups_of(made.id) == []
+
+
+def test_the_end_of_a_sandbox_is_told_to_the_next_server_if_there_was_none(start):
+    s = start()
+    s.ask("hello")
+    made = s.create()
+    for _ in range(2):  # so that there is a pause
+        s.say("exit 1")
+        s.accept()
+    s.say("exit 1")
+    os.kill(int(made.pid), signal.SIGKILL)
+    s.accept()
+    hello = s.ask("hello")
+    ended = s.ask("next")
+    assert hello.count in ("0", "1") and (ended.op, ended.id) == ("8", made.id)
+
+
+@pytest.mark.parametrize("uid", USERS)
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_stopping_takes_everything_down(start, uid, signo):
+    s = start(uid=uid, pool=1)
+    s.ask("hello")
+    made = [s.create(), s.create("island")]
+    s.say("who")
+    assert s.stop(signo) == 0, s.text()
+    assert not any(is_alive(m.pid) for m in made)
+    assert [c for m in made for c in cgroups_of(m.id)] == []
+    assert not s.socket.exists()
+
+
+def test_a_killed_supervisor_takes_its_sandboxes_along_and_the_next_sweeps(start, directory):
+    s = start()
+    s.ask("hello")
+    made = s.create()
+    pidfd = os.pidfd_open(int(made.pid))
+    s.process.kill()
+    s.process.wait()
+    import select
+    assert select.select([pidfd], [], [], 20)[0], "pid 1 outlived its supervisor"
+    os.close(pidfd)
+    t = start()
+    assert t.ask("hello").count == "0"
+    assert cgroups_of(made.id) == []
+
+
+def test_a_state_directory_has_one_supervisor(start, directory):
+    start()
+    second = subprocess.run([directory / "cay-supervisor", "--state", directory / "state", "--socket", "none",
+                             "--listen", "127.0.0.1:0", "--libexec", directory], capture_output=True, text=True)
+    assert second.returncode == 6 and "a supervisor runs with state directory" in second.stderr
+
+
+def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(start, directory):
+    s = start()
+    second = subprocess.run([directory / "cay-supervisor", "--state", directory / "other", "--socket", s.socket,
+                             "--libexec", directory], capture_output=True, text=True)
+    assert second.returncode == 6 and "listens on" in second.stderr
+    s.process.kill()
+    s.process.wait()
+    assert s.socket.exists()
+    start()
+    assert stat.S_IMODE(s.socket.stat().st_mode) == 0o600
+
+
+def test_the_state_directory_is_closed_to_others(start, directory):
+    start()
+    assert stat.S_IMODE((directory / "state").stat().st_mode) == 0o700
+
+
+def test_ready_is_told_once_a_server_is_up(directory):
+    ours, theirs = os.pipe()
+    name = f"cay-test-{secrets.token_hex(8)}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(f"\0{name}")
+    listener.listen()
+    process = subprocess.Popen([directory / "cay-supervisor", "--state", directory / "state", "--socket", "none",
+                                "--listen", "127.0.0.1:0", "--libexec", directory, "--pool", "0",
+                                "--ready-fd", str(theirs)],
+                               env={"FAKE_CAYD_SOCKET": name}, pass_fds=[theirs], stderr=subprocess.DEVNULL)
+    os.close(theirs)
+    server, _ = listener.accept()
+    server.send(b"hello")
+    assert os.read(ours, 16) == b"\n"
+    assert os.read(ours, 16) == b""
+    process.terminate()
+    assert process.wait(20) == 0
+    for s in (server, listener):
+        s.close()
+    os.close(ours)

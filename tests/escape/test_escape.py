@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks from within, with proof that each would work if nothing stood in its way.
+
+cay-escape holds the attacks, each a small function that does no harm where it succeeds. Run in a sandbox none
+may be REACHED. Run on the bare host, or in a sandbox built without the one layer that stops it, it must be:
+an attack that never works says nothing.
+"""
+import os
+import pathlib
+import subprocess
+
+import pytest
+from conftest import (ATTACKS, BUILD, CAY, IS_ROOT, ORDINARY, ROOT, attacks, in_sandbox, on_host, reached)
+
+# Root mode owns a copy of the system, changes owners in it, and may debug what it started.
+ROOT_MODE_MAY = {"become-root", "join-groups", "low-port", "chown", "system-files", "chroot"}
+
+# Attacks that this machine cannot show to work, each with its reason.
+UNPROVEN = {
+    "climb-out": "no process has a root that can be climbed out of without chroot bugs",
+    "groups": "depends on the groups of who runs the tests",
+    "host-terminal": "the tests have no terminal",
+    "raise-rlimit": "needs CAP_SYS_RESOURCE, which even root may lack",
+}
+
+
+def modes():
+    yield pytest.param([], None, id="default")
+    yield pytest.param(["--network=none"], None, id="no-network")
+    if IS_ROOT:
+        yield pytest.param([], ORDINARY, id="ordinary-user")
+        yield pytest.param(["--network=none"], ORDINARY, id="ordinary-user-no-network")
+
+
+@pytest.mark.parametrize("options, uid", modes())
+def test_no_attack_gets_out(oracles, readable, options, uid):
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", *options, uid=uid)
+    assert len(result) == len(attacks())
+    assert reached(result) == {}
+
+
+@pytest.mark.parametrize("uid", [None, *([ORDINARY] if IS_ROOT else [])], ids=lambda u: f"uid-{u or os.geteuid()}")
+def test_root_mode_gets_no_further_than_its_list(oracles, readable, uid):
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", "--user=root", uid=uid)
+    assert {name: why for name, why in reached(result).items() if name not in ROOT_MODE_MAY} == {}
+
+
+def test_host_network_reaches_ports_but_no_abstract_socket(oracles, readable):
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", "--network=host",
+                        names=["abstract-socket", "host-loopback", "packet-socket", "raw-socket"])
+    assert set(reached(result)) == {"host-loopback"}
+
+
+@pytest.fixture(scope="session")
+def bare(oracles):
+    return on_host(oracles, ATTACKS)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can do on the bare host what the attacks try")
+@pytest.mark.parametrize("attack", attacks(), ids=lambda a: a.name)
+def test_attack_works_on_the_bare_host(bare, attack):
+    outcome, why = bare[attack.name]
+    if attack.name in UNPROVEN:
+        assert outcome != "REACHED", "it can be shown now: take it off the list"
+        return
+    if outcome == "ABSENT":
+        pytest.skip(f"this kernel or machine has no such thing: {why}")
+    assert outcome == "REACHED", why
+
+
+def test_a_user_namespace_that_maps_host_root_lets_sysctls_be_written(oracles):
+    """Without any capability: the kernel compares uids. So no sandbox maps host uid 0."""
+    if not IS_ROOT:
+        pytest.skip("needs root")
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "setpriv", "--no-new-privs",
+               "--bounding-set=-all", "--inh-caps=-all", "--"]
+    result = on_host(oracles, ATTACKS, *unshare, names=["core-pattern", "sysctls", "capabilities"])
+    assert "core-pattern" in reached(result)
+
+
+WEAKENED = {
+    "seccomp": {a.name for a in attacks() if a.layer == "seccomp"},
+    "caps": {"capabilities", "new-privileges"},
+    "fds": {"inherited-fds"},
+    "landlock": {"abstract-socket"},
+}
+
+
+def build_without(layer):
+    directory = BUILD.parent / f"{BUILD.name}-without-{layer}"
+    if not (directory / "build.ninja").exists():
+        subprocess.run(["meson", "setup", directory, f"-Dweaken={layer}"], cwd=ROOT, check=True,
+                       capture_output=True)
+    subprocess.run(["ninja", "-C", directory, "--quiet", "src/main/cay", "src/main/cay-init"], check=True,
+                   capture_output=True)
+    return directory / "src" / "main" / "cay"
+
+
+@pytest.mark.parametrize("layer", WEAKENED)
+def test_without_its_layer_an_attack_gets_through(oracles, bare, layer):
+    """The mutation check: each of these attacks is stopped by one layer, and by that alone."""
+    cay = build_without(layer)
+    options = ["--network=host"] if layer == "landlock" else []
+    result = in_sandbox(oracles, cay, ATTACKS, *options, names=sorted(WEAKENED[layer]))
+    there = {name for name in WEAKENED[layer] if bare[name][0] != "ABSENT"}
+    assert there <= set(reached(result)), {n: result[n] for n in there - set(reached(result))}
+
+
+def host_state():
+    """Everything of the host that a sandbox could have left something in."""
+    own = pathlib.Path("/proc/self/mounts").read_text()
+    groups = sorted(str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("**/cay*/*") if p.is_dir())
+    names = {p.name: (p / "comm").read_text() for p in pathlib.Path("/proc").iterdir()
+             if p.name.isdigit() and (p / "comm").exists()}
+    return own, groups, sorted(n for n in names.values() if n.startswith(("cay-init", "cay-escape")))
+
+
+def test_nothing_is_left_behind(oracles, readable):
+    before = host_state()
+    in_sandbox(oracles, readable / "cay", readable / "cay-escape")
+    assert host_state() == before
+
+
+@pytest.mark.parametrize("path", ["/usr/share/cay-escape", "/etc/cay-escape", "/var/tmp/cay-escape-file",
+                                  "/tmp/cay-escape-file", "/cay-escape-file"])
+def test_what_root_mode_writes_the_host_never_sees(path):
+    subprocess.run([CAY, "run", "--user=root", "--", "/bin/sh", "-c", f"echo inside > {path} && cat {path}"],
+                   check=True, capture_output=True)
+    assert not pathlib.Path(path).exists()
+
+
+def test_what_root_mode_deletes_the_host_keeps():
+    run = subprocess.run([CAY, "run", "--user=root", "--", "/bin/sh", "-c",
+                          "rm /usr/bin/yes && ! test -e /usr/bin/yes"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert pathlib.Path("/usr/bin/yes").exists()
