@@ -26,7 +26,7 @@
 #include <sys/stat.h>
 
 enum {
-	WAL_PAGES_DUE = 2000,   /* 8 MiB: time for a checkpoint */
+	WAL_PAGES_DUE = 1000,   /* 4 MiB more than at the last one: time for a checkpoint */
 	WAL_PAGES_HIGH = 16000, /* 64 MiB: writers wait for it */
 	PRUNE_STEP = 64,        /* old events that go with one turn, besides two for each new one */
 	TURN_MAX = 64 * 1024 * 1024, /* bytes of one turn */
@@ -113,10 +113,11 @@ struct store {
 	struct list waits;  /* store_wait::link, of the open turn */
 	struct list writes; /* write::link, of the open turn; in the arena */
 	struct arena arena;
-	bool is_overfull; /* the open turn was too large and fails */
-	bool is_due;      /* the end of the turn has been deferred, or waits for a checkpoint */
-	bool is_held;     /* turns wait for a checkpoint */
-	int wal_pages;
+	bool is_overfull;  /* the open turn was too large and fails */
+	bool is_due;       /* the end of the turn has been deferred, or waits for a checkpoint */
+	bool is_held;      /* turns wait for a checkpoint */
+	int wal_pages;     /* after the last commit */
+	int wal_pages_due; /* when to start the next checkpoint */
 	int64_t oldest, newest, committed;
 	int64_t prune_to; /* events up to here go */
 	int64_t size;
@@ -280,7 +281,7 @@ static void end_turn(void *arg)
 	struct error err;
 	int r = commit(s, &err);
 	s->is_held = s->wal_pages >= WAL_PAGES_HIGH;
-	if (s->wal_pages >= WAL_PAGES_DUE)
+	if (s->is_held || s->wal_pages >= s->wal_pages_due)
 		start_checkpoint(s);
 
 	struct list waits = LIST_INIT(waits);
@@ -316,6 +317,8 @@ void store_after(struct store *s, struct store_wait *wait)
 static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct store *s = arg;
+	if (pages < s->wal_pages)
+		s->wal_pages_due = WAL_PAGES_DUE; /* the log was started over */
 	s->wal_pages = pages;
 	return SQLITE_OK;
 }
@@ -376,6 +379,8 @@ static void checkpoint_done(void *arg)
 		return;
 	}
 	s->is_held = c->is_last_try = false;
+	s->wal_pages = 0; /* the next commit starts the log over, or says how long it is */
+	s->wal_pages_due = WAL_PAGES_DUE;
 	if (s->is_due)
 		loop_defer(s->loop, end_turn, s);
 }
@@ -386,7 +391,7 @@ static void start_checkpoint(struct store *s)
 	if (c->is_running)
 		return;
 	c->is_running = true;
-	s->wal_pages = 0; /* the next commit counts again */
+	s->wal_pages_due = s->wal_pages + WAL_PAGES_DUE;
 	loop_work(s->loop, checkpoint_work, checkpoint_done, c);
 }
 
@@ -583,7 +588,8 @@ static int migrate(struct store *s, struct error *err)
 
 static int open_db(const char *path, sqlite3 **ret, struct error *err)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW |
+		SQLITE_OPEN_NOMUTEX; /* each connection is one thread's */
 	int r = sqlite3_open_v2(path, ret, flags, NULL);
 	if (r != SQLITE_OK)
 		return error_set(err, ERROR_UNAVAILABLE, "%s", sqlite3_errstr(r));
@@ -638,6 +644,8 @@ int store_open(struct loop *loop, const char *dir, struct store **ret, struct er
 	struct store *s = mem_new(struct store);
 	s->loop = loop;
 	s->lock_fd = -1;
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no lock around each allocation */
+	s->wal_pages_due = WAL_PAGES_DUE;
 	s->events_max = STORE_EVENTS_MAX;
 	s->size_max = STORE_SIZE_MAX;
 	list_init(&s->waits);

@@ -11,7 +11,6 @@ enum { EVENT_MAX = 6 * FRAME_DATA_MAX + 4096 };
 void sse_begin(struct sse *sse, struct http_request *r)
 {
 	sse->r = r;
-	http_reply_header(r, "Cache-Control", "no-store");
 	http_stream_begin(r, 200, "text/event-stream", -1);
 }
 
