@@ -12,6 +12,7 @@ struct pack_reader {
 	struct archive *archive;
 	struct archive_entry *entry;
 	pack_source_fn *source;
+	pack_seek_fn *seek;
 	void *arg;
 	struct error failure; /* of source; code ERROR_OK: none */
 };
@@ -46,23 +47,61 @@ static la_ssize_t on_read(struct archive *a, void *arg, const void **ret_bytes)
 	return n;
 }
 
-int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
-	struct pack_reader **ret, struct error *err)
+static la_int64_t on_seek(struct archive *a, void *arg, la_int64_t offset, int whence)
 {
-	struct pack_reader *r = mem_new(struct pack_reader);
-	*r = (struct pack_reader){ .archive = archive_read_new(), .source = source, .arg = arg };
-	BUG_IF(!r->archive, "out of memory");
-	if (format == PACK_ZIP)
-		archive_read_support_format_zip_streamable(r->archive);
-	else
-		archive_read_support_format_tar(r->archive);
-	if (archive_read_open(r->archive, r, NULL, on_read, NULL) != ARCHIVE_OK) {
+	struct pack_reader *r = arg;
+	int64_t at = r->seek(r->arg, offset, whence, &r->failure);
+	if (at < 0)
+		archive_set_error(a, EIO, "%s", r->failure.text);
+	return at < 0 ? ARCHIVE_FATAL : at;
+}
+
+static int open_reader(struct pack_reader *r, struct pack_reader **ret, struct error *err)
+{
+	archive_read_set_read_callback(r->archive, on_read);
+	archive_read_set_callback_data(r->archive, r);
+	if (archive_read_open1(r->archive) != ARCHIVE_OK) {
 		fail(r->archive, &r->failure, "archive", err);
 		pack_reader_free(r);
 		return -1;
 	}
 	*ret = r;
 	return 0;
+}
+
+static struct pack_reader *new_reader(pack_source_fn *source, pack_seek_fn *seek, void *arg)
+{
+	struct pack_reader *r = mem_new(struct pack_reader);
+	*r = (struct pack_reader){
+		.archive = archive_read_new(), .source = source, .seek = seek, .arg = arg
+	};
+	BUG_IF(!r->archive, "out of memory");
+	return r;
+}
+
+int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
+	struct pack_reader **ret, struct error *err)
+{
+	struct pack_reader *r = new_reader(source, NULL, arg);
+	if (format == PACK_ZIP) {
+		archive_read_support_format_zip_streamable(r->archive);
+	} else {
+		archive_read_support_format_tar(r->archive);
+		archive_read_support_filter_gzip(r->archive);
+		archive_read_support_filter_bzip2(r->archive);
+		archive_read_support_filter_xz(r->archive);
+		archive_read_support_filter_zstd(r->archive);
+	}
+	return open_reader(r, ret, err);
+}
+
+int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg, struct pack_reader **ret,
+	struct error *err)
+{
+	struct pack_reader *r = new_reader(source, seek, arg);
+	archive_read_support_format_zip_seekable(r->archive);
+	archive_read_set_seek_callback(r->archive, on_seek);
+	return open_reader(r, ret, err);
 }
 
 void pack_reader_free(struct pack_reader *r)
@@ -152,10 +191,12 @@ int pack_writer_new(enum pack_format format, pack_sink_fn *sink, void *arg,
 		.sink = sink,
 		.arg = arg };
 	BUG_IF(!w->archive || !w->entry, "out of memory");
-	if (format == PACK_ZIP)
+	if (format == PACK_ZIP) {
 		archive_write_set_format_zip(w->archive);
-	else
+		archive_write_zip_set_compression_store(w->archive);
+	} else {
 		archive_write_set_format_gnutar(w->archive);
+	}
 	archive_write_set_bytes_per_block(w->archive, 64 * 1024);
 	archive_write_set_bytes_in_last_block(w->archive, 1);
 	if (archive_write_open(w->archive, w, NULL, on_write, NULL) != ARCHIVE_OK) {

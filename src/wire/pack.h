@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pack: archives, in and out, by callbacks: no descriptor, no file is opened here. Tar is read in every
- * dialect and written as GNU tar, which carries names as bytes; zip is read and written as a stream.
+ * dialect and written as GNU tar, which carries names as bytes; zip is written as a stream, not compressed.
  *
  * An archive is input from a stranger. What an item says is given as it is: absolute paths, "..", links
  * to anywhere. Who makes files of it opens every path beneath a descriptor and follows no link.
@@ -50,8 +50,17 @@ struct pack_writer;
 typedef ssize_t pack_source_fn(void *arg, const void **ret_bytes, struct error *err);
 typedef int pack_sink_fn(void *arg, struct str bytes, struct error *err);
 
+/* Tar may be compressed (gzip, bzip2, xz, zstd); zip is read by the heads of its items, as they come. */
 int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
 	struct pack_reader **ret, struct error *err);
+/* Where the next piece begins, as lseek(2) has it. The new offset from the start, or -1. */
+typedef int64_t pack_seek_fn(void *arg, int64_t offset, int whence, struct error *err);
+/*
+ * Zip by its table of contents, which is at the end: what other programs go by, and the only place that
+ * tells modes and symbolic links.
+ */
+int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg, struct pack_reader **ret,
+	struct error *err);
 void pack_reader_free(struct pack_reader *r);
 /* 1, or 0 at the end of the archive. What was left of the item before is passed over. */
 int pack_next(struct pack_reader *r, struct pack_item *ret, struct error *err);
