@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "event/loop.h"
+#include "face/openhands/openhands.h"
 #include "face/rest/rest.h"
 #include "http/server.h"
 #include "main/harden.h"
@@ -24,6 +25,7 @@ static struct {
 	struct loop *loop;
 	struct runtime *runtime;
 	struct http_server *http;
+	struct openhands *openhands;
 	struct timer *grace;
 	char *token;
 	struct error error; /* what ended it; ERROR_OK: it was asked to */
@@ -96,6 +98,8 @@ static void on_started(void *arg, const struct error *err)
 	}
 	rest.runtime = d.runtime;
 	http_server_add_face(d.http, &rest_face);
+	d.openhands = openhands_new(d.runtime);
+	http_server_add_face(d.http, openhands_face(d.openhands));
 	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION, (int)d.n_listeners);
 }
 
@@ -121,6 +125,7 @@ static int serve(struct error *err)
 	signal_free(interrupt);
 	timer_free(d.grace);
 	http_server_free(d.http);
+	openhands_free(d.openhands);
 	runtime_free(d.runtime);
 	loop_free(d.loop);
 	free(d.token);

@@ -3,6 +3,8 @@
 
 #include "base/auto.h"
 
+enum { TAB = 8 };
+
 int lines_put_normal(struct buf *b, struct str text)
 {
 	for (size_t i = 0; i < text.len;) {
@@ -14,6 +16,47 @@ int lines_put_normal(struct buf *b, struct str text)
 		i = end + 1;
 		if (cr && i < text.len && text.ptr[i] == '\n')
 			i++;
+	}
+	return b->is_full ? -1 : 0;
+}
+
+static bool is_start(char c)
+{
+	return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+static size_t count_characters(struct str text)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < text.len; i++)
+		n += is_start(text.ptr[i]);
+	return n;
+}
+
+static void put_shown_line(struct buf *b, struct str line)
+{
+	struct str piece;
+	size_t column = 0;
+	while (line.len && (line.ptr[line.len - 1] == ' ' || line.ptr[line.len - 1] == '\t'))
+		line.len--;
+	while (str_split(&line, '\t', &piece)) {
+		buf_put(b, piece);
+		if (!line.ptr)
+			break;
+		column += count_characters(piece);
+		do
+			buf_putc(b, ' ');
+		while (++column % TAB != 0);
+	}
+}
+
+int lines_put_shown(struct buf *b, struct str text)
+{
+	struct str line;
+	while (str_split(&text, '\n', &line)) {
+		put_shown_line(b, line);
+		if (text.ptr)
+			buf_putc(b, '\n');
 	}
 	return b->is_full ? -1 : 0;
 }
@@ -94,19 +137,6 @@ size_t lines_count(struct str text)
 	size_t n = 1;
 	for (size_t i = 0; i < text.len; i++)
 		n += text.ptr[i] == '\n';
-	return n;
-}
-
-static bool is_start(char c)
-{
-	return ((unsigned char)c & 0xc0) != 0x80;
-}
-
-static size_t count_characters(struct str text)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < text.len; i++)
-		n += is_start(text.ptr[i]);
 	return n;
 }
 

@@ -15,6 +15,9 @@ enum { LINES_END = -1 }; /* as an end: all the rest */
 /* Appends the text with CRLF and CR made LF. */
 int lines_put_normal(struct buf *b, struct str text);
 
+/* Appends what a terminal holds of the text: tabs are blanks, and no line has blanks at its end. */
+int lines_put_shown(struct buf *b, struct str text);
+
 /* What `read` gives for start and end. It never is empty, unless the text or what is asked for is. */
 struct str lines_slice(struct str text, int64_t start, int64_t end);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state: what the files of this face share. */
+#pragma once
+
+#include "face/openhands/cursor.h"
+#include "face/openhands/openhands.h"
+#include "runtime/runtime.h"
+
+struct openhands {
+	struct runtime *rt;
+	struct http_face face;
+	struct cursors cursors;
+	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
+	int n_waiting;
+	struct list transfers; /* transfer::link: requests of transfer.c that are under way */
+	int64_t started_ms;    /* monotonic */
+	int64_t cpu_us,
+		cpu_seen_us; /* used by the process, at which monotonic time: of /server_info */
+};
+
+/* A handler of a request whose sandbox is there and performs actions. */
+typedef void sandbox_handler_fn(struct openhands *oh, struct http_request *r, struct sandbox *s);
+
+/*
+ * Calls the handler with the sandbox that the path names, at once, or, for a bare path that is the first to
+ * need its sandbox, as soon as that has been made. Answers the request itself if there is none.
+ */
+void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn);
+
+static inline struct openhands *openhands_of(const struct http_request *r)
+{
+	return r->face->arg;
+}
+
+/* transfer.c */
+void list_files(struct http_request *r);
+void upload_file(struct http_request *r);
+void download_files(struct http_request *r);
+void transfer_drop_all(struct openhands *oh);
+/* info.c */
+void server_info(struct http_request *r);
