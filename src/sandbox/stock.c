@@ -2,8 +2,8 @@
 /*
  * Theory of operation. A member has two pidfds in the poller: of pid 1, which is readable once every process
  * of the sandbox's pid namespace is gone, and of the executor, which lives outside of that namespace. If
- * the executor ends, what it served is killed. When pid 1 is gone, launch_reap removes the rest, and the
- * member is ENDED. Nothing here waits for a process.
+ * one of them ends, the other is killed. When both are gone, launch_reap removes the rest, and the member
+ * is ENDED. Nothing here waits for a process.
  *
  * A plan is large (some 60 KiB) and used at once: there is one, static. Specs likewise.
  */
@@ -58,16 +58,10 @@ static void watch_end(struct member *m)
 	poller_remove(m->stock->poller, m->box.executor_pidfd);
 }
 
-/* pid 1 and all that was in its namespace are gone. */
-static void init_ready(struct source *source, uint32_t events)
+/* Nothing of it runs any more: launch_reap will not have to wait. */
+static void finish(struct member *m)
 {
-	struct member *m = container_of(source, struct member, init_source);
 	int64_t oom_kills = 0;
-	if (m->state != MEMBER_ENDING) {
-		m->was_ready = m->state == MEMBER_READY;
-		m->reason = END_EXITED;
-	}
-	watch_end(m);
 	launch_reap(&m->box, &oom_kills);
 	m->control_fd = close_fd(m->control_fd);
 	if (oom_kills > 0 && m->reason == END_EXITED)
@@ -78,12 +72,25 @@ static void init_ready(struct source *source, uint32_t events)
 	m->stock->ended(m->stock, m);
 }
 
+static void one_ended(struct member *m, int pidfd)
+{
+	poller_remove(m->stock->poller, pidfd);
+	stock_end(m, END_EXITED);
+	if (--m->n_running == 0)
+		finish(m);
+}
+
+/* pid 1, and with it all that was in its namespace. */
+static void init_ready(struct source *source, uint32_t events)
+{
+	struct member *m = container_of(source, struct member, init_source);
+	one_ended(m, m->box.init_pidfd);
+}
+
 static void executor_ready(struct source *source, uint32_t events)
 {
 	struct member *m = container_of(source, struct member, executor_source);
-	poller_remove(m->stock->poller, m->box.executor_pidfd);
-	log_warn("executor.ended", "id=%s", m->id);
-	stock_end(m, END_EXITED);
+	one_ended(m, m->box.executor_pidfd);
 }
 
 static int watch_start(struct member *m, struct error *err)
@@ -91,6 +98,7 @@ static int watch_start(struct member *m, struct error *err)
 	struct poller *p = m->stock->poller;
 	m->init_source.ready = init_ready;
 	m->executor_source.ready = executor_ready;
+	m->n_running = 2;
 	if (poller_add(p, m->box.init_pidfd, &m->init_source, EPOLLIN, err) < 0)
 		return -1;
 	return poller_add(p, m->box.executor_pidfd, &m->executor_source, EPOLLIN, err);

@@ -26,6 +26,7 @@ struct member {
 	struct list link; /* stock::members, or stock::idle until it is somebody's */
 	struct stock *stock;
 	struct source init_source, executor_source;
+	int n_running; /* of pid 1 and the executor */
 	enum member_state state;
 	struct box box;
 	int control_fd; /* the server's end of the executor's control socket: a duplicate is given out */
