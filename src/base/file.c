@@ -64,9 +64,10 @@ int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, str
 		mode);
 	if (fd < 0)
 		return error_sys(err, errno, "create %s", temp);
-	if (file_write_all(fd, data, err) < 0 || renameat(dir_fd, temp, dir_fd, path) < 0) {
-		if (!err || err->code == ERROR_OK)
-			error_sys(err, errno, "rename %s", temp);
+	int r = file_write_all(fd, data, err);
+	if (r == 0 && renameat(dir_fd, temp, dir_fd, path) < 0)
+		r = error_sys(err, errno, "rename %s", temp);
+	if (r < 0) {
 		unlinkat(dir_fd, temp, 0);
 		return error_wrap(err, "replace %s", path);
 	}

@@ -29,16 +29,45 @@ void log_set_json(bool is_json)
 	log_is_json = is_json;
 }
 
+/* The character at the front of s and its length; a byte that starts none is U+FFFD. */
+static uint32_t decode(const unsigned char *s, size_t *ret_len)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = s[0] < 0x80 ? 1
+		: s[0] < 0xc0  ? 0
+		: s[0] < 0xe0  ? 2
+		: s[0] < 0xf0  ? 3
+		: s[0] < 0xf8  ? 4
+			       : 0;
+	uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			n = 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	bool is_good = n > 0 && c >= least[n] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+	*ret_len = is_good ? n : 1;
+	return is_good ? c : 0xfffd;
+}
+
+/* What would move the cursor, start an escape sequence, break the line, or turn the writing around. */
+static bool is_control(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f ||
+		(c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 static void put_escaped(struct buf *line, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c < 0x20 || c == 0x7f)
+	size_t n;
+	for (const unsigned char *s = (const unsigned char *)text; *s; s += n) {
+		uint32_t c = decode(s, &n);
+		if (is_control(c) || c == 0xfffd)
 			buf_printf(line, "\\u%04x", c);
 		else if (log_is_json && (c == '"' || c == '\\'))
-			buf_printf(line, "\\%c", c);
+			buf_printf(line, "\\%c", (char)c);
 		else
-			buf_putc(line, (char)c);
+			buf_add(line, s, n);
 	}
 }
 

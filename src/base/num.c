@@ -16,7 +16,9 @@ int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct e
 	char *end;
 	errno = 0;
 	long long v = strtoll(text, &end, 10);
-	if (errno || end != text + s.len || text[0] == ' ' || text[0] == '+')
+	bool is_plain = text[0] == '-' ||
+		(text[0] >= '0' && text[0] <= '9'); /* strtoll skips spaces */
+	if (errno || end != text + s.len || !is_plain)
 		return error_set(err, ERROR_INVALID, "not a whole number: '%s'", text);
 	if (v < min || v > max)
 		return error_set(err, ERROR_INVALID, "%lld is not between %lld and %lld", v,
@@ -38,11 +40,10 @@ static int parse_with_unit(struct str s, const struct unit *units, const char *w
 		goto bad;
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
-	if (text[0] < '0' || text[0] > '9' || text[1] == 'x')
-		goto bad;
-
 	char *end;
 	double v = strtod(text, &end);
+	if (end == text || end != text + strspn(text, "0123456789."))
+		goto bad; /* strtod takes spaces, signs, exponents and hex as well */
 	for (; units->name; units++) {
 		if (!str_eq_nocase(str_from(end), str_from(units->name)))
 			continue;

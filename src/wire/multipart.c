@@ -234,6 +234,8 @@ static ssize_t use_data(struct multipart *m, struct str s, struct error *err)
 
 static ssize_t use_head(struct multipart *m, struct str s, struct error *err)
 {
+	if (str_starts(s, STR("\r\n")))
+		return begin_part(m, STR(""), err); /* no headers, hence no name: fails */
 	ptrdiff_t end = str_find(s, STR("\r\n\r\n"));
 	if ((end < 0 && s.len > MULTIPART_HEAD_MAX) || end > MULTIPART_HEAD_MAX)
 		return bad(err, "the headers of a part are too long");

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/list.h"
+#include "base/log.h"
+
 #include "base/map.h"
 
 #include <errno.h>
@@ -181,6 +183,50 @@ static void dates_are_written_in_utc_with_milliseconds(void **state)
 	assert_true(clock_mono_us() <= clock_mono_us());
 }
 
+/* One line of the log, as it was written to standard error. */
+static void log_line(bool is_json, const char *text, char *ret, size_t size)
+{
+	int pair[2], saved = dup(STDERR_FILENO);
+	assert_int_equal(pipe(pair), 0);
+	dup2(pair[1], STDERR_FILENO);
+	log_set_json(is_json);
+	log_info("test.event", "name=%s", text);
+	log_set_json(false);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(pair[1]);
+	ssize_t n = read(pair[0], ret, size - 1);
+	close(pair[0]);
+	assert_true(n > 0);
+	ret[n] = '\0';
+}
+
+static void the_log_holds_one_line_per_event_whatever_is_in_it(void **state)
+{
+	static const char hostile[] = "a\nb\x1b[2Jc\xc2\x9b"
+				      "d\xe2\x80\xae"
+				      "e\xff"
+				      "f\"\\ caf\xc3\xa9";
+	char line[1000];
+	log_line(false, hostile, line, sizeof(line));
+	assert_text(line,
+		"info test.event name=a\\u000ab\\u001b[2Jc\\u009bd\\u202ee\\ufffdf\"\\ caf\xc3\xa9\n");
+	log_line(true, hostile, line, sizeof(line));
+	assert_text(line,
+		"\"text\":\"name=a\\u000ab\\u001b[2Jc\\u009bd\\u202ee\\ufffdf\\\"\\\\ caf\xc3\xa9\"}\n");
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+}
+
+static void what_is_below_the_lowest_level_is_not_logged(void **state)
+{
+	char line[1000];
+	log_set_level(LOG_ERROR);
+	log_info("test.quiet", "x=%d", 1);
+	log_set_level(LOG_INFO);
+	log_line(false, "loud", line, sizeof(line));
+	assert_null(strstr(line, "test.quiet"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +242,8 @@ int main(void)
 		cmocka_unit_test(a_member_may_leave_its_list_during_the_walk),
 		cmocka_unit_test(ids_are_valid_and_differ),
 		cmocka_unit_test(dates_are_written_in_utc_with_milliseconds),
+		cmocka_unit_test(the_log_holds_one_line_per_event_whatever_is_in_it),
+		cmocka_unit_test(what_is_below_the_lowest_level_is_not_logged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,11 +253,167 @@ static void a_peer_that_never_reads_is_cut_off(void **state)
 	assert_int_equal(a.reason, ERROR_LIMIT);
 }
 
+/* ---- watches ---- */
+
+struct watched {
+	struct watch *watch;
+	int fd;
+	int calls;
+};
+
+static void free_in_callback(void *arg, int events)
+{
+	struct watched *w = arg;
+	w->calls++;
+	watch_free(take_ptr(w->watch));
+}
+
+static void a_watch_may_be_freed_in_its_own_callback(void **state)
+{
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	struct watched w = { .fd = pair[0] };
+	w.watch = watch_new(loop, pair[0], LOOP_READ, free_in_callback, &w);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	loop_run(loop); /* ends: nothing is watched any more */
+	assert_int_equal(w.calls, 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static struct watched both[2];
+
+static void free_the_other(void *arg, int events)
+{
+	struct watched *w = arg, *other = w == &both[0] ? &both[1] : &both[0];
+	w->calls++;
+	watch_free(take_ptr(other->watch));
+	watch_free(take_ptr(w->watch));
+}
+
+static void a_watch_freed_by_another_of_the_same_turn_is_not_called(void **state)
+{
+	int pairs[2][2];
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pipe(pairs[i]), 0);
+		assert_int_equal(write(pairs[i][1], "x", 1), 1);
+		both[i] = (struct watched){ .fd = pairs[i][0] };
+		both[i].watch = watch_new(loop, pairs[i][0], LOOP_READ, free_the_other, &both[i]);
+	}
+	loop_run(loop);
+	assert_int_equal(both[0].calls + both[1].calls, 1);
+	for (int i = 0; i < 2; i++) {
+		close(pairs[i][0]);
+		close(pairs[i][1]);
+	}
+}
+
+static void see_hangup(void *arg, int events)
+{
+	struct watched *w = arg;
+	char byte;
+	w->calls++;
+	assert_true(events & LOOP_READ);
+	assert_int_equal(read(w->fd, &byte, 1), 0);
+	watch_free(take_ptr(w->watch));
+}
+
+static void a_hang_up_is_reported_to_who_reads(void **state)
+{
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	struct watched w = { .fd = pair[0] };
+	w.watch = watch_new(loop, pair[0], LOOP_READ, see_hangup, &w);
+	close(pair[1]);
+	loop_run(loop);
+	assert_int_equal(w.calls, 1);
+	close(pair[0]);
+}
+
+static void see_broken_pipe(void *arg, int events)
+{
+	struct watched *w = arg;
+	assert_true(events & LOOP_WRITE);
+	if (++w->calls == 1)
+		watch_set(w->watch, LOOP_WRITE); /* asks again: is told again */
+	else
+		watch_free(take_ptr(w->watch));
+}
+
+static void an_error_is_reported_as_often_as_it_is_asked_for(void **state)
+{
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	struct watched w = { .fd = pair[1] };
+	w.watch = watch_new(loop, pair[1], 0, see_broken_pipe, &w);
+	close(pair[0]);
+	watch_set(w.watch, LOOP_WRITE);
+	loop_run(loop);
+	assert_int_equal(w.calls, 2);
+	close(pair[1]);
+}
+
+static void count_and_sleep(void *arg, int events)
+{
+	struct watched *w = arg;
+	w->calls++;
+	watch_set(w->watch, 0);
+}
+
+static void a_watch_for_nothing_keeps_quiet(void **state)
+{
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	struct watched w = { .fd = pair[0] };
+	w.watch = watch_new(loop, pair[0], LOOP_READ, count_and_sleep, &w);
+	loop_run(loop); /* ends: it watches nothing */
+	assert_int_equal(w.calls, 1);
+	watch_set(w.watch, LOOP_READ);
+	loop_run(loop);
+	assert_int_equal(w.calls, 2);
+	watch_free(w.watch);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static struct timer *endless;
+static int endless_calls;
+
+static void defer_forever(void *arg)
+{
+	if (endless)
+		loop_defer(loop, defer_forever, arg);
+	endless_calls++;
+}
+
+static void end_endless(void *arg)
+{
+	timer_free(take_ptr(endless));
+}
+
+static void who_defers_forever_starves_nobody(void **state)
+{
+	endless_calls = 0;
+	endless = timer_new(loop, end_endless, NULL);
+	timer_set(endless, 5);
+	loop_defer(loop, defer_forever, NULL);
+	loop_run(loop);
+	assert_null(endless);
+	assert_true(endless_calls > 1);
+}
+
 #define loop_test(name) cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		loop_test(a_watch_may_be_freed_in_its_own_callback),
+		loop_test(a_watch_freed_by_another_of_the_same_turn_is_not_called),
+		loop_test(a_hang_up_is_reported_to_who_reads),
+		loop_test(an_error_is_reported_as_often_as_it_is_asked_for),
+		loop_test(a_watch_for_nothing_keeps_quiet),
+		loop_test(who_defers_forever_starves_nobody),
 		loop_test(deferred_calls_come_in_order_and_new_ones_a_turn_later),
 		loop_test(a_deferred_call_can_be_taken_back_within_the_turn),
 		loop_test(a_timer_fires_once_and_not_before_its_time),

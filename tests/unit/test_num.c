@@ -20,8 +20,8 @@ static void whole_numbers_parse_to_their_limits(void **state)
 
 static void what_is_no_whole_number_is_named(void **state)
 {
-	static const char *const bad[] = { "", " 1", "1 ", "+1", "1x", "0x10", "1.5", "--1",
-		"9223372036854775808", "99999999999999999999999999999" };
+	static const char *const bad[] = { "", " 1", "\t1", "\n1", "1 ", "+1", "1x", "0x10", "1.5",
+		"--1", "9223372036854775808", "99999999999999999999999999999" };
 	int64_t v = 7;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_fails(num_parse_i64(str_from(bad[i]), INT64_MIN, INT64_MAX, &v, &err), err,
@@ -83,7 +83,7 @@ static void durations_know_their_units(void **state)
 static void what_is_no_size_or_duration_is_refused(void **state)
 {
 	static const char *const bad[] = { "", "K", "-1", "1X", "1e400", "0x10", "nan", "inf", " 1",
-		"1 K", "1kk", "99999999999T" };
+		"1 K", "1e3", "0X10", "1.2.3", ".", "1kk", "99999999999T" };
 	int64_t v;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_fails(num_parse_size(str_from(bad[i]), &v, &err), err, INVALID,
