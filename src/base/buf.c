@@ -32,7 +32,10 @@ void buf_reset(struct buf *b)
 		b->ptr[0] = '\0';
 }
 
-/* Makes cap > len + more. The caller has checked the ceiling, so the sum cannot overflow. */
+/*
+ * Makes cap > len + more. The caller has checked the ceiling, so the sum cannot overflow; nor does doubling
+ * go beyond what the ceiling can ever need.
+ */
 static void grow(struct buf *b, size_t more)
 {
 	size_t need = b->len + more + 1;
@@ -41,6 +44,8 @@ static void grow(struct buf *b, size_t more)
 	size_t cap = b->cap ? b->cap : FIRST_CAP;
 	while (cap < need)
 		cap *= 2;
+	if (cap - 1 > b->limit)
+		cap = b->limit + 1;
 	b->ptr = mem_realloc(b->cap ? b->ptr : NULL, cap);
 	b->cap = cap;
 }
@@ -92,18 +97,22 @@ int buf_put(struct buf *b, struct str s)
 
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	/* Most texts fit what is there already: they are formatted once. */
+	size_t spare = b->cap ? b->cap - b->len : 0;
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
+	int n = vsnprintf(spare ? b->ptr + b->len : NULL, spare, fmt, again);
 	va_end(again);
 	BUG_IF(n < 0, "a format that printf refuses");
 
 	char *to = buf_room(b, (size_t)n);
-	if (!to)
-		return -1;
-	vsnprintf(to, (size_t)n + 1, fmt, ap);
-	buf_grown(b, (size_t)n);
-	return 0;
+	if (to && (size_t)n >= spare)
+		vsnprintf(to, (size_t)n + 1, fmt, ap);
+	if (!to && spare)
+		b->ptr[b->len] = '\0'; /* refused: as if nothing had been written */
+	if (to)
+		buf_grown(b, (size_t)n);
+	return to ? 0 : -1;
 }
 
 int buf_printf(struct buf *b, const char *fmt, ...)

@@ -41,7 +41,7 @@ void buf_fini(struct buf *b);
 /* Empties it and clears is_full; keeps the memory, unless that grew beyond 64 KiB. */
 void buf_reset(struct buf *b);
 
-/* Appends. 0, or -1 if the ceiling would be exceeded (see above). */
+/* Appends bytes that are not b's own. 0, or -1 if the ceiling would be exceeded (see above). */
 int buf_add(struct buf *b, const void *ptr, size_t len);
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);

@@ -23,6 +23,8 @@
 
 enum {
 	READS_PER_TURN = 4,
+	PROGRESS_BYTES =
+		4096, /* what must move before the stall deadline: one byte is no progress */
 	IN_MAX = HTTP_HEAD_MAX + 2 * CONN_READ_SIZE,
 	AHEAD_MAX = 16 * 1024,  /* read while an answer is awaited: to notice that the peer left */
 	DRAIN_MAX = 256 * 1024, /* rest of a body that is read to keep the connection */
@@ -77,7 +79,7 @@ static void flush(struct http_conn *c)
 			return;
 		}
 		c->sent += (size_t)n;
-		c->has_progressed = true;
+		c->moved += (size_t)n;
 	}
 	if (conn_waiting(c) == 0) {
 		if (c->out.cap > KEPT_BUFFER)
@@ -104,6 +106,7 @@ void conn_send(struct http_conn *c, const struct iovec *parts, int n_parts)
 			return;
 		}
 		done = n > 0 ? (size_t)n : 0;
+		c->moved += done;
 	}
 	for (int i = 0; i < n_parts; i++) {
 		size_t skip = MIN(done, parts[i].iov_len);
@@ -321,7 +324,7 @@ static void receive(struct http_conn *c)
 			at_eof(c);
 		if (n <= 0)
 			return;
-		c->has_progressed = true;
+		c->moved += (size_t)n;
 		advance(c, str_from_len(c->server->scratch, (size_t)n));
 		if (n < CONN_READ_SIZE)
 			return;
@@ -354,10 +357,12 @@ static void await(struct http_conn *c)
 	watch_set(c->watch, events);
 
 	enum deadline kind = wanted_deadline(c);
-	bool is_restarted = c->is_next ||
-		(c->has_progressed && kind != DEADLINE_HEAD && kind != DEADLINE_DISCARD);
+	bool is_restarted = c->is_next || (kind == DEADLINE_PING && c->moved) ||
+		(kind == DEADLINE_STALL && c->moved >= PROGRESS_BYTES);
+	if (kind != c->deadline || is_restarted)
+		c->moved = 0;
 	server_deadline(c, kind, is_restarted);
-	c->is_next = c->has_progressed = false;
+	c->is_next = false;
 }
 
 static void settle(struct http_conn *c)

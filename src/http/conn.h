@@ -90,16 +90,16 @@ struct http_conn {
 	size_t sent;
 	const struct raw_ops *raw;
 	void *raw_arg;
-	int raw_events;      /* LOOP_READ | LOOP_WRITE, as the taker wants */
-	int depth;           /* within callbacks */
-	bool is_fresh;       /* no request has come yet */
-	bool is_answered;    /* the answer to the request in `input` is whole, if not all sent */
-	bool is_last;        /* close after this answer */
-	bool is_eof;         /* the peer sends no more */
-	bool is_broken;      /* the peer is gone, or must go */
-	bool is_kicked;      /* a turn is deferred */
-	bool has_progressed; /* bytes moved since the deadline was set */
-	bool is_next;        /* another request began since then */
+	int raw_events;   /* LOOP_READ | LOOP_WRITE, as the taker wants */
+	int depth;        /* within callbacks */
+	bool is_fresh;    /* no request has come yet */
+	bool is_answered; /* the answer to the request in `input` is whole, if not all sent */
+	bool is_last;     /* close after this answer */
+	bool is_eof;      /* the peer sends no more */
+	bool is_broken;   /* the peer is gone, or must go */
+	bool is_kicked;   /* a turn is deferred */
+	bool is_next;     /* another request began since the deadline was set */
+	size_t moved;     /* bytes sent and received since then */
 };
 
 struct exchange {

@@ -242,7 +242,6 @@ void http_stream_write(struct http_request *r, struct str bytes)
 		conn_send(c, &(struct iovec){ (char *)(uintptr_t)bytes.ptr, bytes.len }, 1);
 	if (http_stream_is_full(r))
 		x->was_full = true;
-	c->has_progressed = true;
 	conn_touch(c);
 }
 

@@ -56,7 +56,7 @@ struct http_config {
 	int max_per_peer;    /* TCP connections from one address [max_connections / 2] */
 	int head_ms;         /* from accept, or first byte, to the end of the headers [5,000] */
 	int idle_ms;         /* keep-alive without a request [75,000] */
-	int stall_ms; /* no progress of a body or a reply that waits for the client [30,000] */
+	int stall_ms;        /* a body or a reply moves less than 4 KiB in this time [30,000] */
 };
 
 struct http_face {

@@ -427,6 +427,18 @@ def test_a_body_that_stops_coming_is_let_go(server):
         assert is_closed(s)
 
 
+def test_a_body_that_trickles_is_let_go(server):
+    with server.connect() as s:
+        s.sendall(server.head("PUT", "/upload", "Content-Length: 1000000"))
+        begin = time.monotonic()
+        try:
+            while not select_readable(s, 0.05):
+                s.sendall(b"x")
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert time.monotonic() - begin < 5
+
+
 def test_a_client_that_does_not_read_is_let_go_and_holds_little_memory(fresh):
     def memory():
         return int(pathlib.Path(f"/proc/{fresh.process.pid}/statm").read_text().split()[1]) * 4096

@@ -111,6 +111,31 @@ static void a_million_single_bytes_arrive(void **state)
 	assert_int_equal(b.ptr[1000000], '\0');
 }
 
+static void formatting_fits_to_the_byte_and_a_refused_one_leaves_no_trace(void **state)
+{
+	for (size_t before = 0; before < 130; before++) {
+		auto_buf struct buf b = BUF_INIT(before + 10);
+		for (size_t i = 0; i < before; i++)
+			buf_putc(&b, 'x');
+		assert_int_equal(buf_printf(&b, "%s", "0123456789"), 0);
+		assert_int_equal(b.len, before + 10);
+		assert_string_equal(b.ptr + before, "0123456789");
+		buf_cut(&b, before);
+		assert_int_equal(buf_printf(&b, "%s", "0123456789a"), -1);
+		assert_int_equal(b.len, before);
+		assert_int_equal(b.ptr[before], '\0');
+		assert_true(b.is_full);
+	}
+}
+
+static void no_more_memory_is_taken_than_the_ceiling_needs(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(100);
+	for (int i = 0; i < 100; i++)
+		buf_putc(&b, 'x');
+	assert_int_equal(b.cap, 101);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +148,8 @@ int main(void)
 		cmocka_unit_test(what_is_taken_belongs_to_the_taker),
 		cmocka_unit_test(a_reset_gives_large_memory_back),
 		cmocka_unit_test(a_million_single_bytes_arrive),
+		cmocka_unit_test(formatting_fits_to_the_byte_and_a_refused_one_leaves_no_trace),
+		cmocka_unit_test(no_more_memory_is_taken_than_the_ceiling_needs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
