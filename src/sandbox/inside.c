@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { INIT_STATUS_FD = 3 };
+enum { INIT_STATUS_FD = 3, FIRST_REALTIME = 32 };
 
 void inside_fail(int sock, enum report_kind kind, const struct error *err)
 {
@@ -27,7 +27,7 @@ void inside_fail(int sock, enum report_kind kind, const struct error *err)
 /* Signals as a program expects them: the owner may have blocked or ignored some. */
 static void reset_signals(void)
 {
-	for (int sig = 1; sig < NSIG; sig++)
+	for (int sig = 1; sig < FIRST_REALTIME; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)
 			signal(sig, SIG_DFL);
 	sigset_t none;
@@ -101,7 +101,12 @@ static int protect_program(const struct inside *in, int *ret_fd, struct error *e
 	*ret_fd = in->init_fd;
 	if (in->build->plan->host.is_root)
 		return 0;
-	int fd = open_tree(in->init_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	/* By its path: the descriptor is of a mount of the host, which may not be cloned from here. */
+	char link[32], path[4096];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", in->init_fd);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return error_sys(err, errno, "mount cay-init read-only");

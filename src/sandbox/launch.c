@@ -98,12 +98,15 @@ static int await_exec(struct start *s, struct box *box, bool *ret_is_command, st
 	int r = 0;
 	for (;;) {
 		struct report report;
+		struct error failure;
 		int fds[2], n_fds = 2;
-		ssize_t n = fd_recv(s->owner_sock, &report, sizeof(report), fds, &n_fds, err);
+		ssize_t n = fd_recv(s->owner_sock, &report, sizeof(report), fds, &n_fds, &failure);
 		if (n == 0)
 			return r;
+		if (n < 0 && failure.sys == ECONNRESET)
+			continue; /* said once: it ended without reading "go" */
 		if (n < 0)
-			return -1;
+			return error_set(err, failure.code, "%s", failure.text);
 		if (n != (ssize_t)sizeof(report))
 			return error_set(err, ERROR_INTERNAL, "pid 1 sent a report that is none");
 		take_passed(&report, fds, n_fds, box);
