@@ -26,9 +26,12 @@ enum step_stage step_stage(enum step_kind kind)
 void build_init(struct build *b, const struct plan *plan)
 {
 	*b = (struct build){ .plan = plan, .cgroup = CGROUP_INIT };
-	b->slot_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = -1;
+	b->slot_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd =
+		b->net_write_fd = -1;
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = -1;
+	if (plan->parts)
+		b->cgroup.driver = cgroup_driver(plan->host.cgroup.kind);
 	if (!plan->host.is_root)
 		b->uid_base = plan->host.uid;
 }
@@ -41,6 +44,8 @@ void build_fini(struct build *b)
 	b->root_fd = close_fd(b->root_fd);
 	b->proc_fd = close_fd(b->proc_fd);
 	b->dev_fd = close_fd(b->dev_fd);
+	b->net_fd = close_fd(b->net_fd);
+	b->net_write_fd = close_fd(b->net_write_fd);
 }
 
 int build_walk(struct build *b, enum step_stage stage, struct error *err)
@@ -48,7 +53,7 @@ int build_walk(struct build *b, enum step_stage stage, struct error *err)
 	const struct plan *plan = b->plan;
 	for (uint32_t i = 0; i < plan->n_steps; i++) {
 		const struct step *s = &plan->steps[i];
-		if (kinds[s->kind].stage != stage || kinds[s->kind].walk(b, s, err) == 0)
+		if (s->stage != stage || kinds[s->kind].walk(b, s, err) == 0)
 			continue;
 		const char *object = s->path ? s->path : s->source;
 		return error_wrap(err, "%s%s%s", kinds[s->kind].word, object ? " " : "",

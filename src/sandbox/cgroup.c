@@ -48,6 +48,11 @@ const struct cgroup_driver cgroup_none = {
 	.usage = usage_none,
 };
 
+const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind)
+{
+	return drivers[kind];
+}
+
 void cgroup_close(struct cgroup *c)
 {
 	for (int i = 0; i < PART_MAX; i++) {
@@ -89,7 +94,6 @@ int cgroup_make(struct build *b, const struct step *s, struct error *err)
 		return -1;
 	if (record(b->slot_fd, path, err) < 0 || make_group(s, path, err) < 0)
 		return -1;
-	b->cgroup.driver = drivers[h->cgroup.kind];
 	int *fd = &b->cgroup.dir_fds[s->tree];
 	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*fd < 0)

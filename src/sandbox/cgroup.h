@@ -41,6 +41,7 @@ extern const struct cgroup_driver cgroup_none, cgroup_v1, cgroup_v2;
 		.dir_fds = { -1, -1, -1, -1, -1 }, \
 		.tasks_fds = { -1, -1, -1, -1, -1 } })
 
+const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind);
 void cgroup_close(struct cgroup *c);
 
 /*

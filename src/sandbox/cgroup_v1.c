@@ -26,8 +26,7 @@ static int enter_v1(const struct cgroup *c, struct error *err)
 {
 	for (int i = 0; i < PART_MAX; i++)
 		if (c->tasks_fds[i] >= 0 && write(c->tasks_fds[i], "0", 1) != 1)
-			return error_sys(err, errno, "enter the %s group",
-				host_part((enum cgroup_part)i));
+			return error_sys(err, errno, "enter a group");
 	return 0;
 }
 

@@ -26,6 +26,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+enum { SLOT_TRIES = 6 };
+
 static int open_slots(const char *run_dir, struct error *err)
 {
 	char path[HOST_PATH_SIZE + 16];
@@ -48,26 +50,37 @@ static int try_slot(int slots, const char *name)
 	return take_fd(&fd);
 }
 
-/* From a random place on: few tries even with thousands alive, and a range is not used again soon. */
+static bool take_slot(struct build *b, int slots, unsigned slot)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%u", slot);
+	b->slot_fd = try_slot(slots, name);
+	if (b->slot_fd < 0)
+		return false;
+	if (b->plan->host.is_root)
+		b->uid_base = UID_BASE + slot * UID_RANGE;
+	return true;
+}
+
+/*
+ * At random in ever larger parts, so that few tries are needed whether one sandbox is alive or thousands,
+ * and few files are made (a new one is a journal entry where /run is on a disk). Then each in turn.
+ */
 int idmap_slot(struct build *b, const struct step *s, struct error *err)
 {
+	static const unsigned parts[] = { 64, 512, 4096, UID_SLOTS };
 	auto_fd int slots = open_slots(b->plan->host.run_dir, err);
 	if (slots < 0)
 		return -1;
-	uint16_t start = 0;
-	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
+	uint16_t random[ARRAY_LEN(parts) * SLOT_TRIES];
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return error_sys(err, errno, "getrandom");
-	for (unsigned i = 0; i < UID_SLOTS; i++) {
-		unsigned slot = (start + i) % UID_SLOTS;
-		char name[16];
-		snprintf(name, sizeof(name), "%u", slot);
-		b->slot_fd = try_slot(slots, name);
-		if (b->slot_fd < 0)
-			continue;
-		if (b->plan->host.is_root)
-			b->uid_base = UID_BASE + slot * UID_RANGE;
-		return 0;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(random); i++)
+		if (take_slot(b, slots, random[i] % parts[i / SLOT_TRIES]))
+			return 0;
+	for (unsigned slot = 0; slot < UID_SLOTS; slot++)
+		if (take_slot(b, slots, slot))
+			return 0;
 	return error_set(err, ERROR_LIMIT, "all %d ranges are in use", UID_SLOTS);
 }
 

@@ -35,15 +35,23 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int await_go(int sock, struct error *err)
+/* The owner's word, with or without descriptors. */
+static int await_go(int sock, int *fds, int *n_fds, struct error *err)
 {
 	char go[2];
-	ssize_t n;
-	do
-		n = recv(sock, go, sizeof(go), 0);
-	while (n < 0 && errno == EINTR);
-	if (n != sizeof(go))
+	if (fd_recv(sock, go, sizeof(go), fds, n_fds, err) != (ssize_t)sizeof(go))
 		return error_set(err, ERROR_CANCELLED, "the owner went away");
+	return 0;
+}
+
+static int await_groups(const struct inside *in, struct error *err)
+{
+	int fds[PART_MAX], n = PART_MAX;
+	if (await_go(in->sock, fds, &n, err) < 0)
+		return -1;
+	for (int i = 0; i < n; i++)
+		in->build->cgroup.tasks_fds[i] =
+			fds[i]; /* which is which does not matter to who enters */
 	return 0;
 }
 
@@ -60,9 +68,12 @@ static int follow_owner(int sock, struct error *err)
 
 static int build(const struct inside *in, struct error *err)
 {
-	if (build_walk(in->build, STAGE_EARLY, err) < 0 || await_go(in->sock, err) < 0)
+	int none = 0;
+	if (build_walk(in->build, STAGE_EARLY, err) < 0 || await_go(in->sock, NULL, &none, err) < 0)
 		return -1;
-	if (build_walk(in->build, STAGE_INSIDE, err) < 0 || follow_owner(in->sock, err) < 0)
+	if (build_walk(in->build, STAGE_INSIDE, err) < 0 || await_groups(in, err) < 0)
+		return -1;
+	if (build_walk(in->build, STAGE_LAST, err) < 0 || follow_owner(in->sock, err) < 0)
 		return -1;
 	umask(022);
 	return 0;

@@ -7,6 +7,8 @@
  *	clone3 ------------------------------> STAGE_EARLY (needs no ids)
  *	STAGE_ATTACH (id maps, idmaps)
  *	"go" --------------------------------> STAGE_INSIDE
+ *	STAGE_BESIDE (v1 cgroups)
+ *	their `tasks` -----------------------> STAGE_LAST
  *	                                       forks the command, if there is one; both exec
  *	end of the socket <------------------- (CLOEXEC)
  *
@@ -55,12 +57,17 @@ static int make_channels(struct start *s, const struct launch_command *command, 
 	return 0;
 }
 
-/* pid 1, in all its namespaces at once. The cgroup namespace is made later, by cgroup_enter. */
+/*
+ * pid 1, in all its namespaces at once but two: the root of a cgroup namespace is the group one is in, so
+ * that waits for cgroup_enter; a network namespace takes longer than all others together, so it is made
+ * beside (net_make).
+ */
 static int clone_init(struct start *s, struct error *err)
 {
 	const struct cgroup *c = &s->build.cgroup;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | (s->build.plan->namespaces & ~(uint64_t)CLONE_NEWCGROUP),
+		.flags = CLONE_PIDFD |
+			(s->build.plan->namespaces & ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWNET)),
 		.pidfd = (uintptr_t)&s->init_pidfd,
 		.exit_signal = SIGCHLD,
 	};
@@ -121,6 +128,25 @@ static int await_exec(struct start *s, struct box *box, bool *ret_is_command, st
 	}
 }
 
+/* If pid 1 is gone, what it said before is the cause: await_exec reads it. */
+static int send_to_init(struct start *s, const int *fds, int n, struct error *err)
+{
+	struct error failure;
+	if (fd_send(s->owner_sock, STR("go"), fds, n, &failure) == 0 || failure.sys == EPIPE ||
+		failure.sys == ECONNRESET)
+		return 0;
+	return error_set(err, failure.code, "%s", failure.text);
+}
+
+static int send_groups(struct start *s, struct error *err)
+{
+	int fds[PART_MAX], n = 0;
+	for (int i = 0; i < PART_MAX; i++)
+		if (s->build.cgroup.tasks_fds[i] >= 0)
+			fds[n++] = s->build.cgroup.tasks_fds[i];
+	return send_to_init(s, fds, n, err);
+}
+
 static int build_up(struct start *s, const struct launch_command *command, struct box *box,
 	bool *ret_is_command, struct error *err)
 {
@@ -134,9 +160,9 @@ static int build_up(struct start *s, const struct launch_command *command, struc
 		return -1;
 	s->inside.sock = close_fd(s->inside.sock);
 	s->inside.status_fd = close_fd(s->inside.status_fd);
-	if (build_walk(&s->build, STAGE_ATTACH, err) < 0)
+	if (build_walk(&s->build, STAGE_ATTACH, err) < 0 || send_to_init(s, NULL, 0, err) < 0)
 		return -1;
-	if (fd_send(s->owner_sock, STR("go"), NULL, 0, err) < 0 && errno != EPIPE)
+	if (build_walk(&s->build, STAGE_BESIDE, err) < 0 || send_groups(s, err) < 0)
 		return -1;
 	return await_exec(s, box, ret_is_command, err);
 }

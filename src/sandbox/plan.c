@@ -37,7 +37,7 @@ static const struct {
 	{ "user.max_net_namespaces", "0" },
 	{ "user.max_ipc_namespaces", "0" },
 	{ "user.max_uts_namespaces", "0" },
-	{ "user.max_cgroup_namespaces", "0" },
+	{ "user.max_cgroup_namespaces", "1" }, /* pid 1's own comes after this */
 	{ "user.max_time_namespaces", "0" },
 	{ "user.max_inotify_instances", "128" },
 	{ "user.max_inotify_watches", "65536" },
@@ -49,7 +49,7 @@ struct step *plan_add(struct plan *plan, enum step_kind kind)
 {
 	BUG_IF(plan->n_steps == PLAN_STEPS_MAX, "a plan has more steps than there is room for");
 	struct step *s = &plan->steps[plan->n_steps++];
-	*s = (struct step){ .kind = kind, .tree = -1 };
+	*s = (struct step){ .kind = kind, .stage = step_stage(kind), .tree = -1 };
 	return s;
 }
 
@@ -80,11 +80,10 @@ int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, 
 		return s->tree;
 	/* Only who is root on the host may idmap, and only once the id maps are written. */
 	struct step *map = plan_add(plan, STEP_IDMAP);
-	*map = (struct step){ .kind = STEP_IDMAP,
-		.tree = s->tree,
-		.data = idmap,
-		.flags = flags,
-		.uid = plan_agent(plan) };
+	map->tree = s->tree;
+	map->data = idmap;
+	map->flags = flags;
+	map->uid = plan_agent(plan);
 	return s->tree;
 }
 
@@ -239,28 +238,36 @@ static void add_group(struct plan *plan, unsigned part, unsigned dir)
 	s->path = plan_text(plan, "cay/%s", plan->spec.id);
 }
 
+/*
+ * Nobody is born into a v1 group, so those can be made while pid 1 builds, and are entered when it has.
+ */
 static void add_cgroups(struct plan *plan)
 {
 	if (!plan->parts)
 		return;
 	bool is_v2 = plan->host.cgroup.kind == CGROUP_V2;
-	for (unsigned i = 0; i < PART_MAX; i++)
-		if (!is_v2 && (plan->parts & 1U << i))
-			add_group(plan, i, i);
-	if (is_v2)
+	uint32_t first = plan->n_steps;
+	if (is_v2) {
 		add_group(plan, 0, 0);
-	if (is_v2)
 		add_v2_limits(plan);
-	else
-		add_v1_limits(plan);
+		return;
+	}
+	for (unsigned i = 0; i < PART_MAX; i++)
+		if (plan->parts & 1U << i)
+			add_group(plan, i, i);
+	add_v1_limits(plan);
+	for (uint32_t i = first; i < plan->n_steps; i++)
+		plan->steps[i].stage = STAGE_BESIDE;
 }
 
 static void add_network(struct plan *plan)
 {
 	struct step *s = plan_add(plan, STEP_HOSTNAME);
 	s->data = plan->spec.hostname;
-	if (plan->spec.network == NETWORK_LOOPBACK)
-		plan_add(plan, STEP_LOOPBACK);
+	if (plan->spec.network == NETWORK_HOST)
+		return;
+	s = plan_add(plan, STEP_NETWORK);
+	s->data = plan->spec.network == NETWORK_LOOPBACK ? "loopback" : NULL;
 }
 
 static void add_sysctl(struct plan *plan, const char *name, const char *value)
@@ -287,6 +294,8 @@ static void add_proc(struct plan *plan)
 /* After the last mount: even a mount that hangs nowhere yet counts as a namespace. */
 static void add_sysctls(struct plan *plan)
 {
+	if (plan->namespaces & CLONE_NEWNET)
+		plan_add(plan, STEP_JOIN_NETWORK);
 	for (size_t i = 0; i < ARRAY_LEN(sysctls); i++)
 		add_sysctl(plan, sysctls[i].name, sysctls[i].value);
 	if (plan->namespaces & CLONE_NEWNET) /* every port is the sandbox's own */

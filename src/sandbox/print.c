@@ -11,7 +11,9 @@ static const char *const stage_titles[] = {
 	[STAGE_OWNER] = "before pid 1 exists",
 	[STAGE_ATTACH] = "to pid 1",
 	[STAGE_EARLY] = "pid 1, at the same time",
+	[STAGE_BESIDE] = "while pid 1 builds",
 	[STAGE_INSIDE] = "pid 1",
+	[STAGE_LAST] = "pid 1, then",
 };
 
 static const struct {
@@ -86,7 +88,7 @@ static void put_stage(struct buf *b, const struct plan *plan, enum step_stage st
 {
 	buf_printf(b, "%s:\n", stage_titles[stage]);
 	for (uint32_t i = 0; i < plan->n_steps; i++)
-		if (step_stage(plan->steps[i].kind) == stage)
+		if (plan->steps[i].stage == stage)
 			put_step(b, &plan->steps[i]);
 }
 
@@ -97,7 +99,7 @@ void plan_print(const struct plan *plan, struct buf *b)
 		if (plan->namespaces & namespaces[i].flag)
 			buf_printf(b, " %s", namespaces[i].word);
 	buf_putc(b, '\n');
-	for (unsigned stage = STAGE_OWNER; stage <= STAGE_INSIDE; stage++)
+	for (unsigned stage = STAGE_OWNER; stage <= STAGE_LAST; stage++)
 		put_stage(b, plan, (enum step_stage)stage);
 	buf_puts(b, "controls:");
 	for (unsigned i = 0; i < CONTROL_MAX; i++)
