@@ -83,7 +83,7 @@ int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, 
 	map->tree = s->tree;
 	map->data = idmap;
 	map->flags = flags;
-	map->uid = plan_agent(plan);
+	map->uid = !strcmp(idmap, "owner") ? plan_agent(plan) : 0;
 	return s->tree;
 }
 
@@ -130,7 +130,7 @@ static void add_ids(struct plan *plan)
 		plan_add(plan, STEP_SLOT);
 	struct step *s = plan_add(plan, STEP_MAP);
 	s->data = plan->host.is_root ? "range" : "single";
-	s->uid = agent;
+	s->uid = plan->host.is_root ? 0 : agent;
 	plan->enforced.uid = plan->host.is_root ? agent : plan->host.uid; /* launch adds the base */
 	plan->enforced.gid = plan->host.is_root ? agent : plan->host.gid;
 	if (plan->host.is_root)

@@ -61,6 +61,7 @@ static bool is_group(enum step_kind kind)
 
 static void put_step(struct buf *b, const struct step *s)
 {
+	size_t start = b->len;
 	buf_printf(b, "  %-12s", step_word(s->kind));
 	if (is_group(s->kind))
 		buf_printf(b, " %s", host_part((enum cgroup_part)s->tree));
@@ -81,6 +82,8 @@ static void put_step(struct buf *b, const struct step *s)
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (s->flags & flags[i].flag)
 			buf_printf(b, " %s", flags[i].word);
+	while (b->len > start && b->ptr[b->len - 1] == ' ')
+		buf_cut(b, b->len - 1);
 	buf_putc(b, '\n');
 }
 
