@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor/call.h"
+
+#include "base/bug.h"
+#include "executor/calls.h"
+#include "executor/executor.h"
+
+enum { CALL_ARENA_MAX = 64 * 1024 * 1024 };
+
+static void drop(struct call *call)
+{
+	if (call->verb && call->verb->drop)
+		call->verb->drop(call);
+	list_remove(&call->link);
+	call->executor->n_calls--;
+	json_free(call->request);
+	arena_fini(&call->arena);
+	free(call);
+}
+
+void call_finish(struct call *call, struct str result_json)
+{
+	struct channel *channel = call->channel;
+	if (result_json.len > FRAME_PAYLOAD_MAX) {
+		struct error err;
+		error_set(&err, ERROR_TOO_LARGE, "a result of %zu bytes", result_json.len);
+		channel_send_error(channel, &err);
+	} else {
+		channel_send(channel, FRAME_RESULT, 0, result_json);
+	}
+	drop(call);
+	channel_close(channel);
+}
+
+void call_fail(struct call *call, const struct error *err)
+{
+	struct channel *channel = call->channel;
+	channel_send_error(channel, err);
+	drop(call);
+	channel_close(channel);
+}
+
+void call_send(struct call *call, uint8_t channel, struct str bytes)
+{
+	while (bytes.len) {
+		struct str piece = str_first(bytes, FRAME_DATA_MAX);
+		channel_send(call->channel, FRAME_DATA, channel, piece);
+		bytes = str_skip(bytes, piece.len);
+	}
+}
+
+void call_event(struct call *call, struct str event_json)
+{
+	channel_send(call->channel, FRAME_EVENT, 0, event_json);
+}
+
+static const struct verb *find_verb(struct str name)
+{
+	for (const struct verb *const *v = verb_table; *v; v++)
+		if (str_is(name, (*v)->action->name))
+			return *v;
+	return NULL;
+}
+
+static int start(struct call *call, struct str request, struct error *err)
+{
+	if (json_parse(request, &call->request, err) < 0)
+		return -1;
+	struct str name = json_str(json_find(call->request, "action"));
+	const struct verb *verb = find_verb(name);
+	if (!name.ptr || !verb)
+		return error_set(err, ERROR_NOT_FOUND, "no action '%.*s'",
+			STR_ARG(str_first(name, 60)));
+	void *params;
+	if (action_decode(verb->action, json_find(call->request, "params"), &call->arena, &params,
+		    err) < 0)
+		return -1;
+	call->verb = verb;
+	verb->start(call, params);
+	return 0;
+}
+
+static int control(struct call *call, struct str payload, struct error *err)
+{
+	auto_json struct json *json = NULL;
+	if (json_parse(payload, &json, err) < 0)
+		return -1;
+	if (call->verb->control)
+		call->verb->control(call, json);
+	return 0;
+}
+
+/* Hands a frame on. -1: it has no place here, and the call, still there, fails with *err. */
+static int dispatch(struct call *call, const struct frame *frame, struct error *err)
+{
+	const struct verb *verb = call->verb;
+	if (!verb)
+		return frame->kind == FRAME_REQUEST
+			? start(call, frame->payload, err)
+			: error_set(err, ERROR_PROTOCOL, "a call began with a frame of kind %d",
+				  frame->kind);
+	switch (frame->kind) {
+	case FRAME_DATA:
+		if (verb->data)
+			verb->data(call, frame->channel, frame->payload);
+		return 0;
+	case FRAME_EOF:
+		if (verb->eof)
+			verb->eof(call, frame->channel);
+		return 0;
+	case FRAME_CONTROL:
+		return control(call, frame->payload, err);
+	default:
+		return error_set(err, ERROR_PROTOCOL, "a frame of kind %d within a call",
+			frame->kind);
+	}
+}
+
+static void on_frame(void *arg, const struct frame *frame)
+{
+	struct error err;
+	if (dispatch(arg, frame, &err) < 0)
+		call_fail(arg, &err);
+}
+
+static void on_end(void *arg, const struct error *reason)
+{
+	struct call *call = arg;
+	struct channel *channel = call->channel;
+	drop(call);
+	channel_free(channel);
+}
+
+static void on_drain(void *arg)
+{
+	struct call *call = arg;
+	if (call->verb && call->verb->drain)
+		call->verb->drain(call);
+}
+
+static const struct channel_ops ops = { .on_frame = on_frame,
+	.on_end = on_end,
+	.on_drain = on_drain };
+
+void call_open(struct executor *e, int fd)
+{
+	struct call *call = mem_new(struct call);
+	call->executor = e;
+	call->arena = ARENA_INIT(CALL_ARENA_MAX);
+	call->channel = channel_new(e->loop, fd, &ops, call);
+	list_append(&e->calls, &call->link);
+	e->n_calls++;
+	if (e->n_calls > EXECUTOR_CALLS_MAX) {
+		struct error err;
+		error_set(&err, ERROR_LIMIT, "the sandbox has %d calls at once",
+			EXECUTOR_CALLS_MAX);
+		call_fail(call, &err);
+	}
+}
+
+void call_lose(struct call *call)
+{
+	on_end(call, NULL);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor/executor.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "executor/calls.h"
+#include "executor/process.h"
+#include "executor/session.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+/* Takes every call that waits. At the end of the control socket nothing more comes; what runs goes on. */
+static void on_control(void *arg, int events)
+{
+	struct executor *e = arg;
+	for (;;) {
+		char kind[2];
+		int fd = -1, n_fds = 1;
+		struct error err;
+		ssize_t n = fd_recv(e->control_fd, kind, sizeof(kind), &fd, &n_fds, &err);
+		auto_fd int call_fd = n_fds == 1 ? fd : -1;
+		if (n < 0 && (err.sys == EAGAIN || err.sys == EINTR))
+			return;
+		if (n <= 0) {
+			watch_set(e->control_watch, 0);
+			return;
+		}
+		if (n != 1 || kind[0] != 'C' || call_fd < 0)
+			continue;
+		e->last_call_ms = clock_mono_ms();
+		call_open(e, take_fd(&call_fd));
+	}
+}
+
+static void set_defaults(struct executor *e)
+{
+	static const struct {
+		const char *name, *value;
+	} vars[] = {
+		/* Nothing shall open a pager or an editor on a terminal that nobody sits at. */
+		{ "PAGER", "cat" },
+		{ "GIT_PAGER", "cat" },
+		{ "MANPAGER", "cat" },
+		{ "SYSTEMD_PAGER", "cat" },
+		{ "GIT_EDITOR", "true" },
+		{ "EDITOR", "true" },
+		{ "VISUAL", "true" },
+		{ "DEBIAN_FRONTEND", "noninteractive" },
+		{ "TERM", "xterm-256color" },
+		{ "LANG", "C.UTF-8" },
+		{ "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(vars); i++)
+		env_set(&e->env, str_from(vars[i].name), str_from(vars[i].value), NULL);
+}
+
+/* The variables that follow from who the children are. */
+void executor_set_user(struct executor *e, const struct user *user)
+{
+	e->user = *user;
+	env_set(&e->env, STR("USER"), str_from(user->name), NULL);
+	env_set(&e->env, STR("LOGNAME"), str_from(user->name), NULL);
+	env_set(&e->env, STR("HOME"), str_from(user->home), NULL);
+	env_set(&e->env, STR("SHELL"), STR("/bin/bash"), NULL);
+}
+
+static void on_stay(void *arg)
+{
+	struct executor *e = arg;
+	timer_set(e->stay, INT32_MAX);
+}
+
+char *executor_path(const struct executor *e, struct str path)
+{
+	if (path.len && path.ptr[0] == '/')
+		return str_dup(path);
+	return path.len ? mem_printf("%s/%.*s", e->workdir, STR_ARG(path)) : mem_strdup(e->workdir);
+}
+
+int executor_new(const struct executor_options *options, struct executor **ret, struct error *err)
+{
+	auto_fd int control_fd = options->control_fd;
+	struct loop *loop;
+	if (fd_set_nonblock(control_fd, err) < 0 || loop_new(&loop, err) < 0)
+		return -1;
+	signal(SIGPIPE, SIG_IGN);
+
+	struct executor *e = mem_new(struct executor);
+	e->loop = loop;
+	e->confine = options->confine;
+	e->started_ms = e->last_call_ms = clock_mono_ms();
+	e->next_process = 1;
+	list_init(&e->calls);
+	list_init(&e->sessions);
+	list_init(&e->processes);
+	set_defaults(e);
+	struct user user;
+	user_self(&user);
+	executor_set_user(e, &user);
+	e->workdir = options->workdir ? mem_strdup(options->workdir) : getcwd(NULL, 0);
+	if (!e->workdir)
+		e->workdir = mem_strdup("/");
+	e->control_fd = take_fd(&control_fd);
+	e->control_watch = watch_new(loop, e->control_fd, LOOP_READ, on_control, e);
+	e->stay = timer_new(loop, on_stay, e);
+	timer_set(e->stay, INT32_MAX);
+	*ret = e;
+	return 0;
+}
+
+void executor_run(struct executor *e)
+{
+	loop_run(e->loop);
+}
+
+void executor_free(struct executor *e)
+{
+	if (!e)
+		return;
+	struct call *call;
+	while ((call = list_first(&e->calls, struct call, link)))
+		call_lose(call);
+	sessions_free_all(e);
+	processes_free_all(e);
+	watch_free(e->control_watch);
+	timer_free(e->stay);
+	close_fd(e->control_fd);
+	env_fini(&e->env);
+	env_names_fini(&e->secrets);
+	free(e->workdir);
+	loop_free(e->loop);
+	free(e);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * executor: what serves one sandbox. It owns the loop, the control socket, the calls, the sessions and
+ * the processes; every verb reaches them through call->executor.
+ *
+ * The control socket is SOCK_SEQPACKET. A message of one byte 'C' with one descriptor attached, a
+ * connected stream socket, is a new call (executor/call.h). When the control socket ends the executor
+ * goes on: a server that comes back gets the same socket again from the supervisor. The executor dies
+ * with the supervisor, by the parent death signal that it was started with.
+ *
+ * One thread. The executor cannot make threads (its children go to another pid namespace), and it must
+ * not block on anything the sandbox controls: opens are O_NONBLOCK, heavy work goes to forked workers.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "event/loop.h"
+#include "executor/env.h"
+#include "executor/spawn.h"
+#include "executor/user.h"
+
+enum {
+	EXECUTOR_CALLS_MAX = 1024,
+	EXECUTOR_SESSIONS_MAX = 64,
+	EXECUTOR_PROCESSES_MAX = 512, /* running ones */
+};
+
+struct executor {
+	struct loop *loop;
+	int control_fd;
+	struct watch *control_watch;
+	struct timer *stay; /* keeps the loop alive when nothing else does */
+	struct list calls;  /* call::link */
+	size_t n_calls;
+	struct list sessions; /* session::link */
+	size_t n_sessions;
+	struct list processes; /* process::link, oldest first */
+	size_t n_running, n_retained;
+	int64_t next_fresh;       /* number of the next throw-away session */
+	int64_t next_process;     /* number of the next process id */
+	char *workdir;            /* absolute; where sessions and processes start */
+	struct env env;           /* what every child gets */
+	struct env_names secrets; /* variables whose values are masked in reports */
+	struct user user;         /* who children run as */
+	struct confine confine;   /* what every child puts on */
+	int64_t started_ms;       /* monotonic */
+	int64_t last_call_ms;     /* monotonic: when the last call came */
+};
+
+struct executor_options {
+	int control_fd;      /* SOCK_SEQPACKET; taken */
+	const char *workdir; /* NULL: the current directory */
+	struct confine confine;
+};
+
+int executor_new(const struct executor_options *options, struct executor **ret, struct error *err);
+/* Serves until loop_stop; in the program that is for ever. */
+void executor_run(struct executor *e);
+/* Ends every session and process, drops every call. */
+void executor_free(struct executor *e);
+
+/* An absolute path (heap): relative ones begin at the workdir; an empty one is it. */
+char *executor_path(const struct executor *e, struct str path);
+/* From now on children run as this user; USER, LOGNAME, HOME and SHELL follow. */
+void executor_set_user(struct executor *e, const struct user *user);
+/* Tells every subscriber: a whole JSON object (events in action/executor_actions.h). */
+void executor_emit(struct executor *e, struct str event_json);

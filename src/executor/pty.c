@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor/pty.h"
+
+#include "base/auto.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+static void set_modes(int fd, bool is_raw_output)
+{
+	struct termios t;
+	if (tcgetattr(fd, &t) < 0)
+		return;
+	t.c_iflag |= IUTF8;
+	if (is_raw_output)
+		t.c_oflag &= ~(tcflag_t)OPOST;
+	else
+		t.c_oflag |= OPOST;
+	tcsetattr(fd, TCSANOW, &t);
+}
+
+int pty_open(struct pty *ret, int cols, int rows, bool is_raw_output, struct error *err)
+{
+	auto_fd int master_fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (master_fd < 0)
+		return error_sys(err, errno, "open /dev/ptmx");
+	int unlocked = 0;
+	if (ioctl(master_fd, TIOCSPTLCK, &unlocked) < 0)
+		return error_sys(err, errno, "unlock a terminal");
+	auto_fd int slave_fd = ioctl(master_fd, TIOCGPTPEER,
+		O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (slave_fd < 0)
+		return error_sys(err, errno, "open a terminal");
+	set_modes(slave_fd, is_raw_output);
+	*ret = (struct pty){ take_fd(&master_fd), take_fd(&slave_fd) };
+	pty_resize(ret, cols, rows);
+	return 0;
+}
+
+void pty_close(struct pty *pty)
+{
+	pty->master_fd = close_fd(pty->master_fd);
+	pty->slave_fd = close_fd(pty->slave_fd);
+}
+
+void pty_resize(const struct pty *pty, int cols, int rows)
+{
+	struct winsize size = { .ws_col = (unsigned short)cols, .ws_row = (unsigned short)rows };
+	ioctl(pty->master_fd, TIOCSWINSZ, &size);
+}
+
+bool pty_is_newline(const struct pty *pty)
+{
+	struct termios t;
+	return tcgetattr(pty->slave_fd, &t) < 0 || (t.c_oflag & ONLCR);
+}
+
+bool pty_has_echo(const struct pty *pty)
+{
+	struct termios t;
+	return tcgetattr(pty->slave_fd, &t) < 0 || (t.c_lflag & ECHO) || !(t.c_lflag & ICANON);
+}
+
+void pty_flush_input(const struct pty *pty)
+{
+	tcflush(pty->slave_fd, TCIFLUSH);
+}
+
+bool pty_has_input(const struct pty *pty)
+{
+	int n = 0;
+	return ioctl(pty->slave_fd, TIOCINQ, &n) == 0 && n > 0;
+}
+
+void pty_set_output(const struct pty *pty, bool is_raw_output)
+{
+	set_modes(pty->slave_fd, is_raw_output);
+}

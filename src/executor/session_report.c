@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor/session_report.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "wire/frame.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum {
+	MASK_BYTES_MIN = 4, /* a shorter value is no secret, and is everywhere */
+	RESULT_MAX = FRAME_PAYLOAD_MAX,
+	/* A byte becomes up to 6 in JSON; command, cwd and the like need the rest. */
+	OUTPUT_SURE_MAX = RESULT_MAX / 6 / 2,
+};
+
+static const char *const outcome_names[] = {
+	[OUTCOME_EXITED] = "exited",
+	[OUTCOME_RUNNING] = "running",
+	[OUTCOME_QUIET] = "quiet",
+	[OUTCOME_INPUT] = "waiting_for_input",
+	[OUTCOME_ENDED] = "ended",
+};
+
+const char *outcome_name(enum outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+void session_put(const struct session *s, struct jsonw *w)
+{
+	bool is_running = s->state == SESSION_RUNNING ||
+		(s->state == SESSION_STARTING && s->command.len);
+	jsonw_open(w);
+	jsonw_key_str(w, "session", str_from(s->name));
+	jsonw_key_int(w, "pid", s->shell ? s->shell->child.pid : -1);
+	jsonw_key_str(w, "status",
+		s->state == SESSION_ENDED ? STR("ended")
+			: is_running      ? STR("running")
+					  : STR("idle"));
+	jsonw_key_str(w, "command", is_running ? buf_str(&s->command) : STR(""));
+	jsonw_key_str(w, "cwd", buf_str(&s->cwd));
+	jsonw_key_int(w, "cols", s->cols);
+	jsonw_key_int(w, "rows", s->rows);
+	jsonw_key_int(w, "created_ms", s->created_ms);
+	jsonw_close(w);
+}
+
+static void emit(struct session *s, const char *event, const char *key, int64_t value)
+{
+	auto_buf struct buf b = BUF_INIT(4096);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "event", str_from(event));
+	jsonw_key_str(&w, "session", str_from(s->name));
+	jsonw_key_int(&w, key, value);
+	jsonw_close(&w);
+	executor_emit(s->executor, buf_str(&b));
+}
+
+void session_emit_started(struct session *s)
+{
+	emit(s, "session_started", "pid", s->shell->child.pid);
+}
+
+void session_emit_ended(struct session *s)
+{
+	emit(s, "session_ended", "exit_code", s->exit_code);
+}
+
+static void mask(struct buf *text, struct str secret)
+{
+	ptrdiff_t at = str_find(buf_str(text), secret);
+	if (secret.len < MASK_BYTES_MIN || at < 0)
+		return;
+	struct buf masked = BUF_INIT(SIZE_MAX / 2);
+	struct str rest = buf_str(text);
+	for (; at >= 0; at = str_find(rest, secret)) {
+		buf_put(&masked, str_first(rest, (size_t)at));
+		buf_puts(&masked, "<secret_hidden>");
+		rest = str_skip(rest, (size_t)at + secret.len);
+	}
+	buf_put(&masked, rest);
+	buf_fini(text);
+	*text = masked;
+}
+
+static void mask_secrets(const struct executor *e, struct buf *text)
+{
+	for (size_t i = 0; i < e->secrets.n; i++)
+		mask(text, str_from(env_get(&e->env, str_from(e->secrets.names[i]))));
+}
+
+/* What PATH gives for python, as `which python` says it; the executor sees the files that the shell sees. */
+static void put_python(const struct session *s, struct jsonw *w)
+{
+	struct str rest = buf_str(&s->path), dir;
+	while (str_split(&rest, ':', &dir)) {
+		char path[4096];
+		struct stat st;
+		int n = snprintf(path, sizeof(path), "%.*s/python", STR_ARG(dir));
+		if (dir.len && dir.ptr[0] == '/' && n < (int)sizeof(path) && stat(path, &st) == 0 &&
+			S_ISREG(st.st_mode) && access(path, X_OK) == 0) {
+			jsonw_key_str(w, "python", str_from(path));
+			return;
+		}
+	}
+	jsonw_key_str(w, "python", STR(""));
+}
+
+struct report {
+	enum outcome outcome;
+	struct str output;
+	struct ring_gap gap;
+};
+
+static void put_result(const struct session *s, const struct report *r, struct buf *out)
+{
+	bool is_over = r->outcome == OUTCOME_EXITED || r->outcome == OUTCOME_ENDED;
+	struct jsonw w = JSONW(out);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "status", str_from(outcome_names[r->outcome]));
+	jsonw_key(&w, "exit_code");
+	if (is_over)
+		jsonw_int(&w, s->exit_code);
+	else
+		jsonw_null(&w);
+	jsonw_key_str(&w, "output", r->output);
+	jsonw_key_int(&w, "truncated_bytes", (int64_t)r->gap.bytes);
+	jsonw_key_int(&w, "truncated_lines", (int64_t)r->gap.lines);
+	jsonw_key_str(&w, "session", str_from(s->name));
+	jsonw_key_str(&w, "command", buf_str(&s->command));
+	jsonw_key_str(&w, "cwd", buf_str(&s->cwd));
+	jsonw_key_int(&w, "background_pid", s->background_pid);
+	put_python(s, &w);
+	jsonw_key_int(&w, "duration_ms", (is_over ? s->ended_ms : clock_mono_ms()) - s->began_ms);
+	jsonw_key_bool(&w, "is_new_shell", s->is_new_shell);
+	jsonw_close(&w);
+}
+
+void session_put_outcome(struct session *s, enum outcome outcome, struct buf *out)
+{
+	auto_buf struct buf text = BUF_INIT(SIZE_MAX / 2);
+	struct report r = { .outcome = outcome };
+	r.gap = session_take_output(s, &text,
+		outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED);
+	mask_secrets(s->executor, &text);
+	r.output = buf_str(&text);
+	put_result(s, &r, out);
+	if (!out->is_full)
+		return;
+
+	/* Mostly controls, each six bytes of JSON: a shorter piece of it, then. */
+	struct ring ring;
+	auto_buf struct buf shorter = BUF_INIT(SIZE_MAX / 2);
+	ring_init(&ring, OUTPUT_SURE_MAX);
+	ring_add(&ring, r.output);
+	struct ring_gap gap = ring_put(&ring, &shorter);
+	ring_fini(&ring);
+	r.output = buf_str(&shorter);
+	r.gap.bytes += gap.bytes;
+	r.gap.lines += gap.lines;
+	buf_reset(out);
+	put_result(s, &r, out);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor/session_verbs.h"
+
+#include "action/session_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "executor/keys.h"
+#include "executor/session_report.h"
+
+#include <stdio.h>
+
+static void fail(struct call *call, struct error *err)
+{
+	error_wrap(err, "%s", call->verb->action->name);
+	call_fail(call, err);
+}
+
+/* ---- run ---- */
+
+struct run {
+	struct session_wait wait;
+	struct call *call;
+};
+
+static void close_fresh(void *arg)
+{
+	session_close(arg);
+}
+
+static void finish_run(struct call *call, struct session *s, enum outcome outcome)
+{
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	session_put_outcome(s, outcome, &b);
+	if (s->is_fresh && (outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED))
+		loop_defer(call->executor->loop, close_fresh,
+			s); /* not from within its own event */
+	call_finish(call, buf_str(&b));
+}
+
+static void on_outcome(struct session_wait *wait, enum outcome outcome)
+{
+	struct run *run = container_of(wait, struct run, wait);
+	finish_run(run->call, wait->ended, outcome);
+}
+
+/* A terminal sends a carriage return for Enter; what it shows is a newline. */
+static int type_line(struct session *s, struct str text, struct error *err)
+{
+	auto_buf struct buf typed = BUF_INIT(RUN_COMMAND_MAX + 1);
+	auto_buf struct buf echo = BUF_INIT(RUN_COMMAND_MAX + 1);
+	buf_put(&typed, text);
+	buf_putc(&typed, '\r');
+	for (size_t i = 0; i < typed.len; i++)
+		if (typed.ptr[i] == '\n')
+			typed.ptr[i] = '\r';
+	buf_put(&echo, text);
+	buf_putc(&echo, '\n');
+	return session_type(s, buf_str(&typed), buf_str(&echo), err);
+}
+
+static int press(struct session *s, struct str names, struct error *err)
+{
+	auto_buf struct buf bytes = BUF_INIT(4096);
+	if (keys_parse(names, &bytes, err) < 0)
+		return -1;
+	return session_type(s, buf_str(&bytes), STR_NONE, err);
+}
+
+static bool is_running(const struct session *s)
+{
+	return s->state == SESSION_RUNNING || (s->state == SESSION_STARTING && s->command.len);
+}
+
+/* C-c at the prompt: what every shell makes of it. */
+static bool is_idle_interrupt(const struct session *s, const struct run_params *p)
+{
+	return str_is(p->keys, "C-c") && !is_running(s) && !s->has_outcome;
+}
+
+static int go_on(struct session *s, const struct run_params *p, struct error *err)
+{
+	if (is_running(s) && p->input)
+		return type_line(s, p->command, err);
+	if (is_running(s) && p->keys.len)
+		return press(s, p->keys, err);
+	return 0; /* session_wait refuses if there is nothing to wait for */
+}
+
+static int begin(struct executor *e, const struct run_params *p, struct session **ret,
+	struct error *err)
+{
+	bool is_new_command = !p->input && p->keys.len == 0 && p->command.len;
+	char name[SESSION_NAME_MAX];
+	struct str session = p->session;
+	struct session *s;
+	if (p->command.len > RUN_COMMAND_MAX)
+		return error_set(err, ERROR_TOO_LARGE, "a command of %zu bytes; the limit is %d",
+			p->command.len, RUN_COMMAND_MAX);
+	if (p->fresh) {
+		snprintf(name, sizeof(name), "fresh-%lld", (long long)e->next_fresh++);
+		session = str_from(name);
+	}
+	if (session_get(e, session, &s, err) < 0)
+		return -1;
+	s->is_fresh |= p->fresh;
+	if (is_new_command)
+		screen_set_limit(s->screen, (size_t)p->output_bytes);
+	int r = is_new_command ? session_run(s, p->command, p->cwd, err) : go_on(s, p, err);
+	if (r == 0)
+		*ret = s;
+	return r;
+}
+
+static void run_start(struct call *call, const void *params)
+{
+	const struct run_params *p = params;
+	struct session *s = NULL;
+	struct error err;
+	if (begin(call->executor, p, &s, &err) < 0) {
+		fail(call, &err);
+		return;
+	}
+	if (is_idle_interrupt(s, p)) {
+		s->exit_code = 130;
+		screen_feed(s->screen, STR("^C\n"));
+		finish_run(call, s, OUTCOME_EXITED);
+		return;
+	}
+	struct run *run = arena_new(&call->arena, struct run);
+	run->call = call;
+	run->wait = (struct session_wait){
+		.timeout_ms = p->timeout_ms,
+		.quiet_ms = p->quiet_ms,
+		.until_input = p->until_input,
+		.on_outcome = on_outcome,
+	};
+	call->state = run;
+	if (session_wait(s, &run->wait, &err) < 0)
+		fail(call, &err);
+}
+
+static void run_drop(struct call *call)
+{
+	struct run *run = call->state;
+	if (run)
+		session_unwait(&run->wait);
+}
+
+const struct verb run_verb = { .action = &run_action, .start = run_start, .drop = run_drop };
+
+/* ---- the small ones ---- */
+
+static void finish_session(struct call *call, const struct session *s)
+{
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct jsonw w = JSONW(&b);
+	session_put(s, &w);
+	call_finish(call, buf_str(&b));
+}
+
+static void open_start(struct call *call, const void *params)
+{
+	const struct session_open_params *p = params;
+	struct session *s;
+	struct error err;
+	if (session_open(call->executor, p->session, p->cwd, &p->env, (int)p->cols, (int)p->rows,
+		    &s, &err) < 0)
+		fail(call, &err);
+	else
+		finish_session(call, s);
+}
+
+const struct verb session_open_verb = { .action = &session_open_action, .start = open_start };
+
+/* NULL, and the call has failed, if there is none. */
+static struct session *find(struct call *call, struct str name)
+{
+	struct session *s = session_find(call->executor, name);
+	struct error err;
+	if (!s) {
+		error_set(&err, ERROR_NOT_FOUND, "no session '%.*s'", STR_ARG(str_first(name, 64)));
+		fail(call, &err);
+	}
+	return s;
+}
+
+static void input_start(struct call *call, const void *params)
+{
+	const struct session_input_params *p = params;
+	struct session *s = find(call, p->session);
+	struct error err;
+	if (!s)
+		return;
+	if (!is_running(s))
+		error_set(&err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
+	else if (session_type(s, p->text, STR_NONE, &err) == 0 && press(s, p->keys, &err) == 0) {
+		finish_session(call, s);
+		return;
+	}
+	fail(call, &err);
+}
+
+const struct verb session_input_verb = { .action = &session_input_action, .start = input_start };
+
+static void resize_start(struct call *call, const void *params)
+{
+	const struct session_resize_params *p = params;
+	struct session *s = find(call, p->session);
+	if (!s)
+		return;
+	session_resize(s, (int)p->cols, (int)p->rows);
+	finish_session(call, s);
+}
+
+const struct verb session_resize_verb = { .action = &session_resize_action, .start = resize_start };
+
+static void close_start(struct call *call, const void *params)
+{
+	const struct session_name_params *p = params;
+	struct session *s = find(call, p->session);
+	if (!s)
+		return;
+	session_close(s);
+	call_finish(call, STR("{}"));
+}
+
+const struct verb session_close_verb = { .action = &session_close_action, .start = close_start };
+
+static void list_start(struct call *call, const void *params)
+{
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct jsonw w = JSONW(&b);
+	struct session *s;
+	jsonw_open(&w);
+	jsonw_key(&w, "sessions");
+	jsonw_open_array(&w);
+	list_for_each(s, &call->executor->sessions, link)
+		session_put(s, &w);
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	call_finish(call, buf_str(&b));
+}
+
+const struct verb session_list_verb = { .action = &session_list_action, .start = list_start };

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cay-executor: serves one sandbox. Started by the supervisor inside the sandbox's namespaces, but for
+ * the pid namespace, with the control socket as descriptor 3:
+ *
+ *	cay-executor [--workdir DIR] [--cgroup-fd N | --tasks-fds A,B,…] [--lock-fd N]
+ */
+#include "base/auto.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "executor/executor.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { CONTROL_FD = 3, FD_NUMBER_MAX = 1 << 20 };
+
+static int take_number(struct str s, int *ret_fd, struct error *err)
+{
+	int64_t n;
+	if (num_parse_i64(s, CONTROL_FD + 1, FD_NUMBER_MAX, &n, err) < 0)
+		return -1;
+	if (fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0)
+		return error_sys(err, errno, "descriptor %d", (int)n);
+	*ret_fd = (int)n;
+	return 0;
+}
+
+static int take_tasks(struct str list, struct confine *c, struct error *err)
+{
+	struct str piece;
+	while (str_split(&list, ',', &piece)) {
+		if (c->n_tasks == CONFINE_TASKS_MAX)
+			return error_set(err, ERROR_INVALID, "more than %d cgroups",
+				CONFINE_TASKS_MAX);
+		if (take_number(piece, &c->tasks_fds[c->n_tasks], err) < 0)
+			return -1;
+		c->n_tasks++;
+	}
+	return 0;
+}
+
+static int take_lock(struct str number, struct confine *c, struct error *err)
+{
+	int fd;
+	if (take_number(number, &fd, err) < 0 || lock_open(fd, &c->lock, err) < 0)
+		return -1;
+	c->has_lock = true;
+	close(fd);
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct executor_options *o, struct error *err)
+{
+	for (int i = 1; i < argc; i++) {
+		struct str option = str_from(argv[i]);
+		int r;
+		if (i + 1 == argc)
+			return error_set(err, ERROR_INVALID, "unknown option or no value: %s",
+				argv[i]);
+		struct str value = str_from(argv[++i]);
+		if (str_is(option, "--workdir")) {
+			o->workdir = value.ptr;
+			r = 0;
+		} else if (str_is(option, "--cgroup-fd")) {
+			r = take_number(value, &o->confine.cgroup_fd, err);
+		} else if (str_is(option, "--tasks-fds")) {
+			r = take_tasks(value, &o->confine, err);
+		} else if (str_is(option, "--lock-fd")) {
+			r = take_lock(value, &o->confine, err);
+		} else {
+			return error_set(err, ERROR_INVALID, "unknown option %s", option.ptr);
+		}
+		if (r < 0)
+			return error_wrap(err, "%s", option.ptr);
+	}
+	return 0;
+}
+
+/* Descriptors 0 to 2 exist, so that nothing else is taken for them. */
+static void fill_stdio(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd < CONTROL_FD);
+	close_fd(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct executor_options options = { .control_fd = CONTROL_FD, .confine.cgroup_fd = -1 };
+	struct executor *executor;
+	struct error err;
+	log_init("cay-executor");
+	fill_stdio();
+	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&
+		error_sys(&err, errno, "control socket") < 0)
+		goto out;
+	if (parse(argc, argv, &options, &err) < 0 || executor_new(&options, &executor, &err) < 0)
+		goto out;
+	if (executor->confine.has_lock && lock_enter(&executor->confine.lock, &err) < 0)
+		goto out;
+	executor_run(executor);
+	executor_free(executor);
+	return EXIT_SUCCESS;
+out:
+	log_error("executor.failed", "error=%s", err.text);
+	return error_exit(err.code);
+}
