@@ -16,6 +16,7 @@
 #include "runtime/runtime.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -23,7 +24,10 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-enum { FILE_MAX = 4 << 20 };
+enum {
+	FILE_MAX = 4 << 20,
+	CREATES_MAX = 2, /* "oh", and what the bare paths make */
+};
 
 static const char *golden_dir;
 
@@ -35,7 +39,16 @@ struct script {
 	size_t line, step; /* the next answer */
 	struct loop *loop;
 	struct runtime *rt;
+	int n_creates;
+	int n_together;      /* runs of "together" under way */
+	struct list hanging; /* executor::link */
 };
+
+static void script_init(struct script *s)
+{
+	*s = (struct script){ 0 };
+	list_init(&s->hanging);
+}
 
 static void script_load(struct script *s, const char *name)
 {
@@ -44,7 +57,7 @@ static void script_load(struct script *s, const char *name)
 	auto_buf struct buf text = BUF_INIT(FILE_MAX);
 	assert_works(file_read(AT_FDCWD, path, &text, &err), err);
 	struct str rest = buf_str(&text), line;
-	*s = (struct script){ 0 };
+	script_init(s);
 	while (str_split(&rest, '\n', &line)) {
 		if (!line.len)
 			continue;
@@ -67,9 +80,18 @@ static const struct json *script_next(struct script *s)
 }
 
 struct executor {
+	struct list link; /* script::hanging */
 	struct script *script;
 	struct channel *channel;
 };
+
+static void executor_free(struct executor *e)
+{
+	list_remove(&e->link);
+	loop_undefer(e->script->loop, e);
+	channel_close(e->channel);
+	free(e);
+}
 
 static void send_json(struct executor *e, enum frame_kind kind, const struct json *j)
 {
@@ -97,12 +119,38 @@ static void send_step(struct executor *e, struct str action, const struct json *
 	}
 }
 
+static void end_together(void *arg)
+{
+	struct executor *e = arg;
+	bool is_alone = e->script->n_together == 1;
+	e->script->n_together--;
+	channel_send(e->channel, FRAME_RESULT, 0,
+		is_alone ? STR("{\"status\":\"exited\",\"exit_code\":0,\"output\":\"alone\"}")
+			 : STR("{\"status\":\"exited\",\"exit_code\":1,\"output\":\"not alone\"}"));
+	executor_free(e);
+}
+
+/* Commands that are in no script. */
+static bool run_special(struct executor *e, struct str command)
+{
+	if (str_is(command, "hang"))
+		return true;
+	if (!str_is(command, "together"))
+		return false;
+	e->script->n_together++;
+	loop_defer(e->script->loop, end_together, e);
+	return true;
+}
+
 static void on_frame(void *arg, const struct frame *frame)
 {
 	struct executor *e = arg;
 	auto_json struct json *request = NULL;
 	BUG_IF(json_parse(frame->payload, &request, NULL) < 0, "a request is no JSON");
 	struct str action = json_str(json_find(request, "action"));
+	const struct json *params = json_find(request, "params");
+	if (str_is(action, "run") && run_special(e, json_str(json_find(params, "command"))))
+		return;
 	if (str_is(action, "configure"))
 		channel_send(e->channel, FRAME_RESULT, 0, STR("{}"));
 	else if (str_is(action, "info"))
@@ -111,16 +159,13 @@ static void on_frame(void *arg, const struct frame *frame)
 	else if (str_is(action, "session_list"))
 		channel_send(e->channel, FRAME_RESULT, 0, STR("{\"sessions\":[]}"));
 	else
-		send_step(e, action, json_find(request, "params"));
-	channel_close(e->channel);
-	free(e);
+		send_step(e, action, params);
+	executor_free(e);
 }
 
 static void on_end(void *arg, const struct error *reason)
 {
-	struct executor *e = arg;
-	channel_free(e->channel);
-	free(e);
+	executor_free(arg);
 }
 
 struct fake {
@@ -151,6 +196,8 @@ static void fake_create(struct backend *b, const struct spec *spec, backend_fn *
 {
 	struct fake *f = (struct fake *)b;
 	memcpy(f->answer.reply.id, spec->id, sizeof(spec->id));
+	if (++f->script->n_creates > CREATES_MAX)
+		error_set(&f->answer.reply.error, ERROR_CONFLICT, "made twice");
 	fake_start(b, done, arg);
 }
 
@@ -162,9 +209,17 @@ static int fake_open_call(struct backend *b, const char *id, int *ret_fd, struct
 	BUG_IF(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0, "no socketpair");
 	struct executor *e = mem_new(struct executor);
 	e->script = f->script;
+	list_append(&f->script->hanging, &e->link);
 	e->channel = channel_new(f->script->loop, ends[1], &ops, e);
 	*ret_fd = ends[0];
 	return 0;
+}
+
+static void fake_free(struct backend *b)
+{
+	struct fake *f = (struct fake *)b;
+	while (!list_is_empty(&f->script->hanging))
+		executor_free(list_first(&f->script->hanging, struct executor, link));
 }
 
 static const struct backend_ops fake_ops = {
@@ -172,6 +227,7 @@ static const struct backend_ops fake_ops = {
 	.start = fake_start,
 	.create = fake_create,
 	.open_call = fake_open_call,
+	.free = fake_free,
 };
 
 /* ---- the server: a child with the face, and a sandbox "oh" whose soft timeout is 2 seconds ---- */
@@ -183,19 +239,21 @@ struct server {
 	struct sockaddr_un address;
 	int listen_fd;
 	struct script *script;
+	struct http_server *http;
+	struct openhands *openhands;
 };
 
 static void on_sandbox(void *arg, struct sandbox *s, const struct error *err)
 {
 	struct server *server = arg;
-	struct http_server *http;
 	struct error e;
 	const struct http_config config = { .listen_fds = &server->listen_fd,
 		.n_listen_fds = 1,
 		.token = "sesame" };
-	if (err || http_server_new(server->script->loop, &config, &http, &e) < 0)
+	if (err || http_server_new(server->script->loop, &config, &server->http, &e) < 0)
 		_exit(2);
-	http_server_add_face(http, openhands_face(openhands_new(server->script->rt)));
+	server->openhands = openhands_new(server->script->rt);
+	http_server_add_face(server->http, openhands_face(server->openhands));
 	if (write(server->ready_fd, "", 1) != 1)
 		_exit(3);
 }
@@ -212,6 +270,11 @@ static void on_started(void *arg, const struct error *err)
 	runtime_create(server->script->rt, &create, on_sandbox, server);
 }
 
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
 static _Noreturn void serve(struct server *server)
 {
 	static struct fake fake = { .base.ops = &fake_ops };
@@ -225,9 +288,16 @@ static _Noreturn void serve(struct server *server)
 		.state_dir = server->dir };
 	if (runtime_new(&config, &server->script->rt, &err) < 0)
 		_exit(6);
+	struct signal_watch *term = signal_new(server->script->loop, SIGTERM, stop,
+		server->script->loop);
 	runtime_start(server->script->rt, on_started, server);
 	loop_run(server->script->loop);
-	_exit(0);
+	signal_free(term);
+	http_server_free(server->http);
+	openhands_free(server->openhands);
+	runtime_free(server->script->rt);
+	loop_free(server->script->loop);
+	exit(0);
 }
 
 static void server_start(struct server *s, struct script *script)
@@ -255,38 +325,53 @@ static void server_start(struct server *s, struct script *script)
 
 static void server_stop(struct server *s)
 {
-	kill(s->pid, SIGKILL);
-	waitpid(s->pid, NULL, 0);
+	int status;
+	kill(s->pid, SIGTERM);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	assert_int_equal(status, 0);
 	file_remove_tree(AT_FDCWD, s->dir, NULL);
 }
 
 /* ---- the client ---- */
 
-/* One request on a connection of its own; the whole response as it came. */
+static int send_request(const struct server *s, const char *method, const char *path,
+	struct str key, struct str body)
+{
+	auto_buf struct buf out = BUF_INIT(FILE_MAX);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	buf_printf(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", method,
+		path);
+	buf_printf(&out, "X-Session-API-Key: %.*s\r\nContent-Length: %zu\r\n\r\n",
+		STR_ARG(key.ptr ? key : STR("sesame")), body.len);
+	buf_put(&out, body);
+	assert_int_equal(connect(fd, (const void *)&s->address, sizeof(s->address)), 0);
+	assert_int_equal(file_write_all(fd, buf_str(&out), NULL), 0);
+	return fd;
+}
+
+/* The whole response as it came; closes. */
+static void receive(int fd, struct buf *response)
+{
+	ssize_t n;
+	do {
+		n = read(fd, buf_room(response, 65536), 65536);
+		assert_true(n >= 0);
+		buf_grown(response, (size_t)n);
+	} while (n > 0);
+	close(fd);
+}
+
+/* One request of a file on a connection of its own. */
 static void exchange(const struct server *s, const struct json *line, struct buf *response)
 {
 	const struct json *request = json_find(line, "request");
-	struct str key = json_str(json_find(line, "key"));
-	auto_buf struct buf body = BUF_INIT(FILE_MAX), out = BUF_INIT(FILE_MAX);
-	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	auto_buf struct buf body = BUF_INIT(FILE_MAX);
+	auto_free char *method = str_dup(json_str(json_find(request, "method")));
+	auto_free char *path = str_dup(json_str(json_find(request, "path")));
 	if (json_find(request, "body"))
 		json_write(json_find(request, "body"), &body);
-	buf_printf(&out, "%.*s %.*s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
-		STR_ARG(json_str(json_find(request, "method"))),
-		STR_ARG(json_str(json_find(request, "path"))));
-	buf_printf(&out, "X-Session-API-Key: %.*s\r\nContent-Length: %zu\r\n\r\n",
-		STR_ARG(key.ptr ? key : STR("sesame")), body.len);
-	buf_put(&out, buf_str(&body));
-	assert_int_equal(connect(fd, (const void *)&s->address, sizeof(s->address)), 0);
-	assert_int_equal(file_write_all(fd, buf_str(&out), NULL), 0);
-	for (;;) {
-		char *room = buf_room(response, 65536);
-		ssize_t n = read(fd, room, 65536);
-		assert_true(n >= 0);
-		if (n == 0)
-			return;
-		buf_grown(response, (size_t)n);
-	}
+	receive(send_request(s, method, path, json_str(json_find(line, "key")), buf_str(&body)),
+		response);
 }
 
 static void assert_exchange(const struct server *s, const struct json *line)
@@ -319,6 +404,13 @@ static void replay(const char *name)
 	free(script.lines);
 }
 
+static int send_run(const struct server *s, const char *path, const char *command)
+{
+	auto_free char *body = mem_printf(
+		"{\"action\":{\"action\":\"run\",\"args\":{\"command\":\"%s\"}}}", command);
+	return send_request(s, "POST", path, STR_NONE, str_from(body));
+}
+
 /* ---- sentences ---- */
 
 static void a_command_is_reported_when_it_ends(void **state)
@@ -346,6 +438,56 @@ static void errors_are_those_of_the_original(void **state)
 	replay("errors");
 }
 
+static void the_bare_paths_make_one_sandbox_and_act_one_at_a_time(void **state)
+{
+	enum { N = 20 };
+	struct script script;
+	struct server server;
+	int fds[N];
+	script_init(&script);
+	server_start(&server, &script);
+	for (int i = 0; i < N; i++)
+		fds[i] = send_run(&server, "/execute_action", "together");
+	for (int i = 0; i < N; i++) {
+		auto_buf struct buf response = BUF_INIT(FILE_MAX);
+		receive(fds[i], &response);
+		assert_text(response.ptr, "\"content\":\"alone\"");
+	}
+	server_stop(&server);
+}
+
+static void too_many_actions_are_refused_and_none_outlives_the_server(void **state)
+{
+	enum { N = 1 + OPENHANDS_QUEUE_MAX };
+	struct script script;
+	struct server server;
+	int fds[N];
+	auto_buf struct buf response = BUF_INIT(FILE_MAX);
+	script_init(&script);
+	server_start(&server, &script);
+	for (int i = 0; i < N; i++)
+		fds[i] = send_run(&server, "/openhands/oh/execute_action", "hang");
+	/* Which of them is one too many is the server's choice; only that one is answered. */
+	int extra = send_run(&server, "/openhands/oh/execute_action", "hang");
+	struct pollfd polls[N + 1];
+	for (int i = 0; i <= N; i++)
+		polls[i] = (struct pollfd){ .fd = i < N ? fds[i] : extra, .events = POLLIN };
+	assert_int_equal(poll(polls, N + 1, 10000), 1);
+	for (int i = 0; i <= N; i++) {
+		if (!polls[i].revents)
+			continue;
+		buf_reset(&response);
+		receive(polls[i].fd, &response);
+		polls[i].fd = -1;
+		assert_text(response.ptr, "HTTP/1.1 429 ");
+		assert_text(response.ptr,
+			"{\"detail\":\"64 actions wait for their turn; that is the limit\"}");
+	}
+	server_stop(&server);
+	for (int i = 0; i <= N; i++)
+		close_fd(polls[i].fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -354,6 +496,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(files_are_read_and_written_by_lines),
 		cmocka_unit_test(the_editor_speaks_its_own_words),
 		cmocka_unit_test(errors_are_those_of_the_original),
+		cmocka_unit_test(the_bare_paths_make_one_sandbox_and_act_one_at_a_time),
+		cmocka_unit_test(too_many_actions_are_refused_and_none_outlives_the_server),
 	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_openhands DIRECTORY\n");

@@ -176,8 +176,7 @@ static void joined_commands_come_apart_as_they_were(void **state)
 		"echo -e 'hello\nworld\nare\nyou\\n\nthere?'",
 		"echo -e 'hello\nworld \"\n'",
 		"kubectl apply -f - <<EOF\nkind: Pod\nspec:\n  args:\n  - \"1000000\"\nEOF",
-		"mkdir -p _modules && \\\nfor month in {01..04}; do\n    for day in {01..05}; do\n"
-		"        touch \"_modules/2024-${month}-${day}-sample.md\"\n    done\ndone",
+		"mkdir -p m && \\\nfor a in {01..04}; do\n    for b in {1..5}; do\n touch \"m/2024-${a}-${b}.md\"\n    done\ndone",
 	};
 	auto_buf struct buf joined = BUF_INIT(4096);
 	const char *items[ITEMS_MAX] = { NULL };

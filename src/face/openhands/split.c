@@ -512,12 +512,13 @@ static bool parse_line(struct parser *p)
 	return p->n_heredocs == 0 || fail(p);
 }
 
-/* Ends the last item at `end` and begins one there. Blank ones are none. */
+/* What is between two places, without blanks at its end. Blank items are none. */
 static void add_item(struct split *split, struct str text, size_t start, size_t end)
 {
-	struct str item = str_trim(str_first(str_skip(text, start), end - start));
-	if (item.len > 0)
-		split->items[split->n++] = item;
+	while (end > start && strchr(" \t\n", text.ptr[end - 1]) && text.ptr[end - 1])
+		end--;
+	if (end > start)
+		split->items[split->n++] = str_first(str_skip(text, start), end - start);
 }
 
 static bool split_text(struct parser *p, struct split *ret)

@@ -20,7 +20,7 @@ enum { SPLIT_MAX = 256 };
 
 struct split {
 	size_t n;                    /* 1 at least */
-	struct str items[SPLIT_MAX]; /* parts of the text without blanks at their ends */
+	struct str items[SPLIT_MAX]; /* parts of the text, without blanks at their ends */
 };
 
 /* Beyond SPLIT_MAX commands the last item is all the rest. */
