@@ -148,18 +148,11 @@ static void answer_many(struct job *job, const struct split *split)
 	answer_error(job, buf_str(&text));
 }
 
-/*
- * The output as the original's terminal holds it: no blanks at the ends, and without the echo of an input
- * in front. The result is a view of b.
- */
-static struct str render(const struct job *job, const struct json *result, struct buf *b)
+/* The output as the original's terminal holds it, without blanks at its ends: a view of b. */
+static struct str render(const struct json *result, struct buf *b)
 {
-	const struct run_args *args = job->args;
 	lines_put_shown(b, json_str(json_find(result, "output")));
-	struct str text = str_trim(buf_str(b));
-	if (args->is_input && str_starts(text, command_of(job)))
-		text = str_trim(str_skip(text, command_of(job).len));
-	return text;
+	return str_trim(buf_str(b));
 }
 
 /* Not for a shell of its own, which leaves nothing behind. */
@@ -197,7 +190,7 @@ static void answer_completed(struct job *job, const struct json *result)
 	const struct run_args *args = job->args;
 	auto_buf struct buf text = BUF_INIT(RENDERED_MAX);
 	auto_buf struct buf prefix = BUF_INIT(128), suffix = BUF_INIT(128);
-	struct run_observation o = blank(command_of(job), render(job, result, &text));
+	struct run_observation o = blank(command_of(job), render(result, &text));
 	struct str whole = o.content;
 	o.content = lines_last(whole, LINES_MAX);
 	if (o.content.len < whole.len && !has_shown(job))
@@ -224,7 +217,7 @@ static void answer_running(struct job *job, const struct json *result, const str
 	const struct run_args *args = job->args;
 	struct cursor *c = job->cursor;
 	auto_buf struct buf text = BUF_INIT(RENDERED_MAX);
-	struct run_observation o = blank(command_of(job), render(job, result, &text));
+	struct run_observation o = blank(command_of(job), render(result, &text));
 	o.suffix = buf_str(suffix);
 	o.is_hidden = is_hidden;
 	o.prefix = has_shown(job) ? STR(BELOW) : STR("");
