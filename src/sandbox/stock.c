@@ -115,7 +115,8 @@ static int member_launch(struct member *m, struct plan *plan, const struct lock 
 	auto_fd int theirs = pair[1];
 	if (launch_start(plan, lock, NULL, &m->box, NULL, err) < 0)
 		return -1;
-	if (launch_executor(&m->box, lock, m->stock->executor_fd, theirs, NULL, err) < 0 ||
+	const char *extra[] = { "--workdir", plan->spec.workdir, NULL };
+	if (launch_executor(&m->box, lock, m->stock->executor_fd, theirs, extra, err) < 0 ||
 		watch_start(m, err) < 0) {
 		watch_end(m);
 		launch_kill(&m->box);

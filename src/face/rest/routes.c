@@ -139,6 +139,16 @@ int rest_query_json(struct http_request *r, const struct field *fields, struct b
 	return -1;
 }
 
+/* The tree they point into is freed; the request lives longer. */
+static void keep_strings(const struct field *fields, char *params, struct arena *arena)
+{
+	for (const struct field *f = fields; f->name; f++) {
+		struct str *s = (struct str *)(void *)(params + f->offset);
+		if (f->type == FIELD_STRING && s->ptr)
+			s->ptr = arena_str(arena, *s);
+	}
+}
+
 int rest_query(struct http_request *r, const struct field *fields, size_t size, void **ret)
 {
 	auto_buf struct buf b = BUF_INIT(4 * HTTP_HEAD_MAX);
@@ -147,8 +157,10 @@ int rest_query(struct http_request *r, const struct field *fields, size_t size, 
 	if (rest_query_json(r, fields, &b) < 0)
 		return -1;
 	if (json_parse(buf_str(&b), &json, &err) == 0 &&
-		fields_decode(fields, size, "query", json, &r->arena, ret, &err) == 0)
+		fields_decode(fields, size, "query", json, &r->arena, ret, &err) == 0) {
+		keep_strings(fields, *ret, &r->arena);
 		return 0;
+	}
 	http_reply_error(r, &err);
 	return -1;
 }
