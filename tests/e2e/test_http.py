@@ -694,6 +694,18 @@ def test_a_websocket_that_breaks_is_told_once(fresh):
     assert fresh.get("/closed").body == b"1"
 
 
+def test_a_server_that_ends_lets_go_of_everything(fresh):
+    """fresh.stop, after the test, fails if the server hangs, aborts, or (with sanitizers) leaks."""
+    open_ones = [Socket(fresh)]
+    for data in (b"", b"GET /nu", fresh.head(), fresh.head("GET", "/later/100000"), fresh.head("GET", "/download/1000000000"),
+                 fresh.head("PUT", "/upload", "Content-Length: 1000") + b"x", fresh.head("POST", "/echo", "Content-Length: 9") + b"x",
+                 fresh.head("GET", "/later/100000") + fresh.head() * 10):
+        s = fresh.connect()
+        s.sendall(data)
+        open_ones.append(s)
+    wait_for_stats(fresh, requests=6)
+
+
 def test_garbage_of_every_kind_leaves_the_server_standing(fresh):
     import random
     dice = random.Random(7)

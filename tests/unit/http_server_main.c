@@ -310,5 +310,6 @@ int main(int argc, char **argv)
 	loop_run(loop);
 	watch_free(input);
 	http_server_free(server);
+	loop_free(loop); /* a handle that was forgotten is a bug here */
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "http/websocket.h"
 #include "wire/sse.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 
 static struct loop *loop;
 static pid_t server_pid;
-static char socket_path[108], url[128];
+static char socket_path[108], url[128], tcp_url[64];
 
 /* ---- what the child serves ---- */
 
@@ -139,15 +140,17 @@ static const struct http_route routes[] = {
 	{ "GET", "/short", cut_short },
 	{ "PUT", "/upload", upload, HTTP_STREAMS_BODY, .body_max = 1LL << 30 },
 	{ "GET", "/ws", ws_open, HTTP_WEBSOCKET },
+	{ "POST", "/prefix/echo", echo },
+	{ "GET", "/prefix/ws", ws_open, HTTP_WEBSOCKET },
 	{ 0 },
 };
 static const struct http_face face = { .name = "test", .prefix = "/", .routes = routes };
 
-static _Noreturn void serve(int fd)
+static _Noreturn void serve(const int *fds)
 {
 	struct error err;
 	struct http_server *server;
-	struct http_config config = { .listen_fds = &fd, .n_listen_fds = 1, .token = "sesame" };
+	struct http_config config = { .listen_fds = fds, .n_listen_fds = 2, .token = "sesame" };
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (loop_new(&loop, &err) < 0 || http_server_new(loop, &config, &server, &err) < 0)
 		_exit(1);
@@ -156,19 +159,32 @@ static _Noreturn void serve(int fd)
 	_exit(0);
 }
 
+static int listen_tcp(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(fd, (struct sockaddr *)&a, len) < 0 || listen(fd, 16) < 0)
+		return -1;
+	getsockname(fd, (struct sockaddr *)&a, &len);
+	snprintf(tcp_url, sizeof(tcp_url), "http://localhost:%d/prefix/", ntohs(a.sin_port));
+	return fd;
+}
+
 static int start_server(void **state)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	snprintf(socket_path, sizeof(socket_path), "/tmp/cay-test-http-%d.sock", (int)getpid());
 	snprintf(url, sizeof(url), "unix:%s", socket_path);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", socket_path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 16) < 0)
+	int fds[] = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), listen_tcp() };
+	if (bind(fds[0], (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fds[0], 16) < 0)
 		return -1;
 	server_pid = fork();
 	if (server_pid == 0)
-		serve(fd);
-	close(fd);
+		serve(fds);
+	close(fds[0]);
+	close(fds[1]);
 	return server_pid < 0 ? -1 : 0;
 }
 
@@ -435,6 +451,27 @@ static void an_upgrade_is_refused_like_any_request(void **state)
 	http_client_free(c);
 }
 
+static void over_tcp_and_below_a_prefix_it_is_the_same(void **state)
+{
+	struct error err;
+	struct http_ws *ws;
+	struct http_client *c;
+	auto_buf struct buf reply = BUF_INIT(100);
+	assert_works(http_client_new(tcp_url, "sesame", &c, &err), err);
+	assert_works(http_client_post(c, "/echo", STR("[]"), &reply, &err), err);
+	assert_str(buf_str(&reply), "[]");
+	buf_init(&ws_seen, 4096);
+	ws_code = 0;
+	assert_works(http_ws_open(c, "/ws", &ws_see, NULL, &ws, &err), err);
+	turn_until(ws, "[hello]");
+	http_ws_close(ws, 1000);
+	turn_until(ws, NULL);
+	assert_int_equal(ws_code, 1000);
+	http_ws_free(ws);
+	buf_fini(&ws_seen);
+	http_client_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_websocket_carries_text_and_bytes_both_ways),
 		cmocka_unit_test(a_message_beyond_the_limit_ends_the_websocket),
 		cmocka_unit_test(an_upgrade_is_refused_like_any_request),
+		cmocka_unit_test(over_tcp_and_below_a_prefix_it_is_the_same),
 	};
 	return cmocka_run_group_tests(tests, start_server, stop_server);
 }
