@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
-#include "base/file.h"
 #include "cli/options.h"
+#include "cli/out.h"
 #include "version.h"
 
 enum { OPTION_COLUMN = 26, COMMAND_COLUMN = 12 };
@@ -151,18 +151,11 @@ void help_put_overview(struct buf *b)
 	buf_puts(b, "\ncay help COMMAND, or cay COMMAND --help, tells more about one of them.\n");
 }
 
-static int print(const struct buf *b, struct error *err)
-{
-	return file_write_all(STDOUT_FILENO, buf_str(b), err) < 0
-		? error_wrap(err, "standard output")
-		: 0;
-}
-
 int help_print_command(const struct command *command, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(HELP_TEXT_MAX);
 	help_put_command(&b, command);
-	return print(&b, err);
+	return out_text(buf_str(&b), err);
 }
 
 int help_main(struct invocation *in, struct error *err)
@@ -170,7 +163,7 @@ int help_main(struct invocation *in, struct error *err)
 	auto_buf struct buf b = BUF_INIT(HELP_TEXT_MAX);
 	if (in->n_args == 0) {
 		help_put_overview(&b);
-		return print(&b, err);
+		return out_text(buf_str(&b), err);
 	}
 	const struct command *c = command_find(str_from(in->args[0]));
 	if (!c)
@@ -187,5 +180,5 @@ int version_main(struct invocation *in, struct error *err)
 		buf_puts(&b, "{\"version\":\"" CAY_VERSION "\"}\n");
 	else
 		buf_puts(&b, "cay " CAY_VERSION "\n");
-	return print(&b, err);
+	return out_text(buf_str(&b), err);
 }
