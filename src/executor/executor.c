@@ -6,9 +6,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "executor/calls.h"
+#include "executor/files.h"
 #include "executor/process.h"
 #include "executor/session.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -65,6 +67,7 @@ void executor_set_user(struct executor *e, const struct user *user)
 	env_set(&e->env, STR("LOGNAME"), str_from(user->name), NULL);
 	env_set(&e->env, STR("HOME"), str_from(user->home), NULL);
 	env_set(&e->env, STR("SHELL"), STR("/bin/bash"), NULL);
+	files_set_owner(e->files, user);
 }
 
 static void on_stay(void *arg)
@@ -82,8 +85,12 @@ char *executor_path(const struct executor *e, struct str path)
 
 int executor_new(const struct executor_options *options, struct executor **ret, struct error *err)
 {
-	auto_fd int control_fd = options->control_fd;
+	auto_fd int control_fd = options->control_fd, root_fd = options->root_fd;
 	struct loop *loop;
+	if (root_fd < 0)
+		root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return error_sys(err, errno, "open /");
 	if (fd_set_nonblock(control_fd, err) < 0 || loop_new(&loop, err) < 0)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
@@ -97,6 +104,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	list_init(&e->sessions);
 	list_init(&e->processes);
 	set_defaults(e);
+	e->files = files_new(loop, take_fd(&root_fd), options->walks, &e->confine);
 	struct user user;
 	user_self(&user);
 	executor_set_user(e, &user);
@@ -125,6 +133,7 @@ void executor_free(struct executor *e)
 		call_lose(call);
 	sessions_free_all(e);
 	processes_free_all(e);
+	files_free(e->files);
 	watch_free(e->control_watch);
 	timer_free(e->stay);
 	close_fd(e->control_fd);

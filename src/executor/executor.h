@@ -26,6 +26,8 @@ enum {
 	EXECUTOR_PROCESSES_MAX = 512, /* running ones */
 };
 
+struct files; /* executor/files.h */
+
 struct executor {
 	struct loop *loop;
 	int control_fd;
@@ -44,6 +46,7 @@ struct executor {
 	struct env_names secrets; /* variables whose values are masked in reports */
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
+	struct files *files;
 	int64_t started_ms;       /* monotonic */
 	int64_t last_call_ms;     /* monotonic: when the last call came */
 };
@@ -51,6 +54,8 @@ struct executor {
 struct executor_options {
 	int control_fd;      /* SOCK_SEQPACKET; taken */
 	const char *workdir; /* NULL: the current directory */
+	int root_fd;         /* of the files that verbs see; taken; -1: "/" */
+	bool walks;          /* resolve paths without openat2 */
 	struct confine confine;
 };
 

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every verb, once, alphabetically by the name of its action. */
 #include "executor/executor_verbs.h"
+#include "executor/file_verbs.h"
 #include "executor/process_verbs.h"
 #include "executor/session_verbs.h"
 
 const struct verb *const verb_table[] = {
+	&append_verb,
 	&configure_verb,
+	&download_verb,
+	&edit_verb,
 	&exec_verb,
+	&glob_verb,
+	&grep_verb,
 	&info_verb,
+	&list_verb,
+	&mkdir_verb,
+	&move_verb,
 	&process_input_verb,
 	&process_list_verb,
 	&process_logs_verb,
 	&process_remove_verb,
 	&process_signal_verb,
 	&process_wait_verb,
+	&read_verb,
+	&remove_verb,
 	&run_verb,
 	&session_attach_verb,
 	&session_close_verb,
@@ -21,6 +32,9 @@ const struct verb *const verb_table[] = {
 	&session_list_verb,
 	&session_open_verb,
 	&session_resize_verb,
+	&stat_verb,
 	&subscribe_verb,
+	&upload_verb,
+	&write_verb,
 	NULL,
 };

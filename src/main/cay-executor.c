@@ -4,6 +4,9 @@
  * the pid namespace, with the control socket as descriptor 3:
  *
  *	cay-executor [--workdir DIR] [--cgroup-fd N | --tasks-fds A,B,…] [--lock-fd N]
+ *		[--root DIR] [--resolve walk]
+ *
+ * --root: the file verbs see DIR as "/". --resolve walk: as on kernels without openat2.
  */
 #include "base/auto.h"
 #include "base/log.h"
@@ -69,6 +72,12 @@ static int parse(int argc, char **argv, struct executor_options *o, struct error
 			r = take_tasks(value, &o->confine, err);
 		} else if (str_is(option, "--lock-fd")) {
 			r = take_lock(value, &o->confine, err);
+		} else if (str_is(option, "--root")) {
+			o->root_fd = open(value.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			r = o->root_fd < 0 ? error_sys(err, errno, "open %s", value.ptr) : 0;
+		} else if (str_is(option, "--resolve") && str_is(value, "walk")) {
+			o->walks = true;
+			r = 0;
 		} else {
 			return error_set(err, ERROR_INVALID, "unknown option %s", option.ptr);
 		}
@@ -90,7 +99,7 @@ static void fill_stdio(void)
 
 int main(int argc, char **argv)
 {
-	struct executor_options options = { .control_fd = CONTROL_FD, .confine.cgroup_fd = -1 };
+	struct executor_options options = { .control_fd = CONTROL_FD, .root_fd = -1, .confine.cgroup_fd = -1 };
 	struct executor *executor;
 	struct error err;
 	log_init("cay-executor");

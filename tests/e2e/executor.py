@@ -111,7 +111,7 @@ class Call:
 
 
 class Executor:
-    def __init__(self, workdir=None, env=None):
+    def __init__(self, workdir=None, env=None, args=()):
         self.temporary = workdir is None
         self.workdir = workdir or tempfile.mkdtemp(prefix="cay-test-")
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -122,7 +122,7 @@ class Executor:
             os.dup2(theirs.fileno(), 3)
             os.set_inheritable(3, True)
 
-        self.process = subprocess.Popen([str(program), "--workdir", self.workdir], preexec_fn=prepare,
+        self.process = subprocess.Popen([str(program), "--workdir", self.workdir, *args], preexec_fn=prepare,
                                         pass_fds=[3, theirs.fileno()])
         theirs.close()
         self.call("configure", env={"HOME": self.home, "PATH": os.environ["PATH"], **(env or {})})

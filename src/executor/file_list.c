@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs list and stat. */
+#include "base/auto.h"
+#include "executor/executor.h"
+#include "executor/file_verbs.h"
+#include "executor/files.h"
+#include "executor/names.h"
+#include "executor/walk.h"
+
+#include <fcntl.h>
+
+/* A directory of more is listed by a worker. */
+enum { INLINE_ENTRIES_MAX = 2000 };
+
+struct list_job {
+	const struct list_params *p;
+	const char *path;
+};
+
+static void put_target(struct jsonw *w, int dir_fd, const char *name)
+{
+	char target[PATH_SIZE];
+	ssize_t n = readlinkat(dir_fd, name, target, sizeof(target));
+	jsonw_key(w, "target");
+	if (n < 0)
+		jsonw_null(w);
+	else
+		jsonw_str(w, str_from_len(target, (size_t)n));
+}
+
+/* An entry that is gone by now is left out. */
+static bool put_entry(struct jsonw *w, const struct walk_entry *e)
+{
+	struct stat st;
+	if (fstatat(e->dir_fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	jsonw_open(w);
+	jsonw_key_str(w, "name", e->path);
+	files_put_stat(w, &st);
+	if (S_ISLNK(st.st_mode))
+		put_target(w, e->dir_fd, e->name);
+	jsonw_close(w);
+	return true;
+}
+
+/*
+ * The order of a walk: by components, each by bytes; a directory comes before what is in it. Comparing
+ * paths as if the slash sorted below every other byte gives the same.
+ */
+static int compare_paths(struct str a, struct str b)
+{
+	size_t n = MIN(a.len, b.len);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char x = (unsigned char)a.ptr[i], y = (unsigned char)b.ptr[i];
+		if (x != y)
+			return x == '/' ? -1 : y == '/' ? 1 : x - y;
+	}
+	return (a.len > n) - (b.len > n);
+}
+
+static int put_entries(struct jsonw *w, struct walk *walk, const struct list_params *p,
+	struct buf *next, struct error *err)
+{
+	struct walk_entry e;
+	int64_t total = 0, given = 0;
+	bool has_more = false;
+	int r;
+	jsonw_key(w, "entries");
+	jsonw_open_array(w);
+	while ((r = walk_next(walk, &e, err)) > 0) {
+		total++;
+		if (p->after.len && compare_paths(e.path, p->after) <= 0)
+			continue;
+		if (given == p->limit) {
+			has_more = true;
+			continue;
+		}
+		given += put_entry(w, &e);
+		buf_reset(next);
+		buf_put(next, e.path);
+	}
+	jsonw_close_array(w);
+	jsonw_key_int(w, "total", total);
+	if (!has_more)
+		buf_reset(next);
+	return r;
+}
+
+static int list(const struct path_root *root, const struct list_job *job, int64_t most,
+	struct buf *result, struct error *err)
+{
+	auto_fd int fd = -1;
+	auto_buf struct buf next = BUF_INIT(WALK_DEPTH_MAX * PATH_NAME_SIZE);
+	if (path_open_dir(root, job->path, &fd, err) < 0)
+		return -1;
+	struct walk_limits limits = { (int)job->p->depth, job->p->hidden, most };
+	struct walk *walk = walk_new(take_fd(&fd), &limits);
+	struct jsonw w = JSONW(result);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", str_from(job->path));
+	int r = put_entries(&w, walk, job->p, &next, err);
+	walk_free(walk);
+	jsonw_key(&w, "next");
+	if (next.len)
+		jsonw_str(&w, buf_str(&next));
+	else
+		jsonw_null(&w);
+	jsonw_close(&w);
+	return r < 0 ? error_wrap(err, "list %s", job->path) : 0;
+}
+
+static int list_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
+{
+	return list(io->root, arg, 0, result, err);
+}
+
+static void start_list(struct call *call, const void *params)
+{
+	const struct list_params *p = params;
+	struct error err;
+	char path[PATH_SIZE];
+	if (files_path(call, &p->where, path, &err) < 0) {
+		call_fail(call, &err);
+		return;
+	}
+	struct list_job *job = arena_new(&call->arena, struct list_job);
+	*job = (struct list_job){ p, files_keep(call, path) };
+	auto_buf struct buf result = BUF_INIT(FRAME_PAYLOAD_MAX);
+	int r = list(&call->executor->files->root, job, INLINE_ENTRIES_MAX, &result, &err);
+	if (r < 0 && err.code == ERROR_LIMIT)
+		files_work(call, list_in_worker, job);
+	else if (r < 0)
+		call_fail(call, &err);
+	else
+		files_finish(call, &result);
+}
+
+static void put_permissions(struct jsonw *w, mode_t mode)
+{
+	static const char types[] = "?pc?d?b?-?l?s???", bits[] = "rwxrwxrwx";
+	char text[11] = { types[(mode & S_IFMT) >> 12] };
+	for (int i = 0; i < 9; i++)
+		text[i + 1] = mode & (0400u >> i) ? bits[i] : '-';
+	if (mode & S_ISUID)
+		text[3] = mode & 0100 ? 's' : 'S';
+	if (mode & S_ISGID)
+		text[6] = mode & 0010 ? 's' : 'S';
+	if (mode & S_ISVTX)
+		text[9] = mode & 0001 ? 't' : 'T';
+	jsonw_key_str(w, "permissions", str_from(text));
+}
+
+static void put_name(struct jsonw *w, const char *key, const struct path_root *root,
+	const char *file, unsigned id)
+{
+	char name[NAMES_SIZE];
+	jsonw_key(w, key);
+	if (names_find(root, file, id, name))
+		jsonw_str(w, str_from(name));
+	else
+		jsonw_null(w);
+}
+
+/* The link itself, if the path's last component is one. "/" and "x/.." are none. */
+static void put_link(struct jsonw *w, const struct path_root *root, const char *path)
+{
+	auto_path_at struct path_at at = PATH_AT_NONE;
+	struct stat st;
+	bool is_link = path_open_parent(root, path, &at, NULL) == 0 &&
+		fstatat(at.dir_fd, at.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+	jsonw_key_bool(w, "is_symlink", is_link);
+	if (is_link) {
+		put_target(w, at.dir_fd, at.name);
+	} else {
+		jsonw_key(w, "target");
+		jsonw_null(w);
+	}
+}
+
+static int put_stat(const struct path_root *root, const char *path, const struct stat_params *p,
+	struct buf *b, struct error *err)
+{
+	auto_fd int fd = -1;
+	struct stat st;
+	if (path_open(root, path, O_PATH | (p->follow ? 0 : O_NOFOLLOW), &fd, err) < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return error_sys(err, errno, "stat %s", path);
+	const char *name = strrchr(path, '/') + 1;
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", str_from(path));
+	jsonw_key_str(&w, "name", str_from(*name ? name : "/"));
+	files_put_stat(&w, &st);
+	put_permissions(&w, st.st_mode);
+	put_name(&w, "owner", root, "/etc/passwd", st.st_uid);
+	put_name(&w, "group", root, "/etc/group", st.st_gid);
+	jsonw_key_int(&w, "ctime_ms",
+		(int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000);
+	jsonw_key_int(&w, "links", (int64_t)st.st_nlink);
+	jsonw_key_int(&w, "inode", (int64_t)st.st_ino);
+	put_link(&w, root, path);
+	jsonw_close(&w);
+	return 0;
+}
+
+static void start_stat(struct call *call, const void *params)
+{
+	const struct stat_params *p = params;
+	struct error err;
+	char path[PATH_SIZE];
+	auto_buf struct buf result = BUF_INIT(FRAME_PAYLOAD_MAX);
+	if (files_path(call, &p->where, path, &err) < 0 ||
+		put_stat(&call->executor->files->root, path, p, &result, &err) < 0)
+		call_fail(call, &err);
+	else
+		files_finish(call, &result);
+}
+
+const struct verb list_verb = {
+	.action = &list_action,
+	.start = start_list,
+	.drain = worker_on_drain,
+	.drop = worker_on_drop,
+};
+const struct verb stat_verb = { .action = &stat_action, .start = start_stat };

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verb upload. A file goes to a temporary name as it comes and takes its own at the end; an archive
+ * goes through a pipe to a worker.
+ */
+#include "base/auto.h"
+#include "base/bug.h"
+#include "executor/executor.h"
+#include "executor/file_verbs.h"
+#include "executor/files.h"
+#include "executor/replace.h"
+#include "executor/unpack.h"
+
+/* call->state of the verb: one or the other. */
+struct upload {
+	const struct upload_params *p;
+	struct replace replace;
+	struct worker *worker;
+};
+
+struct unpack_job {
+	const char *path;
+	enum unpack_kind kind;
+	bool create_parents;
+};
+
+static void put_result(struct buf *b, const char *path, int64_t bytes, int64_t entries,
+	bool created)
+{
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", str_from(path));
+	jsonw_key_int(&w, "bytes", bytes);
+	jsonw_key_int(&w, "entries", entries);
+	jsonw_key_bool(&w, "created", created);
+	jsonw_close(&w);
+}
+
+static int unpack_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
+{
+	const struct unpack_job *job = arg;
+	auto_fd int dir_fd = -1;
+	struct unpack_counts counts;
+	int made = job->create_parents ? path_mkdirs(io->root, job->path, 0755, err) : 0;
+	if (made < 0 || path_open_dir(io->root, job->path, &dir_fd, err) < 0)
+		return -1;
+	if (unpack(job->kind, io->in_fd, dir_fd, io->root, &counts, err) < 0)
+		return error_wrap(err, "unpack into %s, after %lld entries", job->path,
+			(long long)MAX(0, counts.items - 1));
+	put_result(result, job->path, counts.bytes, counts.items, made > 0);
+	return 0;
+}
+
+static int begin(struct call *call, const struct upload_params *p, struct upload *u,
+	struct error *err)
+{
+	struct files *files = call->executor->files;
+	char path[PATH_SIZE];
+	if (files_path(call, &p->where, path, err) < 0)
+		return -1;
+	if (str_is(p->kind, "file")) {
+		struct replace_how how = { .create_parents = p->create_parents, .mode = p->mode };
+		if (p->where.path.ptr[p->where.path.len - 1] == '/')
+			return error_set(err, ERROR_INVALID, "upload %s/: this names a directory",
+				path);
+		return replace_begin(&u->replace, &files->root, files_keep(call, path), &how, err);
+	}
+	struct unpack_job *job = arena_new(&call->arena, struct unpack_job);
+	*job = (struct unpack_job){ files_keep(call, path),
+		str_is(p->kind, "zip") ? UNPACK_ZIP : UNPACK_TAR, p->create_parents };
+	u->worker = worker_new(&files->workers, call, unpack_in_worker, job, err);
+	return u->worker ? 0 : -1;
+}
+
+static void start_upload(struct call *call, const void *params)
+{
+	struct upload *u = mem_new(struct upload);
+	struct error err;
+	u->p = params;
+	u->replace = REPLACE_NONE;
+	call->state = u;
+	if (begin(call, params, u, &err) < 0)
+		call_fail(call, &err);
+}
+
+static void take_data(struct call *call, uint8_t channel, struct str bytes)
+{
+	struct upload *u = call->state;
+	struct error err;
+	if (u->worker)
+		worker_input(u->worker, bytes);
+	else if (replace_add(&u->replace, bytes, &err) < 0)
+		call_fail(call, &err);
+}
+
+static void take_eof(struct call *call, uint8_t channel)
+{
+	struct upload *u = call->state;
+	struct error err;
+	if (u->worker) {
+		worker_input_eof(u->worker);
+		return;
+	}
+	if (replace_commit(&u->replace, &err) < 0) {
+		call_fail(call, &err);
+		return;
+	}
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	put_result(&b, u->replace.path, u->replace.bytes, 1, u->replace.created);
+	files_finish(call, &b);
+}
+
+static void drop(struct call *call)
+{
+	struct upload *u = take_ptr(call->state);
+	if (!u)
+		return;
+	worker_free(u->worker);
+	replace_end(&u->replace);
+	free(u);
+}
+
+const struct verb upload_verb = {
+	.action = &upload_action,
+	.start = start_upload,
+	.data = take_data,
+	.eof = take_eof,
+	.drop = drop,
+};

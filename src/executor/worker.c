@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. The child writes frames into a pipe; the executor forwards data and events to the
+ * call's channel and stops reading while that is full, so a slow caller slows the child down and nothing
+ * piles up. A result or an error ends the call at once; the child's exit is waited for afterwards, on its
+ * pidfd, with no call attached. A child that ends without either failed.
+ *
+ * An error comes as the fixed struct; its text is terminated and its code checked here, as the child may
+ * have been turned by what it read.
+ */
+#include "executor/worker.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+#include "executor/worker_lock.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { PIPE_SIZE = 1024 * 1024, READ_STEP = 256 * 1024, READS_PER_TURN = 4 };
+
+struct worker {
+	struct workers *all;
+	struct list link;  /* workers::running or workers::waiting */
+	struct call *call; /* NULL: its call has ended */
+	worker_fn *fn;
+	void *arg; /* in the call's arena; of no use once started */
+	int pidfd, in_fd, out_fd;
+	struct watch *pid_watch, *in_watch, *out_watch;
+	struct buf in;  /* waiting for the child */
+	struct buf out; /* from the child, not whole frames yet */
+	bool is_started, has_eof, is_paused;
+};
+
+void workers_init(struct workers *w, struct loop *loop, const struct path_root *root,
+	const struct confine *confine)
+{
+	*w = (struct workers){ .loop = loop, .root = root, .confine = confine };
+	list_init(&w->running);
+	list_init(&w->waiting);
+}
+
+/* ---- the child ---- */
+
+int worker_send(struct worker_io *io, enum frame_kind kind, struct str payload)
+{
+	auto_buf struct buf b = BUF_INIT(FRAME_HEAD + FRAME_PAYLOAD_MAX);
+	if (frame_put(&b, kind, 0, payload) < 0)
+		return -1;
+	return file_write_all(io->out_fd, buf_str(&b), NULL);
+}
+
+/* The lowest of the descriptors that is at least `from`; UINT_MAX if there is none. */
+static unsigned lowest(const int *fds, int n, unsigned from)
+{
+	unsigned best = UINT_MAX;
+	for (int i = 0; i < n; i++)
+		if ((unsigned)fds[i] >= from && (unsigned)fds[i] < best)
+			best = (unsigned)fds[i];
+	return best;
+}
+
+static void close_others(const int *keep, int n)
+{
+	unsigned from = 3, next;
+	for (; (next = lowest(keep, n, from)) != UINT_MAX; from = next + 1)
+		if (next > from)
+			close_range(from, next - 1, 0);
+	close_range(from, UINT_MAX, 0);
+}
+
+static int child_prepare(const struct workers *all, const struct worker_io *io, struct error *err)
+{
+	for (int i = 0; all->confine && i < all->confine->n_tasks; i++)
+		if (write(all->confine->tasks_fds[i], "0", 1) != 1)
+			return error_sys(err, errno, "enter the cgroup");
+	signal(SIGPIPE, SIG_DFL); /* handlers are gone since clone3, what was ignored still is */
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "cay-worker");
+	int keep[] = { io->in_fd, io->out_fd, io->root->fd };
+	close_others(keep, ARRAY_LEN(keep));
+	return worker_lock(err);
+}
+
+_Noreturn static void child_main(struct worker *w, struct worker_io *io)
+{
+	struct error err = { 0 };
+	auto_buf struct buf result = BUF_INIT(FRAME_PAYLOAD_MAX);
+	int r = child_prepare(w->all, io, &err);
+	if (r == 0)
+		r = w->fn(w->arg, io, &result, &err);
+	if (r == 0 && result.is_full)
+		r = error_set(&err, ERROR_TOO_LARGE, "the result is over %d bytes",
+			FRAME_PAYLOAD_MAX);
+	struct str bytes = { (const char *)&err, sizeof(err) };
+	r = worker_send(io, r < 0 ? FRAME_ERROR : FRAME_RESULT, r < 0 ? bytes : buf_str(&result));
+	_exit(r < 0);
+}
+
+/* ---- the executor ---- */
+
+static void start_waiting(struct workers *all);
+
+static void close_pipes(struct worker *w)
+{
+	watch_free(w->in_watch);
+	watch_free(w->out_watch);
+	w->in_watch = w->out_watch = NULL;
+	w->in_fd = close_fd(w->in_fd);
+	w->out_fd = close_fd(w->out_fd);
+	buf_fini(&w->in);
+	buf_fini(&w->out);
+}
+
+static void destroy(struct worker *w)
+{
+	close_pipes(w);
+	watch_free(w->pid_watch);
+	close_fd(w->pidfd);
+	list_remove(&w->link);
+	free(w);
+}
+
+static void on_exit_seen(void *arg, int events)
+{
+	struct worker *w = arg;
+	struct workers *all = w->all;
+	siginfo_t info = { 0 };
+	if (waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+		return;
+	all->n_running--;
+	destroy(w);
+	start_waiting(all);
+}
+
+/* The call and the worker part; the child is waited for. */
+static struct call *detach(struct worker *w)
+{
+	struct call *call = w->call;
+	w->call = NULL;
+	if (call && call->state == w)
+		call->state = NULL;
+	close_pipes(w);
+	if (w->is_paused && call)
+		channel_pause(call->channel, false);
+	w->is_paused = false;
+	w->pid_watch = watch_new(w->all->loop, w->pidfd, LOOP_READ, on_exit_seen, w);
+	return call;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w || (w->is_started && !w->call))
+		return; /* it has parted from its call, and is waited for */
+	if (!w->is_started) {
+		w->all->n_waiting--;
+		destroy(w);
+		return;
+	}
+	syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+	detach(w);
+}
+
+static void fail(struct worker *w, const struct error *err)
+{
+	call_fail(detach(w), err);
+}
+
+static void finish(struct worker *w, const struct frame *f)
+{
+	auto_buf struct buf payload = BUF_INIT(FRAME_PAYLOAD_MAX);
+	buf_put(&payload, f->payload);
+	if (f->kind == FRAME_RESULT) {
+		call_finish(detach(w), buf_str(&payload));
+		return;
+	}
+	struct error err;
+	if (payload.len != sizeof(err)) {
+		error_set(&err, ERROR_INTERNAL, "a worker sent an error that is none");
+	} else {
+		memcpy(&err, payload.ptr, sizeof(err));
+		err.text[sizeof(err.text) - 1] = '\0';
+		if ((unsigned)err.code >= ERROR_MAX || err.code == ERROR_OK)
+			err.code = ERROR_INTERNAL;
+	}
+	fail(w, &err);
+}
+
+/* Handles whole frames while the caller takes them. False once the worker has parted from its call. */
+static bool forward(struct worker *w)
+{
+	struct str rest = buf_str(&w->out);
+	struct frame f;
+	struct error err;
+	ssize_t n = 0;
+	while (!channel_is_full(w->call->channel) && (n = frame_parse(rest, &f, &err)) > 0) {
+		rest = str_skip(rest, (size_t)n);
+		if (f.kind == FRAME_DATA) {
+			call_send(w->call, 0, f.payload);
+		} else if (f.kind == FRAME_EVENT) {
+			call_event(w->call, f.payload);
+		} else {
+			finish(w, &f);
+			return false;
+		}
+	}
+	if (n < 0) {
+		fail(w, &err);
+		return false;
+	}
+	buf_drop_front(&w->out, w->out.len - rest.len);
+	return true;
+}
+
+static void on_output(void *arg, int events)
+{
+	struct worker *w = arg;
+	for (int i = 0; i < READS_PER_TURN && !channel_is_full(w->call->channel); i++) {
+		char *to = buf_room(&w->out, READ_STEP);
+		ssize_t n = to ? read(w->out_fd, to, READ_STEP) : -1;
+		if (n < 0 && to && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n <= 0) {
+			struct error err;
+			error_set(&err, ERROR_INTERNAL,
+				"the worker of %s ended without a result: out of memory or time, or killed",
+				w->call->verb->action->name);
+			fail(w, &err);
+			return;
+		}
+		buf_grown(&w->out, (size_t)n);
+		if (!forward(w))
+			return;
+	}
+	watch_set(w->out_watch, channel_is_full(w->call->channel) ? 0 : LOOP_READ);
+}
+
+void worker_drain(struct worker *w)
+{
+	if (w && w->is_started && w->out_watch && forward(w))
+		watch_set(w->out_watch, channel_is_full(w->call->channel) ? 0 : LOOP_READ);
+}
+
+static void pause_call(struct worker *w, bool is_paused)
+{
+	if (w->is_paused == is_paused)
+		return;
+	w->is_paused = is_paused;
+	channel_pause(w->call->channel, is_paused);
+}
+
+/* Writes what the pipe takes. What a child that reads no more leaves behind is dropped. */
+static void feed(struct worker *w)
+{
+	size_t sent = 0;
+	while (sent < w->in.len) {
+		ssize_t n = write(w->in_fd, w->in.ptr + sent, w->in.len - sent);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		sent = n < 0 ? w->in.len : sent + (size_t)n;
+	}
+	buf_drop_front(&w->in, sent);
+	if (w->in.len == 0)
+		buf_reset(&w->in);
+	if (w->in.len == 0 && w->has_eof) {
+		watch_free(w->in_watch);
+		w->in_watch = NULL;
+		w->in_fd = close_fd(w->in_fd);
+	} else {
+		watch_set(w->in_watch, w->in.len ? LOOP_WRITE : 0);
+	}
+	pause_call(w, w->in.len >= WORKER_INPUT_HIGH);
+}
+
+static void on_input(void *arg, int events)
+{
+	feed(arg);
+}
+
+void worker_input(struct worker *w, struct str bytes)
+{
+	if (!w || w->has_eof)
+		return;
+	buf_put(&w->in, bytes);
+	if (w->is_started)
+		feed(w);
+	else
+		pause_call(w, w->in.len >= WORKER_INPUT_HIGH);
+}
+
+void worker_input_eof(struct worker *w)
+{
+	if (!w || w->has_eof)
+		return;
+	w->has_eof = true;
+	if (w->is_started)
+		feed(w);
+}
+
+void worker_on_drain(struct call *call)
+{
+	worker_drain(call->state);
+}
+
+void worker_on_drop(struct call *call)
+{
+	struct worker *w = take_ptr(call->state);
+	worker_free(w);
+}
+
+static int make_pipe(int *ret_read, int *ret_write, struct error *err)
+{
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE); /* faster, where the user's pipes may be so large */
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	return 0;
+}
+
+static int fork_child(const struct workers *all, int *ret_pidfd)
+{
+	int cgroup_fd = all->confine ? all->confine->cgroup_fd : -1;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+			(cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+	};
+	return (int)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static int start(struct worker *w, struct error *err)
+{
+	auto_fd int child_in = -1, child_out = -1;
+	if (make_pipe(&child_in, &w->in_fd, err) < 0 || make_pipe(&w->out_fd, &child_out, err) < 0)
+		return -1;
+	int pid = fork_child(w->all, &w->pidfd);
+	if (pid < 0)
+		return error_sys(err, errno, "fork a worker");
+	if (pid == 0) {
+		struct worker_io io = { w->all->root, child_in, child_out };
+		child_main(w, &io);
+	}
+	if (fd_set_nonblock(w->in_fd, err) < 0 || fd_set_nonblock(w->out_fd, err) < 0)
+		BUG("a pipe that cannot be non-blocking");
+	w->is_started = true;
+	w->in_watch = watch_new(w->all->loop, w->in_fd, 0, on_input, w);
+	w->out_watch = watch_new(w->all->loop, w->out_fd, LOOP_READ, on_output, w);
+	list_append(&w->all->running, &w->link);
+	w->all->n_running++;
+	feed(w);
+	return 0;
+}
+
+static void start_waiting(struct workers *all)
+{
+	while (all->n_running < WORKERS_MAX && all->n_waiting) {
+		struct worker *w = list_first(&all->waiting, struct worker, link);
+		struct error err;
+		list_remove(&w->link);
+		all->n_waiting--;
+		if (start(w, &err) == 0)
+			continue;
+		struct call *call = w->call;
+		call->state = NULL;
+		destroy(w);
+		call_fail(call, &err);
+	}
+}
+
+struct worker *worker_new(struct workers *all, struct call *call, worker_fn *fn, void *arg,
+	struct error *err)
+{
+	if (all->n_waiting == WORKERS_WAITING_MAX) {
+		error_set(err, ERROR_LIMIT, "%d file actions are waiting already",
+			WORKERS_WAITING_MAX);
+		return NULL;
+	}
+	struct worker *w = mem_new(struct worker);
+	*w = (struct worker){ .all = all,
+		.call = call,
+		.fn = fn,
+		.arg = arg,
+		.pidfd = -1,
+		.in_fd = -1,
+		.out_fd = -1 };
+	list_init(&w->link);
+	buf_init(&w->in, FRAME_PAYLOAD_MAX + WORKER_INPUT_HIGH);
+	buf_init(&w->out, FRAME_HEAD + FRAME_PAYLOAD_MAX + READ_STEP);
+	if (all->n_running >= WORKERS_MAX) {
+		list_append(&all->waiting, &w->link);
+		all->n_waiting++;
+	} else if (start(w, err) < 0) {
+		destroy(w);
+		return NULL;
+	}
+	return w;
+}
+
+/* Children whose calls are gone may still be ending: they have been killed and are waited for here. */
+void workers_fini(struct workers *all)
+{
+	struct worker *w;
+	while ((w = list_first(&all->running, struct worker, link))) {
+		siginfo_t info;
+		BUG_IF(w->call, "workers were given up while a call needs one");
+		waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED);
+		destroy(w);
+	}
+}
