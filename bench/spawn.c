@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: spawn ROUNDS NAME cmd arg… -- NAME cmd arg… -- …
+ * usage: spawn ROUNDS NAME cmd arg… +++ NAME cmd arg… +++ …
  *
  * Starts the commands in turn (A B C A B C …), ROUNDS times each after three rounds of warming up, and
  * prints two lines for each: NAME.first_byte, from before the fork to the first byte on its standard
@@ -63,7 +63,7 @@ static int split_commands(char **argv, struct command *commands)
 	while (*argv && n < COMMANDS_MAX) {
 		commands[n].name = *argv++;
 		commands[n++].argv = argv;
-		while (*argv && strcmp(*argv, "--") != 0)
+		while (*argv && strcmp(*argv, "+++") != 0)
 			argv++;
 		if (*argv)
 			*argv++ = NULL;
@@ -74,7 +74,7 @@ static int split_commands(char **argv, struct command *commands)
 int main(int argc, char **argv)
 {
 	if (argc < 4) {
-		fprintf(stderr, "usage: spawn ROUNDS NAME cmd arg… [-- NAME cmd arg…]…\n");
+		fprintf(stderr, "usage: spawn ROUNDS NAME cmd arg… [+++ NAME cmd arg…]…\n");
 		return 2;
 	}
 	int rounds = (int)strtol(argv[1], NULL, 10);
