@@ -79,6 +79,7 @@ static void on_hello(struct desk *d, const struct monitor_request *request)
 	reply.count = stock_number(d->stock);
 	d->has_greeted = true;
 	reply_send(d, &reply, -1);
+	d->has_served = true;
 	if (d->ready_fd >= 0) {
 		if (write(d->ready_fd, "\n", 1) != 1)
 			log_warn("ready.write", "error=%s", strerror(errno));

@@ -17,8 +17,9 @@ struct desk {
 	struct source source;
 	struct poller *poller;
 	struct stock *stock;
-	int fd;       /* of the server's socket, which belongs to `struct server` */
-	int ready_fd; /* gets one byte, and is closed, at the first HELLO; or -1 */
+	int fd;          /* of the server's socket, which belongs to `struct server` */
+	int ready_fd;    /* gets one byte, and is closed, at the first HELLO; or -1 */
+	bool has_served; /* a server has said HELLO, now or before */
 	struct outbox outbox;
 	bool has_greeted;                /* HELLO came */
 	bool is_watching;                /* fd is in the poller */

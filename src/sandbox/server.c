@@ -11,7 +11,9 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -86,6 +88,21 @@ static int become(uid_t uid, struct error *err)
 	return caps_set(USER_AGENT, err);
 }
 
+/*
+ * The state directory may lie where another uid cannot go (below /root, in a private temporary directory). A
+ * mount namespace of its own shows it to the server at one place that it can reach.
+ */
+static int show_state(const char *state_dir, struct error *err)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_sys(err, errno, "make a mount namespace for the server");
+	if (file_mkdirs(SERVER_STATE_DIR, 0755, err) < 0)
+		return -1;
+	if (mount(state_dir, SERVER_STATE_DIR, NULL, MS_BIND, NULL) < 0)
+		return error_sys(err, errno, "show %s to the server", state_dir);
+	return 0;
+}
+
 /* Puts fds[i] at i + first, and closes what is above. They are moved out of each other's way before. */
 static int arrange(int *fds, int n, int first, struct error *err)
 {
@@ -118,7 +135,7 @@ static int child_prepare(struct server *s, int monitor_fd, int *ret_program_fd, 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (s->has_own_uid && become(SERVER_UID, err) < 0)
+	if (s->has_own_uid && (show_state(s->state_dir, err) < 0 || become(SERVER_UID, err) < 0))
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_sys(err, errno, "set no_new_privs");
@@ -134,7 +151,8 @@ _Noreturn static void child(struct server *s, int monitor_fd, pid_t parent)
 	int program_fd;
 	char count[16];
 	snprintf(count, sizeof(count), "%d", s->n_listeners);
-	const char *argv[] = { "cayd", "--state", s->state_dir, "--listeners", count, NULL };
+	const char *state_dir = s->has_own_uid ? SERVER_STATE_DIR : s->state_dir;
+	const char *argv[] = { "cayd", "--state", state_dir, "--listeners", count, NULL };
 	if (child_prepare(s, monitor_fd, &program_fd, &err) < 0) {
 		log_error("server.start", "error=%s", err.text);
 		_exit(127);

@@ -8,8 +8,9 @@
  *
  * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the listening
  * sockets (non-blocking), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
- * Where the supervisor is root it runs as SERVER_UID without groups or capabilities, and DIR belongs to
- * that uid; else as the user. It cannot gain privileges, and dies with the supervisor.
+ * Where the supervisor is root it runs as SERVER_UID without groups or capabilities, and DIR, which
+ * belongs to that uid, is shown to it in a mount namespace of its own; else as the user. It cannot gain
+ * privileges, and dies with the supervisor.
  *
  * When it ends it is started again: at once, if it had run for a while; else after a pause that grows.
  */
@@ -22,6 +23,9 @@
 #include <sys/types.h>
 
 enum { SERVER_UID = 0x2ffffff0, SERVER_LISTENERS_MAX = 16 };
+
+/* Where a server with a uid of its own sees the state directory, in its own mount namespace. */
+#define SERVER_STATE_DIR "/run/cay/state"
 
 struct server {
 	struct source source; /* its pidfd */

@@ -27,6 +27,7 @@ struct supervisor {
 	struct stock stock;
 	struct desk desk;
 	int64_t stop_ms; /* when a server that was asked to end is killed; 0: not stopping */
+	bool has_failed; /* the server could not start */
 };
 
 static void member_ended(struct stock *stock, struct member *m)
@@ -36,9 +37,16 @@ static void member_ended(struct stock *stock, struct member *m)
 	desk_ended(&s->desk, m);
 }
 
+/* One that never began to serve would not the next time either: it has said why. */
 static void server_ended(struct server *server)
 {
-	desk_close(&container_of(server, struct supervisor, server)->desk);
+	struct supervisor *s = container_of(server, struct supervisor, server);
+	desk_close(&s->desk);
+	if (s->desk.has_served || s->stop_ms)
+		return;
+	s->has_failed = true;
+	s->stop_ms = clock_mono_ms() + STOP_MS;
+	stock_end_all(&s->stock);
 }
 
 static void desk_hostile(struct desk *desk)
@@ -207,6 +215,8 @@ int supervise(const struct supervise_config *config, struct error *err)
 			place.socket_path ? place.socket_path : "none", s.stock.pool);
 		run(&s);
 	}
+	if (s.has_failed)
+		r = error_set(err, ERROR_UNAVAILABLE, "the server could not start");
 	server_fini(&s.server);
 	stock_fini(&s.stock);
 	place_fini(&place);
