@@ -256,17 +256,18 @@ void launch_kill(struct box *box)
 	box->cgroup.driver->kill(&box->cgroup);
 }
 
-static void wait_pid(pid_t pid)
+void launch_wait(pid_t *pid)
 {
-	if (pid > 0)
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	if (*pid > 0)
+		while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
 			;
+	*pid = 0;
 }
 
 void launch_reap(struct box *box, int64_t *ret_oom_kills)
 {
-	wait_pid(box->executor_pid);
-	wait_pid(box->init_pid);
+	launch_wait(&box->executor_pid);
+	launch_wait(&box->init_pid);
 	struct launch_usage usage = { 0 };
 	box->cgroup.driver->usage(&box->cgroup, &usage);
 	if (ret_oom_kills)

@@ -91,6 +91,8 @@ void launch_usage(const struct box *box, struct launch_usage *ret);
 
 /* SIGKILL to everything inside, the executor first; returns at once. */
 void launch_kill(struct box *box);
+/* Waits for a process of a box whose pidfd says that it has ended, and makes it 0. */
+void launch_wait(pid_t *pid);
 /*
  * Waits until all of it is gone (at once if the pidfds are readable), removes cgroups, gives the slot
  * back and resets *box. How many processes the memory limit killed goes to *ret_oom_kills, if wanted.

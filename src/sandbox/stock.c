@@ -72,9 +72,10 @@ static void finish(struct member *m)
 	m->stock->ended(m->stock, m);
 }
 
-static void one_ended(struct member *m, int pidfd)
+static void one_ended(struct member *m, int pidfd, pid_t *pid)
 {
 	poller_remove(m->stock->poller, pidfd);
+	launch_wait(pid);
 	stock_end(m, END_EXITED);
 	if (--m->n_running == 0)
 		finish(m);
@@ -84,13 +85,13 @@ static void one_ended(struct member *m, int pidfd)
 static void init_ready(struct source *source, uint32_t events)
 {
 	struct member *m = container_of(source, struct member, init_source);
-	one_ended(m, m->box.init_pidfd);
+	one_ended(m, m->box.init_pidfd, &m->box.init_pid);
 }
 
 static void executor_ready(struct source *source, uint32_t events)
 {
 	struct member *m = container_of(source, struct member, executor_source);
-	one_ended(m, m->box.executor_pidfd);
+	one_ended(m, m->box.executor_pidfd, &m->box.executor_pid);
 }
 
 static int watch_start(struct member *m, struct error *err)
@@ -291,4 +292,16 @@ int stock_offer(const struct stock *s, struct enforced *ret, struct error *err)
 	ret->controls |= r == 0 ? lock_controls(&lock) : 0;
 	plan_fini(&plan);
 	return r;
+}
+
+bool stock_has_process(const struct stock *s, pid_t pid)
+{
+	struct member *m;
+	list_for_each(m, &s->members, link)
+		if (m->box.init_pid == pid || m->box.executor_pid == pid)
+			return true;
+	list_for_each(m, &s->idle, link)
+		if (m->box.init_pid == pid || m->box.executor_pid == pid)
+			return true;
+	return false;
 }

@@ -73,6 +73,9 @@ void stock_drop(struct member *m); /* ENDED */
 uint32_t stock_number(struct stock *s);
 struct member *stock_numbered(const struct stock *s, uint32_t index);
 
+/* Is it a pid 1 or an executor that has not been waited for? */
+bool stock_has_process(const struct stock *s, pid_t pid);
+
 bool stock_wants_refill(const struct stock *s);
 void stock_refill(struct stock *s); /* makes one */
 

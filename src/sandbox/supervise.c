@@ -14,8 +14,10 @@
 #include "sandbox/place.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 
 enum { STOP_MS = 3000 }; /* for the server to write out its state */
 
@@ -65,8 +67,8 @@ static void signal_ready(struct source *source, uint32_t events)
 {
 	struct supervisor *s = container_of(source, struct supervisor, signal_source);
 	struct signalfd_siginfo info;
-	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return;
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info) || info.ssi_signo == SIGCHLD)
+		return; /* a child's end: see reap_orphans */
 	log_info("supervisor.stop", "signal=%u sandboxes=%d", info.ssi_signo, s->stock.living);
 	if (s->stop_ms) {
 		server_kill(&s->server);
@@ -85,6 +87,7 @@ static int signals_open(struct supervisor *s, struct error *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return error_sys(err, errno, "block signals");
 	signal(SIGPIPE, SIG_IGN);
@@ -148,11 +151,29 @@ static bool is_over(struct supervisor *s)
 	return s->server.pid == 0 && s->stock.count == 0;
 }
 
+/*
+ * What an executor leaves behind when it dies becomes ours (see supervise), and pid 1 of its sandbox cannot
+ * end before it was waited for. A process that somebody here knows is waited for by them, in the turn
+ * that its pidfd wakes; orphans behind it come after that.
+ */
+static void reap_orphans(const struct supervisor *s)
+{
+	siginfo_t info = { 0 };
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+		if (info.si_pid == s->server.pid || stock_has_process(&s->stock, info.si_pid))
+			return;
+		waitpid(info.si_pid, NULL, 0);
+		info.si_pid = 0;
+	}
+}
+
 static void run(struct supervisor *s)
 {
-	while (!is_over(s))
+	while (!is_over(s)) {
 		if (!poller_turn(&s->poller, idle_ms(s)))
 			when_idle(s);
+		reap_orphans(s);
+	}
 }
 
 /* A sandbox takes some 15 descriptors. */
@@ -207,6 +228,8 @@ int supervise(const struct supervise_config *config, struct error *err)
 		.stock = STOCK_INIT,
 	};
 	raise_nofile();
+	/* Orphans of executors come here instead of to the host's pid 1, which may take its time. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	int r = place_find(&place, config, err);
 	if (r == 0)
 		r = start(&s, config, &place, err);
