@@ -106,13 +106,14 @@ int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	BUG_IF(n < 0, "a format that printf refuses");
 
 	char *to = buf_room(b, (size_t)n);
-	if (to && (size_t)n >= spare)
+	if (b->is_full) {
+		buf_cut(b, b->len); /* as if nothing had been written behind the end */
+		return -1;
+	}
+	if ((size_t)n >= spare)
 		vsnprintf(to, (size_t)n + 1, fmt, ap);
-	if (!to && spare)
-		b->ptr[b->len] = '\0'; /* refused: as if nothing had been written */
-	if (to)
-		buf_grown(b, (size_t)n);
-	return to ? 0 : -1;
+	buf_grown(b, (size_t)n);
+	return 0;
 }
 
 int buf_printf(struct buf *b, const char *fmt, ...)
@@ -135,7 +136,7 @@ void buf_drop_front(struct buf *b, size_t len)
 
 void buf_cut(struct buf *b, size_t len)
 {
-	if (len >= b->len)
+	if (len > b->len || !b->cap)
 		return;
 	b->len = len;
 	b->ptr[len] = '\0';

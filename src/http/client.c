@@ -260,7 +260,7 @@ static int perform(struct http_client *c, struct transfer *t)
 
 int http_client_call(struct http_client *c, struct http_call *call, struct error *err)
 {
-	struct error unused;
+	struct error unused = { 0 };
 	struct transfer t = { .client = c, .call = call, .err = err ? err : &unused };
 	buf_init(&t.refusal, ERROR_BODY_MAX);
 	sse_parser_init(&t.events, EVENT_MAX);

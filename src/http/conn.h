@@ -149,7 +149,7 @@ void conn_raw_watch(struct http_conn *c, int events);
 ssize_t conn_raw_read(struct http_conn *c, char *to, size_t len);
 
 /* request.c: a head has arrived. Runs the handler, or answers with an error. */
-void request_begin(struct http_conn *c, struct str head);
+void request_begin(struct http_conn *c, struct str bytes);
 void request_body(struct exchange *x, struct str piece);
 bool request_takes_body(const struct exchange *x); /* false: paused, or nobody listens yet */
 void request_body_end(struct exchange *x);

@@ -268,7 +268,7 @@ static void put_allowed(const struct node *node, struct buf *allow)
 int router_match(const struct router *router, struct str method, struct str path,
 	struct arena *arena, struct http_match *ret, struct buf *allow, struct error *err)
 {
-	struct segments segments;
+	struct segments segments = { 0 };
 	*ret = (struct http_match){ 0 };
 	if (split_path(path, arena, &segments, err) < 0)
 		return -1;

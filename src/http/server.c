@@ -232,8 +232,9 @@ static void add_bound_address(struct http_server *s, const struct sockaddr_stora
 static void add_hosts(struct http_server *s, const struct sockaddr_storage *a)
 {
 	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]", NULL };
-	int port = ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
-						 : ((const struct sockaddr_in6 *)a)->sin6_port);
+	struct sockaddr_in in; /* the port lies at the same place in a sockaddr_in6 */
+	memcpy(&in, a, sizeof(in));
+	int port = ntohs(in.sin_port);
 	for (const char *const *name = local; *name; name++)
 		add_host(s, *name, port);
 	for (const char *const *name = s->config.hosts; name && *name; name++) {

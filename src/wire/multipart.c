@@ -181,11 +181,13 @@ static ssize_t after_delimiter(struct str s, bool *ret_is_last)
 		return 2;
 	while (n < s.len && (s.ptr[n] == ' ' || s.ptr[n] == '\t'))
 		n++;
+	if (n > PADDING_MAX)
+		return -1;
 	if (str_starts(str_skip(s, n), STR("\r\n")))
 		return (ssize_t)n + 2;
 	struct str rest = str_skip(s, n);
 	bool may_come = rest.len == 0 || str_is(rest, "\r") || (n == 0 && str_is(rest, "-"));
-	return may_come && s.len < PADDING_MAX ? 0 : -1;
+	return may_come ? 0 : -1;
 }
 
 /*
@@ -237,7 +239,7 @@ static ssize_t use_head(struct multipart *m, struct str s, struct error *err)
 	if (str_starts(s, STR("\r\n")))
 		return begin_part(m, STR(""), err); /* no headers, hence no name: fails */
 	ptrdiff_t end = str_find(s, STR("\r\n\r\n"));
-	if ((end < 0 && s.len > MULTIPART_HEAD_MAX) || end > MULTIPART_HEAD_MAX)
+	if ((end < 0 && s.len >= MULTIPART_HEAD_MAX + 4) || end > MULTIPART_HEAD_MAX)
 		return bad(err, "the headers of a part are too long");
 	if (end < 0)
 		return 0;
