@@ -14,8 +14,9 @@ from conftest import (ATTACKS, BUILD, CAY, IS_ROOT, ORDINARY, ROOT, attacks, in_
 
 # In a network of its own a sandbox may listen on any port.
 OWN_NETWORK_MAY = {"low-port"}
-# pid 1 holds nothing and does nothing but reap. Where it has the agent's uid it can be made to do so slowly.
-SAME_UID_MAY = {"renice-init"}
+# pid 1 holds nothing and does nothing but reap: where it has the agent's uid it can be made to do so slowly.
+# What cay itself wrote into the root (/etc/passwd, …) belongs to the only uid there is.
+SAME_UID_MAY = {"renice-init", "system-files"}
 # Root mode owns a copy of the system, and changes owners in it.
 ROOT_MODE_MAY = {"become-root", "join-groups", "chown", "system-files", "chroot"}
 
