@@ -128,7 +128,7 @@ class WebSocket:
 
 
 class Server:
-    def __init__(self, directory, *options):
+    def __init__(self, directory, *options, prefix=()):
         self.directory = pathlib.Path(directory)
         self.socket = self.directory / "cay.sock"
         self.state = self.directory / "state"
@@ -138,7 +138,7 @@ class Server:
         ready, child_ready = os.pipe()
         env = {name: value for name, value in os.environ.items() if not name.startswith("CAY_")}
         self.process = subprocess.Popen(
-            [PROGRAMS / "cay-supervisor", "--state", self.state, "--socket", self.socket, "--listen",
+            [*prefix, PROGRAMS / "cay-supervisor", "--state", self.state, "--socket", self.socket, "--listen",
              f"127.0.0.1:{self.port}", "--ready-fd", str(child_ready), *options],
             stdin=subprocess.DEVNULL, stderr=self.log, pass_fds=[child_ready],
             env={**env, "XDG_RUNTIME_DIR": str(self.directory)})
@@ -147,6 +147,7 @@ class Server:
             assert select.select([pipe], [], [], PATIENCE)[0], self.log_text()
             assert pipe.read() == "\n", self.log_text()
         self.wait_until_up()
+        self.state = pathlib.Path(f"/proc/{self.process.pid}/root{self.state}")  # as the server sees it
         self.token = (self.state / "token").read_text().strip()
 
     def log_text(self):
@@ -260,13 +261,16 @@ class Sandbox:
         assert reply.status == 204, reply.body
 
 
-def start_server(*options):
+def start_server(*options, small_disk=False):
+    """small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
     missing = [name for name in ("cay-supervisor", "cayd", "cay-executor", "cay-init") if not (PROGRAMS / name).exists()]
     if missing:
         pytest.skip(f"not built: {', '.join(missing)}")
     directory = tempfile.mkdtemp(prefix="cay-e2e-")
     os.chmod(directory, 0o755)
-    return Server(directory, *options)
+    mount = f"mkdir {directory}/state && mount -t tmpfs -o size=4m none {directory}/state && exec \"$@\""
+    prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"] if small_disk else []
+    return Server(directory, *options, prefix=prefix)
 
 
 def end_server(server):
@@ -297,3 +301,12 @@ def box(server):
     yield made
     if made.request("GET").status == 200:
         made.delete()
+
+
+@pytest.fixture
+def server_with_small_disk():
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    started = start_server(small_disk=True)
+    yield started
+    end_server(started)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 for the server: what it acknowledged is there, and what ran in the sandboxes goes on."""
+"""kill -9 and a full disk: what the server acknowledged is there, and what ran in the sandboxes goes on."""
 import json
 import os
 import signal
@@ -86,4 +86,39 @@ def test_everything_ends_with_the_supervisor(own_server):
     box = own_server.create()
     box.run("sleep 1000 &")
     assert own_server.stop() == 0
+    assert not os.path.exists(f"/proc/{box.record['init_pid']}")
+
+
+def test_nothing_is_done_that_cannot_be_recorded(server_with_small_disk):
+    server = server_with_small_disk
+    box = server.create()
+    box.run("x=1")
+    filler = server.state / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        with pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+    reply = server.request("POST", "/v1/sandboxes", {})
+    assert (reply.status, reply.code) == (507, "no_space")
+    reply = box.request("POST", "/actions/run", {"command": "x=2"})
+    assert (reply.status, reply.code) == (507, "no_space")
+    assert "was not performed" in reply.json["error"]["message"]
+    assert box.action("session_list")["sessions"]  # reading goes on
+    assert len(server.request("GET", "/v1/sandboxes").json["sandboxes"]) == 1
+    filler.unlink()
+    assert box.output("echo $x") == "1\n"
+    server.create().delete()
+    server.kill_server()
+    server.wait_until_up()
+    assert box.output("echo $x") == "1\n"
+
+
+def test_a_sandbox_can_be_deleted_though_the_disk_is_full(server_with_small_disk):
+    server = server_with_small_disk
+    box = server.create()
+    with open(server.state / "filler", "wb", buffering=0) as file:
+        with pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+    box.delete()
     assert not os.path.exists(f"/proc/{box.record['init_pid']}")
