@@ -9,10 +9,10 @@
 
 void relay_size(uint16_t *ret_rows, uint16_t *ret_columns)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = { 0 };
 	ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
-	*ret_rows = size.ws_row;
-	*ret_columns = size.ws_col;
+	*ret_rows = size.ws_row ? size.ws_row : 24;
+	*ret_columns = size.ws_col ? size.ws_col : 80;
 }
 
 void relay_resize(struct relay *r)
@@ -115,6 +115,17 @@ static void fill(struct pump *p)
 	p->len = (size_t)n;
 }
 
+/*
+ * The caller's terminal is gone: so is the one inside, whose session the kernel tells by SIGHUP. Raw mode
+ * knows no other end of input.
+ */
+static void hang_up(struct relay *r)
+{
+	for (int i = 0; i < r->n_pumps; i++)
+		r->pumps[i].from = r->pumps[i].to = -1;
+	r->tty_fd = close_fd(r->tty_fd);
+}
+
 static void empty(struct pump *p)
 {
 	ssize_t n = write(p->to, p->bytes + p->at, p->len);
@@ -136,6 +147,8 @@ void relay_move(struct relay *r, const struct pollfd *fds, int n)
 		else if (fds[2 * i + 1].revents)
 			empty(&r->pumps[i]);
 	}
+	if (r->is_raw && r->pumps[0].from < 0)
+		hang_up(r);
 }
 
 void relay_drain(struct relay *r)

@@ -124,7 +124,7 @@ static const struct command run_command = {
 		    "The tests of this directory; what they write, nobody sees:\0",
 	.arguments = program_argument,
 	.failure_exit = OWN_FAILURE,
-	.options = { run_options, spec_options, help_options },
+	.options = { run_options, spec_options, json_options },
 	.values_size = sizeof(struct run_options),
 };
 

@@ -36,7 +36,9 @@ static int make_dir_at(int parent, const char *name, uint32_t mode, uint32_t uid
 	struct error *err)
 {
 	if (mkdirat(parent, name, mode) < 0)
-		return error_sys(err, errno, "mkdir %s", name);
+		return errno == EEXIST
+			? error_set(err, ERROR_INVALID, "%s is a link that leads nowhere", name)
+			: error_sys(err, errno, "mkdir %s", name);
 	if (uid != 0 && fchownat(parent, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_sys(err, errno, "chown %s", name);
 	*ret_fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

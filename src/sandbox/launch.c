@@ -33,6 +33,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+static void kill_pidfd(int pidfd)
+{
+	if (pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
 struct start {
 	struct build build;
 	struct inside inside;
@@ -147,6 +153,14 @@ static int send_groups(struct start *s, struct error *err)
 	return send_to_init(s, fds, n, err);
 }
 
+/* The owner's part while pid 1 builds. */
+static int help_init(struct start *s, struct error *err)
+{
+	if (build_walk(&s->build, STAGE_ATTACH, err) < 0 || send_to_init(s, NULL, 0, err) < 0)
+		return -1;
+	return build_walk(&s->build, STAGE_BESIDE, err) < 0 ? -1 : send_groups(s, err);
+}
+
 static int build_up(struct start *s, const struct launch_command *command, struct box *box,
 	bool *ret_is_command, struct error *err)
 {
@@ -160,10 +174,14 @@ static int build_up(struct start *s, const struct launch_command *command, struc
 		return -1;
 	s->inside.sock = close_fd(s->inside.sock);
 	s->inside.status_fd = close_fd(s->inside.status_fd);
-	if (build_walk(&s->build, STAGE_ATTACH, err) < 0 || send_to_init(s, NULL, 0, err) < 0)
+	if (help_init(s, err) < 0) {
+		/* If pid 1 has failed before, that is the cause: it may be why we did. */
+		struct error cause;
+		kill_pidfd(s->init_pidfd);
+		if (await_exec(s, box, ret_is_command, &cause) < 0 && err)
+			*err = cause;
 		return -1;
-	if (build_walk(&s->build, STAGE_BESIDE, err) < 0 || send_groups(s, err) < 0)
-		return -1;
+	}
 	return await_exec(s, box, ret_is_command, err);
 }
 
@@ -240,12 +258,6 @@ void launch_usage(const struct box *box, struct launch_usage *ret)
 	*ret = (struct launch_usage){ -1, -1, -1, -1, -1, -1, 0 };
 	box->cgroup.driver->usage(&box->cgroup, ret);
 	disk_usage(box, ret);
-}
-
-static void kill_pidfd(int pidfd)
-{
-	if (pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
 /* The executor first: while it lives, its dead children wait for it, and pid 1 cannot end before them. */
