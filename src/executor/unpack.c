@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "executor/files.h"
+#include "executor/zip_names.h"
 #include "wire/pack.h"
 
 #include <fcntl.h>
@@ -128,6 +129,7 @@ static int spool(struct unpacking *u, int from_fd, struct error *err)
 			return error_wrap(err, "keep the archive");
 	}
 	u->is_spooled = true;
+	zip_names_unmark(u->in_fd);
 	return n < 0 || on_seek(u, 0, SEEK_SET, err) < 0 ? -1 : 0;
 }
 

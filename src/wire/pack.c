@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/pack.h"
 
+#include "base/auto.h"
 #include "base/bug.h"
+#include "wire/zip.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -18,8 +20,9 @@ struct pack_reader {
 };
 
 struct pack_writer {
-	struct archive *archive;
+	struct archive *archive; /* NULL: a zip */
 	struct archive_entry *entry;
+	struct zip zip;
 	pack_sink_fn *sink;
 	void *arg;
 	struct error failure;
@@ -72,9 +75,10 @@ static int open_reader(struct pack_reader *r, struct pack_reader **ret, struct e
 static struct pack_reader *new_reader(pack_source_fn *source, pack_seek_fn *seek, void *arg)
 {
 	struct pack_reader *r = mem_new(struct pack_reader);
-	*r = (struct pack_reader){
-		.archive = archive_read_new(), .source = source, .seek = seek, .arg = arg
-	};
+	*r = (struct pack_reader){ .archive = archive_read_new(),
+		.source = source,
+		.seek = seek,
+		.arg = arg };
 	BUG_IF(!r->archive, "out of memory");
 	return r;
 }
@@ -95,8 +99,8 @@ int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
 	return open_reader(r, ret, err);
 }
 
-int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg, struct pack_reader **ret,
-	struct error *err)
+int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg,
+	struct pack_reader **ret, struct error *err)
 {
 	struct pack_reader *r = new_reader(source, seek, arg);
 	archive_read_support_format_zip_seekable(r->archive);
@@ -182,24 +186,24 @@ static la_ssize_t on_write(struct archive *a, void *arg, const void *bytes, size
 	return (la_ssize_t)size;
 }
 
+static int open_tar(struct pack_writer *w)
+{
+	w->archive = archive_write_new();
+	w->entry = archive_entry_new();
+	BUG_IF(!w->archive || !w->entry, "out of memory");
+	archive_write_set_format_gnutar(w->archive);
+	archive_write_set_bytes_per_block(w->archive, 64 * 1024);
+	archive_write_set_bytes_in_last_block(w->archive, 1);
+	return archive_write_open(w->archive, w, NULL, on_write, NULL);
+}
+
 int pack_writer_new(enum pack_format format, pack_sink_fn *sink, void *arg,
 	struct pack_writer **ret, struct error *err)
 {
 	struct pack_writer *w = mem_new(struct pack_writer);
-	*w = (struct pack_writer){ .archive = archive_write_new(),
-		.entry = archive_entry_new(),
-		.sink = sink,
-		.arg = arg };
-	BUG_IF(!w->archive || !w->entry, "out of memory");
-	if (format == PACK_ZIP) {
-		archive_write_set_format_zip(w->archive);
-		archive_write_zip_set_compression_store(w->archive);
-	} else {
-		archive_write_set_format_gnutar(w->archive);
-	}
-	archive_write_set_bytes_per_block(w->archive, 64 * 1024);
-	archive_write_set_bytes_in_last_block(w->archive, 1);
-	if (archive_write_open(w->archive, w, NULL, on_write, NULL) != ARCHIVE_OK) {
+	*w = (struct pack_writer){ .sink = sink, .arg = arg };
+	zip_init(&w->zip);
+	if (format == PACK_TAR && open_tar(w) != ARCHIVE_OK) {
 		fail(w->archive, &w->failure, "archive", err);
 		pack_writer_free(w);
 		return -1;
@@ -213,10 +217,48 @@ void pack_writer_free(struct pack_writer *w)
 {
 	if (!w)
 		return;
-	archive_write_fail(w->archive);
-	archive_write_free(w->archive);
-	archive_entry_free(w->entry);
+	if (w->archive) {
+		archive_write_fail(w->archive);
+		archive_write_free(w->archive);
+		archive_entry_free(w->entry);
+	}
+	zip_fini(&w->zip);
 	free(w);
+}
+
+/* The head of the item, and what follows it if it has no bytes to come. */
+static int add_to_zip(struct pack_writer *w, const struct pack_item *item, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT(4 * (PACK_PATH_MAX + 1));
+	if (zip_begin(&w->zip, item, &b, err) < 0)
+		return -1;
+	w->left = item->kind == PACK_FILE ? item->size : 0;
+	if (w->left == 0 && zip_end_item(&w->zip, &b, err) < 0)
+		return -1;
+	return w->sink(w->arg, buf_str(&b), err);
+}
+
+static int write_to_zip(struct pack_writer *w, struct str bytes, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT(100);
+	if (bytes.len == 0)
+		return 0;
+	zip_count(&w->zip, bytes);
+	w->left -= (int64_t)bytes.len;
+	if (w->sink(w->arg, bytes, err) < 0)
+		return -1;
+	if (w->left)
+		return 0;
+	return zip_end_item(&w->zip, &b, err) < 0 ? -1 : w->sink(w->arg, buf_str(&b), err);
+}
+
+static int end_zip(struct pack_writer *w, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT(200);
+	zip_end(&w->zip, &b);
+	if (w->sink(w->arg, buf_str(&w->zip.table), err) < 0)
+		return -1;
+	return w->sink(w->arg, buf_str(&b), err);
 }
 
 static void entry_from_item(const struct pack_item *item, struct archive_entry *e)
@@ -241,6 +283,8 @@ int pack_add(struct pack_writer *w, const struct pack_item *item, struct error *
 {
 	BUG_IF(w->left, "an item of an archive before the one before it was whole");
 	BUG_IF(item->kind == PACK_OTHER, "a device or FIFO for an archive");
+	if (!w->archive)
+		return add_to_zip(w, item, err);
 	entry_from_item(item, w->entry);
 	int status = archive_write_header(w->archive, w->entry);
 	if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
@@ -252,6 +296,8 @@ int pack_add(struct pack_writer *w, const struct pack_item *item, struct error *
 int pack_write(struct pack_writer *w, struct str bytes, struct error *err)
 {
 	BUG_IF((int64_t)bytes.len > w->left, "more bytes for an archive than its item has");
+	if (!w->archive)
+		return write_to_zip(w, bytes, err);
 	while (bytes.len) {
 		la_ssize_t n = archive_write_data(w->archive, bytes.ptr, bytes.len);
 		if (n <= 0)
@@ -265,6 +311,8 @@ int pack_write(struct pack_writer *w, struct str bytes, struct error *err)
 int pack_end(struct pack_writer *w, struct error *err)
 {
 	BUG_IF(w->left, "the end of an archive before its last item was whole");
+	if (!w->archive)
+		return end_zip(w, err);
 	if (archive_write_close(w->archive) != ARCHIVE_OK)
 		return fail(w->archive, &w->failure, "archive", err);
 	return 0;

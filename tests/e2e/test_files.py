@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import tarfile
+import tempfile
 import threading
 import time
 import zipfile
@@ -727,12 +728,12 @@ def test_every_dialect_of_tar_is_read(x, form):
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_zip_is_unpacked_also_one_written_as_a_stream(x, streamed):
     data = archives.zipped(("d/f", b"content" * 1000), ("x.sh", b"#!", stat.S_IFREG | 0o755), ("d/", b""),
-                           ("l", b"d/f", stat.S_IFLNK | 0o777), streamed=streamed)
+                           ("l", b"d/f", stat.S_IFLNK | 0o777), ("gr\u00fc\u00dfe", b"1"), streamed=streamed)
     x.upload(data, path="to", kind="zip")
     assert (x.dir / "to/d/f").read_bytes() == b"content" * 1000
     assert (x.dir / "to/x.sh").stat().st_mode & 0o777 == 0o755
     assert os.readlink(x.dir / "to/l") == "d/f"
-    assert sorted(os.listdir(x.dir / "to")) == ["d", "l", "x.sh"]
+    assert sorted(os.listdir(x.dir / "to")) == ["d", "gr\u00fc\u00dfe", "l", "x.sh"]
 
 
 def test_unpacking_replaces_files_and_not_what_links_point_to(x):
@@ -819,7 +820,27 @@ def test_a_directory_comes_down_as_zip(x):
         assert stat.S_ISLNK(z.getinfo("l").external_attr >> 16) and z.read("l") == b"/etc/passwd"
     x.upload(data, path="again", kind="zip")
     assert (x.dir / "again/sub/g").read_text() == "text of d/sub/g\n"
+    assert (x.dir / "again/gr\u00fc\u00dfe \n.txt").read_text() == "1"
     assert os.readlink(x.dir / "again/l") == "/etc/passwd"
+
+
+def test_a_zip_beyond_32_bits_is_read_by_others():
+    zeros = bytes(1 << 20)
+    with Executor() as x, tempfile.TemporaryFile() as out:
+        with open(f"{x.workdir}/sparse", "wb") as f:
+            f.truncate((4 << 30) + 10)
+        pathlib.Path(x.workdir, "z-after").write_text("after")
+        with x.open("download", path=".", format="zip") as call:
+            while not call.step():
+                data = bytes(call.data[0])
+                if data == zeros[:len(data)]:
+                    out.seek(len(data), os.SEEK_CUR)  # keeps it sparse
+                else:
+                    out.write(data)
+                call.data[0].clear()
+        with zipfile.ZipFile(out) as z:
+            assert z.getinfo("sparse").file_size == (4 << 30) + 10
+            assert z.read("z-after") == b"after"
 
 
 def test_a_slow_taker_slows_the_executor_down_and_others_do_not_wait(x):
