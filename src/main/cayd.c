@@ -13,6 +13,7 @@
 #include "runtime/backend.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
+#include "version.h"
 
 #include <getopt.h>
 #include <signal.h>
