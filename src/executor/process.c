@@ -318,8 +318,10 @@ static int open_terminal(struct process *p, const struct exec_params *params, st
 	p->is_tty = true;
 	p->out[0].fd = pty.master_fd;
 	p->in_fd = fcntl(pty.master_fd, F_DUPFD_CLOEXEC, 3);
-	fcntl(pty.slave_fd, F_SETFL, 0); /* the child shares this description: it shall block */
-	ends->out_fd = pty.slave_fd;
+	int r = pty_open_slave(&pty, &ends->out_fd, err);
+	close_fd(pty.slave_fd); /* when all who have the terminal are gone, reading it shall end */
+	if (r < 0)
+		return -1;
 	return p->in_fd < 0 ? error_sys(err, errno, "open a terminal") : 0;
 }
 

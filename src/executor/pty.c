@@ -4,6 +4,7 @@
 #include "base/auto.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
@@ -38,6 +39,15 @@ int pty_open(struct pty *ret, int cols, int rows, bool is_raw_output, struct err
 	return 0;
 }
 
+int pty_open_slave(const struct pty *pty, int *ret_fd, struct error *err)
+{
+	int fd = ioctl(pty->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "open a terminal");
+	*ret_fd = fd;
+	return 0;
+}
+
 void pty_close(struct pty *pty)
 {
 	pty->master_fd = close_fd(pty->master_fd);
@@ -67,10 +77,11 @@ void pty_flush_input(const struct pty *pty)
 	tcflush(pty->slave_fd, TCIFLUSH);
 }
 
+/* poll(2) makes the kernel hand on what is on its way through the terminal; FIONREAD would not. */
 bool pty_has_input(const struct pty *pty)
 {
-	int n = 0;
-	return ioctl(pty->slave_fd, TIOCINQ, &n) == 0 && n > 0;
+	struct pollfd p = { .fd = pty->slave_fd, .events = POLLIN };
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
 }
 
 void pty_set_output(const struct pty *pty, bool is_raw_output)

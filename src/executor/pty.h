@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pty: pairs of pseudo terminals of the sandbox's own devpts. Both ends come CLOEXEC and non-blocking;
- * the non-blocking flag of the slave is this descriptor's, not that of who opens the terminal otherwise.
+ * pty: pairs of pseudo terminals of the sandbox's own devpts. Both ends come CLOEXEC and non-blocking; a
+ * program gets a slave of its own from pty_open_slave.
  */
 #pragma once
 
@@ -18,6 +18,8 @@ struct pty {
  * than twice as fast; whoever reads then does what ONLCR asks for.
  */
 int pty_open(struct pty *ret, int cols, int rows, bool is_raw_output, struct error *err);
+/* A slave for a program: blocking, and nothing of it shared with ours. Close it when the program has it. */
+int pty_open_slave(const struct pty *pty, int *ret_fd, struct error *err);
 void pty_close(struct pty *pty);
 void pty_resize(const struct pty *pty, int cols, int rows);
 /* Whether a line feed shall return to the first column (ONLCR). */

@@ -81,15 +81,16 @@ static int start(struct shell *s, const struct shell_plan *plan, struct error *e
 {
 	static const char *const argv[] = { "bash", "--noediting", "--norc", "-i", NULL };
 	auto_fd int peer_fd = -1;
+	auto_fd int slave_fd = -1;
 	if (pty_open(&s->pty, plan->cols, plan->rows, true, err) < 0 ||
-		connect_channel(s, &peer_fd, err) < 0)
+		pty_open_slave(&s->pty, &slave_fd, err) < 0 || connect_channel(s, &peer_fd, err) < 0)
 		return -1;
 	struct spawn_plan spawn_plan = {
 		.argv = argv,
 		.envp = plan->envp,
 		.path = plan->path,
 		.cwd = plan->cwd,
-		.stdio_fds = { peer_fd, s->pty.slave_fd, s->pty.slave_fd },
+		.stdio_fds = { peer_fd, slave_fd, slave_fd },
 		.is_tty = true,
 		.user = plan->user,
 		.confine = plan->confine,
