@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "executor/call.h"
 
+#include "base/auto.h"
 #include "base/bug.h"
 #include "executor/calls.h"
 #include "executor/executor.h"
@@ -94,6 +95,9 @@ static int control(struct call *call, struct str payload, struct error *err)
 static int dispatch(struct call *call, const struct frame *frame, struct error *err)
 {
 	const struct verb *verb = call->verb;
+	if (!verb && call->is_refused)
+		return error_set(err, ERROR_LIMIT, "the sandbox has %d calls at once",
+			EXECUTOR_CALLS_MAX);
 	if (!verb)
 		return frame->kind == FRAME_REQUEST
 			? start(call, frame->payload, err)
@@ -142,20 +146,20 @@ static const struct channel_ops ops = { .on_frame = on_frame,
 	.on_end = on_end,
 	.on_drain = on_drain };
 
+/* A call too many is told so when it has sent its request; far too many are not listened to. */
 void call_open(struct executor *e, int fd)
 {
+	if (e->n_calls >= 2 * EXECUTOR_CALLS_MAX) {
+		close_fd(fd);
+		return;
+	}
 	struct call *call = mem_new(struct call);
 	call->executor = e;
 	call->arena = ARENA_INIT(CALL_ARENA_MAX);
 	call->channel = channel_new(e->loop, fd, &ops, call);
 	list_append(&e->calls, &call->link);
 	e->n_calls++;
-	if (e->n_calls > EXECUTOR_CALLS_MAX) {
-		struct error err;
-		error_set(&err, ERROR_LIMIT, "the sandbox has %d calls at once",
-			EXECUTOR_CALLS_MAX);
-		call_fail(call, &err);
-	}
+	call->is_refused = e->n_calls > EXECUTOR_CALLS_MAX;
 }
 
 void call_lose(struct call *call)

@@ -25,6 +25,7 @@ struct call {
 	struct json *request;
 	void *state;      /* of the verb; freed in drop */
 	struct list link; /* executor::calls */
+	bool is_refused;  /* one too many: it is told so when it has sent its request */
 };
 
 struct verb {

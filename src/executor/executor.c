@@ -12,7 +12,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+enum { DESCRIPTORS_MAX = 16384 };
 
 /* Takes every call that waits. At the end of the control socket nothing more comes; what runs goes on. */
 static void on_control(void *arg, int events)
@@ -83,6 +86,18 @@ char *executor_path(const struct executor *e, struct str path)
 	return path.len ? mem_printf("%s/%.*s", e->workdir, STR_ARG(path)) : mem_strdup(e->workdir);
 }
 
+/* Calls, processes and sessions need more descriptors than is usual; children get what we were given. */
+static void raise_descriptors(struct confine *c)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	c->nofile_soft = limit.rlim_cur;
+	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)DESCRIPTORS_MAX);
+	if (limit.rlim_cur > c->nofile_soft)
+		setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int executor_new(const struct executor_options *options, struct executor **ret, struct error *err)
 {
 	auto_fd int control_fd = options->control_fd, root_fd = options->root_fd;
@@ -98,6 +113,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	struct executor *e = mem_new(struct executor);
 	e->loop = loop;
 	e->confine = options->confine;
+	raise_descriptors(&e->confine);
 	e->started_ms = e->last_call_ms = clock_mono_ms();
 	e->next_process = 1;
 	list_init(&e->calls);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. A session is driven by events, each a descriptor's: output of the terminal, a report
- * on the shell's channel, the end of the shell. A command is over when the report has come AND the mark has
- * been found in the output (executor/shell.c says why there are two): then the screen holds the command's
- * output and nothing else. If the shell ends instead, the mark is put as well, to get hold of the last output,
- * and the outcome is OUTCOME_ENDED.
+ * on the shell's channel, the end of the shell. A command is over when the report has come AND its output has been
+ * read. The report may overtake output that is still on its way through the terminal; but a read that finds the
+ * terminal empty has waited for what was written before it. If something in the background goes on writing, so
+ * that the terminal is never empty, a mark is written into it, and the output ends there.
  *
- *	            run                       report                      mark
+ *	            run                       report                      empty, or mark
  *	  IDLE ─────────────▶ RUNNING ───────────────▶ RUNNING, has_report ─────▶ IDLE
  *	   ▲                     │ shell ends                  │ shell ends
  *	   │ first report        ▼                             ▼
  *	STARTING ◀──────────── ENDED ◀─────────────────────────┘
  *	            run
  *
- * What comes after the mark (a job in the background that prints, a hook of the prompt) belongs to nobody yet:
+ * What comes later (a job in the background that prints, a hook of the prompt) belongs to nobody yet:
  * it is the beginning of the output of the next command.
  *
  * One timer serves a wait: it fires at the earliest of deadline, end of quiet, and next look at the foreground
@@ -35,6 +35,7 @@
 enum {
 	OUTPUT_STEP = 64 * 1024,
 	OUTPUT_READS_PER_TURN = 16,
+	MARK_AFTER_READS = 4, /* more than a terminal holds */
 	CHECK_FIRST_MS = 5,
 	CHECK_LAST_MS = 1000,
 	OUTPUT_STANDARD = 1024 * 1024,
@@ -242,8 +243,7 @@ static void on_report(struct session *s, const struct shell_report *r)
 	set_text(&s->cwd, r->cwd);
 	set_text(&s->path, r->path);
 	set_text(&s->prompt, r->prompt);
-	if (!shell_put_mark(s->shell))
-		watch_set(s->output_watch, LOOP_READ); /* full: read_output tries again */
+	s->reads_since_report = 0;
 	read_output(s);
 }
 
@@ -298,13 +298,13 @@ static void read_output(struct session *s)
 		}
 		ssize_t n = read(s->shell->pty.master_fd, bytes, sizeof(bytes));
 		if (n <= 0) {
-			/* Such a read has seen everything written before it: somebody took the mark away. */
+			/* The kernel has handed on everything that was written before this read. */
 			s->has_mark = s->has_report;
 			break;
 		}
 		if (!take_output(s, str_from_len(bytes, (size_t)n)))
 			break;
-		if (s->has_report)
+		if (s->has_report && ++s->reads_since_report >= MARK_AFTER_READS)
 			shell_put_mark(s->shell);
 	}
 	complete_if_done(s);

@@ -79,7 +79,9 @@ struct session {
 	struct screen *screen;
 	struct buf typed; /* what the terminal did not take yet */
 	struct buf after; /* output behind the mark, until the command is over */
-	bool has_mark, has_report;
+	bool has_report;  /* of the command that runs */
+	bool has_mark;    /* … and its output has been read */
+	int reads_since_report;
 	struct list taps;
 
 	struct buf command;  /* that runs or ran last */

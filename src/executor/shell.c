@@ -6,29 +6,30 @@
  * time, and never by typing: no limit of the terminal's on the length of a line, no echo, nothing that a
  * program which reads its input could eat. Two lines are sent for each command:
  *
- *	{ __cay_in 0; } …; builtin eval $'COMMAND' </dev/tty; { __cay_out; } …
- *	{ __cay_report NONCE; } …
+ *	{ __cay_in 0; }; builtin eval $'COMMAND' </dev/tty; { __cay_out NONCE; }
+ *	{ __cay_report NONCE; }
  *
  * eval gives the command the terminal as input; meanwhile bash keeps the channel on a descriptor above 9
  * that is closed on exec, so no program inherits it. COMMAND is quoted to a single line of ASCII without
  * controls, so that the outer parser never asks for more: unclosed quotes, here-documents and all other errors
  * of syntax are eval's and end it.
  *
- * The second line is run when the shell has finished the first, however that ended: bash itself goes on to it
- * after an interrupt, an unbound variable, an error of syntax. Its report, with the nonce, is the completion.
+ * The report, with the nonce, is the completion. Usually it is sent at the end of the first line. The second
+ * line is run when the shell has finished the first, however that ended: bash itself goes on to it after an
+ * interrupt, an unbound variable, an error of syntax; it reports if the first did not.
  * The nonce is new for each command. The channel keeps the bounds of packets, and both the end of the first
  * line and the whole of the second are in its last one, which bash has read before it begins: a program that
  * finds the channel, or prints what looks like a prompt, finds no nonce, and takes nothing away.
  *
  * The prompt. PS1, PS0 and PROMPT_COMMAND are the user's while a command runs, and put aside otherwise:
  * __cay_in puts them back, __cay_out takes the prompts away right after the command, before bash would print
- * them. PROMPT_COMMAND runs once per command, by bash, between the two lines, as its authors expect; when it
- * sets PS1, or when the command was interrupted, the prompt is printed, and the report says what it was, so that
- * it can be cut from the output.
+ * them. PROMPT_COMMAND runs once per command, by bash, between the two lines, as its authors expect, and jobs
+ * are announced there: if there may be either, it is the second line that reports. When PROMPT_COMMAND sets PS1,
+ * or when the command was interrupted, the prompt is printed, and the report says what it was, so that it can be
+ * cut from the output.
  *
- * The end of the output. A report may overtake output that the kernel still carries through the terminal. So
- * after the report the executor itself writes a mark with the nonce to the terminal: behind everything that the
- * command wrote before.
+ * The mark is a string with the nonce, that the executor writes to the terminal after the report: what came
+ * before it is the command's output, or an older job's. executor/session.c says when it is needed.
  *
  * Known: `set -e` ends the shell with the first command that fails, as in any interactive shell. An ERR trap
  * runs once more for eval; a DEBUG trap once more too. `exec 0<file` lasts to the end of the run.
@@ -46,23 +47,66 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { MARK_MAX = ID_LEN + 8, REPORT_FIELDS = 7, READ_STEP = 16 * 1024, PACKET = 1024 };
+enum { MARK_MAX = ID_LEN + 8, REPORT_FIELDS = 8, READ_STEP = 16 * 1024, PACKET = 1024 };
 
-/* Each definition is one line: the shell reads it like a command. */
+/*
+ * What runs in the shell. It costs every command its time, so the usual case takes few steps: no PROMPT_COMMAND,
+ * no jobs, nothing read-only. All of it must survive `set -u`, functions named like builtins, and variables of
+ * its own that are gone; `builtin` is the one name it relies on.
+ */
 static const char script[] =
-	"set +o history +H; history -c\n"
-	"__cay_in() { builtin printf -v PS1 %s \"${__cay_ps1-}\"; builtin printf -v PS0 %s \"${__cay_ps0-}\"; "
-	"case ${#__cay_pc[@]} in 0) ;; 1) builtin printf -v PROMPT_COMMAND %s \"${__cay_pc[0]}\" ;; "
-	"*) PROMPT_COMMAND=(\"${__cay_pc[@]}\") ;; esac; __cay_s=; builtin set +x; builtin return $1; }\n"
-	"__cay_ps() { __cay_ps1=${PS1-} __cay_ps0=${PS0-}; builtin printf -v PS1 ''; "
-	"builtin printf -v PS0 ''; }\n"
-	/* The inner eval puts the parser back to the beginning of a line: an error of syntax may leave it within. */
-	"__cay_out() { __cay_s=$?; __cay_ps; builtin eval :; }\n"
-	"__cay_report() { builtin local s=$? p=; [[ ${__cay_s-} ]] && s=$__cay_s; "
-	"if [[ ${PS1-} ]]; then p=${PS1@P}; __cay_ps; fi; __cay_pc=(); "
-	"if [[ ${PROMPT_COMMAND+x} ]]; then __cay_pc=(\"${PROMPT_COMMAND[@]}\"); "
-	"builtin unset PROMPT_COMMAND; fi; "
-	"builtin printf '%s\\0' \"$1\" \"$s\" \"${!-}\" \"$-\" \"$PWD\" \"${p:0:2000}\" \"${PATH:0:8000}\" >&0; }";
+	"set +o history +H\n"
+	"history -c\n"
+
+	/* __cay_in STATUS [READ-ONLY]: gives the prompts, and $?, back to the user. */
+	"__cay_in() {\n"
+	"  __cay_s=\n"
+	"  if [[ ! ${2-} ]]; then PS1=${__cay_ps1-}; fi\n"
+	"  if [[ ${__cay_ps0-} ]]; then PS0=$__cay_ps0; fi\n"
+	"  if [[ ${__cay_pc-} ]]; then\n"
+	"    if ((${#__cay_pc[@]} == 1)); then PROMPT_COMMAND=${__cay_pc[0]}; else PROMPT_COMMAND=(\"${__cay_pc[@]}\"); fi\n"
+	"    __cay_pc=()\n"
+	"  fi\n"
+	"  builtin return $1\n"
+	"}\n"
+
+	/* __cay_out NONCE [READ-ONLY]: the command has come to its end. */
+	"__cay_out() {\n"
+	"  __cay_s=$? __cay_f=$-\n"
+	"  if [[ $- == *[vx]* ]]; then builtin set +vx; fi\n"
+	"  if [[ ! ${2-} ]]; then __cay_ps1=${PS1-} PS1=; fi\n"
+	"  if [[ ${PS0-} ]]; then __cay_ps0=$PS0 PS0=; fi\n"
+	/* Puts the parser back to the beginning of a line: an error of syntax may have left it within one. */
+	"  builtin eval :\n"
+	/* Jobs are announced, and PROMPT_COMMAND is run, before the next line: that is part of the output. */
+	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\"; fi\n"
+	"}\n"
+
+	/* __cay_report NONCE: the second line; all that is left to do if the command was cut short. */
+	"__cay_report() {\n"
+	"  builtin local s=$? p=\n"
+	"  if [[ ${__cay_said-} == \"$1\" ]]; then builtin return 0; fi\n"
+	"  if [[ ! ${__cay_s-} ]]; then __cay_s=$s __cay_f=$-; fi\n"
+	"  if [[ ${PS1-} ]]; then\n"
+	"    p=${PS1@P} __cay_ps1=$PS1\n"
+	"    if [[ ${PS1@a} != *r* ]]; then PS1=; fi\n"
+	"  fi\n"
+	"  if [[ ${PROMPT_COMMAND-} && ${PROMPT_COMMAND@a} != *r* ]]; then\n"
+	"    __cay_pc=(\"${PROMPT_COMMAND[@]}\")\n"
+	"    PROMPT_COMMAND=()\n"
+	"    builtin unset PROMPT_COMMAND\n"
+	"  fi\n"
+	"  __cay_say \"$1\" \"$p\"\n"
+	"}\n"
+
+	/* __cay_say NONCE [PROMPT]: the report itself. */
+	"__cay_say() {\n"
+	"  __cay_said=$1\n"
+	"  if [[ ${PS1+x} ]]; then builtin set -- \"$1\" \"${2-}\" \"${PS1@a}\"; fi\n"
+	"  builtin printf '%s\\0' \"$1\" \"$__cay_s\" \"${!-}\" \"$__cay_f\" \"${3-}\" \"$PWD\" \"${2:0:2000}\" "
+	"\"${PATH:0:8000}\" >&0\n"
+	"}\n"
+	"__cay_pc=() __cay_s=0\n";
 
 static const char rc[] = "builtin eval '[[ -r /etc/bash.bashrc ]] && . /etc/bash.bashrc; "
 			 "[[ -r ~/.bashrc ]] && . ~/.bashrc' </dev/tty\n";
@@ -83,7 +127,8 @@ static int start(struct shell *s, const struct shell_plan *plan, struct error *e
 	auto_fd int peer_fd = -1;
 	auto_fd int slave_fd = -1;
 	if (pty_open(&s->pty, plan->cols, plan->rows, true, err) < 0 ||
-		pty_open_slave(&s->pty, &slave_fd, err) < 0 || connect_channel(s, &peer_fd, err) < 0)
+		pty_open_slave(&s->pty, &slave_fd, err) < 0 ||
+		connect_channel(s, &peer_fd, err) < 0)
 		return -1;
 	struct spawn_plan spawn_plan = {
 		.argv = argv,
@@ -99,21 +144,33 @@ static int start(struct shell *s, const struct shell_plan *plan, struct error *e
 }
 
 /*
- * The second line. Blanks go before it until it and the end of the line before are in one packet; bash reads
- * packet by packet.
+ * Keeps traces and DEBUG traps of our own lines from being seen. It is a fifth of the cost of a command, so it
+ * is only there when it may be of use: tracing is on, or the command mentions what would begin it. A trap in a
+ * file that the command reads escapes that, and what it prints is seen more often.
  */
-static void put_report_line(struct shell *s)
+static const char *silencer(const struct shell *s)
 {
-	char line[PACKET / 2];
+	return s->has_xtrace || s->has_debug || s->sets_options ? " >/dev/null 2>&1" : "";
+}
+
+/*
+ * The end of the first line and the second line. Blanks go before it until all of it is in one packet; bash
+ * reads packet by packet.
+ */
+static void put_end(struct shell *s, const char *first_line_end)
+{
+	char text[PACKET / 2];
+	const char *silent = silencer(s);
 	id_make(s->nonce);
 	s->mark_sent = 0;
 	buf_reset(&s->held);
-	int n = snprintf(line, sizeof(line), "\n{ __cay_report %s; } >/dev/null 2>&1\n", s->nonce);
+	int n = snprintf(text, sizeof(text), "%s; { __cay_out %s%s; }%s\n{ __cay_report %s; }%s\n",
+		first_line_end, s->nonce, s->is_read_only ? " r" : "", silent, s->nonce, silent);
 	size_t used = s->out.len % PACKET;
 	if (used + (size_t)n > PACKET)
 		for (; used < PACKET; used++)
 			buf_putc(&s->out, ' ');
-	buf_puts(&s->out, line);
+	buf_puts(&s->out, text);
 }
 
 int shell_start(const struct shell_plan *plan, struct shell **ret, struct error *err)
@@ -130,7 +187,7 @@ int shell_start(const struct shell_plan *plan, struct shell **ret, struct error 
 	if (plan->has_rc)
 		buf_puts(&s->out, rc);
 	buf_puts(&s->out, script);
-	put_report_line(s);
+	put_end(s, "builtin :");
 	shell_flush(s);
 	*ret = s;
 	return 0;
@@ -180,7 +237,10 @@ static void put_quoted(struct buf *b, struct str s)
 void shell_run(struct shell *s, struct str command, struct str cwd)
 {
 	struct buf *b = &s->out;
-	buf_printf(b, "{ __cay_in %d; } >/dev/null 2>&1; ", s->status);
+	s->has_debug |= str_find(command, STR("DEBUG")) >= 0;
+	s->sets_options = str_find(command, STR("set -")) >= 0;
+	buf_printf(b, "{ __cay_in %d%s; }%s; ", s->status, s->is_read_only ? " r" : "",
+		silencer(s));
 	if (cwd.len) {
 		buf_puts(b, "builtin cd -- ");
 		put_quoted(b, cwd);
@@ -188,10 +248,11 @@ void shell_run(struct shell *s, struct str command, struct str cwd)
 	}
 	buf_puts(b, "builtin eval ");
 	/* Tracing begins within, so that it does not show these lines. */
-	buf_puts(b, s->has_xtrace ? "$'{ builtin set -x; } 2>/dev/null; '" : "");
+	if (s->has_xtrace || s->has_verbose)
+		buf_printf(b, "$'{ builtin set -%s%s; } 2>/dev/null; '", s->has_xtrace ? "x" : "",
+			s->has_verbose ? "v" : "");
 	put_quoted(b, command);
-	buf_puts(b, " </dev/tty; { __cay_out; } >/dev/null 2>&1");
-	put_report_line(s);
+	put_end(s, " </dev/tty");
 	BUG_IF(b->is_full, "a command outgrew the queue that was made for the largest");
 	shell_flush(s);
 }
@@ -230,12 +291,14 @@ static bool parse_report(struct shell *s, struct str in, struct shell_report *re
 	num_parse_i64(field[2], 1, INT32_MAX, &background, NULL);
 	s->status = (int)status;
 	s->has_xtrace = str_find_char(field[3], 'x') >= 0;
+	s->has_verbose = str_find_char(field[3], 'v') >= 0;
+	s->is_read_only = str_find_char(field[4], 'r') >= 0;
 	*ret = (struct shell_report){
 		.status = s->status,
 		.background_pid = background,
-		.cwd = field[4],
-		.prompt = field[5],
-		.path = field[6],
+		.cwd = field[5],
+		.prompt = field[6],
+		.path = field[7],
 	};
 	return true;
 }

@@ -49,7 +49,11 @@ struct shell {
 	struct buf held;     /* output that may be the beginning of the mark */
 	size_t mark_sent;    /* bytes of the mark that the terminal took */
 	int status;          /* $? for the next command */
-	bool has_xtrace;
+	bool has_xtrace;     /* set -x */
+	bool has_verbose;    /* set -v */
+	bool is_read_only;   /* PS1 cannot be put aside */
+	bool has_debug;      /* perhaps a DEBUG trap */
+	bool sets_options;   /* the command that runs perhaps begins to trace */
 };
 
 /* Starts the shell and the script that makes it report; the first report says that it is ready. */
@@ -67,7 +71,7 @@ int shell_receive(struct shell *s, struct shell_report *ret);
 /*
  * The mark separates the output of a command from what comes after it. It is written to the terminal, behind
  * everything that the command wrote, when the shell has reported. False: the terminal is full, read it and
- * try again.
+ * try again; only the first call after a report that succeeds writes it.
  */
 bool shell_put_mark(struct shell *s);
 /*

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -84,6 +85,11 @@ static int set_user(const struct user *u, struct error *err)
 
 static int confine(const struct confine *c, int report_fd, struct error *err)
 {
+	struct rlimit nofile;
+	if (c->nofile_soft && getrlimit(RLIMIT_NOFILE, &nofile) == 0) {
+		nofile.rlim_cur = c->nofile_soft;
+		setrlimit(RLIMIT_NOFILE, &nofile);
+	}
 	if (!c->has_lock) {
 		/* What the executor has open is CLOEXEC; this is for what it was started with. */
 		if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)

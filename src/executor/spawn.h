@@ -20,6 +20,7 @@ struct confine {
 	int cgroup_fd;                    /* v2: children are cloned into it; or -1 */
 	int tasks_fds[CONFINE_TASKS_MAX]; /* v1: each child writes "0" to every one */
 	int n_tasks;
+	uint64_t nofile_soft; /* RLIMIT_NOFILE of children; 0: as it is */
 	bool has_lock;
 	struct lock lock;
 };

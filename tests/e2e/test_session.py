@@ -184,6 +184,15 @@ def test_output_of_a_background_job_comes_with_the_next_command(shell):
     assert r["output"].endswith("late\nnow\n")
 
 
+def test_a_flood_from_the_background_does_not_hold_up_a_command(shell):
+    shell("yes flood & sleep 0.1")
+    r = shell("echo mine; false", output_bytes=4096)
+    assert (r["status"], r["exit_code"]) == ("exited", 1)
+    assert shell("kill %1; wait")["status"] == "exited"
+    shell("true")
+    is_answering(shell)
+
+
 def test_double_forks_survive(shell):
     shell("(setsid sleep 77 >/dev/null 2>&1 &)")
     assert shell("pgrep -f 'sleep 77' >/dev/null && echo there; pkill -f 'sleep 77'")["output"] == "there\n"
@@ -232,9 +241,16 @@ def test_set_u(shell):
 
 
 def test_set_x_shows_only_the_users_commands(shell):
-    shell("set -x")
+    assert shell("set -x")["output"] == ""
     assert shell("echo a")["output"] == "++ echo a\na\n"
     shell("set +x")
+    is_answering(shell)
+
+
+def test_set_v_shows_only_the_users_commands(shell):
+    shell("set -v")
+    assert shell("echo a")["output"] == "a\n"
+    shell("set +v")
     is_answering(shell)
 
 
