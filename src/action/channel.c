@@ -167,7 +167,6 @@ struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops 
 	c->arg = arg;
 	buf_init(&c->in, FRAME_HEAD + FRAME_PAYLOAD_MAX + 2 * READ_STEP);
 	buf_init(&c->out, CHANNEL_QUEUE_MAX + FRAME_HEAD);
-	fd_set_nonblock(fd, NULL);
 	c->watch = watch_new(loop, fd, LOOP_READ, on_ready, c);
 	return c;
 }
