@@ -17,6 +17,7 @@
 
 #include "base/list.h"
 #include "event/loop.h"
+#include "runtime/db.h"
 #include "runtime/event.h"
 #include "runtime/sandbox.h"
 
@@ -50,6 +51,10 @@ static inline void store_forget(struct store_wait *wait)
 {
 	list_remove(&wait->link);
 }
+
+/* For record.c: puts a statement into the turn, its values copied; the database, to read from. */
+void store_write(struct store *s, enum db_statement which, const struct db_value *values, int n);
+struct db *store_db(struct store *s);
 
 /* Every record, oldest first: a sandbox on the heap whose strings the callee takes over (sandbox_free). */
 int store_records(struct store *s, void (*fn)(void *arg, struct sandbox *sandbox), void *arg,

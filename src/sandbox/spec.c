@@ -32,6 +32,11 @@ const char *control_name(enum control c)
 	return c < CONTROL_MAX ? controls[c].word : "unknown";
 }
 
+const char *control_text(enum control c)
+{
+	return c < CONTROL_MAX ? controls[c].text : "unknown";
+}
+
 int control_parse(const char *name, enum control *ret, struct error *err)
 {
 	for (unsigned i = 0; i < CONTROL_MAX; i++)

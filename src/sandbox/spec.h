@@ -83,4 +83,5 @@ struct enforced {
 int spec_check(const struct spec *spec, struct error *err);
 
 const char *control_name(enum control c); /* "seccomp" */
+const char *control_text(enum control c); /* "system call allow list" */
 int control_parse(const char *name, enum control *ret, struct error *err);

@@ -29,17 +29,12 @@ void meta_openapi(struct http_request *r)
 
 static void put_controls(uint64_t there, struct jsonw *w)
 {
-	static const char *const texts[] = {
-#define CONTROL(name, word, text) text,
-#include "sandbox/control.def"
-#undef CONTROL
-	};
 	jsonw_open(w);
 	for (int i = 0; i < CONTROL_MAX; i++) {
 		jsonw_key(w, control_name((enum control)i));
 		jsonw_open(w);
 		jsonw_key_bool(w, "available", there & 1ull << i);
-		jsonw_key_str(w, "meaning", str_from(texts[i]));
+		jsonw_key_str(w, "meaning", str_from(control_text((enum control)i)));
 		jsonw_close(w);
 	}
 	jsonw_close(w);
