@@ -156,8 +156,9 @@ const struct action list_action = {
 	.summary = "list a directory, sorted by name",
 	.result =
 		"path; entries: [{name (relative to path), type (file, directory, symlink, fifo, socket, "
-		"char_device, block_device), size, mode, uid, gid, mtime_ms, target (of a link)}]; total "
-		"entries on all pages; next: `after` for the next page, or null",
+		"char_device, block_device), size, mode, uid, gid, mtime_ms, target and "
+		"target_type (of a link; the type is null if it leads nowhere)}]; total entries on all pages; "
+		"next: `after` for the next page, or null",
 	.fields = list_fields,
 	.params_size = sizeof(struct list_params),
 	.flags = ACTION_READS,

@@ -28,8 +28,24 @@ static void put_target(struct jsonw *w, int dir_fd, const char *name)
 		jsonw_str(w, str_from_len(target, (size_t)n));
 }
 
+/* What the link leads to, links to links followed; null if that is nothing. */
+static void put_target_type(struct jsonw *w, const struct path_root *root, struct str dir,
+	struct str name)
+{
+	auto_fd int fd = -1;
+	struct stat st;
+	char path[PATH_SIZE];
+	jsonw_key(w, "target_type");
+	if (path_join(dir, STR_NONE, name, path, NULL) < 0 ||
+		path_open(root, path, O_PATH, &fd, NULL) < 0 || fstat(fd, &st) < 0)
+		jsonw_null(w);
+	else
+		jsonw_str(w, str_from(files_type(st.st_mode)));
+}
+
 /* An entry that is gone by now is left out. */
-static bool put_entry(struct jsonw *w, const struct walk_entry *e)
+static bool put_entry(struct jsonw *w, const struct path_root *root, const char *dir,
+	const struct walk_entry *e)
 {
 	struct stat st;
 	if (fstatat(e->dir_fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -37,8 +53,10 @@ static bool put_entry(struct jsonw *w, const struct walk_entry *e)
 	jsonw_open(w);
 	jsonw_key_str(w, "name", e->path);
 	files_put_stat(w, &st);
-	if (S_ISLNK(st.st_mode))
+	if (S_ISLNK(st.st_mode)) {
 		put_target(w, e->dir_fd, e->name);
+		put_target_type(w, root, str_from(dir), e->path);
+	}
 	jsonw_close(w);
 	return true;
 }
@@ -58,9 +76,10 @@ static int compare_paths(struct str a, struct str b)
 	return (a.len > n) - (b.len > n);
 }
 
-static int put_entries(struct jsonw *w, struct walk *walk, const struct list_params *p,
-	struct buf *next, struct error *err)
+static int put_entries(struct jsonw *w, const struct path_root *root, struct walk *walk,
+	const struct list_job *job, struct buf *next, struct error *err)
 {
+	const struct list_params *p = job->p;
 	struct walk_entry e;
 	int64_t total = 0, given = 0;
 	bool has_more = false;
@@ -75,7 +94,7 @@ static int put_entries(struct jsonw *w, struct walk *walk, const struct list_par
 			has_more = true;
 			continue;
 		}
-		given += put_entry(w, &e);
+		given += put_entry(w, root, job->path, &e);
 		buf_reset(next);
 		buf_put(next, e.path);
 	}
@@ -98,7 +117,7 @@ static int list(const struct path_root *root, const struct list_job *job, int64_
 	struct jsonw w = JSONW(result);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(job->path));
-	int r = put_entries(&w, walk, job->p, &next, err);
+	int r = put_entries(&w, root, walk, job, &next, err);
 	walk_free(walk);
 	jsonw_key(&w, "next");
 	if (next.len)

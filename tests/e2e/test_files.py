@@ -385,6 +385,16 @@ def test_a_directory_is_listed_sorted_by_name(x):
     assert len(x.call("list", hidden=False)["entries"]) == 4
 
 
+def test_a_listed_link_tells_what_it_leads_to(x):
+    (x.dir / "d").mkdir()
+    (x.dir / "d/f").touch()
+    for name, target in (("1", "d"), ("2", "d/f"), ("3", "2"), ("4", "nowhere"), ("5", "5")):
+        (x.dir / name).symlink_to(target)
+    r = x.call("list", depth=2)
+    assert {e["name"]: e["target_type"] for e in r["entries"] if e["type"] == "symlink"} == {
+        "1": "directory", "2": "file", "3": "file", "4": None, "5": None}
+
+
 def test_a_long_directory_comes_in_pages(x):
     wanted = sorted(f"f{i}" for i in range(5000))
     for name in wanted:

@@ -115,7 +115,8 @@ void job_perform(struct job *job, const struct action *action, const struct buf 
 		job_fail(job, "the action is too large");
 	} else {
 		job->next = next;
-		job->call = runtime_perform(s, action, params ? buf_str(params) : STR_NONE, &sink, job);
+		job->call = runtime_perform(s, action, params ? buf_str(params) : STR_NONE, &sink,
+			job);
 	}
 }
 
