@@ -54,19 +54,20 @@ static int report_make(struct report *rep, struct error *err)
 	return 0;
 }
 
-static void print_control(struct buf *b, enum control c, const struct probe_result *r)
+static void print_control(struct buf *b, const struct host *host, enum control c,
+	const struct probe_result *r)
 {
 	const char *state = r->is_enforced ? "yes" : probe_is_essential(c) ? "MISSING" : "no";
 	buf_printf(b, "%-16s %-8s %s\n", control_name(c), state,
 		r->is_enforced ? r->detail : r->why.text);
 	if (!r->is_enforced)
-		buf_printf(b, "%-25s to have it: %s\n", "", probe_remedy(c));
+		buf_printf(b, "%-25s to have it: %s\n", "", probe_remedy(host, c));
 }
 
 static void print_text(struct buf *b, const struct report *rep)
 {
 	for (int i = 0; i < CONTROL_MAX; i++)
-		print_control(b, (enum control)i, &rep->results[i]);
+		print_control(b, &rep->host, (enum control)i, &rep->results[i]);
 	if (rep->trial.is_made)
 		buf_printf(b, "\na sandbox was made in %.1f ms\n",
 			(double)rep->trial.make_us / 1000);
@@ -81,7 +82,8 @@ static void print_text(struct buf *b, const struct report *rep)
 	}
 }
 
-static void json_control(struct jsonw *w, enum control c, const struct probe_result *r)
+static void json_control(struct jsonw *w, const struct host *host, enum control c,
+	const struct probe_result *r)
 {
 	jsonw_open(w);
 	jsonw_key_str(w, "control", str_from(control_name(c)));
@@ -91,7 +93,7 @@ static void json_control(struct jsonw *w, enum control c, const struct probe_res
 		jsonw_key_str(w, "detail", str_from(r->detail));
 	if (!r->is_enforced) {
 		jsonw_key_str(w, "reason", str_from(r->why.text));
-		jsonw_key_str(w, "remedy", str_from(probe_remedy(c)));
+		jsonw_key_str(w, "remedy", str_from(probe_remedy(host, c)));
 	}
 	jsonw_close(w);
 }
@@ -118,7 +120,7 @@ static void print_json(struct buf *b, const struct report *rep)
 	jsonw_key(&w, "controls");
 	jsonw_open_array(&w);
 	for (int i = 0; i < CONTROL_MAX; i++)
-		json_control(&w, (enum control)i, &rep->results[i]);
+		json_control(&w, &rep->host, (enum control)i, &rep->results[i]);
 	jsonw_close_array(&w);
 	jsonw_key(&w, "weaknesses");
 	jsonw_open_array(&w);

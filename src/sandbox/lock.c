@@ -11,6 +11,7 @@
 #include "base/bug.h"
 #include "sandbox/caps.h"
 #include "sandbox/landlock.h"
+#include "sandbox/probe.h"
 #include "sandbox/rlimits.h"
 #include "sandbox/seccomp.h"
 
@@ -66,7 +67,7 @@ int lock_make(const struct spec *spec, struct lock *ret_lock, struct error *err)
 		lock.parts &= ~PART(LANDLOCK);
 	if ((spec->required & (UINT64_C(1) << CONTROL_LANDLOCK)) && !(lock.parts & PART(LANDLOCK)))
 		return error_set(err, ERROR_UNSUPPORTED,
-			"landlock is required, and this kernel has it not");
+			"landlock is required and cannot be had here; to have it: " LANDLOCK_REMEDY);
 	*ret_lock = lock;
 	return 0;
 }

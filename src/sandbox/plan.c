@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "sandbox/probe.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/step.h"
 
@@ -142,13 +143,10 @@ static bool has_part(const struct plan *plan, enum cgroup_part part)
 	return plan->host.cgroup.parts & 1U << part;
 }
 
-static int refuse_limit(const struct plan *plan, const char *name, struct error *err)
+static int refuse(const struct plan *plan, const char *what, enum control c, struct error *err)
 {
-	return error_set(err, ERROR_UNSUPPORTED,
-		"a %s limit was asked for, and cay may make no cgroup here: %s", name,
-		plan->host.is_root ? "no writable cgroup hierarchy has that controller"
-				   : "run it as root, or in a systemd scope of your own "
-				     "(systemd-run --user --scope)");
+	return error_set(err, ERROR_UNSUPPORTED, "%s%s and cannot be had here; to have it: %s",
+		control_name(c), what, probe_remedy(&plan->host, c));
 }
 
 /* A limit that was asked for must be had; one that merely defaults is reported as it is. */
@@ -158,25 +156,23 @@ static int choose_parts(struct plan *plan, const struct spec_limits *asked, int 
 	struct spec_limits *in_force = &plan->spec.limits;
 	struct {
 		enum cgroup_part part;
-		uint64_t control;
-		const char *name;
+		enum control control;
 		int64_t asked, *in_force;
 	} rows[] = {
-		{ PART_MEMORY, BIT(MEMORY), "memory", asked->memory_bytes,
-			&in_force->memory_bytes },
-		{ PART_PIDS, BIT(PIDS), "pids", asked->pids, &in_force->pids },
-		{ PART_CPU, BIT(CPU), "cpu", asked->cpu_milli, &in_force->cpu_milli },
+		{ PART_MEMORY, CONTROL_MEMORY, asked->memory_bytes, &in_force->memory_bytes },
+		{ PART_PIDS, CONTROL_PIDS, asked->pids, &in_force->pids },
+		{ PART_CPU, CONTROL_CPU, asked->cpu_milli, &in_force->cpu_milli },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (*rows[i].in_force == SPEC_UNLIMITED)
 			continue;
 		if (has_part(plan, rows[i].part)) {
 			plan->parts |= 1U << rows[i].part;
-			plan->enforced.controls |= rows[i].control;
+			plan->enforced.controls |= UINT64_C(1) << rows[i].control;
 		} else if (rows[i].part == PART_PIDS) {
 			continue; /* RLIMIT_NPROC counts per user namespace: rlimits.c */
 		} else if (rows[i].asked > 0) {
-			return refuse_limit(plan, rows[i].name, err);
+			return refuse(plan, " limit was asked for", rows[i].control, err);
 		} else {
 			*rows[i].in_force = SPEC_UNLIMITED;
 		}
@@ -311,10 +307,7 @@ static int check_required(const struct plan *plan, struct error *err)
 	uint64_t missing = plan->spec.required & ~plan->enforced.controls & ~locks;
 	for (unsigned i = 0; i < CONTROL_MAX; i++)
 		if (missing & UINT64_C(1) << i)
-			return error_set(err, ERROR_UNSUPPORTED,
-				"%s is required and cannot be had here%s",
-				control_name((enum control)i),
-				plan->host.is_root ? "" : " without root");
+			return refuse(plan, " is required", (enum control)i, err);
 	return 0;
 }
 

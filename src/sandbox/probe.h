@@ -20,8 +20,12 @@ struct probe_result {
 void probe_all(const struct host *host, struct probe_result ret_results[CONTROL_MAX]);
 /* A sandbox cannot be made without it, whatever is asked for. */
 bool probe_is_essential(enum control c);
-/* One line for a shell that would lift the lack of this control here; never NULL. */
-const char *probe_remedy(enum control c);
+/*
+ * The one command that would lift the lack of this control here (or, where only another kernel would, that);
+ * never NULL. Refusals quote it.
+ */
+#define LANDLOCK_REMEDY "boot with lsm=landlock,… (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK=y)"
+const char *probe_remedy(const struct host *host, enum control c);
 
 /* Settings of the host that weaken it beyond what a sandbox can mend. */
 struct probe_weakness {

@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 
+#define AS_ROOT "sudo cay serve (for one command: sudo cay run)"
+
 /* The value of a sysctl without its newline; empty if there is no such thing here. */
 static void sysctl_read(const char *name, char *ret_value, size_t size)
 {
@@ -38,16 +40,7 @@ static const char *user_ns_remedy(void)
 		if (!strcmp(value, user_ns_blocks[i].value))
 			return user_ns_blocks[i].remedy;
 	}
-	return "sudo cay serve";
-}
-
-static const char *cgroup_remedy(void)
-{
-	if (geteuid() == 0)
-		return "mount -o remount,rw /sys/fs/cgroup";
-	if (access("/run/systemd/system", F_OK) == 0)
-		return "systemd-run --user --scope -p Delegate=yes cay serve";
-	return "sudo cay serve";
+	return AS_ROOT;
 }
 
 static const struct {
@@ -83,17 +76,17 @@ static const char *namespace_remedy(enum control c)
 	return user_ns_remedy();
 }
 
-const char *probe_remedy(enum control c)
+const char *probe_remedy(const struct host *host, enum control c)
 {
 	switch (c) {
 	case CONTROL_UID_RANGE:
-		return "sudo cay serve";
+		return AS_ROOT;
 	case CONTROL_MEMORY:
 	case CONTROL_PIDS:
 	case CONTROL_CPU:
-		return cgroup_remedy();
+		return host->is_root ? "mount -o remount,rw /sys/fs/cgroup" : AS_ROOT;
 	case CONTROL_LANDLOCK:
-		return "boot with lsm=landlock,… (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK=y)";
+		return LANDLOCK_REMEDY;
 	case CONTROL_OVERLAY:
 		return "boot Linux 5.11 or newer with CONFIG_OVERLAY_FS";
 	case CONTROL_PROC_READ_ONLY:

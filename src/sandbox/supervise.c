@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sandbox/desk.h"
+#include "sandbox/janitor.h"
 #include "sandbox/place.h"
 
 #include <signal.h>
@@ -28,6 +29,7 @@ struct supervisor {
 	struct server server;
 	struct stock stock;
 	struct desk desk;
+	pid_t janitor;   /* sweeps if we are killed; 0: none */
 	int64_t stop_ms; /* when a server that was asked to end is killed; 0: not stopping */
 	bool has_failed; /* the server could not start */
 };
@@ -213,6 +215,9 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 		return -1;
 	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
 		return error_wrap(err, "sweep what a predecessor left");
+	s->janitor = janitor_start(&s->stock.host, NULL, err);
+	if (s->janitor < 0)
+		return -1;
 	return start_server(s, err);
 }
 
@@ -240,6 +245,7 @@ int supervise(const struct supervise_config *config, struct error *err)
 	}
 	if (s.has_failed)
 		r = error_set(err, ERROR_UNAVAILABLE, "the server could not start");
+	janitor_stop(s.janitor);
 	server_fini(&s.server);
 	stock_fini(&s.stock);
 	place_fini(&place);

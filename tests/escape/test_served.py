@@ -96,6 +96,8 @@ def test_sandboxes_share_nothing(create):
 def test_a_fork_bomb_hits_its_limit_and_nobody_else(server, create):
     bomb, other = create(limits={"pids": 64}), create()
     bomb.action("exec", argv=["/bin/sh", "-c", "f() { f | f & }; f; sleep 1000"], detach=True)
+    counted = bomb.action("exec", argv=["/bin/sh", "-c", "for i in $(seq 100); do sleep 1000 & done; wait"], capture=True)
+    assert counted["exit_code"] not in (0, None) and "fork" in counted["stderr"].lower()
     for _ in range(20):
         assert other.output("echo fine") == "fine\n"
     began = time.monotonic()
