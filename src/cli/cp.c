@@ -109,6 +109,10 @@ struct worker {
 	int data_fd; /* our end of the tar stream */
 	int outcome_fd;
 };
+#define WORKER_INIT                             \
+	{                                       \
+		.data_fd = -1, .outcome_fd = -1 \
+	}
 
 /* Starts a child that packs `dir_fd` into the stream, or unpacks the stream into it. */
 static int worker_start(struct worker *w, int dir_fd, bool packs, struct error *err)
@@ -190,7 +194,7 @@ static int upload_file(struct remote *s, const struct place *to, const char *pat
 static int upload_dir(struct remote *s, const struct place *to, const char *path, int dir_fd,
 	struct error *err)
 {
-	struct worker w;
+	struct worker w = WORKER_INIT;
 	if (worker_start(&w, dir_fd, true, err) < 0)
 		return -1;
 	return worker_end(&w, upload(s, to, path, "tar", "", w.data_fd, 0, err), err);
@@ -264,7 +268,7 @@ static int download_file(struct remote *s, const struct place *from, const char 
 static int download_dir(struct remote *s, const struct place *from, const char *path,
 	struct error *err)
 {
-	struct worker w;
+	struct worker w = WORKER_INIT;
 	if (mkdir(path, 0777) < 0 && errno != EEXIST)
 		return error_sys(err, errno, "%s", path);
 	auto_fd int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

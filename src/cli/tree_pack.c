@@ -69,7 +69,9 @@ static int pack_link(struct packing *p, int dir_fd, const char *name, struct pac
 		return error_sys(err, errno, "read link");
 	target[n] = '\0';
 	item->target = target;
-	return pack_add(p->writer, item, err);
+	int r = pack_add(p->writer, item, err);
+	item->target = "";
+	return r;
 }
 
 static int pack_dir(struct packing *p, int dir_fd, const char *prefix, struct error *err);

@@ -161,7 +161,7 @@ static int unpack_hardlink(struct unpacking *u, const struct pack_item *item, in
 	const char *name, struct error *err)
 {
 	char path[PACK_PATH_MAX + 1];
-	const char *from;
+	const char *from = "";
 	auto_fd int from_fd = -1;
 	if (plain_path(item->target, path, err) < 0 ||
 		open_parent(u, path, &from_fd, &from, err) < 0 ||
@@ -181,8 +181,8 @@ static int unpack_symlink(const struct pack_item *item, int dir_fd, const char *
 static int unpack_item(struct unpacking *u, struct pack_reader *reader,
 	const struct pack_item *item, struct error *err)
 {
-	char path[PACK_PATH_MAX + 1], whole[PACK_PATH_MAX + 1];
-	const char *name;
+	char path[PACK_PATH_MAX + 1] = "", whole[PACK_PATH_MAX + 1];
+	const char *name = "";
 	auto_fd int dir_fd = -1;
 	if (plain_path(item->path, path, err) < 0)
 		return -1;
@@ -233,7 +233,7 @@ static void mark_dirs(struct unpacking *u)
 
 static int unpack_all(struct unpacking *u, struct pack_reader *reader, struct error *err)
 {
-	struct pack_item item;
+	struct pack_item item = { 0 };
 	int r;
 	while ((r = pack_next(reader, &item, err)) > 0) {
 		char name[101];

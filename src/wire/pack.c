@@ -25,8 +25,9 @@ struct pack_writer {
 	struct zip zip;
 	pack_sink_fn *sink;
 	void *arg;
-	struct error failure;
-	int64_t left; /* bytes of the item that are to come */
+	struct error failure; /* of sink; code ERROR_OK: none */
+	bool is_dropped;      /* nothing more is written */
+	int64_t left;         /* bytes of the item that are to come */
 };
 
 static int fail(struct archive *a, const struct error *failure, const char *doing,
@@ -176,14 +177,22 @@ ssize_t pack_read(struct pack_reader *r, void *bytes, size_t size, struct error 
 		: n;
 }
 
+/* A failure is kept and not told: libarchive leaks what a writer holds that failed or was given up. */
 static la_ssize_t on_write(struct archive *a, void *arg, const void *bytes, size_t size)
 {
 	struct pack_writer *w = arg;
-	if (w->sink(w->arg, str_from_len(bytes, size), &w->failure) < 0) {
-		archive_set_error(a, EIO, "%s", w->failure.text);
-		return -1;
-	}
+	if (!w->is_dropped && w->failure.code == ERROR_OK)
+		w->sink(w->arg, str_from_len(bytes, size), &w->failure);
 	return (la_ssize_t)size;
+}
+
+/* What comes of a step: libarchive's own failure, or the one that was kept. */
+static int check(struct pack_writer *w, la_ssize_t status, const char *doing, struct error *err)
+{
+	bool is_good = status >= ARCHIVE_OK || status == ARCHIVE_WARN;
+	if (is_good && w->failure.code == ERROR_OK)
+		return 0;
+	return fail(w->archive, &w->failure, doing, err);
 }
 
 static int open_tar(struct pack_writer *w)
@@ -212,13 +221,13 @@ int pack_writer_new(enum pack_format format, pack_sink_fn *sink, void *arg,
 	return 0;
 }
 
-/* Freeing an open libarchive writer would write the end of the archive, unless it has failed. */
+/* Freeing an open libarchive writer writes the end of the archive: to nowhere. */
 void pack_writer_free(struct pack_writer *w)
 {
 	if (!w)
 		return;
 	if (w->archive) {
-		archive_write_fail(w->archive);
+		w->is_dropped = true;
 		archive_write_free(w->archive);
 		archive_entry_free(w->entry);
 	}
@@ -286,9 +295,8 @@ int pack_add(struct pack_writer *w, const struct pack_item *item, struct error *
 	if (!w->archive)
 		return add_to_zip(w, item, err);
 	entry_from_item(item, w->entry);
-	int status = archive_write_header(w->archive, w->entry);
-	if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-		return fail(w->archive, &w->failure, item->path, err);
+	if (check(w, archive_write_header(w->archive, w->entry), item->path, err) < 0)
+		return -1;
 	w->left = item->kind == PACK_FILE ? item->size : 0;
 	return 0;
 }
@@ -300,8 +308,9 @@ int pack_write(struct pack_writer *w, struct str bytes, struct error *err)
 		return write_to_zip(w, bytes, err);
 	while (bytes.len) {
 		la_ssize_t n = archive_write_data(w->archive, bytes.ptr, bytes.len);
-		if (n <= 0)
-			return fail(w->archive, &w->failure, "archive", err);
+		if (check(w, n, "archive", err) < 0)
+			return -1;
+		BUG_IF(n == 0, "libarchive takes no bytes of an item that has room");
 		bytes = str_skip(bytes, (size_t)n);
 		w->left -= n;
 	}
@@ -313,7 +322,5 @@ int pack_end(struct pack_writer *w, struct error *err)
 	BUG_IF(w->left, "the end of an archive before its last item was whole");
 	if (!w->archive)
 		return end_zip(w, err);
-	if (archive_write_close(w->archive) != ARCHIVE_OK)
-		return fail(w->archive, &w->failure, "archive", err);
-	return 0;
+	return check(w, archive_write_close(w->archive), "archive", err);
 }
