@@ -362,6 +362,25 @@ static const struct command stats_command = {
 	.values_size = sizeof(struct common_options),
 };
 
+static const struct command pause_command = {
+	.name = "pause",
+	.group = "Sandboxes",
+	.summary = "freeze everything that runs in sandboxes",
+	.description = "Memory and files stay; actions are refused until cay resume.",
+	.arguments = some_sandboxes_argument,
+	.options = { server_options, json_options },
+	.values_size = sizeof(struct common_options),
+};
+
+static const struct command resume_command = {
+	.name = "resume",
+	.group = "Sandboxes",
+	.summary = "let frozen sandboxes go on",
+	.arguments = some_sandboxes_argument,
+	.options = { server_options, json_options },
+	.values_size = sizeof(struct common_options),
+};
+
 static const struct command stop_command = {
 	.name = "stop",
 	.group = "Sandboxes",
@@ -444,6 +463,8 @@ const struct command *const command_table[] = {
 	&events_command,
 	&ls_command,
 	&stats_command,
+	&pause_command,
+	&resume_command,
 	&stop_command,
 	&rm_command,
 	&doctor_command,

@@ -11,6 +11,8 @@ static const struct command_binding bindings[] = {
 	{ "help", help_main },
 	{ "logs", logs_main },
 	{ "ls", ls_main },
+	{ "pause", pause_main },
+	{ "resume", resume_main },
 	{ "rm", rm_main },
 	{ "shell", shell_main },
 	{ "stats", stats_main },

@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	struct error err;
 	log_init("cay-supervisor");
 	if (parse(argc, argv, &config, &err) < 0 || supervise(&config, &err) < 0) {
-		fprintf(stderr, "cay-supervisor: %s\n", err.text);
+		fprintf(stderr, "cay: serve: %s\n", err.text);
 		return error_exit(err.code);
 	}
 	return 0;

@@ -34,7 +34,7 @@ def cay(*args, **more):
 def test_help_goes_to_stdout_and_lists_every_command():
     done = cay("help")
     assert done.returncode == 0 and done.stderr == ""
-    for name in "run serve create exec shell cp logs events ls stats stop rm doctor gc version help".split():
+    for name in "run serve create exec shell cp logs events ls stats pause resume stop rm doctor gc version help".split():
         assert re.search(rf"^  {name} ", done.stdout, re.M), name
     assert cay("--help").stdout == cay("-h").stdout == done.stdout
 
@@ -261,7 +261,7 @@ def test_serve_greets_with_what_every_client_needs(place):
 
 def test_serve_says_why_it_does_not_start(place):
     again = place.cay("serve", "--state", place.dir / "state", "--socket", "none", "--listen", "127.0.0.1:0", status=6)
-    assert again.stdout == "" and "a supervisor runs with state directory" in again.stderr
+    assert again.stdout == "" and again.stderr.endswith(f"cay: serve: a supervisor runs with state directory {place.dir}/state\n")
 
 
 def test_create_prints_an_id_and_ls_shows_it(place):
@@ -512,6 +512,17 @@ def test_stats_count(place, box):
     assert head.split() == ["SANDBOX", "MEMORY", "PEAK", "CPU", "PIDS", "DISK", "FILES"]
     assert row.split()[0] == box
     assert set(json.loads(place.out("stats", "--json"))) == {box}
+
+
+def test_pause_freezes_and_resume_goes_on(place, box):
+    if "memory" not in json.loads(place.out("ls", "--json"))[0]["enforced"]["controls"]:
+        place.cay("pause", box, status=13)  # it takes a control group
+        return
+    assert place.out("pause", box) == box + "\n"
+    assert place.out("ls").splitlines()[1].split()[1:3] == ["-", "paused"]
+    place.cay("exec", box, "true", status=125)
+    assert place.out("resume", "--json", box) == json.dumps(box) + "\n"
+    place.cay("exec", box, "true")
 
 
 def test_stop_keeps_the_record_and_rm_takes_many(place):

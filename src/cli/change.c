@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ends sandboxes: cay stop and cay rm. Each of several is tried; the first failure is the command's. */
+/*
+ * What changes sandboxes: cay pause, resume, stop and rm. Each of several is tried; the first failure is the
+ * command's.
+ */
 #include "cli/client.h"
 
 #include "base/auto.h"
@@ -7,13 +10,28 @@
 
 enum { PATH_BYTES_MAX = 4096 };
 
-typedef int end_fn(struct remote *s, const char *key, struct error *err);
+typedef int change_fn(struct remote *s, const char *key, struct error *err);
+
+static int post(struct remote *s, const char *key, const char *verb, struct error *err)
+{
+	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX), reply = BUF_INIT(REMOTE_REPLY_MAX);
+	remote_put_path(&path, key, verb);
+	return remote_post(s, path.ptr, STR("{}"), &reply, err);
+}
+
+static int pause_one(struct remote *s, const char *key, struct error *err)
+{
+	return post(s, key, "/pause", err);
+}
+
+static int resume_one(struct remote *s, const char *key, struct error *err)
+{
+	return post(s, key, "/resume", err);
+}
 
 static int stop_one(struct remote *s, const char *key, struct error *err)
 {
-	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX), reply = BUF_INIT(REMOTE_REPLY_MAX);
-	remote_put_path(&path, key, "/stop");
-	return remote_post(s, path.ptr, STR("{}"), &reply, err);
+	return post(s, key, "/stop", err);
 }
 
 static int remove_one(struct remote *s, const char *key, struct error *err)
@@ -24,15 +42,15 @@ static int remove_one(struct remote *s, const char *key, struct error *err)
 }
 
 /* Those after the first failure say their own line; the first is said by who called us. */
-static int end_each(struct remote *s, const char *const *keys, int n, bool is_json, end_fn *end,
-	struct error *err)
+static int change_each(struct remote *s, const char *const *keys, int n, bool is_json,
+	change_fn *change, struct error *err)
 {
 	bool has_failed = false;
 	for (int i = 0; i < n; i++) {
 		struct error own;
 		auto_buf struct buf line = BUF_INIT(PATH_BYTES_MAX);
 		struct jsonw w = JSONW(&line);
-		if (end(s, keys[i], &own) == 0) {
+		if (change(s, keys[i], &own) == 0) {
 			if (is_json)
 				jsonw_str(&w, str_from(keys[i]));
 			else
@@ -50,13 +68,28 @@ static int end_each(struct remote *s, const char *const *keys, int n, bool is_js
 	return has_failed ? -1 : 0;
 }
 
-int stop_main(struct invocation *in, struct error *err)
+static int change_named(const struct invocation *in, change_fn *change, struct error *err)
 {
 	const struct common_options *o = in->values;
 	auto_remote struct remote s = REMOTE_INIT;
 	if (remote_open(in, &s, err) < 0)
 		return -1;
-	return end_each(&s, in->args, in->n_args, o->json, stop_one, err);
+	return change_each(&s, in->args, in->n_args, o->json, change, err);
+}
+
+int pause_main(struct invocation *in, struct error *err)
+{
+	return change_named(in, pause_one, err);
+}
+
+int resume_main(struct invocation *in, struct error *err)
+{
+	return change_named(in, resume_one, err);
+}
+
+int stop_main(struct invocation *in, struct error *err)
+{
+	return change_named(in, stop_one, err);
 }
 
 static int remove_all(struct remote *s, struct invocation *in, struct error *err)
@@ -70,7 +103,7 @@ static int remove_all(struct remote *s, struct invocation *in, struct error *err
 	const char **keys = arena_new_n(&in->arena, const char *, n + 1);
 	for (size_t i = 0; i < n; i++)
 		keys[i] = arena_str(&in->arena, json_str(json_find(json_at(sandboxes, i), "id")));
-	return end_each(s, keys, (int)n, o->common.json, remove_one, err);
+	return change_each(s, keys, (int)n, o->common.json, remove_one, err);
 }
 
 int rm_main(struct invocation *in, struct error *err)
@@ -85,5 +118,5 @@ int rm_main(struct invocation *in, struct error *err)
 		return -1;
 	if (o->all)
 		return remove_all(&s, in, err);
-	return end_each(&s, in->args, in->n_args, o->common.json, remove_one, err);
+	return change_each(&s, in->args, in->n_args, o->common.json, remove_one, err);
 }
