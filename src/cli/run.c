@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 
 enum { EXIT_OURS = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_THERE = 127, EXIT_TIMEOUT = 124 };
+enum { JANITOR_AFTER_NS = 20 * 1000 * 1000 };
 enum { ENV_MAX = OPTION_TEXTS_MAX + 16, PLAN_TEXT_MAX = 1 << 20 };
 
 #ifndef PIDFD_SIGNAL_PROCESS_GROUP
@@ -41,7 +42,7 @@ struct run {
 	struct lock lock;
 	struct box box;
 	pid_t janitor;
-	int signal_fd, timer_fd;
+	int signal_fd, timer_fd, janitor_fd;
 	char *envp[ENV_MAX];
 	int n_env;
 	int status; /* of wait */
@@ -154,13 +155,14 @@ static void take_status(struct run *run)
 static void wait_for_end(struct run *run)
 {
 	for (;;) {
-		struct pollfd fds[3 + 2 * RELAY_PUMPS_MAX] = {
+		struct pollfd fds[4 + 2 * RELAY_PUMPS_MAX] = {
 			{ .fd = run->box.status_fd, .events = POLLIN },
 			{ .fd = run->signal_fd, .events = POLLIN },
 			{ .fd = run->timer_fd, .events = POLLIN },
+			{ .fd = run->janitor_fd, .events = POLLIN },
 		};
-		int n = relay_watch(&relay, fds + 3);
-		if (poll(fds, (nfds_t)(3 + n), -1) < 0)
+		int n = relay_watch(&relay, fds + 4);
+		if (poll(fds, (nfds_t)(4 + n), -1) < 0)
 			continue;
 		if (fds[2].revents) {
 			run->is_late = true;
@@ -168,7 +170,11 @@ static void wait_for_end(struct run *run)
 		}
 		if (fds[1].revents)
 			pass_signals(run);
-		relay_move(&relay, fds + 3, n);
+		if (fds[3].revents) {
+			run->janitor_fd = close_fd(run->janitor_fd);
+			run->janitor = janitor_start(&run->host, &run->box, NULL);
+		}
+		relay_move(&relay, fds + 4, n);
 		if (fds[0].revents) {
 			take_status(run);
 			return;
@@ -212,6 +218,21 @@ static int status_to_exit(const struct run *run, int64_t oom_kills)
 	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
 }
 
+/*
+ * A janitor costs as much as a tenth of a short run, and is of use only to who is killed. A run that is
+ * killed before it has one leaves its cgroups to the next that draws its slot, and to `cay gc`.
+ */
+static int start_janitor_timer(struct run *run, struct error *err)
+{
+	struct itimerspec at = { .it_value = { 0, JANITOR_AFTER_NS } };
+	if (!plan.parts)
+		return 0;
+	run->janitor_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (run->janitor_fd < 0 || timerfd_settime(run->janitor_fd, 0, &at, NULL) < 0)
+		return error_sys(err, errno, "timerfd");
+	return 0;
+}
+
 static int start(struct run *run, char *const *argv, bool *ret_is_command, struct error *err)
 {
 	const struct run_options *o = run->options;
@@ -231,9 +252,7 @@ static int start(struct run *run, char *const *argv, bool *ret_is_command, struc
 	if (launch_start(&plan, &run->lock, &command, &run->box, ret_is_command, err) < 0)
 		return -1;
 	relay_start(&relay, take_fd(&run->box.tty_fd));
-	if (plan.parts)
-		run->janitor = janitor_start(&run->host, &run->box, NULL);
-	return 0;
+	return start_janitor_timer(run, err);
 }
 
 static int finish(struct run *run)
@@ -261,7 +280,8 @@ int run_main(struct invocation *in, struct error *err)
 		.arena = &in->arena,
 		.box = BOX_INIT,
 		.signal_fd = -1,
-		.timer_fd = -1 };
+		.timer_fd = -1,
+		.janitor_fd = -1 };
 	bool is_command = false;
 	if (make_plan(&run, err) < 0)
 		return run_failed(&run, false, err);
