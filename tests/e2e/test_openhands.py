@@ -187,6 +187,26 @@ def test_what_a_command_said_before_it_ended_unasked_is_told(oh):
     assert seen["content"] == "x\ndone" and seen["extras"]["metadata"]["exit_code"] == 1
 
 
+def test_an_action_whose_client_left_before_its_turn_is_not_performed(server, oh):
+    """The first one holds the turn until it is let go from outside."""
+    oh.run("mkfifo began go")
+    first = threading.Thread(target=oh.run, args=["echo >began; cat go"])
+    first.start()
+    run = "/v1/sandboxes/oh/actions/run"
+    assert server.request("POST", run, {"command": "cat began", "fresh": True}).status == 200
+    for stays in (False, True):
+        connection = server.connection()
+        body = json.dumps({"action": {"action": "write", "args": {"path": f"stays-{stays}", "content": ""}}})
+        connection.request("POST", "/openhands/oh/execute_action", body, {"X-Session-API-Key": server.token})
+        if not stays:
+            connection.close()
+    assert server.request("POST", run, {"command": "echo >go", "fresh": True}).status == 200
+    first.join()
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert oh.run("ls")["content"].split() == ["began", "go", "stays-True"]
+
+
 def test_a_job_in_the_background_is_announced(oh):
     seen = oh.run("sleep 100 &")
     assert re.fullmatch(r"\[1\] \d+", seen["content"])
@@ -219,6 +239,12 @@ def test_a_restarted_server_knows_what_runs(own_server):
 
 
 # Files.
+
+def test_an_insert_keeps_a_file_what_it_was(oh):
+    oh.run("echo a >f; chmod 751 f; ln -s f l")
+    assert "has been edited" in oh.act("edit", path="/workspace/l", command="insert", insert_line=1, new_str="b")["content"]
+    assert oh.run("stat -c %a f; readlink l; cat f")["content"] == "751\nf\na\nb"
+
 
 def test_a_listing_has_directories_first_whatever_their_case(oh):
     oh.run("mkdir -p b B2 .a; touch z.txt A.md .hidden; ln -s b link; ln -s nowhere dangling; ln -s z.txt also; mkfifo pipe")
@@ -262,6 +288,11 @@ def test_a_wrong_upload_says_why(oh, destination, filename, recursive, detail):
     assert (reply.status, reply.json) == (500, {"detail": detail})
 
 
+def test_an_upload_that_cannot_be_stored_is_refused_before_its_end(oh):
+    assert oh.upload("/proc/nowhere", "a", b"x" * 5_000_000).status == 500
+    assert oh.run("echo fine")["content"] == "fine"
+
+
 def test_a_file_name_cannot_leave_its_directory(oh):
     assert oh.upload("/workspace/in", "../out", b"x").status == 500
     assert oh.run("ls -A")["content"] in ("", "in")
@@ -274,6 +305,12 @@ def test_a_download_is_an_archive_of_the_directory(oh):
     with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
         files = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
     assert files == {"a": b"1\n", "deep/b": b"2\n"}
+
+
+def test_a_download_of_an_empty_directory_is_an_empty_archive(oh):
+    oh.run("mkdir empty")
+    reply = oh.request("GET", "/download_files?path=/workspace/empty")
+    assert reply.status == 200 and zipfile.ZipFile(io.BytesIO(reply.body)).namelist() == []
 
 
 def test_a_download_of_nothing_says_so(oh):

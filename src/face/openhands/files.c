@@ -121,7 +121,7 @@ static bool is_directory(const struct json *stat)
 /* ---- read ---- */
 
 /* Files that are given as data URIs, by their lower-cased extension. */
-static const struct media {
+static const struct {
 	const char *extension, *type;
 } medias[] = {
 	{ ".bmp", "image/bmp" },
@@ -135,15 +135,16 @@ static const struct media {
 	{ ".webm", "video/webm" },
 };
 
-static const struct media *find_media(struct str path)
+/* STR_NONE for a file that is given as text. */
+static struct str media_type(struct str path)
 {
 	for (size_t i = 0; i < ARRAY_LEN(medias); i++) {
 		struct str extension = str_from(medias[i].extension);
 		if (path.len >= extension.len &&
 			str_eq_nocase(str_skip(path, path.len - extension.len), extension))
-			return &medias[i];
+			return str_from(medias[i].type);
 	}
-	return NULL;
+	return STR_NONE;
 }
 
 static struct str read_path(const struct job *job)
@@ -203,7 +204,7 @@ static void on_media(struct job *job, const struct json *result, const struct er
 	if (refuse_large(job, result, read_path(job)))
 		return;
 	auto_buf struct buf uri = BUF_INIT(2 * READ_MAX);
-	buf_printf(&uri, "data:%s;base64,", find_media(read_path(job))->type);
+	buf_printf(&uri, "data:%.*s;base64,", STR_ARG(media_type(read_path(job))));
 	buf_put(&uri, json_str(json_find(result, "content")));
 	answer_read(job, buf_str(&uri));
 }
@@ -240,7 +241,7 @@ static void read_start(struct job *job, const void *params)
 	struct str path = read_path(job);
 	if (str_is(args->impl_source, "oh_aci"))
 		ask_read(job, args->path, "text", SNIFF_BYTES, on_sniff);
-	else if (find_media(path))
+	else if (media_type(path).ptr)
 		ask_read(job, path, "base64", READ_MAX, on_media);
 	else
 		ask_read(job, path, "text", READ_MAX, on_text);

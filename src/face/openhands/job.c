@@ -181,10 +181,11 @@ static void take_turns(struct cursor *c)
 		return;
 	c->is_taking_turns = true;
 	while (!c->active && !list_is_empty(&c->queue)) {
-		c->active = list_first(&c->queue, struct job, link);
-		list_remove(&c->active->link);
+		struct job *job = list_entry(c->queue.next, struct job, link);
+		list_remove(&job->link);
 		c->n_queued--;
-		start(c->active);
+		c->active = job;
+		start(job);
 	}
 	c->is_taking_turns = false;
 }
@@ -248,7 +249,7 @@ void job_drop_all(struct cursor *c)
 {
 	c->is_taking_turns = true; /* nobody's turn comes any more */
 	while (!list_is_empty(&c->queue))
-		drop(list_first(&c->queue, struct job, link));
+		drop(list_entry(c->queue.next, struct job, link));
 	if (c->active)
 		drop(c->active);
 }

@@ -84,7 +84,7 @@ static void transfer_fail(struct transfer *t, const char *text)
 void transfer_drop_all(struct openhands *oh)
 {
 	while (!list_is_empty(&oh->transfers))
-		transfer_fail(list_first(&oh->transfers, struct transfer, link),
+		transfer_fail(list_entry(oh->transfers.next, struct transfer, link),
 			"the server is shutting down");
 }
 
