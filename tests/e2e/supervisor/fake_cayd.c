@@ -4,6 +4,7 @@
  * (SOCK_SEQPACKET, its name in FAKE_CAYD_SOCKET), one datagram each, and answers each with one datagram.
  *
  *	hello | adopt INDEX | create ID [HOSTNAME] | destroy ID | usage ID | freeze ID 0|1 | host
+ *	flood            asks about the host until there is no more room, reads nothing, says how often
  *	raw BYTES        that many zeroes instead of a request
  *	post COMMAND...  sends a request, and does not wait for its reply
  *	next             waits for a message of the supervisor
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 enum { KNOWN_MAX = 64 };
 
@@ -103,6 +105,30 @@ static void request(const char *word, const char *a, const char *b)
 		say("closed");
 }
 
+/* The supervisor answers until its replies find no room, and reads no more then. */
+static void flood(void)
+{
+	static struct monitor_request r;
+	char text[32];
+	int n = 0, quiet = 0;
+	while (quiet < 200) {
+		r = (struct monitor_request){ .version = MONITOR_VERSION,
+			.op = MONITOR_HOST,
+			.serial = serial + 1 };
+		if (send(MONITOR_FD, &r, sizeof(r), MSG_DONTWAIT) == (ssize_t)sizeof(r)) {
+			serial++;
+			n++;
+			quiet = 0;
+		} else {
+			struct timespec pause = { .tv_nsec = 1000000 };
+			nanosleep(&pause, NULL);
+			quiet++;
+		}
+	}
+	snprintf(text, sizeof(text), "sent=%d", n);
+	say(text);
+}
+
 static void raw(size_t size)
 {
 	static char zeroes[1 << 17];
@@ -149,13 +175,16 @@ static void obey(char *line)
 		call(a);
 	else if (!strcmp(word, "who"))
 		who();
+	else if (!strcmp(word, "flood"))
+		flood();
 	else if (!strcmp(word, "raw"))
 		raw(strtoul(a, NULL, 10));
 	else if (strcmp(word, "next") != 0)
 		request(word, a, b);
 	if (is_posted)
 		say("posted");
-	else if (strcmp(word, "call") != 0 && strcmp(word, "who") != 0)
+	else if (strcmp(word, "call") != 0 && strcmp(word, "who") != 0 &&
+		strcmp(word, "flood") != 0)
 		receive();
 }
 
