@@ -21,6 +21,7 @@ struct grep_pattern {
 	char *text;
 	size_t len;
 	regex_t regex;
+	char *buffer; /* what files are read into; made with the first */
 };
 
 static bool has_special(struct str s)
@@ -67,6 +68,7 @@ void grep_free(struct grep_pattern *p)
 	if (!p->is_plain)
 		regfree(&p->regex);
 	free(p->text);
+	free(p->buffer);
 	free(p);
 }
 
@@ -235,14 +237,15 @@ static enum grep_outcome scan_file(struct scan *s, int fd, char *buffer)
 	return have && !take_line(s, buffer, have) ? GREP_STOPPED : GREP_DONE;
 }
 
-enum grep_outcome grep_file(const struct grep_pattern *p, int fd, int context,
+enum grep_outcome grep_file(struct grep_pattern *p, int fd, int context,
 	const struct grep_events *events, void *arg)
 {
 	struct scan s = { .p = p, .events = events, .arg = arg, .context = context };
-	auto_free char *buffer = mem_alloc(BUFFER_SIZE);
+	if (!p->buffer)
+		p->buffer = mem_zalloc(BUFFER_SIZE + 1); /* a string, for checkers of regexec */
 	auto_free char *ring = context ? mem_alloc((size_t)context * GREP_SHOWN_MAX) : NULL;
 	s.ring = ring;
-	enum grep_outcome r = scan_file(&s, fd, buffer);
+	enum grep_outcome r = scan_file(&s, fd, p->buffer);
 	end_match(&s);
 	return r;
 }

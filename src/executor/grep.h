@@ -23,7 +23,7 @@ struct grep_pattern;
 int grep_compile(struct str pattern, bool is_fixed, bool ignore_case, struct grep_pattern **ret,
 	struct error *err);
 void grep_free(struct grep_pattern *p);
-/* line: without its newline; it may be changed for the time of the call. */
+/* line: without its newline, in a buffer with a NUL somewhere behind. */
 bool grep_matches(const struct grep_pattern *p, const char *line, size_t len);
 
 /* One match with its neighbours; a line is shown once, also where two matches are close. */
@@ -45,5 +45,5 @@ struct grep_events {
 enum grep_outcome { GREP_DONE, GREP_BINARY, GREP_STOPPED, GREP_FAILED };
 
 /* Reads from fd to the end. A NUL in the first 8 KiB makes it binary. */
-enum grep_outcome grep_file(const struct grep_pattern *p, int fd, int context,
+enum grep_outcome grep_file(struct grep_pattern *p, int fd, int context,
 	const struct grep_events *events, void *arg);
