@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/tree.h"
 #include "wire/url.h"
@@ -86,6 +87,47 @@ static int remote_stat(struct remote *s, const struct place *p, struct json **re
 static bool is_dir(const struct json *stat)
 {
 	return str_is(json_str(json_find(stat, "type")), "directory");
+}
+
+/* How far it is, for who watches a terminal and waits for more than a second. */
+struct copying {
+	int fd; /* of a download */
+	bool is_watched, is_shown;
+	int64_t next_ms;
+};
+
+enum { SHOW_AFTER_MS = 1000, SHOW_EACH_MS = 200 };
+
+static void on_progress(void *arg, int64_t bytes)
+{
+	struct copying *c = arg;
+	int64_t now = clock_mono_ms();
+	if (!c->is_watched || now < c->next_ms)
+		return;
+	auto_buf struct buf text = BUF_INIT(100);
+	out_put_size(&text, bytes);
+	fprintf(stderr, "\r%s\033[K", text.ptr);
+	c->next_ms = now + SHOW_EACH_MS;
+	c->is_shown = true;
+}
+
+static int on_body(void *arg, struct str piece, struct error *err)
+{
+	return file_write_all(((struct copying *)arg)->fd, piece, err);
+}
+
+static int transfer(struct remote *s, struct http_call *call, int to_fd, struct error *err)
+{
+	bool is_shown_there = to_fd == STDOUT_FILENO && isatty(to_fd);
+	struct copying c = { .fd = to_fd,
+		.is_watched = isatty(STDERR_FILENO) && !is_shown_there,
+		.next_ms = clock_mono_ms() + SHOW_AFTER_MS };
+	call->on_progress = on_progress;
+	call->arg = &c;
+	int status = remote_call(s, call, err);
+	if (c.is_shown)
+		fputs("\r\033[K", stderr);
+	return status;
 }
 
 static int put_files_path(struct buf *b, const struct place *p, const char *path, const char *key,
@@ -178,7 +220,7 @@ static int upload(struct remote *s, const struct place *to, const char *path, co
 		.body_fd = fd,
 		.body_size = size,
 		.reply = &reply };
-	return remote_call(s, &call, err);
+	return transfer(s, &call, -1, err);
 }
 
 static int upload_file(struct remote *s, const struct place *to, const char *path, int fd,
@@ -225,20 +267,15 @@ static int copy_in(struct remote *s, const struct place *from, const struct plac
 				   : upload_file(s, to, target.ptr, fd, &st, err);
 }
 
-static int on_body(void *arg, struct str piece, struct error *err)
-{
-	return file_write_all(*(int *)arg, piece, err);
-}
-
 static int download(struct remote *s, const struct place *from, const char *format, int to_fd,
 	struct error *err)
 {
 	auto_buf struct buf url = BUF_INIT(PATH_BYTES_MAX);
-	struct http_call call = { .method = "GET", .on_body = on_body, .arg = &to_fd };
+	struct http_call call = { .method = "GET", .on_body = on_body };
 	if (put_files_path(&url, from, from->path, "format", format, err) < 0)
 		return -1;
 	call.path = url.ptr;
-	return remote_call(s, &call, err);
+	return transfer(s, &call, to_fd, err);
 }
 
 /* A regular file appears whole or not at all; into a device or FIFO the bytes go as they come. */

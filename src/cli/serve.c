@@ -22,41 +22,72 @@ enum { PATH_BYTES_MAX = 4096, GREETING_MAX = 16 * 1024 };
 
 extern char **environ;
 
-static bool listens(const struct serve_options *o)
+/* ":8000" is on this machine alone, like what is not said at all. */
+static void put_url(struct buf *b, const char *where)
 {
-	return o->listen.n == 0 || strcmp(o->listen.items[0], "none") != 0;
+	buf_printf(b, "http://%s%s", where[0] == ':' ? "127.0.0.1" : "", where);
+}
+
+static void put_addresses(struct buf *b, const struct option_texts *listen, const char *socket)
+{
+	for (int i = 0; i < listen->n; i++) {
+		buf_putc(b, ' ');
+		put_url(b, listen->items[i]);
+	}
+	if (strcmp(socket, "none") != 0)
+		buf_printf(b, " unix:%s", socket);
+}
+
+static void put_curl(struct buf *b, const char *state, const char *url, const char *socket)
+{
+	buf_puts(b, "  curl          curl -H \"Authorization: Bearer ");
+	if (getenv("CAY_TOKEN"))
+		buf_puts(b, "$CAY_TOKEN\"");
+	else
+		buf_printf(b, "$(cat %s/token)\"", state);
+	if (!url[0])
+		buf_printf(b, " --unix-socket %s", socket);
+	buf_printf(b, " %s/v1/sandboxes -d '{}'\n", url[0] ? url : "http://localhost");
+}
+
+/* What the command line would not find by itself. */
+static void put_differences(struct buf *b, const char *state, const char *url, const char *socket)
+{
+	auto_buf struct buf usual_socket = BUF_INIT(PATH_BYTES_MAX),
+			    usual_state = BUF_INIT(PATH_BYTES_MAX),
+			    more = BUF_INIT(4 * PATH_BYTES_MAX);
+	home_put_socket(&usual_socket, NULL);
+	home_put_state(&usual_state, NULL);
+	if (!strcmp(socket, "none"))
+		buf_printf(&more, " CAY_URL=%s", url);
+	else if (strcmp(usual_socket.ptr, socket) != 0)
+		buf_printf(&more, " CAY_URL=unix:%s", socket);
+	if (!getenv("CAY_TOKEN") && strcmp(usual_state.ptr, state) != 0)
+		buf_printf(&more, " CAY_TOKEN=$(cat %s/token)", state);
+	if (more.len)
+		buf_printf(b, "                with%s\n", more.ptr);
 }
 
 void serve_put_greeting(struct buf *b, const struct serve_options *o, const char *state,
 	const char *socket)
 {
-	auto_buf struct buf url = BUF_INIT(PATH_BYTES_MAX), usual = BUF_INIT(PATH_BYTES_MAX);
-	const char *where = o->listen.n ? o->listen.items[0] : "127.0.0.1:8000";
-	bool has_tcp = listens(o), has_socket = strcmp(socket, "none") != 0;
-	buf_printf(&url, "http://%s%s", where[0] == ':' ? "127.0.0.1" : "", where);
-	bool is_usual = home_put_socket(&usual, NULL) == 0 && !strcmp(usual.ptr, socket);
+	const char *usual_listen = "127.0.0.1:8000";
+	struct option_texts listen = o->listen.n ? o->listen
+						 : (struct option_texts){ &usual_listen, 1 };
+	auto_buf struct buf url = BUF_INIT(PATH_BYTES_MAX);
+	if (!strcmp(listen.items[0], "none"))
+		listen.n = 0;
+	else
+		put_url(&url, listen.items[0]);
 
 	buf_puts(b, "cay serves.");
-	for (int i = 0; has_tcp && i < MAX(o->listen.n, 1); i++)
-		buf_printf(b, " http://%s", o->listen.n ? o->listen.items[i] : where);
-	if (has_socket)
-		buf_printf(b, " unix:%s", socket);
-	if (getenv("CAY_TOKEN"))
-		buf_puts(b, "\n\n  token         what CAY_TOKEN holds\n");
-	else
-		buf_printf(b, "\n\n  token         in %s/token\n", state);
-	buf_puts(b, "  command line  cay create --name demo && cay shell demo");
-	if (!has_socket || !is_usual)
-		buf_printf(b, "\n                with CAY_URL=%s%s", has_socket ? "unix:" : "",
-			has_socket ? socket : url.ptr);
-	buf_puts(b, "\n  curl          curl -H \"Authorization: Bearer $TOKEN\"");
-	if (has_tcp)
-		buf_printf(b, " %s/v1/sandboxes -d '{}'\n", url.ptr);
-	else
-		buf_printf(b, " --unix-socket %s http://localhost/v1/sandboxes -d '{}'\n", socket);
-	if (has_tcp)
+	put_addresses(b, &listen, socket);
+	buf_puts(b, "\n\n  command line  cay create --name demo && cay shell demo\n");
+	put_differences(b, state, url.ptr, socket);
+	put_curl(b, state, url.ptr, socket);
+	if (listen.n)
 		buf_printf(b,
-			"  OpenHands     action server %s/openhands/SANDBOX, session API key: the token\n"
+			"  OpenHands     action server %s/openhands/SANDBOX; the token is its session API key\n"
 			"  any other     %s/v1/openapi.json says everything\n",
 			url.ptr, url.ptr);
 }

@@ -230,6 +230,23 @@ static void save_type(struct http_client *c, struct http_call *call)
 	snprintf(call->ret_type, sizeof(call->ret_type), "%.*s", STR_ARG(s));
 }
 
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+	curl_off_t up)
+{
+	struct http_call *call = ((struct transfer *)arg)->call;
+	call->on_progress(call->arg, down + up);
+	return 0;
+}
+
+static void set_progress(CURL *easy, struct transfer *t)
+{
+	if (!t->call->on_progress)
+		return;
+	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t);
+}
+
 static int perform(struct http_client *c, struct transfer *t)
 {
 	struct http_call *call = t->call;
@@ -241,6 +258,7 @@ static int perform(struct http_client *c, struct transfer *t)
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	set_body(easy, t);
+	set_progress(easy, t);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);

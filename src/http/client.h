@@ -45,6 +45,8 @@ struct http_call {
 		struct error *err); /* negative ends the call with *err */
 	/* Instead of on_body: an event of a text/event-stream. */
 	int (*on_event)(void *arg, struct str event, struct str data, struct error *err);
+	/* Now and then while bodies are under way: bytes so far, both ways together. May be NULL. */
+	void (*on_progress)(void *arg, int64_t bytes);
 	void *arg;
 	int ret_status;    /* 200 */
 	char ret_type[64]; /* Content-Type of the answer, without parameters */
