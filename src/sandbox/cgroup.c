@@ -53,12 +53,17 @@ const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind)
 	return drivers[kind];
 }
 
+void cgroup_close_doors(struct cgroup *c)
+{
+	for (int i = 0; i < PART_MAX; i++)
+		c->tasks_fds[i] = close_fd(c->tasks_fds[i]);
+}
+
 void cgroup_close(struct cgroup *c)
 {
-	for (int i = 0; i < PART_MAX; i++) {
+	cgroup_close_doors(c);
+	for (int i = 0; i < PART_MAX; i++)
 		c->dir_fds[i] = close_fd(c->dir_fds[i]);
-		c->tasks_fds[i] = close_fd(c->tasks_fds[i]);
-	}
 }
 
 /* The record first: a group that nobody knows of would stay for ever. */

@@ -43,6 +43,8 @@ extern const struct cgroup_driver cgroup_none, cgroup_v1, cgroup_v2;
 
 const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind);
 void cgroup_close(struct cgroup *c);
+/* Once all who enter have: an owner of thousands has few descriptors to spare. */
+void cgroup_close_doors(struct cgroup *c);
 
 /*
  * Removes every group that the record names, with what may still run in it, and empties the record.

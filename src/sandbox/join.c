@@ -218,6 +218,7 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 	}
 	box->executor_pid = pid;
 	box->executor_pidfd = pidfd;
+	cgroup_close_doors(&box->cgroup); /* it has its own */
 	if (lock)
 		box->enforced.controls |= lock_controls(lock);
 	return 0;

@@ -178,7 +178,7 @@ static void run(struct supervisor *s)
 	}
 }
 
-/* A sandbox takes some 15 descriptors. */
+/* A sandbox takes some 8 descriptors. */
 static void raise_nofile(void)
 {
 	struct rlimit limit;
