@@ -47,6 +47,7 @@ static void grow(struct buf *b, size_t more)
 	if (cap - 1 > b->limit)
 		cap = b->limit + 1;
 	b->ptr = mem_realloc(b->cap ? b->ptr : NULL, cap);
+	b->ptr[b->len] = '\0'; /* also if nothing comes to be appended */
 	b->cap = cap;
 }
 

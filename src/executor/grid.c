@@ -2,6 +2,7 @@
 #include "executor/grid.h"
 
 #include "base/bug.h"
+#include "wire/utf8.h"
 
 #include <stdint.h>
 #include <vterm.h>
@@ -142,6 +143,42 @@ void grid_feed(struct grid *g, struct str bytes)
 {
 	vterm_input_write(g->vt, bytes.ptr, bytes.len);
 	vterm_screen_flush_damage(g->screen);
+}
+
+/*
+ * Marks that are both combining and wide (U+302A to U+302F, U+3099, U+309A): libvterm adds their widths to that of
+ * their character, and writes beyond the line with what is then too wide.
+ */
+static bool is_wide_mark(const char *c)
+{
+	if (c[0] != '\xe3')
+		return false;
+	return (c[1] == '\x80' && (unsigned char)c[2] >= 0xaa && (unsigned char)c[2] <= 0xaf) ||
+		(c[1] == '\x82' && (c[2] == '\x99' || c[2] == '\x9a'));
+}
+
+static size_t ascii_run(struct str s)
+{
+	size_t n = 0;
+	while (n < s.len && (unsigned char)s.ptr[n] < 0x80)
+		n++;
+	return n;
+}
+
+void grid_feed_text(struct grid *g, struct str text)
+{
+	while (text.len) {
+		size_t n = ascii_run(text);
+		if (n) {
+			grid_feed(g, str_first(text, n));
+		} else if ((n = utf8_len(text)) == 0) {
+			grid_feed(g, STR("\xef\xbf\xbd"));
+			n = 1;
+		} else if (n != 3 || !is_wide_mark(text.ptr)) {
+			grid_feed(g, str_first(text, n));
+		}
+		text = str_skip(text, n);
+	}
 }
 
 static void read_line(struct grid *g, int row, bool *ret_is_wrapped)

@@ -18,7 +18,9 @@ void grid_free(struct grid *g);
 void grid_resize(struct grid *g, int cols, int rows);
 /* Whether a line feed also returns to the first column, as a terminal's ONLCR has it. */
 void grid_set_newline(struct grid *g, bool is_on);
-void grid_feed(struct grid *g, struct str bytes);
+/* Text with tabs and newlines; whole sequences of executor/escape.h that are not silent. */
+void grid_feed_text(struct grid *g, struct str text);
+void grid_feed(struct grid *g, struct str sequence);
 /* Appends what is on the screen: its lines down to the last one with text or the cursor. */
 void grid_put(struct grid *g, struct buf *out);
 /* Nothing is below the cursor, and the normal screen is shown. */

@@ -19,11 +19,12 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "executor/escape.h"
 #include "executor/grid.h"
+#include "wire/utf8.h"
 
 enum {
 	HELD_MAX = 4096,        /* an escape sequence; a longer one is dropped as far as it goes */
-	PARAMS_MAX = 256,       /* parameters of a control sequence; nobody means more */
 	SHOWN_MAX = 256 * 1024, /* an unfinished line or a picture: longer ones are given again */
 };
 
@@ -103,161 +104,6 @@ static void on_line(void *arg, struct str line, bool is_wrapped)
 		add(s, STR("\n"));
 }
 
-/* Bytes that a terminal shows one after the other: no controls but tab and newline. */
-static size_t plain_run(const unsigned char *p, size_t len)
-{
-	size_t i = 0;
-	for (; i + 64 <= len; i += 64) { /* vectorized: 64 bytes without a branch */
-		unsigned char special = 0;
-		for (size_t j = 0; j < 64; j++) {
-			unsigned char c = p[i + j];
-			special |= (unsigned char)(c == 0x7f) |
-				(unsigned char)((c < 0x20) & (c != '\n') & (c != '\t'));
-		}
-		if (special)
-			break;
-	}
-	while (i < len && p[i] != 0x7f && (p[i] >= 0x20 || p[i] == '\n' || p[i] == '\t'))
-		i++;
-	return i;
-}
-
-/* ---- escape sequences ---- */
-
-enum meaning {
-	CUT_OFF, /* more bytes are needed to tell */
-	NOTHING, /* changes nothing that is visible in plain text */
-	NEWLINE,
-	MOVES, /* for the grid */
-};
-
-static bool is_param(char c)
-{
-	return c >= 0x20 && c < 0x40;
-}
-
-/* CSI ? 25 h and its like: modes of the terminal that show nothing, but for the alternate screen. */
-static bool is_quiet_mode(struct str params)
-{
-	struct str piece, rest = str_skip(params, 1);
-	while (str_split(&rest, ';', &piece))
-		if (str_is(piece, "47") || str_is(piece, "1047") || str_is(piece, "1049") ||
-			str_is(piece, "3") || str_is(piece, "6") || str_is(piece, "7"))
-			return false;
-	return true;
-}
-
-static enum meaning csi(struct str s, size_t *ret_len)
-{
-	size_t n = 2;
-	while (n < s.len && is_param(s.ptr[n]))
-		n++;
-	*ret_len = n;
-	if (n > PARAMS_MAX)
-		return NOTHING;
-	if (n == s.len)
-		return CUT_OFF;
-	*ret_len = n + 1;
-	struct str params = str_from_len(s.ptr + 2, n - 2);
-	switch (s.ptr[n]) {
-	case 'm': /* colours */
-	case 'n': /* questions */
-	case 'c':
-	case 'q': /* shape of the cursor */
-		return NOTHING;
-	case 'K': /* the end of the last line: nothing is to the right of it */
-	case 'J':
-		return params.len == 0 || str_is(params, "0") ? NOTHING : MOVES;
-	case 'h':
-	case 'l':
-		return params.len && params.ptr[0] == '?' && is_quiet_mode(params) ? NOTHING
-										   : MOVES;
-	case 't': /* window operations */
-		return NOTHING;
-	default:
-		return MOVES;
-	}
-}
-
-/* OSC, DCS, APC, PM, SOS: up to BEL or ST. */
-static enum meaning string_sequence(struct str s, size_t *ret_len)
-{
-	for (size_t n = 2; n < s.len; n++) {
-		if (s.ptr[n] == '\a') {
-			*ret_len = n + 1;
-			return NOTHING;
-		}
-		if (s.ptr[n] == '\033') {
-			if (n + 1 == s.len)
-				return CUT_OFF;
-			*ret_len = s.ptr[n + 1] == '\\' ? n + 2
-							: n; /* another ESC ends the string */
-			return NOTHING;
-		}
-	}
-	return CUT_OFF;
-}
-
-static enum meaning escape(struct str s, size_t *ret_len)
-{
-	if (s.len < 2)
-		return CUT_OFF;
-	*ret_len = 2;
-	switch (s.ptr[1]) {
-	case '[':
-		return csi(s, ret_len);
-	case ']':
-	case 'P':
-	case '_':
-	case '^':
-	case 'X':
-		return string_sequence(s, ret_len);
-	case '(': /* character sets; the line drawing one is for the grid */
-	case ')':
-		*ret_len = 3;
-		return s.len < 3 ? CUT_OFF : s.ptr[2] == 'B' ? NOTHING : MOVES;
-	case '=':
-	case '>':
-	case '\\':
-		return NOTHING;
-	default:
-		return MOVES;
-	}
-}
-
-static enum meaning carriage_return(const struct screen *s, struct str in, size_t *ret_len)
-{
-	size_t n = 1;
-	while (n < in.len && in.ptr[n] == '\r')
-		n++;
-	*ret_len = n - 1;
-	if (n == in.len) /* the last one may belong to a newline */
-		return n > 1 ? NOTHING : CUT_OFF;
-	*ret_len = n;
-	if (in.ptr[n] == '\n') {
-		*ret_len = n + 1;
-		return NEWLINE;
-	}
-	return s->in_line ? MOVES : NOTHING;
-}
-
-static enum meaning control(const struct screen *s, struct str in, size_t *ret_len)
-{
-	*ret_len = 1;
-	switch (in.ptr[0]) {
-	case '\033':
-		return escape(in, ret_len);
-	case '\r':
-		return carriage_return(s, in, ret_len);
-	case '\b':
-	case '\v':
-	case '\f':
-		return MOVES;
-	default:
-		return NOTHING;
-	}
-}
-
 /* ---- the two states ---- */
 
 static void enter_grid(struct screen *s)
@@ -268,7 +114,7 @@ static void enter_grid(struct screen *s)
 	s->grid = grid_new(s->cols, s->rows, on_line, s);
 	s->plain_lines = 0;
 	grid_set_newline(s->grid, true);
-	grid_feed(s->grid, buf_str(&last));
+	grid_feed_text(s->grid, buf_str(&last));
 	grid_set_newline(s->grid, s->is_newline);
 	s->in_line = false;
 }
@@ -283,59 +129,83 @@ static void leave_grid(struct screen *s)
 	add(s, buf_str(&picture));
 }
 
-/* Whether there is anything in it that could take the cursor to another line. */
-static bool is_movement(const struct screen *s, struct str in)
+/* A line has ended, and nothing in it moved the cursor to another. */
+static void count_plain_line(struct screen *s)
 {
-	while (in.len) {
-		size_t n = plain_run((const unsigned char *)in.ptr, in.len);
-		if (n == 0) {
-			enum meaning m = control(s, in, &n);
-			if (m == MOVES || m == CUT_OFF)
-				return true;
-		}
-		in = str_skip(in, n);
-	}
-	return false;
+	if (++s->plain_lines > s->rows && grid_is_at_end(s->grid))
+		leave_grid(s);
 }
 
-/* Feeds in pieces that end with a newline, to see where a screen of plain lines has passed. */
-static struct str feed_grid(struct screen *s, struct str in)
+/* A line at a time, to see where a screen of them has passed. A character that is cut off waits for the rest. */
+static size_t feed_grid_plain(struct screen *s, struct str run, bool is_all)
 {
-	while (in.len && s->grid) {
-		ptrdiff_t at = str_find_char(in, '\n');
-		struct str line = at < 0 ? in : str_first(in, (size_t)at + 1);
-		in = str_skip(in, line.len);
-		grid_feed(s->grid, line);
-		bool is_crlf = line.len >= 2 && line.ptr[line.len - 2] == '\r';
-		struct str body = at < 0 ? line : str_first(line, line.len - 1 - is_crlf);
-		s->plain_lines = is_movement(s, body) ? 0 : s->plain_lines + (at >= 0);
-		if (s->plain_lines > s->rows && grid_is_at_end(s->grid))
-			leave_grid(s);
-	}
-	return in;
+	ptrdiff_t at = str_find_char(run, '\n');
+	struct str line = at < 0 ? run : str_first(run, (size_t)at + 1);
+	if (at < 0 && is_all)
+		line.len -= utf8_incomplete_tail(line);
+	grid_feed_text(s->grid, line);
+	if (at >= 0)
+		count_plain_line(s);
+	return line.len;
 }
 
-/* Takes what can be taken in plain state; 0 if the rest is cut off, or for the grid, which is then there. */
+/*
+ * The emulator gets nothing but text and whole, well-formed sequences that change what is seen: the libvterm that
+ * is packaged reads beyond strings (titles and the like) that come in pieces, and writes beyond its array when a
+ * sequence has many parameters.
+ */
+static size_t feed_grid(struct screen *s, struct str in)
+{
+	size_t n = escape_plain(in);
+	if (n)
+		return feed_grid_plain(s, str_first(in, n), n == in.len);
+	switch (escape_parse(in, &n)) {
+	case ESCAPE_CUT_OFF:
+		return 0;
+	case ESCAPE_SILENT:
+		return n;
+	case ESCAPE_NEWLINE:
+		grid_feed(s->grid, str_first(in, n));
+		count_plain_line(s);
+		return n;
+	case ESCAPE_MOVES:
+		s->plain_lines = 0;
+		grid_feed(s->grid, str_first(in, n));
+		return n;
+	case ESCAPE_ERASES:
+	case ESCAPE_RETURN:
+		grid_feed(s->grid, str_first(in, n));
+		return n;
+	}
+	return n;
+}
+
+/* Takes what can be taken in plain state; what is for the grid stays, and the grid is then there. */
 static size_t feed_plain(struct screen *s, struct str in)
 {
-	size_t n = plain_run((const unsigned char *)in.ptr, in.len);
+	size_t n = escape_plain(in);
 	if (n) {
 		add(s, str_first(in, n));
 		return n;
 	}
-	switch (control(s, in, &n)) {
-	case CUT_OFF:
+	switch (escape_parse(in, &n)) {
+	case ESCAPE_CUT_OFF:
 		return 0;
-	case NOTHING:
+	case ESCAPE_SILENT:
+	case ESCAPE_ERASES: /* at the end of the last line */
 		return n;
-	case NEWLINE:
+	case ESCAPE_NEWLINE:
 		add(s, STR("\n"));
 		return n;
-	case MOVES:
-		enter_grid(s);
-		return 0;
+	case ESCAPE_RETURN:
+		if (!s->in_line)
+			return n;
+		break;
+	case ESCAPE_MOVES:
+		break;
 	}
-	return 0;
+	enter_grid(s);
+	return feed_grid(s, in);
 }
 
 /* The rest of a string that was too long to hold: up to its end. */
@@ -360,16 +230,12 @@ static void hold(struct screen *s, struct str in)
 static void feed(struct screen *s, struct str in)
 {
 	while (in.len) {
-		if (s->grid) {
-			in = feed_grid(s, in);
-			continue;
-		}
-		size_t n = feed_plain(s, in);
-		in = str_skip(in, n);
-		if (n == 0 && !s->grid) {
+		size_t n = s->grid ? feed_grid(s, in) : feed_plain(s, in);
+		if (n == 0) {
 			hold(s, in);
 			return;
 		}
+		in = str_skip(in, n);
 	}
 }
 

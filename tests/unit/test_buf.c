@@ -46,6 +46,15 @@ static void a_refused_append_refuses_all_that_follow(void **state)
 	assert_string_equal(b.ptr, "x");
 }
 
+static void an_append_of_nothing_leaves_a_c_string(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(100);
+	buf_add(&b, "", 0);
+	assert_string_equal(b.ptr, "");
+	buf_room(&b, 50);
+	assert_string_equal(b.ptr, "");
+}
+
 static void room_is_counted_only_when_it_was_used(void **state)
 {
 	auto_buf struct buf b = BUF_INIT(100);
@@ -143,6 +152,7 @@ int main(void)
 		cmocka_unit_test(appends_of_every_kind_follow_one_another),
 		cmocka_unit_test(the_ceiling_holds_to_the_byte),
 		cmocka_unit_test(a_refused_append_refuses_all_that_follow),
+		cmocka_unit_test(an_append_of_nothing_leaves_a_c_string),
 		cmocka_unit_test(room_is_counted_only_when_it_was_used),
 		cmocka_unit_test(the_front_and_the_end_can_be_cut),
 		cmocka_unit_test(what_is_taken_belongs_to_the_taker),
