@@ -32,28 +32,26 @@ __attribute__((format(printf, 4, 0))) static void fill(struct error *err, enum e
 		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s", strerror(sys));
 }
 
-int error_set(struct error *err, enum error_code code, const char *fmt, ...)
+void error_fill_code(struct error *err, enum error_code code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	fill(err, code, 0, fmt, ap);
 	va_end(ap);
-	return -1;
 }
 
-int error_sys(struct error *err, int sys, const char *fmt, ...)
+void error_fill_sys(struct error *err, int sys, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	fill(err, error_code_from_sys(sys), sys, fmt, ap);
 	va_end(ap);
-	return -1;
 }
 
-int error_wrap(struct error *err, const char *fmt, ...)
+void error_fill_context(struct error *err, const char *fmt, ...)
 {
 	if (!err)
-		return -1;
+		return;
 	char context[ERROR_TEXT_MAX];
 	va_list ap;
 	va_start(ap, fmt);
@@ -63,14 +61,13 @@ int error_wrap(struct error *err, const char *fmt, ...)
 	size_t cause = strlen(err->text);
 	size_t room = sizeof(err->text) - 1 - cause;
 	if (n < 0 || room < 3)
-		return -1;
+		return;
 	size_t keep = (size_t)n < sizeof(context) ? (size_t)n : sizeof(context) - 1;
 	if (keep > room - 2)
 		keep = room - 2;
 	memmove(err->text + keep + 2, err->text, cause + 1);
 	memcpy(err->text, context, keep);
 	memcpy(err->text + keep, ": ", 2);
-	return -1;
 }
 
 enum error_code error_code_from_sys(int sys)

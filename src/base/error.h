@@ -33,14 +33,35 @@ struct error {
 	char text[ERROR_TEXT_MAX];
 };
 
-/* Fills *err and returns -1. error_sys appends ": " and strerror(sys), and picks the code from sys. */
-int error_set(struct error *err, enum error_code code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4), cold));
-int error_sys(struct error *err, int sys, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4), cold));
+/*
+ * Each fills *err and is -1: macros around functions without a value, so that a compiler or an analyzer
+ * that sees one file alone knows that `return error_set(…)` is a failure.
+ *
+ * error_sys appends ": " and strerror(sys), and picks the code from sys. error_wrap puts "context: " in
+ * front of the text of an error that is filled already.
+ */
+#define error_set(err, code, ...)                            \
+	({                                                   \
+		error_fill_code((err), (code), __VA_ARGS__); \
+		-1;                                          \
+	})
+#define error_sys(err, sys, ...)                           \
+	({                                                 \
+		error_fill_sys((err), (sys), __VA_ARGS__); \
+		-1;                                        \
+	})
+#define error_wrap(err, ...)                            \
+	({                                              \
+		error_fill_context((err), __VA_ARGS__); \
+		-1;                                     \
+	})
 
-/* Puts "context: " in front of the text of an already filled *err; returns -1. */
-int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
+void error_fill_code(struct error *err, enum error_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), cold));
+void error_fill_sys(struct error *err, int sys, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), cold));
+void error_fill_context(struct error *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), cold));
 
 enum error_code error_code_from_sys(int sys);
 const char *error_name(enum error_code code); /* "not_found" */

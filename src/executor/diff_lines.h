@@ -20,6 +20,6 @@ struct diff_lines {
 };
 
 /* Marks a shortest edit script between the parts that differ. */
-void diff_myers(struct diff_lines *d);
+void diff_myers(struct diff_lines *l);
 /* Marks what Python's difflib.SequenceMatcher finds; false, with nothing marked, if that is too much work. */
 bool diff_matcher(struct diff_lines *d);

@@ -93,7 +93,7 @@ static void start(struct call *call, const struct write_params *p, bool is_appen
 {
 	const struct path_root *root = &call->executor->files->root;
 	struct error err;
-	struct written done;
+	struct written done = { 0 };
 	char path[PATH_SIZE];
 	auto_buf struct buf decoded = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct str content;

@@ -94,7 +94,7 @@ enum { GO_ON = -2 };
 
 static int step(struct walk *w, int flags)
 {
-	struct str rest = str_from(w->rest), piece = STR_NONE;
+	struct str rest = str_from(w->rest), piece;
 	while (rest.len && rest.ptr[0] == '/')
 		rest = str_skip(rest, 1);
 	if (rest.len == 0)

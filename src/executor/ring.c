@@ -52,6 +52,7 @@ static void drop(struct ring *r, struct str s)
 static void overwrite(struct ring *r, struct str s)
 {
 	size_t half = r->tail.len;
+	BUG_IF(half == 0, "a ring without a tail is overwritten");
 	if (s.len > half) {
 		drop(r, str_first(s, s.len - half));
 		s = str_skip(s, s.len - half);

@@ -28,6 +28,6 @@ void screen_resize(struct screen *s, int cols, int rows);
 void screen_set_limit(struct screen *s, size_t limit_bytes);
 /* Whether the terminal translates line feeds (ONLCR); it does unless told. */
 void screen_set_newline(struct screen *s, bool is_on);
-void screen_feed(struct screen *s, struct str bytes);
+void screen_feed(struct screen *s, struct str in);
 /* Appends the text that was not given before. */
 struct ring_gap screen_take(struct screen *s, struct buf *out, enum screen_take what);

@@ -32,7 +32,7 @@ struct workers {
 
 void workers_init(struct workers *w, struct loop *loop, const struct path_root *root,
 	const struct confine *confine);
-void workers_fini(struct workers *w); /* every call must be gone */
+void workers_fini(struct workers *all); /* every call must be gone */
 
 /* The child's side. All of it blocks. */
 struct worker_io {
@@ -48,7 +48,7 @@ typedef int worker_fn(void *arg, struct worker_io *io, struct buf *result, struc
 struct worker;
 
 /* Starts, or waits for its turn. NULL with *err if too many wait already or none can be made. */
-struct worker *worker_new(struct workers *w, struct call *call, worker_fn *fn, void *arg,
+struct worker *worker_new(struct workers *all, struct call *call, worker_fn *fn, void *arg,
 	struct error *err);
 void worker_free(struct worker *w);
 /* The call's channel takes more again. */

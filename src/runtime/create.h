@@ -27,7 +27,7 @@ struct create {
 extern const struct field create_fields[];
 
 /* Everything points into `body` and `arena`. runtime_create does the checks that span fields. */
-int create_from_json(const struct json *body, struct arena *arena, struct create *ret,
+int create_from_json(const struct json *json, struct arena *arena, struct create *ret,
 	struct error *err);
 /* A name: letters, digits, '-', '_', '.', at most 63, starts with a letter or digit, not of an id's form. */
 int create_check_name(struct str name, struct error *err);

@@ -87,7 +87,7 @@ const char *end_reason_text(enum end_reason reason);
 extern const struct backend_events life_backend_events;
 
 /* adopt.c */
-void adopt_one(void *rt, const struct backend_reply *reply);
+void adopt_one(void *arg, const struct backend_reply *reply);
 
 /* call.c */
 void call_end_all(struct sandbox *s,
@@ -110,5 +110,5 @@ int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const stru
 
 /* follow.c */
 void follow_note(struct runtime *rt, const struct sandbox *s); /* an event of it is being written */
-void follow_wake_all(void *rt);
+void follow_wake_all(void *arg);
 void follow_free_all(struct runtime *rt);

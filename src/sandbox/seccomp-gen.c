@@ -86,7 +86,7 @@ static void emit_load(struct code *c, const struct seccomp_test *t, struct loade
 /* One rule: falls out at its end when a test fails. */
 static void emit_rule(struct code *c, const struct seccomp_row *r, struct loaded *have)
 {
-	size_t jumps[SECCOMP_TESTS_MAX];
+	size_t jumps[SECCOMP_TESTS_MAX] = { 0 };
 	struct loaded after_first = { 0 };
 	for (uint32_t i = 0; i < r->n_tests; i++) {
 		emit_load(c, &r->tests[i], have);

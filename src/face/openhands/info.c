@@ -16,8 +16,8 @@ enum { INFO_MAX = 4096 };
 /* To one digit behind the point. */
 static double percent(int64_t part, int64_t whole)
 {
-	int64_t tenths = whole > 0 ? part * 1000 / whole : 0;
-	return (double)tenths / 10;
+	double tenths = whole > 0 ? (double)part * 1000 / (double)whole : 0;
+	return (double)(int64_t)tenths / 10;
 }
 
 /* Since it was last asked; the first time, since the face was made. */

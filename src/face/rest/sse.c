@@ -69,9 +69,10 @@ void sse_send_data(struct sse *sse, uint8_t channel, struct str bytes)
 
 void sse_flush(struct sse *sse)
 {
-	for (uint8_t c = 0; c < SSE_CHANNELS; c++) {
+	for (int c = 0; c < SSE_CHANNELS; c++) {
 		if (sse->tails[c].n)
-			send_piece(sse, c, str_from_len(sse->tails[c].bytes, sse->tails[c].n));
+			send_piece(sse, (uint8_t)c,
+				str_from_len(sse->tails[c].bytes, sse->tails[c].n));
 		sse->tails[c].n = 0;
 	}
 }
