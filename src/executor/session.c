@@ -15,11 +15,6 @@
  *
  * What comes later (a job in the background that prints, a hook of the prompt) belongs to nobody yet:
  * it is the beginning of the output of the next command.
- *
- * One timer serves a wait: it fires at the earliest of deadline, end of quiet, and next look at the foreground
- * group (executor/tty_wait.h). That look is the one place in cay where something is looked at again and again:
- * the kernel knows when a program begins to wait for the keyboard, and tells nobody. The looks begin a few
- * milliseconds after the last output and their distance doubles, up to a second.
  */
 #include "executor/session.h"
 
@@ -27,7 +22,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "executor/session_report.h"
-#include "executor/tty_wait.h"
+#include "executor/session_wait.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -36,126 +31,10 @@ enum {
 	OUTPUT_STEP = 64 * 1024,
 	OUTPUT_READS_PER_TURN = 16,
 	MARK_AFTER_READS = 4, /* more than a terminal holds */
-	CHECK_FIRST_MS = 5,
-	CHECK_LAST_MS = 1000,
 	OUTPUT_STANDARD = 1024 * 1024,
 };
 
 static void read_output(struct session *s);
-
-/* ---- waits ---- */
-
-static void end_wait(struct session *s, enum outcome outcome)
-{
-	struct session_wait *wait = s->wait;
-	if (!wait)
-		return;
-	timer_clear(s->timer);
-	s->wait = NULL;
-	wait->session = NULL;
-	wait->ended = s;
-	if (outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED)
-		s->has_outcome = false;
-	wait->on_outcome(wait, outcome);
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a && (!b || a < b) ? a : b;
-}
-
-/* When the timer of the wait has to fire next; 0: never. */
-static int64_t next_look(const struct session *s)
-{
-	const struct session_wait *w = s->wait;
-	int64_t at = w->timeout_ms ? w->began_ms + w->timeout_ms : 0;
-	if (w->quiet_ms)
-		at = earlier(at, MAX(s->last_output_ms, w->began_ms) + w->quiet_ms);
-	if (w->until_input)
-		at = earlier(at, s->next_check_ms);
-	return at;
-}
-
-static void set_timer(struct session *s)
-{
-	int64_t at = next_look(s);
-	if (at)
-		timer_set(s->timer, MAX(at - clock_mono_ms(), 1));
-}
-
-/* The foreground may wait for the keyboard only if everything typed is read and everything written is quiet. */
-static bool is_waiting_for_input(struct session *s, int64_t now)
-{
-	s->check_gap_ms = MIN(s->check_gap_ms * 2, (int64_t)CHECK_LAST_MS);
-	s->next_check_ms = now + s->check_gap_ms;
-	if (s->typed.len || pty_has_input(&s->shell->pty))
-		return false;
-	switch (tty_wait_check(s->shell->child.pid)) {
-	case TTY_STOPPED: /* kill -STOP $$: in a terminal its parent shell would continue it */
-		child_signal(&s->shell->child, SIGCONT, false, NULL);
-		return false;
-	case TTY_WAITS:
-		return true;
-	case TTY_BUSY:
-		return false;
-	}
-	return false;
-}
-
-static void on_timer(void *arg)
-{
-	struct session *s = arg;
-	const struct session_wait *w = s->wait;
-	int64_t now = clock_mono_ms();
-	if (!w)
-		return;
-	if (s->state == SESSION_RUNNING && !s->has_report && w->until_input &&
-		now >= s->next_check_ms) {
-		if (s->last_output_ms + CHECK_FIRST_MS > now) { /* not quiet: begin again */
-			s->check_gap_ms = CHECK_FIRST_MS;
-			s->next_check_ms = s->last_output_ms + CHECK_FIRST_MS;
-		} else if (is_waiting_for_input(s, now)) {
-			end_wait(s, OUTCOME_INPUT);
-			return;
-		}
-	}
-	if (w->timeout_ms && now >= w->began_ms + w->timeout_ms)
-		end_wait(s, OUTCOME_RUNNING);
-	else if (w->quiet_ms && now >= MAX(s->last_output_ms, w->began_ms) + w->quiet_ms)
-		end_wait(s, OUTCOME_QUIET);
-	else
-		set_timer(s);
-}
-
-int session_wait(struct session *s, struct session_wait *wait, struct error *err)
-{
-	if (s->wait)
-		return error_set(err, ERROR_CONFLICT,
-			"another call waits for session %s, which runs: %.*s", s->name,
-			STR_ARG(str_first(buf_str(&s->command), 100)));
-	if (!s->has_outcome && (s->state == SESSION_IDLE || s->state == SESSION_ENDED))
-		return error_set(err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
-	s->wait = wait;
-	wait->session = s;
-	wait->began_ms = clock_mono_ms();
-	s->check_gap_ms = CHECK_FIRST_MS;
-	s->next_check_ms = wait->began_ms + CHECK_FIRST_MS;
-	if (s->has_outcome)
-		end_wait(s, s->state == SESSION_ENDED ? OUTCOME_ENDED : OUTCOME_EXITED);
-	else
-		set_timer(s);
-	return 0;
-}
-
-void session_unwait(struct session_wait *wait)
-{
-	struct session *s = wait->session;
-	if (!s)
-		return;
-	timer_clear(s->timer);
-	s->wait = NULL;
-	wait->session = NULL;
-}
 
 /* ---- the shell ---- */
 
@@ -206,7 +85,7 @@ static void finish_command(struct session *s)
 	s->state = SESSION_IDLE;
 	s->ended_ms = clock_mono_ms();
 	s->has_outcome = true;
-	end_wait(s, OUTCOME_EXITED);
+	session_end_wait(s, OUTCOME_EXITED);
 }
 
 static void update_channel_watch(struct session *s)
@@ -344,7 +223,7 @@ static void finish_ended(struct session *s)
 	drop_shell(s);
 	session_emit_ended(s);
 	s->has_outcome = true;
-	end_wait(s, OUTCOME_ENDED);
+	session_end_wait(s, OUTCOME_ENDED);
 }
 
 /* With its session leader a terminal is hung up: what is in it can be read, and then there is an error. */
@@ -464,7 +343,7 @@ static struct session *session_new(struct executor *e, struct str name, int cols
 	s->state = SESSION_ENDED;
 	list_init(&s->taps);
 	s->screen = screen_new(cols, rows, OUTPUT_STANDARD);
-	s->timer = timer_new(e->loop, on_timer, s);
+	s->timer = timer_new(e->loop, session_on_timer, s);
 	buf_init(&s->typed, SESSION_TYPED_MAX);
 	buf_init(&s->after, OUTPUT_STEP);
 	buf_init(&s->command, SESSION_COMMAND_MAX);
@@ -588,41 +467,6 @@ int session_type(struct session *s, struct str bytes, struct str echo, struct er
 	buf_put(&s->typed, bytes);
 	write_typed(s);
 	return 0;
-}
-
-/* What the shell printed as prompt, as the screen shows it, at the end of the output. */
-static void cut_prompt(struct session *s, struct buf *out)
-{
-	if (s->prompt.len == 0)
-		return;
-	auto_buf struct buf text = BUF_INIT(SHELL_REPORT_MAX);
-	struct screen *screen = screen_new(s->cols, s->rows, SHELL_REPORT_MAX);
-	screen_feed(screen, buf_str(&s->prompt));
-	screen_take(screen, &text, SCREEN_LAST);
-	screen_free(screen);
-	if (str_ends(buf_str(out), buf_str(&text)))
-		buf_cut(out, out->len - text.len);
-	buf_reset(&s->prompt);
-}
-
-static void cut_echo(struct session *s, struct buf *out)
-{
-	struct str echo = buf_str(&s->echo);
-	if (str_ends(echo, STR("\n")))
-		echo.len--;
-	if (echo.len && str_starts(buf_str(out), echo)) {
-		size_t n = echo.len;
-		buf_drop_front(out, n + (n < out->len && out->ptr[n] == '\n'));
-	}
-	buf_reset(&s->echo);
-}
-
-struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_last)
-{
-	struct ring_gap gap = screen_take(s->screen, out, is_last ? SCREEN_LAST : SCREEN_MORE);
-	cut_echo(s, out);
-	cut_prompt(s, out);
-	return gap;
 }
 
 /* ---- taps ---- */

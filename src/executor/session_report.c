@@ -70,6 +70,41 @@ void session_emit_ended(struct session *s)
 	emit(s, "session_ended", "exit_code", s->exit_code);
 }
 
+/* What the shell printed as prompt, as the screen shows it, at the end of the output. */
+static void cut_prompt(struct session *s, struct buf *out)
+{
+	if (s->prompt.len == 0)
+		return;
+	auto_buf struct buf text = BUF_INIT(SHELL_REPORT_MAX);
+	struct screen *screen = screen_new(s->cols, s->rows, SHELL_REPORT_MAX);
+	screen_feed(screen, buf_str(&s->prompt));
+	screen_take(screen, &text, SCREEN_LAST);
+	screen_free(screen);
+	if (str_ends(buf_str(out), buf_str(&text)))
+		buf_cut(out, out->len - text.len);
+	buf_reset(&s->prompt);
+}
+
+static void cut_echo(struct session *s, struct buf *out)
+{
+	struct str echo = buf_str(&s->echo);
+	if (str_ends(echo, STR("\n")))
+		echo.len--;
+	if (echo.len && str_starts(buf_str(out), echo)) {
+		size_t n = echo.len;
+		buf_drop_front(out, n + (n < out->len && out->ptr[n] == '\n'));
+	}
+	buf_reset(&s->echo);
+}
+
+struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_last)
+{
+	struct ring_gap gap = screen_take(s->screen, out, is_last ? SCREEN_LAST : SCREEN_MORE);
+	cut_echo(s, out);
+	cut_prompt(s, out);
+	return gap;
+}
+
 static void mask(struct buf *text, struct str secret)
 {
 	ptrdiff_t at = str_find(buf_str(text), secret);
