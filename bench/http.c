@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	int64_t *samples = calloc(requests + WARM_UP, sizeof(*samples));
+	int64_t *samples = stats_samples(requests + WARM_UP);
 	load(clients, 1, samples, WARM_UP);
 	int64_t begin = stats_now_ns();
 	size_t n = load(clients, n_clients, samples, requests);

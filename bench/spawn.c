@@ -81,8 +81,8 @@ int main(int argc, char **argv)
 	struct command commands[COMMANDS_MAX];
 	int n = split_commands(argv + 2, commands);
 	for (int i = 0; i < n; i++) {
-		commands[i].first_byte_ns = calloc((size_t)rounds, sizeof(int64_t));
-		commands[i].whole_ns = calloc((size_t)rounds, sizeof(int64_t));
+		commands[i].first_byte_ns = stats_samples((size_t)rounds);
+		commands[i].whole_ns = stats_samples((size_t)rounds);
 	}
 	for (int round = -WARM_UP; round < rounds; round++) {
 		for (int i = 0; i < n; i++) {

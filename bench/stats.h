@@ -14,6 +14,15 @@ static inline int64_t stats_now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Room for n samples; a program that measures and has no memory has nothing to say. */
+static inline int64_t *stats_samples(size_t n)
+{
+	int64_t *ns = calloc(n, sizeof(*ns));
+	if (!ns)
+		abort();
+	return ns;
+}
+
 static inline int stats_compare(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

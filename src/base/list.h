@@ -43,6 +43,9 @@ static inline void list_remove(struct list *link)
 }
 
 #define list_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+/* The first of a list that is not empty. */
+#define list_get_first(head, type, member) list_entry((head)->next, type, member)
+/* The first, or NULL. */
 #define list_first(head, type, member) \
 	(list_is_empty(head) ? NULL : list_entry((head)->next, type, member))
 

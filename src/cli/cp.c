@@ -123,7 +123,7 @@ static int transfer(struct remote *s, struct http_call *call, int to_fd, struct 
 		.is_watched = isatty(STDERR_FILENO) && !is_shown_there,
 		.next_ms = clock_mono_ms() + SHOW_AFTER_MS };
 	call->on_progress = on_progress;
-	call->arg = &c;
+	call->arg = &c; /* cppcheck-suppress autoVariables ; the call ends before this returns */
 	int status = remote_call(s, call, err);
 	if (c.is_shown)
 		fputs("\r\033[K", stderr);

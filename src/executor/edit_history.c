@@ -38,14 +38,15 @@ static void forget(struct edit_history *h, struct edit_text *t)
 	free(past);
 }
 
+/* There is one. */
 static struct edit_text *oldest(const struct edit_history *h)
 {
-	return list_first(&h->texts, struct edit_text, link_all);
+	return list_get_first(&h->texts, struct edit_text, link_all);
 }
 
 void edit_history_fini(struct edit_history *h)
 {
-	while (oldest(h))
+	while (!list_is_empty(&h->texts))
 		forget(h, oldest(h));
 	map_fini(&h->files);
 }
@@ -75,7 +76,7 @@ void edit_history_push(struct edit_history *h, struct str path, struct str text)
 	list_append(&h->texts, &t->link_all);
 	list_append(&t->past->texts, &t->link_file);
 	if (t->past->n > EDIT_UNDO_MAX)
-		forget(h, list_first(&t->past->texts, struct edit_text, link_file));
+		forget(h, list_get_first(&t->past->texts, struct edit_text, link_file));
 	while (h->bytes > EDIT_HISTORY_BYTES || h->files.count > EDIT_HISTORY_FILES)
 		forget(h, oldest(h));
 }

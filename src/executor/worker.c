@@ -369,7 +369,7 @@ static int start(struct worker *w, struct error *err)
 static void start_waiting(struct workers *all)
 {
 	while (all->n_running < WORKERS_MAX && all->n_waiting) {
-		struct worker *w = list_first(&all->waiting, struct worker, link);
+		struct worker *w = list_get_first(&all->waiting, struct worker, link);
 		struct error err;
 		list_remove(&w->link);
 		all->n_waiting--;

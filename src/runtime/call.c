@@ -468,13 +468,13 @@ void runtime_call_cancel(struct runtime_call *call)
 void call_end_all(struct sandbox *s, const struct error *gone)
 {
 	while (!list_is_empty(&s->calls))
-		fail(list_first(&s->calls, struct runtime_call, link), gone);
+		fail(list_get_first(&s->calls, struct runtime_call, link), gone);
 }
 
 static void free_list(struct list *head)
 {
 	while (!list_is_empty(head))
-		call_free(list_first(head, struct runtime_call, link));
+		call_free(list_get_first(head, struct runtime_call, link));
 }
 
 void call_free_all(struct runtime *rt)

@@ -147,7 +147,7 @@ void event_follow_stop(struct follower *f)
 void follow_free_all(struct runtime *rt)
 {
 	while (!list_is_empty(&rt->followers))
-		event_follow_stop(list_first(&rt->followers, struct follower, link));
+		event_follow_stop(list_get_first(&rt->followers, struct follower, link));
 }
 
 int event_read(struct runtime *rt, const char *id, int64_t after, int limit, event_fn *fn,

@@ -379,7 +379,7 @@ static void native_free(struct backend *b)
 	struct native *n = native_from(b);
 	watch_free(n->watch);
 	while (!list_is_empty(&n->asks))
-		ask_free(list_first(&n->asks, struct ask, link));
+		ask_free(list_get_first(&n->asks, struct ask, link));
 	size_t i = 0;
 	struct living *l;
 	while ((l = map_next(&n->living, &i, NULL))) {

@@ -38,7 +38,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 static void free_sandboxes(struct list *head)
 {
 	while (!list_is_empty(head)) {
-		struct sandbox *s = list_first(head, struct sandbox, link);
+		struct sandbox *s = list_get_first(head, struct sandbox, link);
 		list_remove(&s->link);
 		sandbox_free(s);
 	}
@@ -53,7 +53,7 @@ void runtime_free(struct runtime *rt)
 	call_free_all(rt);
 	follow_free_all(rt);
 	while (!list_is_empty(&rt->steps))
-		step_free(list_first(&rt->steps, struct step, link));
+		step_free(list_get_first(&rt->steps, struct step, link));
 	loop_undefer(rt->loop, rt);
 	store_close(rt->store);
 	free_sandboxes(&rt->living);
@@ -170,7 +170,7 @@ void runtime_bury(struct runtime *rt, struct sandbox *s)
 	s->is_buried = true;
 	map_remove(&rt->by_backend_id, str_from(s->backend_id));
 	if (rt->n_buried > RUNTIME_BURIED_MAX) {
-		struct sandbox *oldest = list_first(&rt->buried, struct sandbox, link);
+		struct sandbox *oldest = list_get_first(&rt->buried, struct sandbox, link);
 		store_drop(rt->store, oldest->id);
 		runtime_forget(rt, oldest);
 	}

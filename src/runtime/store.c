@@ -178,7 +178,7 @@ static void release(struct store *s, const struct error *err)
 		list_init(&s->waits);
 	}
 	while (!list_is_empty(&waits)) {
-		struct store_wait *w = list_first(&waits, struct store_wait, link);
+		struct store_wait *w = list_get_first(&waits, struct store_wait, link);
 		list_remove(&w->link);
 		w->fn(w->arg, err);
 	}

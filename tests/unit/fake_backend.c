@@ -161,7 +161,9 @@ static void fake_freeze(struct backend *b, const char *id, bool is_frozen, backe
 	void *arg)
 {
 	struct fake *f = fake_from(b);
-	find(f, id)->is_frozen = is_frozen;
+	struct fake_sandbox *s = find(f, id);
+	BUG_IF(!s, "the test freezes a sandbox that is not there");
+	s->is_frozen = is_frozen;
 	loop_defer(f->loop, answer_now, answer_new(f, id, done, arg));
 }
 

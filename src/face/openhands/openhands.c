@@ -46,13 +46,13 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 	/* Whoever comes from here on starts anew: it is there, or is tried again. */
 	list_init(&ready);
 	while (!list_is_empty(&oh->waiting)) {
-		struct waiter *w = list_first(&oh->waiting, struct waiter, link);
+		struct waiter *w = list_get_first(&oh->waiting, struct waiter, link);
 		list_remove(&w->link);
 		list_append(&ready, &w->link);
 	}
 	oh->n_waiting = 0;
 	while (!list_is_empty(&ready)) {
-		struct waiter *w = list_first(&ready, struct waiter, link);
+		struct waiter *w = list_get_first(&ready, struct waiter, link);
 		struct http_request *r = w->request;
 		sandbox_handler_fn *fn = w->fn;
 		struct error gone;
