@@ -289,7 +289,7 @@ static int begin_archive(struct call *call, struct download *d, struct str forma
 {
 	struct pack_job *job = arena_new(&call->arena, struct pack_job);
 	*job = (struct pack_job){ d->path, str_is(format, "zip") ? PACK_ZIP : PACK_TAR };
-	d->worker = worker_new(&call->executor->files->workers, call, pack_in_worker, job, err);
+	d->worker = worker_new(&call->executor->files->streams, call, pack_in_worker, job, err);
 	return d->worker ? 0 : -1;
 }
 

@@ -13,7 +13,8 @@ struct files *files_new(struct loop *loop, int root_fd, bool walks, const struct
 	struct files *f = mem_new(struct files);
 	f->root = path_root(root_fd);
 	f->root.walks |= walks;
-	workers_init(&f->workers, loop, &f->root, confine);
+	workers_init(&f->jobs, loop, &f->root, confine);
+	workers_init(&f->streams, loop, &f->root, confine);
 	edit_history_init(&f->history);
 	return f;
 }
@@ -29,7 +30,8 @@ void files_free(struct files *f)
 {
 	if (!f)
 		return;
-	workers_fini(&f->workers);
+	workers_fini(&f->jobs);
+	workers_fini(&f->streams);
 	edit_history_fini(&f->history);
 	close_fd(f->root.fd);
 	free(f);
@@ -132,7 +134,7 @@ void files_finish(struct call *call, const struct buf *b)
 void files_work(struct call *call, worker_fn *fn, void *arg)
 {
 	struct error err;
-	call->state = worker_new(&call->executor->files->workers, call, fn, arg, &err);
+	call->state = worker_new(&call->executor->files->jobs, call, fn, arg, &err);
 	if (!call->state)
 		call_fail(call, &err);
 }

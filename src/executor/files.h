@@ -14,7 +14,9 @@
 
 struct files {
 	struct path_root root;
-	struct workers workers;
+	struct workers jobs; /* searches, removals: as fast as they can */
+	struct workers
+		streams; /* archives: as fast as the caller, who may be slow; apart from the jobs */
 	struct edit_history history;
 };
 

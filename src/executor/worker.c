@@ -33,9 +33,10 @@ struct worker {
 	void *arg; /* in the call's arena; of no use once started */
 	int pidfd, in_fd, out_fd;
 	struct watch *pid_watch, *in_watch, *out_watch;
+	struct timer *grace;
 	struct buf in;  /* waiting for the child */
 	struct buf out; /* from the child, not whole frames yet */
-	bool is_started, has_eof, is_paused;
+	bool is_started, in_fed, has_eof, is_paused;
 };
 
 void workers_init(struct workers *w, struct loop *loop, const struct path_root *root,
@@ -125,6 +126,7 @@ static void destroy(struct worker *w)
 {
 	close_pipes(w);
 	watch_free(w->pid_watch);
+	timer_free(w->grace);
 	close_fd(w->pidfd);
 	list_remove(&w->link);
 	free(w);
@@ -157,6 +159,12 @@ static struct call *detach(struct worker *w)
 	return call;
 }
 
+static void kill_child(void *arg)
+{
+	struct worker *w = arg;
+	syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+}
+
 void worker_free(struct worker *w)
 {
 	if (!w || (w->is_started && !w->call))
@@ -166,8 +174,14 @@ void worker_free(struct worker *w)
 		destroy(w);
 		return;
 	}
-	syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+	bool was_fed = w->in_fed && !w->has_eof;
 	detach(w);
+	if (!was_fed) {
+		kill_child(w);
+		return;
+	}
+	w->grace = timer_new(w->all->loop, kill_child, w);
+	timer_set(w->grace, WORKER_GRACE_MS);
 }
 
 static void fail(struct worker *w, const struct error *err)
@@ -292,6 +306,7 @@ void worker_input(struct worker *w, struct str bytes)
 {
 	if (!w || w->has_eof)
 		return;
+	w->in_fed = true;
 	buf_put(&w->in, bytes);
 	if (w->is_started)
 		feed(w);
@@ -411,13 +426,14 @@ struct worker *worker_new(struct workers *all, struct call *call, worker_fn *fn,
 	return w;
 }
 
-/* Children whose calls are gone may still be ending: they have been killed and are waited for here. */
+/* Children whose calls are gone may still be ending: they are killed and waited for here. */
 void workers_fini(struct workers *all)
 {
 	struct worker *w;
 	while ((w = list_first(&all->running, struct worker, link))) {
 		siginfo_t info;
 		BUG_IF(w->call, "workers were given up while a call needs one");
+		kill_child(w);
 		waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED);
 		destroy(w);
 	}

@@ -8,10 +8,11 @@
  *	{
  *		... in the child; *arg is a copy ...
  *	}
- *	call->state = worker_new(&files->workers, call, search, arg);
+ *	call->state = worker_new(&files->jobs, call, search, arg);
  *
  * What the child sends goes to the call: data, events, at the end its result or error, which end the call.
- * Freeing a worker kills it: a dropped call leaves nothing running. WORKERS_MAX run at once, others wait.
+ * A dropped call leaves nothing running: its worker is killed, or, if it was being fed, sees its input end
+ * too early and has WORKER_GRACE_MS to remove what is half done. WORKERS_MAX run at once, others wait.
  */
 #pragma once
 
@@ -19,7 +20,12 @@
 #include "executor/path.h"
 #include "executor/spawn.h"
 
-enum { WORKERS_MAX = 8, WORKERS_WAITING_MAX = 256, WORKER_INPUT_HIGH = 512 * 1024 };
+enum {
+	WORKERS_MAX = 8,
+	WORKERS_WAITING_MAX = 256,
+	WORKER_INPUT_HIGH = 512 * 1024,
+	WORKER_GRACE_MS = 2000, /* for one whose input broke off to clean up */
+};
 
 struct workers {
 	struct loop *loop;
@@ -50,7 +56,7 @@ struct worker;
 /* Starts, or waits for its turn. NULL with *err if too many wait already or none can be made. */
 struct worker *worker_new(struct workers *all, struct call *call, worker_fn *fn, void *arg,
 	struct error *err);
-void worker_free(struct worker *w);
+void worker_free(struct worker *w); /* with its call; see above */
 /* The call's channel takes more again. */
 void worker_drain(struct worker *w);
 /* Feeds the child's in_fd; pauses the call's channel while the child is slower. */

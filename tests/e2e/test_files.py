@@ -705,6 +705,23 @@ def test_an_empty_file_goes_up_and_comes_down(x):
     assert x.download(path="f")[1] == b""
 
 
+def test_an_archive_that_breaks_off_leaves_no_part_of_a_file(x):
+    data = archives.tar(("whole", b"1"), ("part", b"x" * 3_000_000))
+    with x.open("upload", path="to", kind="tar") as call:
+        call.send(data[:2_000_000])
+        wait_for(lambda: (x.dir / "to/part").exists())
+    wait_for(lambda: workers_of(x.process.pid) == 0)
+    assert os.listdir(x.dir / "to") == ["whole"]
+
+
+def test_slow_transfers_do_not_keep_searches_waiting(x):
+    tree(x, "f")
+    calls = [x.open("upload", path="to", kind="tar") for _ in range(20)]
+    assert relative(x, x.call("glob", pattern="f")) == ["f"]
+    for call in calls:
+        call.close()
+
+
 def assert_ordinary(d):
     assert (d / "d/f").read_bytes() == b"content"
     assert os.readlink(d / "d/l") == "f"
