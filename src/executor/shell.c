@@ -79,32 +79,31 @@ static const char script[] =
 	/* Puts the parser back to the beginning of a line: an error of syntax may have left it within one. */
 	"  builtin eval :\n"
 	/* Jobs are announced, and PROMPT_COMMAND is run, before the next line: that is part of the output. */
-	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\"; fi\n"
+	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\" '' \"${2-}\"; fi\n"
 	"}\n"
 
 	/* __cay_report NONCE: the second line; all that is left to do if the command was cut short. */
 	"__cay_report() {\n"
-	"  builtin local s=$? p=\n"
+	"  builtin local s=$? p= a=\n"
 	"  if [[ ${__cay_said-} == \"$1\" ]]; then builtin return 0; fi\n"
 	"  if [[ ! ${__cay_s-} ]]; then __cay_s=$s __cay_f=$-; fi\n"
 	"  if [[ ${PS1-} ]]; then\n"
-	"    p=${PS1@P} __cay_ps1=$PS1\n"
-	"    if [[ ${PS1@a} != *r* ]]; then PS1=; fi\n"
+	"    p=${PS1@P} a=${PS1@a} __cay_ps1=$PS1\n"
+	"    if [[ $a != *r* ]]; then PS1=; fi\n"
 	"  fi\n"
 	"  if [[ ${PROMPT_COMMAND-} && ${PROMPT_COMMAND@a} != *r* ]]; then\n"
 	"    __cay_pc=(\"${PROMPT_COMMAND[@]}\")\n"
 	"    PROMPT_COMMAND=()\n"
 	"    builtin unset PROMPT_COMMAND\n"
 	"  fi\n"
-	"  __cay_say \"$1\" \"$p\"\n"
+	"  __cay_say \"$1\" \"${p:0:2000}\" \"$a\"\n"
 	"}\n"
 
-	/* __cay_say NONCE [PROMPT]: the report itself. */
+	/* __cay_say NONCE PROMPT ATTRIBUTES: the report itself. */
 	"__cay_say() {\n"
 	"  __cay_said=$1\n"
-	"  if [[ ${PS1+x} ]]; then builtin set -- \"$1\" \"${2-}\" \"${PS1@a}\"; fi\n"
-	"  builtin printf '%s\\0' \"$1\" \"$__cay_s\" \"${!-}\" \"$__cay_f\" \"${3-}\" \"$PWD\" \"${2:0:2000}\" "
-	"\"${PATH:0:8000}\" >&0\n"
+	"  builtin printf '%s\\0' \"$1\" \"$__cay_s\" \"${!-}\" \"$__cay_f\" \"$3\" \"$PWD\" \"$2\" "
+	"\"${PATH-}\" >&0\n"
 	"}\n"
 	"__cay_pc=() __cay_s=0\n";
 

@@ -16,7 +16,7 @@
 enum {
 	SHELL_QUEUE_MAX = 8 * 1024 *
 		1024, /* lines for the shell: a command quoted is up to 4 times as long */
-	SHELL_REPORT_MAX = 64 * 1024,
+	SHELL_REPORT_MAX = 1024 * 1024, /* PATH may be of any length */
 };
 
 struct shell_plan {

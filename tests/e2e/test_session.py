@@ -198,6 +198,11 @@ def test_double_forks_survive(shell):
     assert shell("pgrep -f 'sleep 77' >/dev/null && echo there; pkill -f 'sleep 77'")["output"] == "there\n"
 
 
+def test_a_path_of_any_length(shell):
+    assert shell("PATH=$PATH:/$(head -c 100000 /dev/zero | tr '\\0' x); builtin echo x")["output"] == "x\n"
+    assert shell("builtin echo alive")["output"] == "alive\n"
+
+
 def test_python_is_found_along_path(shell):
     r = shell("mkdir -p bin; printf '#!/bin/sh\n' >bin/python; chmod +x bin/python; PATH=$PWD/bin:$PATH; which python")
     assert r["python"] == r["output"].strip()
