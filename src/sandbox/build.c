@@ -26,8 +26,8 @@ enum step_stage step_stage(enum step_kind kind)
 void build_init(struct build *b, const struct plan *plan)
 {
 	*b = (struct build){ .plan = plan, .cgroup = CGROUP_INIT };
-	b->slot_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd =
-		b->net_write_fd = -1;
+	b->slot_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd = -1;
+	b->second_pidfd = b->second_sock = -1;
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = -1;
 	if (plan->parts)
@@ -45,7 +45,8 @@ void build_fini(struct build *b)
 	b->proc_fd = close_fd(b->proc_fd);
 	b->dev_fd = close_fd(b->dev_fd);
 	b->net_fd = close_fd(b->net_fd);
-	b->net_write_fd = close_fd(b->net_write_fd);
+	b->second_pidfd = close_fd(b->second_pidfd);
+	b->second_sock = close_fd(b->second_sock);
 }
 
 int build_walk(struct build *b, enum step_stage stage, struct error *err)

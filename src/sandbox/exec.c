@@ -101,32 +101,48 @@ static void explain_exec(const char *name, int sys, struct error *err)
 		error_sys(err, sys, "%s", name);
 }
 
-static int prepare(const struct inside *in, int tty_fd, struct error *err)
+/*
+ * Landlock alone has to wait for the tree. The lock closes every descriptor but those that are needed
+ * until then.
+ */
+static int put_lock(const struct inside *in, bool is_landlock, int keep_fd, struct error *err)
 {
-	const struct launch_command *c = in->command;
-	if (setsid() < 0)
-		return error_sys(err, errno, "start a session");
-	if ((tty_fd >= 0 ? put_tty(tty_fd, err) : put_stdio(c->stdio_fds, err)) < 0)
-		return -1;
-	if (in->lock) {
-		struct lock lock = *in->lock;
-		lock_keep(&lock, in->sock);
-		lock.parts &= ~(uint32_t)INSIDE_LOCK_PARTS;
-		if (!in->build->plan->host
-				.is_root) /* setgroups is denied where the ids are the user's */
-			lock.parts &= ~(1U << LOCK_GROUPS);
-		if (lock_apply(&lock, err) < 0)
-			return -1;
-	}
-	if (chdir(in->build->plan->spec.workdir) < 0)
-		return error_sys(err, errno, "enter %s", in->build->plan->spec.workdir);
-	return 0;
+	if (!in->lock)
+		return 0;
+	struct lock lock = *in->lock;
+	uint32_t landlock = 1U << LOCK_LANDLOCK;
+	lock.parts &= is_landlock ? landlock : ~landlock;
+	if (!in->build->plan->host.is_root) /* setgroups is denied where the ids are the user's */
+		lock.parts &= ~(1U << LOCK_GROUPS);
+	lock_keep(&lock, in->sock);
+	lock_keep(&lock, keep_fd);
+	return lock_apply(&lock, err);
 }
 
-void exec_main(const struct inside *in, int tty_fd)
+int exec_prepare(const struct inside *in, int keep_fd, struct error *err)
+{
+	umask(022);
+	if (setsid() < 0)
+		return error_sys(err, errno, "start a session");
+	if (!in->command->has_tty && put_stdio(in->command->stdio_fds, err) < 0)
+		return -1;
+	return put_lock(in, false, keep_fd, err);
+}
+
+static int finish(const struct inside *in, int tty_fd, struct error *err)
+{
+	const char *workdir = in->build->plan->spec.workdir;
+	if (tty_fd >= 0 && put_tty(tty_fd, err) < 0)
+		return -1;
+	if (put_lock(in, true, in->sock, err) < 0)
+		return -1;
+	return chdir(workdir) < 0 ? error_sys(err, errno, "enter %s", workdir) : 0;
+}
+
+void exec_command(const struct inside *in, int tty_fd)
 {
 	struct error err = { 0 };
-	if (prepare(in, tty_fd, &err) < 0)
+	if (finish(in, tty_fd, &err) < 0)
 		inside_fail(in->sock, REPORT_FAILED, &err);
 	int sys = exec_search(in->command->argv, in->command->envp);
 	explain_exec(in->command->argv[0], sys, &err);

@@ -4,10 +4,11 @@
 #include "base/auto.h"
 #include "base/file.h"
 #include "sandbox/caps.h"
+#include "sandbox/second.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -69,14 +70,14 @@ static int follow_owner(int sock, struct error *err)
 static int build(const struct inside *in, struct error *err)
 {
 	int none = 0;
-	if (build_walk(in->build, STAGE_EARLY, err) < 0 || await_go(in->sock, NULL, &none, err) < 0)
+	struct build *b = in->build;
+	if (build_walk(b, STAGE_EARLY, err) < 0 || await_go(in->sock, NULL, &none, err) < 0)
 		return -1;
-	if (build_walk(in->build, STAGE_INSIDE, err) < 0 || await_groups(in, err) < 0)
+	if (build_walk(b, STAGE_INSIDE, err) < 0 || await_groups(in, err) < 0)
 		return -1;
-	if (build_walk(in->build, STAGE_LAST, err) < 0 || follow_owner(in->sock, err) < 0)
+	if (in->command && second_enter(b, err) < 0)
 		return -1;
-	umask(022);
-	return 0;
+	return build_walk(b, STAGE_LAST, err) < 0 ? -1 : follow_owner(in->sock, err);
 }
 
 static int announce(const struct inside *in, int pidfd, int master, struct error *err)
@@ -87,19 +88,14 @@ static int announce(const struct inside *in, int pidfd, int master, struct error
 	return fd_send(in->sock, bytes, fds, master >= 0 ? 2 : 1, err);
 }
 
-static int fork_command(const struct inside *in, pid_t *ret_pid, struct error *err)
+static int start_command(const struct inside *in, struct error *err)
 {
-	auto_fd int master = -1, slave = -1, pidfd = -1;
+	auto_fd int master = -1, slave = -1;
 	if (in->command->has_tty && exec_open_tty(in, &master, &slave, err) < 0)
 		return error_wrap(err, "open a terminal");
-	/* Not clone3, which the filter has hidden from us by now. */
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, NULL);
-	if (pid < 0)
-		return error_sys(err, errno, "fork the command");
-	if (pid == 0)
-		exec_main(in, slave);
-	*ret_pid = pid;
-	return announce(in, pidfd, master, err);
+	if (second_go(in->build, slave, err) < 0)
+		return -1;
+	return announce(in, in->build->second_pidfd, master, err);
 }
 
 /*
@@ -125,16 +121,13 @@ static int protect_program(const struct inside *in, int *ret_fd, struct error *e
 	return 0;
 }
 
-/*
- * The filter is put on before the command is forked, which inherits it: so pid 1 has it as well, at no
- * cost. Landlock comes after: pid 1 stays outside of the command's domain, out of its reach.
- */
+/* No Landlock: pid 1 stays outside of the command's domain, and so out of its reach. */
 static int filter_calls(const struct inside *in, struct error *err)
 {
 	if (!in->lock)
 		return 0;
 	struct lock lock = *in->lock;
-	lock.parts &= INSIDE_LOCK_PARTS;
+	lock.parts &= 1U << LOCK_NNP | 1U << LOCK_SECCOMP;
 	return lock_apply(&lock, err);
 }
 
@@ -173,16 +166,15 @@ static void exec_init(const struct inside *in, int init_fd, pid_t command, struc
 void inside_main(const struct inside *in, int other_sock)
 {
 	struct error err = { 0 };
-	pid_t command = 0;
+	const struct build *b = in->build;
+	bool has_second = in->command || (b->plan->namespaces & CLONE_NEWNET);
 	int init_fd;
 	close(other_sock);
 	reset_signals();
-	if (protect_program(in, &init_fd, &err) < 0 || build(in, &err) < 0)
+	if ((has_second && second_start(in, &err) < 0) || protect_program(in, &init_fd, &err) < 0 ||
+		build(in, &err) < 0 || (in->command && start_command(in, &err) < 0) ||
+		give_up(in, &err) < 0 || filter_calls(in, &err) < 0)
 		inside_fail(in->sock, REPORT_FAILED, &err);
-	if (filter_calls(in, &err) < 0 || (in->command && fork_command(in, &command, &err) < 0))
-		inside_fail(in->sock, REPORT_FAILED, &err);
-	if (give_up(in, &err) < 0)
-		inside_fail(in->sock, REPORT_FAILED, &err);
-	exec_init(in, init_fd, command, &err);
+	exec_init(in, init_fd, in->command ? b->second_pid : 0, &err);
 	_exit(125);
 }

@@ -5,9 +5,6 @@
 #include "sandbox/launch.h"
 #include "sandbox/step.h"
 
-/* What of the lock pid 1 takes itself, and hands on. */
-enum { INSIDE_LOCK_PARTS = 1 << LOCK_NNP | 1 << LOCK_SECCOMP };
-
 enum report_kind {
 	REPORT_FAILED = 1,  /* a step */
 	REPORT_EXEC_FAILED, /* the command's execve */
@@ -33,7 +30,9 @@ _Noreturn void inside_main(const struct inside *in, int other_sock);
 
 /* Sends the error and exits. */
 _Noreturn void inside_fail(int sock, enum report_kind kind, const struct error *err);
-/* The command's process: terminal or stdio, lock, execve. */
-_Noreturn void exec_main(const struct inside *in, int tty_fd);
+/* The command's process: what can be done before its tree is there; keep_fd stays open. */
+int exec_prepare(const struct inside *in, int keep_fd, struct error *err);
+/* tty_fd: its terminal, if it has one. */
+_Noreturn void exec_command(const struct inside *in, int tty_fd);
 /* A pty of the sandbox's own devpts; its slave belongs to the agent. */
 int exec_open_tty(const struct inside *in, int *ret_master, int *ret_slave, struct error *err);

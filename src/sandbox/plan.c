@@ -38,7 +38,7 @@ static const struct {
 	{ "user.max_net_namespaces", "0" },
 	{ "user.max_ipc_namespaces", "0" },
 	{ "user.max_uts_namespaces", "0" },
-	{ "user.max_cgroup_namespaces", "1" }, /* pid 1's own comes after this */
+	{ "user.max_cgroup_namespaces", "2" }, /* those of pid 1 and of its second come after this */
 	{ "user.max_time_namespaces", "0" },
 	{ "user.max_inotify_instances", "128" },
 	{ "user.max_inotify_watches", "65536" },
@@ -311,6 +311,21 @@ static int check_required(const struct plan *plan, struct error *err)
 	return 0;
 }
 
+/*
+ * What pid 1 does from here on waits for the owner's work beside: which includes the idmaps of the spec's
+ * mounts, each of which needs a user namespace of its own.
+ */
+static void finish_last(struct plan *plan, uint32_t first)
+{
+	for (uint32_t i = first; i < plan->n_steps; i++) {
+		struct step *s = &plan->steps[i];
+		if (s->stage == STAGE_INSIDE)
+			s->stage = STAGE_LAST;
+		if (s->stage == STAGE_ATTACH)
+			s->stage = STAGE_BESIDE;
+	}
+}
+
 static int make(const struct spec *spec, const struct host *host, int flags, struct plan *ret,
 	struct error *err)
 {
@@ -328,14 +343,16 @@ static int make(const struct spec *spec, const struct host *host, int flags, str
 	if (check_required(ret, err) < 0)
 		return -1;
 	add_cgroups(ret);
-	plan_add(ret, STEP_ENTER);
 	plan_add(ret, STEP_PRIVATE);
 	add_network(ret);
 	rootfs_add(ret);
 	add_proc(ret);
+	uint32_t first = ret->n_steps;
 	rootfs_add_mounts(ret);
 	add_sysctls(ret);
 	plan_add(ret, STEP_PIVOT);
+	plan_add(ret, STEP_ENTER);
+	finish_last(ret, first);
 	ret->enforced.limits = ret->spec.limits;
 	return 0;
 }

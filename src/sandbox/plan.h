@@ -28,6 +28,7 @@ enum step_stage {
 	STAGE_OWNER,  /* the owner, before pid 1 exists */
 	STAGE_ATTACH, /* the owner, once pid 1 exists: id maps, idmapped trees */
 	STAGE_EARLY,  /* pid 1, at the same time: what needs no id */
+	STAGE_SECOND, /* the second process, while pid 1 builds (second.h) */
 	STAGE_BESIDE, /* the owner, while pid 1 builds: what is needed only when it has built */
 	STAGE_INSIDE, /* pid 1, with all capabilities over its own namespaces and none beyond */
 	STAGE_LAST,   /* pid 1, after the owner has done what it does beside */
@@ -42,7 +43,7 @@ enum step_kind {
 
 struct step {
 	enum step_kind kind;
-	enum step_stage stage; /* that of its kind, but for v1 cgroups */
+	enum step_stage stage; /* that of its kind, unless the plan has reason for a later one */
 	uint32_t flags; /* STEP_* of step.h, which says what the members mean for each kind */
 	uint32_t mode;
 	uint32_t uid;

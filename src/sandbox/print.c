@@ -11,6 +11,7 @@ static const char *const stage_titles[] = {
 	[STAGE_OWNER] = "before pid 1 exists",
 	[STAGE_ATTACH] = "to pid 1",
 	[STAGE_EARLY] = "pid 1, at the same time",
+	[STAGE_SECOND] = "beside pid 1",
 	[STAGE_BESIDE] = "while pid 1 builds",
 	[STAGE_INSIDE] = "pid 1",
 	[STAGE_LAST] = "pid 1, then",

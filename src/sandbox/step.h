@@ -34,8 +34,9 @@ struct build {
 	bool is_tree_dir[PLAN_TREES_MAX];
 	pid_t init_pid;
 	int work_fd, root_fd, proc_fd, dev_fd;
-	pid_t net_pid; /* the child of net_make, and where it tells how it went */
-	int net_fd, net_write_fd;
+	int net_fd; /* the namespace, where it is made */
+	pid_t second_pid;
+	int second_pidfd, second_sock;
 };
 
 void build_init(struct build *b, const struct plan *plan);
@@ -64,8 +65,8 @@ enum step_stage step_stage(enum step_kind kind);
  * idmap_map        data: "range", or "single" with uid: the only id inside
  * idmap_tree       tree; data: "range": ids as on the host; "owner": who owns it there is `uid` inside
  * net_hostname     data
- * net_make         starts making a network namespace in a child; data: "loopback": with lo up
- * net_join         waits for that, and joins it
+ * net_make         data: "loopback": with lo up
+ * net_join         waits for the second process to have made it
  * mounts_work      data: options of tmpfs
  * files_dir        path; mode: permissions; uid: owner inside, gid alike; flags
  * files_link       path; data: what it points to

@@ -354,7 +354,7 @@ def test_the_memory_limit_says_so(root):
 def test_a_limit_that_cannot_be_had_is_refused(programs):
     with caller_of("ordinary", programs) as c:
         r = c.run("--memory", "40M", "--", "true")
-        assert r.returncode == 125 and "cgroup" in r.stderr or r.returncode == 0
+        assert r.returncode == 125 and "memory limit" in r.stderr or r.returncode == 0
         assert c.run("--", "true").returncode == 0
 
 
