@@ -47,8 +47,8 @@ struct executor {
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
-	int64_t started_ms;       /* monotonic */
-	int64_t last_call_ms;     /* monotonic: when the last call came */
+	int64_t started_ms;   /* monotonic */
+	int64_t last_call_ms; /* monotonic: when the last call came */
 };
 
 struct executor_options {

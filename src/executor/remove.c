@@ -8,6 +8,7 @@
 #include "executor/remove.h"
 
 #include "base/auto.h"
+#include "base/bug.h"
 #include "base/id.h"
 
 #include <dirent.h>
@@ -134,18 +135,9 @@ static int leave(struct removal *r)
 	return 0;
 }
 
-int remove_tree(const struct path_at *at, int64_t *count, struct error *err)
+static int remove_all(struct removal *r)
 {
-	struct removal *r = &(struct removal){ .base_fd = at->dir_fd, .count = count, .err = err };
-	if (unlinkat(at->dir_fd, at->name, 0) == 0) {
-		++*count;
-		return 0;
-	}
-	if (errno != EISDIR && errno != EPERM)
-		return fail(r, at->name);
-	int result = enter(r, at->dir_fd, at->name);
-	if (result == 0 && r->depth == 0)
-		return error_sys(err, ENOENT, "remove %s", at->name);
+	int result = 0;
 	while (result == 0 && r->depth) {
 		errno = 0;
 		struct dirent *e = readdir(r->dirs[r->depth - 1]);
@@ -156,5 +148,24 @@ int remove_tree(const struct path_at *at, int64_t *count, struct error *err)
 	}
 	while (r->depth)
 		closedir(r->dirs[--r->depth]);
+	return result;
+}
+
+int remove_tree(const struct path_at *at, int64_t *count, struct error *err)
+{
+	if (unlinkat(at->dir_fd, at->name, 0) == 0) {
+		++*count;
+		return 0;
+	}
+	if (errno != EISDIR && errno != EPERM)
+		return error_sys(err, errno, "remove %s", at->name);
+	struct removal *r = mem_new(struct removal);
+	*r = (struct removal){ .base_fd = at->dir_fd, .count = count, .err = err };
+	int result = enter(r, at->dir_fd, at->name);
+	if (result == 0 && r->depth == 0)
+		result = error_sys(err, ENOENT, "remove %s", at->name);
+	if (result == 0)
+		result = remove_all(r);
+	free(r);
 	return result;
 }

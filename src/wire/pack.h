@@ -59,8 +59,8 @@ typedef int64_t pack_seek_fn(void *arg, int64_t offset, int whence, struct error
  * Zip by its table of contents, which is at the end: what other programs go by, and the only place that
  * tells modes and symbolic links.
  */
-int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg, struct pack_reader **ret,
-	struct error *err);
+int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg,
+	struct pack_reader **ret, struct error *err);
 void pack_reader_free(struct pack_reader *r);
 /* 1, or 0 at the end of the archive. What was left of the item before is passed over. */
 int pack_next(struct pack_reader *r, struct pack_item *ret, struct error *err);

@@ -44,25 +44,30 @@ static void a_missing_final_newline_is_said(void **state)
 
 static void a_new_text_is_all_insertion(void **state)
 {
-	assert_string_equal(diff("", "a\nb\n", DIFF_PATCH, 3), "--- f\n+++ f\n@@ -0,0 +1,2 @@\n+a\n+b\n");
+	assert_string_equal(diff("", "a\nb\n", DIFF_PATCH, 3),
+		"--- f\n+++ f\n@@ -0,0 +1,2 @@\n+a\n+b\n");
 }
 
 static void bare_lines_are_those_of_a_split_at_newlines(void **state)
 {
-	assert_string_equal(diff("", "a\nb", DIFF_BARE, 0), "--- f\n+++ f\n@@ -1 +1,2 @@\n-\n+a\n+b");
+	assert_string_equal(diff("", "a\nb", DIFF_BARE, 0),
+		"--- f\n+++ f\n@@ -1 +1,2 @@\n-\n+a\n+b");
 	assert_string_equal(diff("", "a\n", DIFF_BARE, 0), "--- f\n+++ f\n@@ -0,0 +1 @@\n+a");
 }
 
 static void bare_lines_have_no_trailing_blanks(void **state)
 {
-	assert_string_equal(diff("a  \nb\n", "a\t\nb\n", DIFF_BARE, 0), "--- f\n+++ f\n@@ -1 +1 @@\n-a\n+a");
-	assert_string_equal(diff("\nb\n", "\nc\n", DIFF_BARE, 1), "--- f\n+++ f\n@@ -1,3 +1,3 @@\n\n-b\n+c\n");
+	assert_string_equal(diff("a  \nb\n", "a\t\nb\n", DIFF_BARE, 0),
+		"--- f\n+++ f\n@@ -1 +1 @@\n-a\n+a");
+	assert_string_equal(diff("\nb\n", "\nc\n", DIFF_BARE, 1),
+		"--- f\n+++ f\n@@ -1,3 +1,3 @@\n\n-b\n+c\n");
 }
 
 /* difflib takes the longest block first: the line put in is the first one, not the second. */
 static void bare_changes_are_where_difflib_sees_them(void **state)
 {
-	assert_string_equal(diff("a\nb", "a\na\nb", DIFF_BARE, 0), "--- f\n+++ f\n@@ -0,0 +1 @@\n+a");
+	assert_string_equal(diff("a\nb", "a\na\nb", DIFF_BARE, 0),
+		"--- f\n+++ f\n@@ -0,0 +1 @@\n+a");
 }
 
 static void texts_that_have_nothing_in_common_are_replaced_whole(void **state)
@@ -87,7 +92,8 @@ static void a_change_at_the_end_of_a_long_text_has_its_line_number(void **state)
 	buf_puts(&b, "end\n");
 	assert_string_equal(diff(a.ptr, b.ptr, DIFF_PATCH, 1),
 		"--- f\n+++ f\n@@ -400000 +400000,2 @@\n line 399999\n+end\n");
-	assert_string_equal(diff(a.ptr, b.ptr, DIFF_BARE, 0), "--- f\n+++ f\n@@ -400000,0 +400001 @@\n+end");
+	assert_string_equal(diff(a.ptr, b.ptr, DIFF_BARE, 0),
+		"--- f\n+++ f\n@@ -400000,0 +400001 @@\n+end");
 	buf_fini(&a);
 	buf_fini(&b);
 }

@@ -84,7 +84,8 @@ static void a_long_text_is_clipped_before_it_is_numbered(void **state)
 
 static void a_replacement_shows_the_lines_around_it(void **state)
 {
-	edit_str_replace(&o, "/f", STR("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"), STR("6"), STR("six\nsix"));
+	edit_str_replace(&o, "/f", STR("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"), STR("6"),
+		STR("six\nsix"));
 	assert_null(o.failure);
 	assert_string_equal(o.after.ptr, "1\n2\n3\n4\n5\nsix\nsix\n7\n8\n9\n10\n");
 	assert_string_equal(o.text.ptr,
@@ -203,10 +204,12 @@ static void text_is_told_from_bytes(void **state)
 	assert_false(text_is_binary(STR("plain\r\n\ttext")));
 	assert_false(text_is_binary(STR("gr\xc3\xbc\xc3\x9f")));
 	assert_false(text_is_binary(STR("gr\xfc\xdf latin")));
-	assert_false(text_is_binary(STR("\xff\xfe" "a\0b\0")));
+	assert_false(text_is_binary(STR("\xff\xfe"
+					"a\0b\0")));
 	assert_true(text_is_binary(STR("a\0b")));
 	assert_true(text_is_binary(STR("\x89PNG\r\n\x1a\n\0\0\0")));
-	assert_true(text_is_binary(STR("a\xff" "b")));
+	assert_true(text_is_binary(STR("a\xff"
+				       "b")));
 }
 
 static void every_encoding_comes_back_as_it_was(void **state)
@@ -218,8 +221,14 @@ static void every_encoding_comes_back_as_it_was(void **state)
 	} cases[] = {
 		{ STR("a\xc3\xa4"), TEXT_UTF8, "a\xc3\xa4" },
 		{ STR("a\xe4"), TEXT_LATIN1, "a\xc3\xa4" },
-		{ STR("\xff\xfe" "a\0\x3d\xd8\x00\xde"), TEXT_UTF16LE, "\xef\xbb\xbf" "a\xf0\x9f\x98\x80" },
-		{ STR("\xfe\xff\0a\xd8\x3d\xde\x00"), TEXT_UTF16BE, "\xef\xbb\xbf" "a\xf0\x9f\x98\x80" },
+		{ STR("\xff\xfe"
+		      "a\0\x3d\xd8\x00\xde"),
+			TEXT_UTF16LE,
+			"\xef\xbb\xbf"
+			"a\xf0\x9f\x98\x80" },
+		{ STR("\xfe\xff\0a\xd8\x3d\xde\x00"), TEXT_UTF16BE,
+			"\xef\xbb\xbf"
+			"a\xf0\x9f\x98\x80" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct buf text = BUF_INIT(100), bytes = BUF_INIT(100);
@@ -236,7 +245,8 @@ static void every_encoding_comes_back_as_it_was(void **state)
 static void a_character_that_an_encoding_has_not_is_refused(void **state)
 {
 	struct buf bytes = BUF_INIT(100);
-	assert_fails(text_encode(&bytes, STR("\xe2\x82\xac"), TEXT_LATIN1, &err), err, INVALID, "latin-1");
+	assert_fails(text_encode(&bytes, STR("\xe2\x82\xac"), TEXT_LATIN1, &err), err, INVALID,
+		"latin-1");
 	buf_fini(&bytes);
 }
 

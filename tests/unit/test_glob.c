@@ -111,8 +111,8 @@ static void too_many_alternatives_are_refused(void **state)
 {
 	auto_arena struct arena a = ARENA_INIT(8 << 20);
 	struct glob g;
-	assert_fails(glob_compile(&g, STR("{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"), false, &a, &err), err,
-		INVALID, "alternatives");
+	assert_fails(glob_compile(&g, STR("{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"), false, &a, &err),
+		err, INVALID, "alternatives");
 	assert_fails(glob_compile(&g, STR(""), false, &a, &err), err, INVALID, "empty");
 	struct buf deep = BUF_INIT(1000);
 	for (int i = 0; i < 100; i++)
@@ -163,8 +163,8 @@ static void on_match_end(void *arg)
 	buf_puts(&s->text, ";");
 }
 
-static enum grep_outcome grep(const char *pattern, bool fixed, bool nocase, struct str text, int context,
-	struct seen *s)
+static enum grep_outcome grep(const char *pattern, bool fixed, bool nocase, struct str text,
+	int context, struct seen *s)
 {
 	static const struct grep_events events = { on_match, on_after, on_match_end };
 	struct grep_pattern *p;

@@ -62,7 +62,9 @@ static int teardown(void **state)
 static void join(const char *cwd, const char *path, const char *wanted)
 {
 	char out[PATH_SIZE];
-	assert_works(path_join(STR("/w"), cwd ? str_from(cwd) : STR_NONE, str_from(path), out, &err), err);
+	assert_works(
+		path_join(STR("/w"), cwd ? str_from(cwd) : STR_NONE, str_from(path), out, &err),
+		err);
 	assert_string_equal(out, wanted);
 }
 
@@ -84,11 +86,11 @@ static void paths_that_are_none_are_refused(void **state)
 	memset(long_path, 'x', sizeof(long_path));
 	assert_fails(path_join(STR("/"), STR_NONE, STR(""), out, &err), err, INVALID, "empty");
 	assert_fails(path_join(STR("/"), STR_NONE, STR("a\0b"), out, &err), err, INVALID, "NUL");
-	assert_fails(path_join(STR("/"), STR_NONE, str_from_len(long_path, 4097), out, &err), err, INVALID,
-		"the limit is 4095");
+	assert_fails(path_join(STR("/"), STR_NONE, str_from_len(long_path, 4097), out, &err), err,
+		INVALID, "the limit is 4095");
 	assert_works(path_join(STR("/"), STR_NONE, str_from_len(long_path, 4094), out, &err), err);
-	assert_fails(path_join(STR("/"), STR_NONE, str_from_len(long_path, 4095), out, &err), err, INVALID,
-		"4095");
+	assert_fails(path_join(STR("/"), STR_NONE, str_from_len(long_path, 4095), out, &err), err,
+		INVALID, "4095");
 }
 
 /* Opens, and tells what is read: "inside", "canary", or the name of the error. */
@@ -174,8 +176,10 @@ static void a_target_is_where_the_last_link_leads(void **state)
 	assert_int_equal(mkdirat(at.dir_fd, "seen", 0755), 0);
 	assert_int_equal(faccessat(root.fd, "dir/seen", F_OK, 0), 0);
 	path_at_close(&at);
-	assert_fails(path_open_parent(&root, "/", &at, &err), err, INVALID, "does not name an entry");
-	assert_fails(path_open_parent(&root, "/dir/..", &at, &err), err, INVALID, "does not name an entry");
+	assert_fails(path_open_parent(&root, "/", &at, &err), err, INVALID,
+		"does not name an entry");
+	assert_fails(path_open_parent(&root, "/dir/..", &at, &err), err, INVALID,
+		"does not name an entry");
 }
 
 static void directories_are_made_on_the_way(void **state)
@@ -195,8 +199,8 @@ static void proc_is_not_read_from(void **state)
 	int fd = open("/", O_PATH | O_DIRECTORY), got = -1;
 	struct path_root host = path_root(fd);
 	host.walks = root.walks;
-	assert_fails(path_open_file(&host, "/proc/version", O_RDONLY, &got, NULL, &err), err, FORBIDDEN,
-		"file system");
+	assert_fails(path_open_file(&host, "/proc/version", O_RDONLY, &got, NULL, &err), err,
+		FORBIDDEN, "file system");
 	assert_true(path_open_file(&host, "/dev/zero", O_RDONLY, &got, NULL, &err) < 0);
 	close(fd);
 }
@@ -297,8 +301,8 @@ static void the_storm_leads_nowhere(void **state)
 	assert_int_equal(access(escaped, F_OK), -1);
 }
 
-#define both(f)                                                     \
-	cmocka_unit_test_setup_teardown(f, setup, teardown),        \
+#define both(f)                                              \
+	cmocka_unit_test_setup_teardown(f, setup, teardown), \
 		cmocka_unit_test_setup_teardown(f, setup_walk, teardown)
 
 int main(void)
