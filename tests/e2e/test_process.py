@@ -227,8 +227,9 @@ def test_a_process_on_a_terminal(executor):
 
 
 def test_C_c_on_a_terminal(executor):
-    with executor.open("exec", argv=sh("echo ready; sleep 100"), tty=True, stdin=True) as call:
-        call.until(lambda c: b"ready" in c.data[1])
+    with executor.open("exec", argv=["cat"], tty=True, stdin=True) as call:
+        call.send(b"ready\r")
+        call.until(lambda c: c.data[1].count(b"ready") == 2)
         call.send(b"\x03")
         assert call.result()["signal"] == "INT"
 
