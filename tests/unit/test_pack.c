@@ -2,10 +2,14 @@
 #include "wire/pack.h"
 
 #include "base/buf.h"
+#include "wire/zip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 static struct buf archive;
@@ -217,6 +221,72 @@ static void a_writer_that_is_given_up_writes_no_end(void **state)
 	assert_int_equal(archive.len, 0);
 }
 
+/* ---- a zip beyond 32 bits, in a file that is nearly all hole ---- */
+
+struct hole {
+	int fd;
+	char chunk[4096];
+};
+
+static ssize_t give_file(void *arg, const void **ret_bytes, struct error *e)
+{
+	struct hole *h = arg;
+	*ret_bytes = h->chunk;
+	return read(h->fd, h->chunk, sizeof(h->chunk));
+}
+
+static int64_t seek_file(void *arg, int64_t offset, int whence, struct error *e)
+{
+	struct hole *h = arg;
+	return lseek(h->fd, offset, whence);
+}
+
+static int64_t put_at(int fd, int64_t at, struct buf *b)
+{
+	assert_int_equal(pwrite(fd, b->ptr, b->len, at), b->len);
+	at += (int64_t)b->len;
+	buf_reset(b);
+	return at;
+}
+
+static void sizes_and_offsets_beyond_32_bits_are_kept(void **state)
+{
+	const int64_t size = ((int64_t)5 << 30) + 3;
+	struct zip z;
+	struct hole h = { .fd = memfd_create("zip", MFD_CLOEXEC) };
+	struct pack_item big = { PACK_FILE, "big", "", 0644, size, 1700000000 };
+	struct pack_item after = { PACK_FILE, "after", "", 0644, 5, 1700000000 };
+	zip_init(&z);
+	assert_int_equal(zip_begin(&z, &big, &archive, &err), 0);
+	int64_t at = put_at(h.fd, 0, &archive);
+	z.offset += (uint64_t)size; /* as if zip_count had seen the hole */
+	assert_int_equal(zip_end_item(&z, &archive, &err), 0);
+	assert_int_equal(zip_begin(&z, &after, &archive, &err), 0);
+	zip_count(&z, STR("after"));
+	buf_puts(&archive, "after");
+	assert_int_equal(zip_end_item(&z, &archive, &err), 0);
+	buf_put(&archive, buf_str(&z.table));
+	zip_end(&z, &archive);
+	put_at(h.fd, at + size, &archive);
+	lseek(h.fd, 0, SEEK_SET);
+
+	struct pack_reader *r = NULL;
+	struct pack_item item;
+	char bytes[10];
+	assert_int_equal(pack_reader_new_zip(give_file, seek_file, &h, &r, &err), 0);
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	assert_string_equal(item.path, "big");
+	assert_true(item.size == size);
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	assert_string_equal(item.path, "after");
+	assert_int_equal(pack_read(r, bytes, sizeof(bytes), &err), 5);
+	assert_memory_equal(bytes, "after", 5);
+	assert_int_equal(pack_next(r, &item, &err), 0);
+	pack_reader_free(r);
+	zip_fini(&z);
+	close(h.fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -228,6 +298,7 @@ int main(void)
 		TEST(what_is_no_archive_is_refused),
 		TEST(failures_of_the_callbacks_come_through),
 		TEST(a_writer_that_is_given_up_writes_no_end),
+		TEST(sizes_and_offsets_beyond_32_bits_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
