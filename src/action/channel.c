@@ -27,6 +27,7 @@ struct channel {
 	bool is_closing; /* channel_close: free once the queue is empty */
 	bool was_full;
 	bool in_callback;
+	bool is_deaf; /* the peer takes nothing any more; what it sent before may still wait */
 	bool is_dead; /* freed within a callback: the outermost frame of ours frees */
 };
 
@@ -69,8 +70,11 @@ static void end(struct channel *c, const struct error *reason)
 	}
 }
 
-/* Sends what the socket takes. -1 if the peer is gone. */
-static int flush(struct channel *c)
+/*
+ * Sends what the socket takes. A peer that takes nothing any more may have sent its last words before it
+ * closed: they wait to be received, and the end comes behind them. So this is no end, only silence.
+ */
+static void flush(struct channel *c)
 {
 	while (c->sent < c->out.len) {
 		ssize_t n = send(c->fd, c->out.ptr + c->sent, c->out.len - c->sent,
@@ -79,8 +83,11 @@ static int flush(struct channel *c)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
-		if (n < 0)
-			return -1;
+		if (n < 0) {
+			c->is_deaf = true;
+			c->sent = c->out.len;
+			break;
+		}
 		c->sent += (size_t)n;
 	}
 	if (c->sent == c->out.len) {
@@ -90,7 +97,6 @@ static int flush(struct channel *c)
 		buf_drop_front(&c->out, c->sent);
 		c->sent = 0;
 	}
-	return 0;
 }
 
 static void dispatch(struct channel *c)
@@ -139,11 +145,8 @@ static void on_ready(void *arg, int events)
 {
 	struct channel *c = arg;
 	c->in_callback = true;
-	if (events & LOOP_WRITE && flush(c) < 0) {
-		end(c, NULL);
-		buf_reset(&c->out);
-		c->sent = 0;
-	}
+	if (events & LOOP_WRITE)
+		flush(c);
 	if (events & LOOP_READ)
 		receive(c);
 	if (c->was_full && !channel_is_full(c)) {
@@ -187,7 +190,7 @@ static void overflow(void *arg)
 
 void channel_send(struct channel *c, enum frame_kind kind, uint8_t channel, struct str payload)
 {
-	if (c->is_dead)
+	if (c->is_dead || c->is_deaf)
 		return;
 	bool was_empty = c->out.len == 0;
 	if (frame_put(&c->out, kind, channel, payload) < 0) {
@@ -195,10 +198,8 @@ void channel_send(struct channel *c, enum frame_kind kind, uint8_t channel, stru
 		return;
 	}
 	/* Most frames leave at once: that saves a turn of the loop for every call. */
-	if (was_empty && flush(c) < 0) {
-		buf_reset(&c->out);
-		c->sent = 0;
-	}
+	if (was_empty)
+		flush(c);
 	if (channel_is_full(c))
 		c->was_full = true;
 	if (!c->in_callback)

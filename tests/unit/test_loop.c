@@ -403,6 +403,24 @@ static void who_defers_forever_starves_nobody(void **state)
 	assert_true(endless_calls > 1);
 }
 
+static void the_last_words_of_a_peer_that_takes_nothing_are_heard(void **state)
+{
+	struct end a = { 0 };
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	a.channel = channel_new(loop, pair[0], &ops, &a);
+	static char piece[FRAME_DATA_MAX];
+	while (!channel_is_full(a.channel))
+		channel_send(a.channel, FRAME_DATA, 0, str_from_len(piece, sizeof(piece)));
+	auto_buf struct buf words = BUF_INIT(100);
+	frame_put(&words, FRAME_ERROR, 0, STR("{}"));
+	assert_int_equal(send(pair[1], words.ptr, words.len, 0), words.len);
+	close(pair[1]);
+	loop_run(loop);
+	assert_int_equal(a.frames, 1);
+	assert_true(a.is_ended);
+}
+
 #define loop_test(name) cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
 
 int main(void)
@@ -424,6 +442,7 @@ int main(void)
 		loop_test(garbage_ends_the_channel_with_a_reason),
 		loop_test(a_channel_may_be_freed_in_its_own_callback),
 		loop_test(a_peer_that_never_reads_is_cut_off),
+		loop_test(the_last_words_of_a_peer_that_takes_nothing_are_heard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
