@@ -218,7 +218,7 @@ static void add_v2_limits(struct plan *plan)
 			plan_text(plan, "%lld", (long long)l->memory_bytes));
 		add_limit(plan, PART_MEMORY, "memory.swap.max", "0");
 	}
-	if (l->pids != SPEC_UNLIMITED)
+	if (l->pids != SPEC_UNLIMITED && has_part(plan, PART_PIDS))
 		add_limit(plan, PART_PIDS, "pids.max", plan_text(plan, "%lld", (long long)l->pids));
 	if (l->cpu_milli != SPEC_UNLIMITED)
 		add_limit(plan, PART_CPU, "cpu.max",
