@@ -26,7 +26,7 @@ enum step_stage step_stage(enum step_kind kind)
 void build_init(struct build *b, const struct plan *plan)
 {
 	*b = (struct build){ .plan = plan, .cgroup = CGROUP_INIT };
-	b->slot_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd = -1;
+	b->slot_fd = b->etc_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd = -1;
 	b->second_pidfd = b->second_sock = -1;
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = -1;

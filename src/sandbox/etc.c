@@ -13,11 +13,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
-enum { COPY_DEPTH_MAX = 12, COPY_ENTRIES_MAX = 40000, STAMP_VERSION = 1 };
+enum { COPY_DEPTH_MAX = 12, COPY_ENTRIES_MAX = 40000, STAMP_VERSION = 1, MAKE_TRIES = 4 };
 
 static const char *const allowed[] = {
 	"X11",
@@ -252,7 +253,8 @@ static int make(const char *run_dir, const char *path, struct error *err)
 	int r = mkdir(temp, 0755) < 0 ? error_sys(err, errno, "mkdir %s", temp) : 0;
 	auto_fd int fd = r < 0 ? -1 : open(temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r == 0)
-		r = fd < 0 ? error_sys(err, errno, "open %s", temp) : fill(fd, err);
+		r = fd < 0 || flock(fd, LOCK_SH) < 0 ? error_sys(err, errno, "open %s", temp)
+						     : fill(fd, err);
 	umask(mask);
 	if (r == 0 && rename(temp, path) < 0 && errno != ENOTEMPTY && errno != EEXIST)
 		r = error_sys(err, errno, "rename to %s", path);
@@ -281,11 +283,32 @@ uint64_t etc_stamp(void)
 	return digest;
 }
 
+/* Shared as long as the sandbox lives, so that nobody removes the copy from under it (sweep.c). */
+static int lock_copy(const char *path, int *ret_fd, struct error *err)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || flock(fd, LOCK_SH) < 0 || fstat(fd, &st) < 0)
+		return error_sys(err, errno, "lock %s", path);
+	if (st.st_nlink == 0) /* removed while we waited for the lock */
+		return 0;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
 int etc_find(struct build *b, const struct step *s, struct error *err)
 {
 	snprintf(b->etc_path, sizeof(b->etc_path), "%s/etc-%016llx", s->path,
 		(unsigned long long)etc_stamp());
-	if (access(b->etc_path, F_OK) == 0)
-		return 0;
-	return make(s->path, b->etc_path, err);
+	for (int i = 0; i < MAKE_TRIES; i++) {
+		if (lock_copy(b->etc_path, &b->etc_fd, err) < 0)
+			return -1;
+		if (b->etc_fd >= 0)
+			return 0;
+		if (make(s->path, b->etc_path, err) < 0)
+			return -1;
+	}
+	return error_set(err, ERROR_CONFLICT, "%s is removed as fast as it is made", b->etc_path);
 }

@@ -216,6 +216,9 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 		close_fd(pidfd);
 		return error_wrap(err, "start the executor");
 	}
+	/* Who enters does so by the executor's copies: a supervisor of thousands is short of descriptors. */
+	for (int i = 0; i < PART_MAX; i++)
+		box->cgroup.tasks_fds[i] = close_fd(box->cgroup.tasks_fds[i]);
 	box->executor_pid = pid;
 	box->executor_pidfd = pidfd;
 	cgroup_close_doors(&box->cgroup); /* it has its own */

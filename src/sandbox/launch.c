@@ -217,6 +217,7 @@ int launch_start(const struct plan *plan, const struct lock *lock,
 	box.init_pidfd = s.init_pidfd;
 	box.status_fd = s.status_fd;
 	box.slot_fd = s.build.slot_fd;
+	box.etc_fd = s.build.etc_fd;
 	box.cgroup = s.build.cgroup;
 	box.namespaces = plan->namespaces;
 	box.is_range = plan->host.is_root;
@@ -288,6 +289,7 @@ void launch_reap(struct box *box, int64_t *ret_oom_kills)
 	if (box->slot_fd >= 0)
 		cgroup_remove_recorded(box->slot_fd, NULL);
 	close_fd(box->slot_fd);
+	close_fd(box->etc_fd);
 	close_fd(box->init_pidfd);
 	close_fd(box->executor_pidfd);
 	close_fd(box->command_pidfd);

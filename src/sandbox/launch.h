@@ -36,20 +36,18 @@ struct box {
 	int status_fd;     /* of a command: gives its wait status (an int) once, then ends */
 	int tty_fd;        /* of a command with a tty: the master */
 	int slot_fd;       /* the lock on the uid slot, and the record of the cgroups */
+	int etc_fd;        /* the lock on the copy of /etc that it uses */
 	bool is_range;     /* made by root: leaving groups and taking other ids is possible */
 	uint64_t namespaces;
 	struct cgroup cgroup;
 	struct enforced enforced; /* with what the lock adds */
 };
 
-#define BOX_INIT                         \
-	((struct box){ .init_pidfd = -1, \
-		.executor_pidfd = -1,    \
-		.command_pidfd = -1,     \
-		.status_fd = -1,         \
-		.tty_fd = -1,            \
-		.slot_fd = -1,           \
-		.cgroup = CGROUP_INIT })
+/* clang-format off */
+#define BOX_INIT                                                                              \
+	((struct box){ .init_pidfd = -1, .executor_pidfd = -1, .command_pidfd = -1,           \
+		.status_fd = -1, .tty_fd = -1, .slot_fd = -1, .etc_fd = -1, .cgroup = CGROUP_INIT })
+/* clang-format on */
 
 /* One command instead of an executor: `cay run`. Forked from pid 1 before that becomes cay-init. */
 struct launch_command {

@@ -177,7 +177,8 @@ static void add_image_root(struct plan *plan)
 	int32_t tree = plan_add_tree(plan, plan->spec.image_path, "range", 0);
 	struct step *root = plan_add(plan, STEP_ROOT);
 	root->tree = tree;
-	root->path = "root";
+	root->path = "/";
+	root->source = "root";
 	for (size_t i = 0; i < ARRAY_LEN(image_dirs); i++) {
 		const struct entry *e = &image_dirs[i];
 		struct step *s = add_dir(plan, plan_text(plan, "/%s", e->path), e->mode);

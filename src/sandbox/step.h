@@ -26,6 +26,7 @@ struct build {
 	const struct plan *plan;
 	uint32_t uid_base; /* host id of the sandbox's uid 0, or of its only id */
 	int slot_fd;
+	int etc_fd; /* the lock on the copy of /etc */
 	struct cgroup cgroup;
 	char etc_path[HOST_PATH_SIZE + 64];
 	int tree_fds[PLAN_TREES_MAX];
@@ -71,7 +72,7 @@ enum step_stage step_stage(enum step_kind kind);
  * files_dir        path; mode: permissions; uid: owner inside, gid alike; flags
  * files_link       path; data: what it points to
  * files_write      path; data: content; mode
- * mounts_root      tree: lower layer of an overlay, -1: the work area's "root"; path: name of the layers
+ * mounts_root      tree: lower layer of an overlay, -1: the work area's "root"; source: name of the layers
  * mounts_overlay   tree: lower; path: target in the root; source: name of the layers
  * mounts_bind      tree; path: target in the root
  * files_replace    path: a file of the root; data: content. What was there is unlinked, not followed

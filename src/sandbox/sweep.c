@@ -43,7 +43,7 @@ static int sweep_slots(const struct host *host, const struct cgroup_remove *how,
 	return r;
 }
 
-/* Copies of /etc but the present one, and those that were not finished. Whoever uses one keeps it alive. */
+/* Copies of /etc but the present one, and those that were not finished. */
 static bool is_outdated(const char *name)
 {
 	char present[32];
@@ -52,21 +52,28 @@ static bool is_outdated(const char *name)
 		(!strncmp(name, "etc-", 4) && strcmp(name, present) != 0);
 }
 
+/* One that a sandbox uses is locked by its owner (etc.c). */
+static int sweep_copy(const struct host *host, int dir_fd, const char *name,
+	const struct cgroup_remove *how, struct error *err)
+{
+	auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	auto_free char *path = mem_printf("%s/%s", host->run_dir, name);
+	if (how->found)
+		how->found(how->ctx, path);
+	return how->is_dry_run ? 0 : file_remove_tree(dir_fd, name, err);
+}
+
 static int sweep_copies(const struct host *host, const struct cgroup_remove *how, struct error *err)
 {
 	DIR *dir;
 	if (open_dir(host->run_dir, &dir) < 0)
 		return error_sys(err, errno, "open %s", host->run_dir);
 	int r = 0;
-	for (struct dirent *e; r == 0 && (e = readdir(dir));) {
-		if (!is_outdated(e->d_name))
-			continue;
-		auto_free char *path = mem_printf("%s/%s", host->run_dir, e->d_name);
-		if (how->found)
-			how->found(how->ctx, path);
-		if (!how->is_dry_run)
-			r = file_remove_tree(dirfd(dir), e->d_name, err);
-	}
+	for (struct dirent *e; r == 0 && (e = readdir(dir));)
+		if (is_outdated(e->d_name))
+			r = sweep_copy(host, dirfd(dir), e->d_name, how, err);
 	closedir(dir);
 	return r;
 }

@@ -141,7 +141,7 @@ def test_what_cannot_be_executed_is_126(caller):
 
 
 def test_our_own_failure_is_125_and_one_line(caller):
-    for args in (["--mount", "/no/such:/x"], ["--image", "/no/such"], ["--hostname", "-x"],
+    for args in (["--mount", "/no/such:/x"], ["--image", "/no/such"], ["--image", caller.cay], ["--hostname", "-x"],
                  ["--mount", f"{caller.directory}:/proc/x"]):
         r = caller.run(*args, "--", "true")
         assert (r.returncode, r.stdout) == (125, "")
@@ -503,6 +503,23 @@ def test_nothing_is_left_after_kill_9(caller):
     assert p.stdout.read() == ""  # every writer is gone
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in inside), "processes are left")
     wait_until(lambda: not groups() & during, "cgroups are left")
+
+
+def test_gc_spares_the_copy_of_etc_that_is_in_use(programs):
+    with caller_of("ordinary", programs) as c:
+        p = c.start("--", "sh", "-c", "echo ready; read x; head -1 /etc/passwd", stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True)
+        assert p.stdout.readline() == "ready\n"
+        copy, = (c.directory / "cay").glob("etc-*")
+        old = copy.rename(copy.with_name("etc-" + 16 * "0"))  # as if the host's /etc had changed
+
+        def gc(*options):
+            return subprocess.run([c.cay, "gc", *options], env=c.env, capture_output=True, text=True, timeout=60,
+                                  check=True, **c.ids).stdout
+        assert str(old) not in gc() and old.exists()
+        assert p.communicate("\n", timeout=20)[0].startswith("root:")
+        assert str(old) in gc("--dry-run") and old.exists()
+        assert str(old) in gc() and not old.exists()
 
 
 def children_of(pid):
