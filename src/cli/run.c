@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/relay.h"
 #include "cli/wish.h"
+#include "sandbox/image.h"
 #include "sandbox/janitor.h"
 #include "sandbox/launch.h"
 #include "wire/json.h"
@@ -96,6 +97,8 @@ static int make_plan(struct run *run, struct error *err)
 		return -1;
 	id_make(spec.id);
 	if (host_init(&run->host, err) < 0)
+		return -1;
+	if (image_resolve(&run->host, &spec, err) < 0)
 		return -1;
 	return plan_make(&spec, &run->host, 0, &plan, err);
 }

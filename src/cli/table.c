@@ -37,9 +37,10 @@ enum { OWN_FAILURE = 125 };
 
 static const struct command_option spec_options[] = {
 	{ "image", 0, OPTION_TEXT, SPEC(image), "IMAGE",
-		"what the root is made of: host, a curated view of this machine's own toolchain, or a "
-		"directory; both copy-on-write",
-		.standard = "host", .complete = COMPLETE_DIR },
+		"what the root is made of: host, a curated view of this machine's own toolchain, a "
+		"directory, or a tar archive (plain, gzip, bzip2, xz, zstd), which is unpacked "
+		"once, in a sandbox; all copy-on-write",
+		.standard = "host", .complete = COMPLETE_FILE },
 	{ "workspace", 0, OPTION_TEXT, SPEC(workspace), "DIR[:MODE]",
 		"a directory to start in; MODE is copy (the standard: its owner sees no change), rw "
 		"or ro",

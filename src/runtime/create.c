@@ -24,7 +24,7 @@ const struct field create_fields[] = {
 	{ "name", FIELD_STRING, AT(name),
 		.help = "a name of its own, unique among the living: letters, digits, '-', '_', '.'" },
 	{ "image", FIELD_STRING, AT(image), .standard = "host",
-		.help = "its root: 'host', a copy-on-write view of the host's tools, or the absolute path of a directory" },
+		.help = "its root: 'host', a copy-on-write view of the host's tools, or the absolute path of a directory or tar archive" },
 	{ "workdir", FIELD_STRING, AT(workdir), .standard = "/workspace", .help = "where sessions start; made if missing" },
 	{ "mounts", FIELD_JSON, AT(mounts),
 		.help = "[{\"source\":…,\"target\":…,\"mode\":\"ro\"|\"rw\"|\"copy\"}]" },
