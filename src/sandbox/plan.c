@@ -38,7 +38,8 @@ static const struct {
 	{ "user.max_net_namespaces", "0" },
 	{ "user.max_ipc_namespaces", "0" },
 	{ "user.max_uts_namespaces", "0" },
-	{ "user.max_cgroup_namespaces", "2" }, /* those of pid 1 and of its second come after this */
+	{ "user.max_cgroup_namespaces",
+		"2" }, /* those of pid 1 and of its second come after this */
 	{ "user.max_time_namespaces", "0" },
 	{ "user.max_inotify_instances", "128" },
 	{ "user.max_inotify_watches", "65536" },
@@ -312,8 +313,8 @@ static int check_required(const struct plan *plan, struct error *err)
 }
 
 /*
- * What pid 1 does from here on waits for the owner's work beside: which includes the idmaps of the spec's
- * mounts, each of which needs a user namespace of its own.
+ * Before pid 1 does these it waits for the owner's work beside, which is done by then: the groups, which the
+ * second process needs early, and the idmaps of the spec's mounts, each with a user namespace of its own.
  */
 static void finish_last(struct plan *plan, uint32_t first)
 {
@@ -329,11 +330,14 @@ static void finish_last(struct plan *plan, uint32_t first)
 static int make(const struct spec *spec, const struct host *host, int flags, struct plan *ret,
 	struct error *err)
 {
-	memset(ret, 0, sizeof(*ret)); /* no literal: it would be built on the stack first */
+	/* Neither cleared nor copied as a whole: most of both is room that is never touched. */
+	memset(ret, 0, offsetof(struct plan, spec));
 	ret->arena = ARENA_INIT(1 << 20);
+	ret->enforced = (struct enforced){ 0 };
 	if (spec_check(spec, err) < 0)
 		return -1;
-	ret->spec = *spec;
+	memcpy(&ret->spec, spec,
+		offsetof(struct spec, mounts) + spec->n_mounts * sizeof(spec->mounts[0]));
 	ret->host = *host;
 	fill_spec(&ret->spec);
 	add_namespaces(ret);
@@ -346,8 +350,9 @@ static int make(const struct spec *spec, const struct host *host, int flags, str
 	plan_add(ret, STEP_PRIVATE);
 	add_network(ret);
 	rootfs_add(ret);
-	add_proc(ret);
 	uint32_t first = ret->n_steps;
+	rootfs_add_dev(ret);
+	add_proc(ret);
 	rootfs_add_mounts(ret);
 	add_sysctls(ret);
 	plan_add(ret, STEP_PIVOT);

@@ -58,13 +58,13 @@ enum {
 };
 
 struct plan {
-	struct arena arena; /* every string of the steps */
-	struct spec spec;   /* defaults filled in */
-	struct host host;
+	struct arena arena;  /* every string of the steps */
 	uint64_t namespaces; /* CLONE_NEW* */
 	uint32_t parts;      /* 1 << PART_x: cgroups to be made */
 	uint32_t n_trees;
 	uint32_t n_steps;
+	struct spec spec; /* defaults filled in; no mount behind the last */
+	struct host host;
 	struct step steps[PLAN_STEPS_MAX];
 	struct enforced enforced; /* without what the lock adds (lock.h) */
 };

@@ -188,7 +188,7 @@ static void add_image_root(struct plan *plan)
 	add_names(plan, STEP_REPLACE, "/etc");
 }
 
-static void add_dev(struct plan *plan)
+void rootfs_add_dev(struct plan *plan)
 {
 	add_dir(plan, "dev", 0755);
 	add_dir(plan, "dev/pts", 0755);
@@ -216,7 +216,6 @@ void rootfs_add(struct plan *plan)
 		add_host_root(plan);
 	else
 		add_image_root(plan);
-	add_dev(plan);
 }
 
 void rootfs_add_mounts(struct plan *plan)

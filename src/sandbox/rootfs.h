@@ -4,7 +4,8 @@
 
 #include "sandbox/plan.h"
 
-void rootfs_add(struct plan *plan);        /* everything up to /dev */
+void rootfs_add(struct plan *plan); /* the root and its layers */
+void rootfs_add_dev(struct plan *plan);
 void rootfs_add_mounts(struct plan *plan); /* the spec's mounts and the working directory */
 
 /* For those who add steps to a plan (plan.c). */
