@@ -82,8 +82,10 @@ def caller_of(who, programs):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-run-", dir="/var/tmp"))
     caller = Caller(who, programs, directory)
     os.chown(directory, caller.uid, caller.uid)
-    yield caller
-    shutil.rmtree(directory)
+    try:
+        yield caller
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(params=WHO)
