@@ -34,7 +34,7 @@ static int trial_launch(const struct host *host, struct trial *t)
 	if (plan_make(&spec, host, 0, &plan, &t->why) < 0)
 		return -1;
 	int64_t start_us = clock_mono_us();
-	int r = launch_start(&plan, NULL, NULL, &box, NULL, &t->why);
+	int r = launch_start(&plan, NULL, NULL, NULL, &box, NULL, &t->why);
 	t->make_us = clock_mono_us() - start_us;
 	plan_fini(&plan);
 	if (r == 0) {

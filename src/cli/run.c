@@ -175,7 +175,7 @@ static void wait_for_end(struct run *run)
 			pass_signals(run);
 		if (fds[3].revents) {
 			run->janitor_fd = close_fd(run->janitor_fd);
-			run->janitor = janitor_start(&run->host, &run->box, NULL);
+			run->janitor = janitor_start(&run->host, &run->box, -1, NULL);
 		}
 		relay_move(&relay, fds + 4, n);
 		if (fds[0].revents) {
@@ -252,7 +252,7 @@ static int start(struct run *run, char *const *argv, bool *ret_is_command, struc
 		.has_tty = relay.has_tty,
 	};
 	relay_size(&command.rows, &command.columns);
-	if (launch_start(&plan, &run->lock, &command, &run->box, ret_is_command, err) < 0)
+	if (launch_start(&plan, &run->lock, &command, NULL, &run->box, ret_is_command, err) < 0)
 		return -1;
 	relay_start(&relay, take_fd(&run->box.tty_fd));
 	return start_janitor_timer(run, err);

@@ -17,7 +17,10 @@
 
 enum { DESCRIPTORS_MAX = 16384 };
 
-/* Takes every call that waits. At the end of the control socket nothing more comes; what runs goes on. */
+/*
+ * Takes every call that waits. At the end of the control socket nothing more comes; what runs goes on. If
+ * there has been no call at all, who built the sandbox was killed before anybody knew of it.
+ */
 static void on_control(void *arg, int events)
 {
 	struct executor *e = arg;
@@ -31,10 +34,13 @@ static void on_control(void *arg, int events)
 			return;
 		if (n <= 0) {
 			watch_set(e->control_watch, 0);
+			if (!e->was_called)
+				loop_stop(e->loop);
 			return;
 		}
 		if (n != 1 || kind[0] != 'C' || call_fd < 0)
 			continue;
+		e->was_called = true;
 		e->last_call_ms = clock_mono_ms();
 		call_open(e, take_fd(&call_fd));
 	}

@@ -48,6 +48,7 @@ struct executor {
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
 	int64_t started_ms;   /* monotonic */
+	bool was_called;
 	int64_t last_call_ms; /* monotonic: when the last call came */
 };
 

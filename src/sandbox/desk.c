@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each request is answered before the next is read, but DESTROY, which is answered
- * when the sandbox is gone. So at most one reply waits for room in the socket (`outbox`); news of ended
- * sandboxes wait in their members. While anything waits, nothing is read: a server that does not listen is
- * not served.
+ * Theory of operation. Each request is answered before the next is read, but CREATE, which is answered when
+ * the sandbox is made, and DESTROY, when it is gone. Replies that find no room in the socket wait in
+ * `outbox`, news of ended sandboxes in their members. While anything waits, nothing is read: a server that
+ * does not listen is not served, and the outbox holds no more than one reply and those to the creates that
+ * were under way. Nothing is read either while the stock's queue is full.
  */
 #include "sandbox/desk.h"
 
@@ -60,17 +61,27 @@ static int send_now(struct desk *d, const struct monitor_reply *reply, int fd)
 
 static void reply_send(struct desk *d, const struct monitor_reply *reply, int fd)
 {
-	BUG_IF(d->outbox.is_full, "a request was read while a reply waits");
-	if (send_now(d, reply, fd) == 0)
-		d->outbox = (struct outbox){ true, *reply,
-			fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0) };
+	if (list_is_empty(&d->outbox) && send_now(d, reply, fd) != 0)
+		return;
+	struct letter *l = mem_new(struct letter);
+	l->reply = *reply;
+	l->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	list_append(&d->outbox, &l->link);
+}
+
+static void letter_free(struct letter *l)
+{
+	list_remove(&l->link);
+	close_fd(l->fd);
+	free(l);
 }
 
 static void outbox_clear(struct desk *d)
 {
-	if (d->outbox.is_full)
-		close_fd(d->outbox.fd);
-	d->outbox.is_full = false;
+	struct letter *l, *next;
+	list_for_each_safe(l, next, &d->outbox, link) {
+		letter_free(l);
+	}
 }
 
 static void on_hello(struct desk *d, const struct monitor_request *request)
@@ -87,30 +98,21 @@ static void on_hello(struct desk *d, const struct monitor_request *request)
 	}
 }
 
-static void reply_with(struct desk *d, const struct monitor_request *request, struct member *m)
-{
-	struct monitor_reply reply = reply_about(m, request->op, request->serial);
-	reply_send(d, &reply, m->control_fd);
-}
-
 static int on_adopt(struct desk *d, const struct monitor_request *request, struct error *err)
 {
 	struct member *m = stock_numbered(d->stock, request->index);
 	if (!m)
 		return error_set(err, ERROR_NOT_FOUND, "sandbox number %u is gone", request->index);
-	reply_with(d, request, m);
+	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply_send(d, &reply, m->control_fd);
 	return 0;
 }
 
 static int on_create(struct desk *d, const struct monitor_request *request, struct error *err)
 {
-	struct member *m;
 	if (d->is_closing)
 		return error_set(err, ERROR_UNAVAILABLE, "the supervisor is stopping");
-	if (stock_create(d->stock, &request->spec, &m, err) < 0)
-		return -1;
-	reply_with(d, request, m);
-	return 0;
+	return stock_create(d->stock, &request->spec, request->serial, err); /* see desk_made */
 }
 
 static struct member *find(struct desk *d, const struct monitor_request *request, struct error *err)
@@ -174,7 +176,7 @@ static int on_host(struct desk *d, const struct monitor_request *request, struct
 	return 0;
 }
 
-/* Each either answers or fails. */
+/* Each either answers, now or later, or fails. */
 static int dispatch(struct desk *d, const struct monitor_request *request, struct error *err)
 {
 	switch (request->op) {
@@ -210,8 +212,11 @@ static void watch_set(struct desk *d)
 {
 	if (!d->is_watching)
 		return;
-	bool has_news = d->outbox.is_full || (d->untold > 0 && d->has_greeted);
-	poller_set(d->poller, d->fd, &d->source, has_news ? EPOLLOUT : EPOLLIN);
+	bool has_news = !list_is_empty(&d->outbox) || (d->untold > 0 && d->has_greeted);
+	uint32_t events = has_news ? EPOLLOUT : stock_is_busy(d->stock) ? 0 : EPOLLIN;
+	if (events != d->events)
+		poller_set(d->poller, d->fd, &d->source, events);
+	d->events = events;
 }
 
 static void server_is_hostile(struct desk *d, const struct error *err)
@@ -258,12 +263,13 @@ static bool tell(struct desk *d, struct member *m)
 
 static void monitor_write(struct desk *d)
 {
-	if (d->outbox.is_full) {
-		if (send_now(d, &d->outbox.reply, d->outbox.fd) == 0)
-			return;
-		outbox_clear(d);
-	}
+	struct letter *l, *next_letter;
 	struct member *m, *next;
+	list_for_each_safe(l, next_letter, &d->outbox, link) {
+		if (send_now(d, &l->reply, l->fd) == 0)
+			return;
+		letter_free(l);
+	}
 	list_for_each_safe(m, next, &d->stock->members, link) {
 		if (d->untold == 0)
 			break;
@@ -284,12 +290,13 @@ static void monitor_ready(struct source *source, uint32_t events)
 
 int desk_open(struct desk *d, int fd, struct error *err)
 {
-	BUG_IF(d->is_watching || d->outbox.is_full, "a desk is opened while it is open");
+	BUG_IF(d->is_watching || !list_is_empty(&d->outbox), "a desk is opened while it is open");
 	d->fd = fd;
 	d->source.ready = monitor_ready;
 	if (poller_add(d->poller, fd, &d->source, EPOLLIN, err) < 0)
 		return -1;
 	d->is_watching = true;
+	d->events = EPOLLIN;
 	return 0;
 }
 
@@ -300,6 +307,7 @@ void desk_close(struct desk *d)
 	outbox_clear(d);
 	d->has_greeted = false;
 	d->fd = -1;
+	stock_forsake(d->stock);
 	/* Who asked for these is gone; the next one is told that they ended, and why. */
 	list_for_each(m, &d->stock->members, link) {
 		m->is_awaited = false;
@@ -313,5 +321,20 @@ void desk_ended(struct desk *d, struct member *m)
 		return;
 	}
 	d->untold++;
+	bool is_next = d->untold == 1 && list_is_empty(&d->outbox);
+	if (!(is_next && d->is_watching && d->has_greeted && tell(d, m)))
+		watch_set(d);
+}
+
+void desk_made(struct desk *d, struct member *m, const struct error *err)
+{
+	struct monitor_reply reply = reply_about(m, MONITOR_CREATE, m->create_serial);
+	if (err) {
+		reply = (struct monitor_reply){ .version = MONITOR_VERSION,
+			.op = MONITOR_CREATE,
+			.serial = m->create_serial,
+			.error = *err };
+	}
+	reply_send(d, &reply, m->control_fd);
 	watch_set(d);
 }

@@ -7,8 +7,8 @@
 
 #include "sandbox/stock.h"
 
-struct outbox {
-	bool is_full;
+struct letter {
+	struct list link; /* desk::outbox */
 	struct monitor_reply reply;
 	int fd; /* to go with it, or -1; a duplicate of our own */
 };
@@ -17,18 +17,21 @@ struct desk {
 	struct source source;
 	struct poller *poller;
 	struct stock *stock;
-	int fd;          /* of the server's socket, which belongs to `struct server` */
-	int ready_fd;    /* gets one byte, and is closed, at the first HELLO; or -1 */
-	bool has_served; /* a server has said HELLO, now or before */
-	struct outbox outbox;
-	bool has_greeted;                /* HELLO came */
-	bool is_watching;                /* fd is in the poller */
-	bool is_closing;                 /* nothing is made any more */
-	int untold;                      /* ENDED members that the server has to be told of */
+	int fd;             /* of the server's socket, which belongs to `struct server` */
+	int ready_fd;       /* gets one byte, and is closed, at the first HELLO; or -1 */
+	bool has_served;    /* a server has said HELLO, now or before */
+	struct list outbox; /* letters */
+	uint32_t events;    /* that are waited for */
+	bool has_greeted;   /* HELLO came */
+	bool is_watching;   /* fd is in the poller */
+	bool is_closing;    /* nothing is made any more */
+	int untold;         /* ENDED members that the server has to be told of */
 	void (*hostile)(struct desk *d); /* the server broke the protocol: end it */
 };
 
 int desk_open(struct desk *d, int fd, struct error *err);
 void desk_close(struct desk *d);
-/* From stock_events: tells the server, now or when there is one, and drops the member then. */
+/* From the stock: answers who asked for it. */
+void desk_made(struct desk *d, struct member *m, const struct error *err);
+/* From the stock: tells the server, now or when there is one, and drops the member then. */
 void desk_ended(struct desk *d, struct member *m);

@@ -124,8 +124,9 @@ static int run_tar(const struct host *host, const char *dir, int tar_fd, struct 
 		.stdio_fds = { tar_fd, null_fd, said_fd },
 	};
 	struct box box = BOX_INIT;
-	int r = said_fd < 0 || null_fd < 0 ? error_sys(err, errno, "open descriptors for tar")
-					   : launch_start(plan, &lock, &command, &box, NULL, err);
+	int r = said_fd < 0 || null_fd < 0
+		? error_sys(err, errno, "open descriptors for tar")
+		: launch_start(plan, &lock, &command, NULL, &box, NULL, err);
 	plan_fini(plan);
 	return r < 0 ? -1 : await_tar(&box, said_fd, err);
 }

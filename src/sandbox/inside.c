@@ -57,12 +57,12 @@ static int await_groups(const struct inside *in, struct error *err)
 }
 
 /* After the last change of ids, which clears it. Who lost its owner before hears of it by the socket. */
-static int follow_owner(int sock, struct error *err)
+static int follow_owner(const struct inside *in, struct error *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return error_sys(err, errno, "ask for a signal when the owner ends");
-	struct pollfd p = { .fd = sock };
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
+	struct pollfd p[] = { { .fd = in->sock }, { .fd = in->owner_sock } };
+	if (poll(p, ARRAY_LEN(p), 0) > 0 && ((p[0].revents | p[1].revents) & POLLHUP))
 		return error_set(err, ERROR_CANCELLED, "the owner went away");
 	return 0;
 }
@@ -77,7 +77,7 @@ static int build(const struct inside *in, struct error *err)
 		return -1;
 	if (in->command && second_enter(b, err) < 0)
 		return -1;
-	return build_walk(b, STAGE_LAST, err) < 0 ? -1 : follow_owner(in->sock, err);
+	return build_walk(b, STAGE_LAST, err) < 0 ? -1 : follow_owner(in, err);
 }
 
 static int announce(const struct inside *in, int pidfd, int master, struct error *err)

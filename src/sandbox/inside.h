@@ -20,7 +20,8 @@ struct inside {
 	struct build *build;
 	const struct launch_command *command; /* or NULL */
 	const struct lock *lock;              /* or NULL */
-	int sock;                             /* to the owner */
+	int sock;                             /* to who builds */
+	int owner_sock;                       /* hangs up with the owner; -1: that is who builds */
 	int status_fd;                        /* for cay-init: where the command's status goes */
 	int init_fd;
 };

@@ -17,9 +17,10 @@ static void await_end(int pidfd)
 		;
 }
 
-static void close_all_but(int owner_fd, int init_fd)
+/* One is the janitor's own, the other may be -1. */
+static void close_all_but(int owner_fd, int other_fd)
 {
-	int low = MIN(owner_fd, init_fd), high = MAX(owner_fd, init_fd);
+	int low = MIN(owner_fd, other_fd), high = MAX(owner_fd, other_fd);
 	if (low < 0)
 		low = high;
 	if (low > 0)
@@ -29,21 +30,22 @@ static void close_all_but(int owner_fd, int init_fd)
 	syscall(SYS_close_range, high + 1, ~0U, 0);
 }
 
-static _Noreturn void wait_and_sweep(const struct host *host, int owner_fd, int init_fd)
+/* other_fd: a pidfd or the end of a pipe; both are ready when there is nobody left. */
+static _Noreturn void wait_and_sweep(const struct host *host, int owner_fd, int other_fd)
 {
 	sigset_t all;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "cay-janitor");
-	close_all_but(owner_fd, init_fd);
+	close_all_but(owner_fd, other_fd);
 	await_end(owner_fd);
-	await_end(init_fd);
+	await_end(other_fd);
 	launch_sweep(host, false, NULL, NULL, NULL);
 	_exit(0);
 }
 
-pid_t janitor_start(const struct host *host, const struct box *box, struct error *err)
+pid_t janitor_start(const struct host *host, const struct box *box, int life_fd, struct error *err)
 {
 	auto_fd int owner_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	if (owner_fd < 0)
@@ -52,7 +54,7 @@ pid_t janitor_start(const struct host *host, const struct box *box, struct error
 	if (pid < 0)
 		return error_sys(err, errno, "fork the janitor");
 	if (pid == 0)
-		wait_and_sweep(host, owner_fd, box ? box->init_pidfd : -1);
+		wait_and_sweep(host, owner_fd, box ? box->init_pidfd : life_fd);
 	return pid;
 }
 

@@ -8,6 +8,9 @@
 
 #include "sandbox/launch.h"
 
-/* box: whose processes it also waits for; NULL: for none. Returns its pid, or -1. */
-pid_t janitor_start(const struct host *host, const struct box *box, struct error *err);
+/*
+ * box: whose processes it also waits for, or NULL; else life_fd: the reading end of a pipe whose writing ends
+ * are with whoever builds for the owner. Returns its pid, or -1.
+ */
+pid_t janitor_start(const struct host *host, const struct box *box, int life_fd, struct error *err);
 void janitor_stop(pid_t janitor);

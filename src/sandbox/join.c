@@ -30,6 +30,8 @@ struct join {
 	struct box *box;
 	const struct lock *lock;
 	int executor_fd, control_fd, lock_fd;
+	const struct launch_owner *owner; /* or NULL */
+	int owner_sock;
 	const char *const *extra;
 	int error_fd;
 	char tasks[64], lock_number[16];
@@ -112,6 +114,8 @@ static int put_fds(struct join *j, struct error *err)
 	if (lift(&j->error_fd, err) < 0 || lift(&j->executor_fd, err) < 0 ||
 		lift(&j->control_fd, err) < 0)
 		return -1;
+	if (j->owner && lift(&j->owner_sock, err) < 0)
+		return -1;
 	for (int i = 0; i < j->n_inherited; i++)
 		if (lift(&j->inherited[i], err) < 0)
 			return -1;
@@ -142,8 +146,9 @@ static int become(struct join *j, struct error *err)
 		return -1;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return error_sys(err, errno, "ask for a signal when the owner ends");
-	struct pollfd p = { .fd = j->error_fd };
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLERR)) /* nobody reads it any more */
+	/* Nobody reads the one any more, or the other hangs up. */
+	struct pollfd p[] = { { .fd = j->error_fd }, { .fd = j->owner_sock } };
+	if (poll(p, ARRAY_LEN(p), 0) > 0 && ((p[0].revents | p[1].revents) & (POLLERR | POLLHUP)))
 		return error_set(err, ERROR_CANCELLED, "the owner went away");
 	char *envp[] = { NULL };
 	syscall(SYS_execveat, j->executor_fd, "", j->argv, envp, AT_EMPTY_PATH);
@@ -158,6 +163,10 @@ static pid_t fork_executor(struct join *j, int *ret_pidfd, struct error *err)
 		.pidfd = (uintptr_t)ret_pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	if (j->owner) {
+		args.flags |= CLONE_PARENT;
+		args.exit_signal = 0; /* the kernel takes that of the caller */
+	}
 	if (c->driver->is_born_into && c->dir_fds[0] >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)c->dir_fds[0];
@@ -189,7 +198,7 @@ static int await_exec(int fd, struct error *err)
 }
 
 int launch_executor(struct box *box, const struct lock *lock, int executor_fd, int control_fd,
-	const char *const *extra, struct error *err)
+	const struct launch_owner *owner, const char *const *extra, struct error *err)
 {
 	int ends[2];
 	auto_fd int lock_fd = -1;
@@ -203,6 +212,8 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 		.executor_fd = executor_fd,
 		.control_fd = control_fd,
 		.lock_fd = lock_fd,
+		.owner = owner,
+		.owner_sock = owner ? owner->sock : -1,
 		.extra = extra,
 		.error_fd = ends[1] };
 	make_args(&j);
@@ -212,7 +223,7 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 	if (pid < 0)
 		return -1;
 	if (await_exec(read_fd, err) < 0) {
-		waitpid(pid, NULL, 0);
+		launch_wait(&pid, pidfd);
 		close_fd(pidfd);
 		return error_wrap(err, "start the executor");
 	}

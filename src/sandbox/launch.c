@@ -26,6 +26,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -42,7 +43,8 @@ static void kill_pidfd(int pidfd)
 struct start {
 	struct build build;
 	struct inside inside;
-	int owner_sock; /* the owner's end */
+	const struct launch_owner *owner; /* or NULL */
+	int owner_sock;                   /* the owner's end */
 	int init_pidfd;
 	int status_fd;
 };
@@ -77,6 +79,10 @@ static int clone_init(struct start *s, struct error *err)
 		.pidfd = (uintptr_t)&s->init_pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	if (s->owner) {
+		args.flags |= CLONE_PARENT;
+		args.exit_signal = 0; /* the kernel takes that of the caller */
+	}
 	if (c->driver->is_born_into && c->dir_fds[0] >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)c->dir_fds[0];
@@ -153,10 +159,20 @@ static int send_groups(struct start *s, struct error *err)
 	return send_to_init(s, fds, n, err);
 }
 
+static int tell_owner(const struct start *s, struct error *err)
+{
+	struct box box = BOX_INIT;
+	box.init_pid = s->build.init_pid;
+	box.init_pidfd = s->init_pidfd;
+	box.slot_fd = s->build.slot_fd;
+	return s->owner ? s->owner->born(s->owner->sock, &box, err) : 0;
+}
+
 /* The owner's part while pid 1 builds. */
 static int help_init(struct start *s, struct error *err)
 {
-	if (build_walk(&s->build, STAGE_ATTACH, err) < 0 || send_to_init(s, NULL, 0, err) < 0)
+	if (tell_owner(s, err) < 0 || build_walk(&s->build, STAGE_ATTACH, err) < 0 ||
+		send_to_init(s, NULL, 0, err) < 0)
 		return -1;
 	return build_walk(&s->build, STAGE_BESIDE, err) < 0 ? -1 : send_groups(s, err);
 }
@@ -198,13 +214,14 @@ static void fill_enforced(const struct start *s, const struct plan *plan, const 
 }
 
 int launch_start(const struct plan *plan, const struct lock *lock,
-	const struct launch_command *command, struct box *ret, bool *ret_is_command,
-	struct error *err)
+	const struct launch_command *command, const struct launch_owner *owner, struct box *ret,
+	bool *ret_is_command, struct error *err)
 {
-	struct start s = { .owner_sock = -1, .init_pidfd = -1, .status_fd = -1 };
+	struct start s = { .owner = owner, .owner_sock = -1, .init_pidfd = -1, .status_fd = -1 };
 	s.inside = (struct inside){ .command = command,
 		.lock = lock,
 		.sock = -1,
+		.owner_sock = owner ? owner->sock : -1,
 		.status_fd = -1,
 		.init_fd = -1 };
 	struct box box = BOX_INIT;
@@ -248,7 +265,8 @@ static void disk_usage(const struct box *box, struct launch_usage *ret)
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)box->init_pid);
 	struct statfs st;
 	auto_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstatfs(fd, &st) < 0)
+	bool is_its = syscall(SYS_pidfd_send_signal, box->init_pidfd, 0, NULL, 0) == 0;
+	if (fd < 0 || !is_its || fstatfs(fd, &st) < 0)
 		return;
 	ret->disk_bytes = (int64_t)(st.f_blocks - st.f_bfree) * st.f_bsize;
 	ret->disk_inodes = (int64_t)(st.f_files - st.f_ffree);
@@ -269,18 +287,23 @@ void launch_kill(struct box *box)
 	box->cgroup.driver->kill(&box->cgroup);
 }
 
-void launch_wait(pid_t *pid)
+/* By its pidfd: the owner may have waited for it before, and somebody else have its number now. */
+void launch_wait(pid_t *pid, int pidfd)
 {
-	if (*pid > 0)
-		while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	siginfo_t info;
+	if (*pid > 0) {
+		while (poll(&p, 1, -1) < 0 && errno == EINTR)
 			;
+		waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+	}
 	*pid = 0;
 }
 
 void launch_reap(struct box *box, int64_t *ret_oom_kills)
 {
-	launch_wait(&box->executor_pid);
-	launch_wait(&box->init_pid);
+	launch_wait(&box->executor_pid, box->executor_pidfd);
+	launch_wait(&box->init_pid, box->init_pidfd);
 	struct launch_usage usage = { 0 };
 	box->cgroup.driver->usage(&box->cgroup, &usage);
 	if (ret_oom_kills)

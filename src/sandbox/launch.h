@@ -12,8 +12,8 @@
  * poll; only launch_start, launch_executor (1 ms or so) and launch_reap block.
  *
  *	struct box box = BOX_INIT;
- *	launch_start(plan, &lock, NULL, &box, NULL, err);
- *	launch_executor(&box, &lock, executor_fd, control_fd, NULL, err);
+ *	launch_start(plan, &lock, NULL, NULL, &box, NULL, err);
+ *	launch_executor(&box, &lock, executor_fd, control_fd, NULL, NULL, err);
  *	... poll box.init_pidfd and box.executor_pidfd: readable means ended ...
  *	launch_kill(&box);
  *	... poll box.init_pidfd ...
@@ -60,14 +60,24 @@ struct launch_command {
 };
 
 /*
+ * Whose the box will be, if not the caller's: the caller is their child (a builder, crew.h). What is started
+ * becomes their child as well and follows their end, not the caller's.
+ */
+struct launch_owner {
+	int sock; /* who has the other end is the owner, and nobody else: it hangs up with them */
+	/* pid 1 is there: while it is not told to go on, it ends by itself with the caller. */
+	int (*born)(int sock, const struct box *box, struct error *err);
+};
+
+/*
  * Builds what the plan says and returns when pid 1 runs and, with a command, its execve succeeded; the
- * command starts in the spec's workdir. `lock` confines it (NULL: not at all, for tests). On failure
+ * command starts in the spec's workdir. `owner` NULL: the caller. `lock` confines it (NULL: not at all, for tests). On failure
  * nothing is left. A command that could not be executed sets *ret_is_command, if that is not NULL:
  * NOT_FOUND, else it was found.
  */
 int launch_start(const struct plan *plan, const struct lock *lock,
-	const struct launch_command *command, struct box *ret, bool *ret_is_command,
-	struct error *err);
+	const struct launch_command *command, const struct launch_owner *owner, struct box *ret,
+	bool *ret_is_command, struct error *err);
 
 /*
  * Starts cay-executor in all namespaces of the box but the pid namespace, as the agent's uid, without
@@ -76,7 +86,7 @@ int launch_start(const struct plan *plan, const struct lock *lock,
  * without a lock: not), and then `extra` (NULL or NULL-terminated). The caller keeps its own descriptors.
  */
 int launch_executor(struct box *box, const struct lock *lock, int executor_fd, int control_fd,
-	const char *const *extra, struct error *err);
+	const struct launch_owner *owner, const char *const *extra, struct error *err);
 
 int launch_freeze(struct box *box, bool is_frozen, struct error *err);
 
@@ -89,8 +99,8 @@ void launch_usage(const struct box *box, struct launch_usage *ret);
 
 /* SIGKILL to everything inside, the executor first; returns at once. */
 void launch_kill(struct box *box);
-/* Waits for a process of a box whose pidfd says that it has ended, and makes it 0. */
-void launch_wait(pid_t *pid);
+/* Waits until the process of a box is gone, whosever child it is, and makes *pid 0. */
+void launch_wait(pid_t *pid, int pidfd);
 /*
  * Waits until all of it is gone (at once if the pidfds are readable), removes cgroups, gives the slot
  * back and resets *box. How many processes the memory limit killed goes to *ret_oom_kills, if wanted.

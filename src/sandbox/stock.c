@@ -5,18 +5,18 @@
  * one of them ends, the other is killed. When both are gone, launch_reap removes the rest, and the member
  * is ENDED. Nothing here waits for a process.
  *
- * A plan is large (some 60 KiB) and used at once: there is one, static. Specs likewise.
+ * What is to be made is given to the crew; while all of that are busy, it waits in `queue` with its spec.
+ * The pool is refilled by hands that nobody else has work for.
  */
 #include "sandbox/stock.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/program.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
+static void crew_built(struct crew *crew, void *job, const struct box *box, int control_fd,
+	const struct error *err);
 
 int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err)
 {
@@ -27,14 +27,21 @@ int stock_init(struct stock *s, struct poller *poller, int pool, struct error *e
 	};
 	list_init(&s->members);
 	list_init(&s->idle);
+	list_init(&s->queue);
 	if (host_init(&s->host, err) < 0)
 		return error_wrap(err, "look at the host");
-	return program_open("cay-executor", &s->executor_fd, err);
+	if (program_open("cay-executor", &s->executor_fd, err) < 0 ||
+		crew_init(&s->crew, poller, &s->host, s->executor_fd, err) < 0)
+		return -1;
+	s->crew.built = crew_built;
+	s->crew.owner = s;
+	return 0;
 }
 
 void stock_fini(struct stock *s)
 {
 	BUG_IF(s->count != 0, "a stock goes away while sandboxes are left in it");
+	crew_fini(&s->crew);
 	map_fini(&s->by_id);
 	s->executor_fd = close_fd(s->executor_fd);
 }
@@ -75,7 +82,7 @@ static void finish(struct member *m)
 static void one_ended(struct member *m, int pidfd, pid_t *pid)
 {
 	poller_remove(m->stock->poller, pidfd);
-	launch_wait(pid);
+	launch_wait(pid, pidfd);
 	stock_end(m, END_EXITED);
 	if (--m->n_running == 0)
 		finish(m);
@@ -105,58 +112,114 @@ static int watch_start(struct member *m, struct error *err)
 	return poller_add(p, m->box.executor_pidfd, &m->executor_source, EPOLLIN, err);
 }
 
-/* box and executor; on failure nothing is left. */
-static int member_launch(struct member *m, struct plan *plan, const struct lock *lock,
-	struct error *err)
+static void forget(struct member *m)
 {
-	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_sys(err, errno, "make the control socket");
-	m->control_fd = pair[0];
-	auto_fd int theirs = pair[1];
-	if (launch_start(plan, lock, NULL, &m->box, NULL, err) < 0)
-		return -1;
-	const char *extra[] = { "--workdir", plan->spec.workdir, NULL };
-	if (launch_executor(&m->box, lock, m->stock->executor_fd, theirs, extra, err) < 0 ||
-		watch_start(m, err) < 0) {
-		watch_end(m);
-		launch_kill(&m->box);
-		launch_reap(&m->box, NULL);
-		return -1;
-	}
-	return 0;
+	map_remove(&m->stock->by_id, str_from(m->id));
+	list_remove(&m->link);
+	m->stock->count--;
+	free(m->spec);
+	free(m);
 }
 
-static int member_make(struct stock *s, const struct spec *spec, struct member **ret,
-	struct error *err)
+/* What was left of it when its builder died: pid 1 at most, and that is killed. */
+static void bury(struct member *m)
 {
-	static struct plan plan;
-	struct lock lock;
-	if (s->count >= STOCK_MAX)
-		return error_set(err, ERROR_LIMIT, "there are %d sandboxes already", s->count);
-	if (plan_make(spec, &s->host, PLAN_CAN_FREEZE, &plan, err) < 0)
-		return -1;
+	struct error err;
+	m->was_ready = true;
+	m->n_running = 1;
+	m->init_source.ready = init_ready;
+	state_set(m, MEMBER_ENDING);
+	if (poller_add(m->stock->poller, m->box.init_pidfd, &m->init_source, EPOLLIN, &err) == 0)
+		return;
+	log_warn("sandbox.watch", "id=%s error=%s", m->id, err.text);
+	finish(m);
+}
+
+static void make_failed(struct member *m, const struct error *err)
+{
+	struct stock *s = m->stock;
+	if (m->is_asked) {
+		s->made(s, m, err);
+	} else {
+		s->is_pool_held = true;
+		s->refilling--;
+		log_warn("pool.held", "error=%s", err->text);
+	}
+	if (m->box.init_pid > 0)
+		bury(m);
+	else
+		forget(m);
+}
+
+static void give(struct member *m)
+{
+	struct stock *s = m->stock;
+	list_remove(&m->link);
+	list_append(&s->members, &m->link);
+	state_set(m, MEMBER_LIVING);
+	s->is_pool_held = false;
+}
+
+static void make_next(struct stock *s);
+
+static void crew_built(struct crew *crew, void *job, const struct box *box, int control_fd,
+	const struct error *err)
+{
+	struct stock *s = crew->owner;
+	struct member *m = job;
+	struct error failure;
+	m->box = *box;
+	m->control_fd = control_fd;
+	m->enforced = box->enforced;
+	if (!err && watch_start(m, &failure) < 0) {
+		watch_end(m);
+		launch_kill(&m->box);
+		err = &failure;
+	}
+	if (err) {
+		make_failed(m, err);
+	} else if (m->is_asked) {
+		give(m);
+		s->made(s, m, NULL);
+	} else {
+		s->refilling--;
+		state_set(m, MEMBER_READY);
+		if (m->is_unwanted)
+			stock_end(m, END_DESTROYED);
+	}
+	make_next(s);
+}
+
+/* Gives work to all hands that are free. */
+static void make_next(struct stock *s)
+{
+	struct member *m;
+	struct error err;
+	while (crew_has_idle(&s->crew) && (m = list_first(&s->queue, struct member, link))) {
+		auto_free struct spec *spec = take_ptr(m->spec);
+		list_remove(&m->link);
+		list_append(&s->idle, &m->link);
+		s->queued--;
+		if (crew_build(&s->crew, spec, m, &err) < 0)
+			make_failed(m, &err);
+	}
+}
+
+static struct member *make_later(struct stock *s, const struct spec *spec)
+{
 	struct member *m = mem_new(struct member);
 	*m = (struct member){ .stock = s,
-		.state = MEMBER_ENDED,
+		.state = MEMBER_MAKING,
 		.box = BOX_INIT,
+		.spec = mem_new(struct spec),
 		.control_fd = -1 };
-	int r = lock_make(&plan.spec, &lock, err);
-	if (r == 0)
-		r = member_launch(m, &plan, &lock, err);
-	m->enforced = m->box.enforced;
-	plan_fini(&plan);
-	if (r < 0) {
-		close_fd(m->control_fd);
-		free(m);
-		return -1;
-	}
+	*m->spec = *spec;
 	snprintf(m->id, sizeof(m->id), "%s", spec->id);
-	list_append(&s->idle, &m->link);
+	list_append(&s->queue, &m->link);
 	map_put(&s->by_id, str_from(m->id), m);
 	s->count++;
-	*ret = m;
-	return 0;
+	s->queued++;
+	return m;
 }
 
 static bool is_default(const char *text, const char *standard)
@@ -185,23 +248,54 @@ static bool fits(const struct spec *spec, const struct enforced *has)
 
 static struct member *find_ready(struct stock *s, const struct spec *spec)
 {
-	struct member *m = list_first(&s->idle, struct member, link);
-	return m && fits(spec, &m->enforced) ? m : NULL; /* they are all alike */
+	struct member *m;
+	list_for_each(m, &s->idle, link)
+		if (m->state == MEMBER_READY) /* they are all alike */
+			return fits(spec, &m->enforced) ? m : NULL;
+	return NULL;
 }
 
-int stock_create(struct stock *s, const struct spec *spec, struct member **ret, struct error *err)
+int stock_create(struct stock *s, const struct spec *spec, uint64_t serial, struct error *err)
 {
 	if (map_find(&s->by_id, str_from(spec->id)))
 		return error_set(err, ERROR_EXISTS, "sandbox %s exists", spec->id);
 	struct member *m = find_ready(s, spec);
-	if (!m && member_make(s, spec, &m, err) < 0)
-		return -1;
-	list_remove(&m->link);
-	list_append(&s->members, &m->link);
-	state_set(m, MEMBER_LIVING);
-	s->is_pool_held = false;
-	*ret = m;
+	if (m) {
+		m->create_serial = serial;
+		give(m);
+		s->made(s, m, NULL);
+		return 0;
+	}
+	if (s->count >= STOCK_MAX)
+		return error_set(err, ERROR_LIMIT, "there are %d sandboxes already", s->count);
+	m = make_later(s, spec);
+	m->is_asked = true;
+	m->create_serial = serial;
+	make_next(s);
 	return 0;
+}
+
+bool stock_is_busy(const struct stock *s)
+{
+	return s->queued >= STOCK_QUEUE_MAX;
+}
+
+/* What a builder is at cannot be called off; it goes when it is made. */
+void stock_forsake(struct stock *s)
+{
+	struct member *m, *next;
+	list_for_each_safe(m, next, &s->queue, link) {
+		s->queued--;
+		s->refilling -= !m->is_asked;
+		forget(m);
+	}
+	list_for_each(m, &s->idle, link) {
+		if (m->state != MEMBER_MAKING)
+			continue;
+		s->refilling += m->is_asked;
+		m->is_asked = false;
+		m->is_unwanted = true;
+	}
 }
 
 struct member *stock_find(const struct stock *s, const char *id)
@@ -212,7 +306,7 @@ struct member *stock_find(const struct stock *s, const char *id)
 
 void stock_end(struct member *m, enum end_reason reason)
 {
-	if (m->state == MEMBER_ENDING || m->state == MEMBER_ENDED)
+	if (m->state == MEMBER_MAKING || m->state == MEMBER_ENDING || m->state == MEMBER_ENDED)
 		return;
 	m->was_ready = m->state == MEMBER_READY;
 	m->reason = reason;
@@ -223,6 +317,7 @@ void stock_end(struct member *m, enum end_reason reason)
 void stock_end_all(struct stock *s)
 {
 	struct member *m;
+	stock_forsake(s);
 	list_for_each(m, &s->members, link) {
 		stock_end(m, END_DESTROYED);
 	}
@@ -234,10 +329,7 @@ void stock_end_all(struct stock *s)
 void stock_drop(struct member *m)
 {
 	BUG_IF(m->state != MEMBER_ENDED, "a sandbox is forgotten before it is gone");
-	map_remove(&m->stock->by_id, str_from(m->id));
-	list_remove(&m->link);
-	m->stock->count--;
-	free(m);
+	forget(m);
 }
 
 uint32_t stock_number(struct stock *s)
@@ -262,21 +354,17 @@ struct member *stock_numbered(const struct stock *s, uint32_t index)
 
 bool stock_wants_refill(const struct stock *s)
 {
-	return s->ready < s->pool && !s->is_pool_held && s->count < STOCK_MAX;
+	return s->ready + s->refilling < s->pool && !s->is_pool_held && s->count < STOCK_MAX &&
+		crew_has_idle(&s->crew);
 }
 
 void stock_refill(struct stock *s)
 {
 	static struct spec spec;
-	struct member *m;
-	struct error err;
 	id_make(spec.id);
-	if (member_make(s, &spec, &m, &err) < 0) {
-		s->is_pool_held = true;
-		log_warn("pool.held", "error=%s", err.text);
-		return;
-	}
-	state_set(m, MEMBER_READY);
+	make_later(s, &spec);
+	s->refilling++;
+	make_next(s);
 }
 
 int stock_offer(const struct stock *s, struct enforced *ret, struct error *err)
@@ -292,16 +380,4 @@ int stock_offer(const struct stock *s, struct enforced *ret, struct error *err)
 	ret->controls |= r == 0 ? lock_controls(&lock) : 0;
 	plan_fini(&plan);
 	return r;
-}
-
-bool stock_has_process(const struct stock *s, pid_t pid)
-{
-	struct member *m;
-	list_for_each(m, &s->members, link)
-		if (m->box.init_pid == pid || m->box.executor_pid == pid)
-			return true;
-	list_for_each(m, &s->idle, link)
-		if (m->box.init_pid == pid || m->box.executor_pid == pid)
-			return true;
-	return false;
 }

@@ -20,7 +20,10 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-enum { STOP_MS = 3000 }; /* for the server to write out its state */
+enum {
+	STOP_MS = 3000,  /* for the server to write out its state */
+	SWEEP_MS = 1000, /* for what a killed builder left to be gone */
+};
 
 struct supervisor {
 	struct poller poller;
@@ -39,6 +42,12 @@ static void member_ended(struct stock *stock, struct member *m)
 	struct supervisor *s = stock->owner;
 	log_info("sandbox.ended", "id=%s reason=%d", m->id, (int)m->reason);
 	desk_ended(&s->desk, m);
+}
+
+static void member_made(struct stock *stock, struct member *m, const struct error *err)
+{
+	struct supervisor *s = stock->owner;
+	desk_made(&s->desk, m, err);
 }
 
 /* One that never began to serve would not the next time either: it has said why. */
@@ -153,19 +162,29 @@ static bool is_over(struct supervisor *s)
 	return s->server.pid == 0 && s->stock.count == 0;
 }
 
+static void swept(void *ctx, const char *what)
+{
+	log_info("sweep", "removed=%s", what);
+}
+
 /*
  * What an executor leaves behind when it dies becomes ours (see supervise), and pid 1 of its sandbox cannot
- * end before it was waited for. A process that somebody here knows is waited for by them, in the turn
- * that its pidfd wakes; orphans behind it come after that.
+ * end before it was waited for. How a process of a sandbox ended is of no interest: its pidfd tells that
+ * it did. The server's status is, so that is left alone, and orphans behind it come after it.
+ *
+ * Behind a builder that was killed may come a pid 1 that nobody else knew, and then the lock on its slot is free.
  */
-static void reap_orphans(const struct supervisor *s)
+static void reap_orphans(struct supervisor *s)
 {
 	siginfo_t info = { 0 };
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-		if (info.si_pid == s->server.pid || stock_has_process(&s->stock, info.si_pid))
+		if (info.si_pid == s->server.pid)
 			return;
 		waitpid(info.si_pid, NULL, 0);
 		info.si_pid = 0;
+		int64_t died_ms = s->stock.crew.died_ms;
+		if (died_ms && clock_mono_ms() - died_ms < SWEEP_MS)
+			launch_sweep(&s->stock.host, false, swept, NULL, NULL);
 	}
 }
 
@@ -188,11 +207,6 @@ static void raise_nofile(void)
 	}
 }
 
-static void swept(void *ctx, const char *what)
-{
-	log_info("sweep", "removed=%s", what);
-}
-
 static int start(struct supervisor *s, const struct supervise_config *config, struct place *place,
 	struct error *err)
 {
@@ -202,8 +216,10 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 		return -1;
 	if (stock_init(&s->stock, &s->poller, pool, err) < 0)
 		return -1;
+	s->stock.made = member_made;
 	s->stock.ended = member_ended;
 	s->stock.owner = s;
+	list_init(&s->desk.outbox);
 	s->desk.poller = &s->poller;
 	s->desk.stock = &s->stock;
 	s->desk.hostile = desk_hostile;
@@ -215,7 +231,7 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 		return -1;
 	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
 		return error_wrap(err, "sweep what a predecessor left");
-	s->janitor = janitor_start(&s->stock.host, NULL, err);
+	s->janitor = janitor_start(&s->stock.host, NULL, s->stock.crew.life_fds[0], err);
 	if (s->janitor < 0)
 		return -1;
 	return start_server(s, err);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The supervisor by itself: the tests play its server (tests/e2e/supervisor/fake_cayd.c)."""
+import contextlib
 import os
 import pathlib
 import re
@@ -169,9 +170,13 @@ def test_the_spec_is_heeded(start):
 def test_a_ready_sandbox_is_handed_out_under_its_own_id(start):
     s = start(pool=2)
     s.ask("hello")
-    wished = new_id()
-    made = s.ask(f"create {wished}")
-    assert made.code == "ok" and made.id != wished
+    end = time.monotonic() + 20
+    wished = made = None
+    while made is None or made.id == wished:  # made to order, while the pool fills
+        assert time.monotonic() < end
+        wished = new_id()
+        made = s.ask(f"create {wished}")
+        assert made.code == "ok", made.text
     assert "hostname=cay lock=1" in s.ask(f"call {made.id}").text
     other = s.create("island")  # another host name: none of those in the pool
     assert "hostname=island" in s.ask(f"call {other.id}").text
@@ -319,7 +324,8 @@ def children(pid):
     """Name -> pids"""
     found = {}
     for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found.setdefault(pathlib.Path(f"/proc/{child}/comm").read_text().strip(), []).append(child)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found.setdefault(pathlib.Path(f"/proc/{child}/comm").read_text().strip(), []).append(child)
     return found
 
 
@@ -333,6 +339,93 @@ def test_a_killed_supervisor_leaves_nothing(start, uid):
     s.process.wait()
     wait_for_end([m.pid for m in made] + [pid for pids in mine.values() for pid in pids])
     wait_until_swept(made)
+
+
+def post_creates(s, n):
+    wished = [new_id() for _ in range(n)]
+    for sandbox in wished:
+        assert s.ask(f"post create {sandbox}").text == "posted"
+    return wished
+
+
+def test_creates_are_built_side_by_side(start):
+    s = start()
+    s.ask("hello")
+    first = sorted(children(s.process.pid)["cay-builder"], key=int)[0]
+    os.kill(int(first), signal.SIGSTOP)
+    slow, quick = post_creates(s, 2)
+    assert s.ask("next").id == quick
+    os.kill(int(first), signal.SIGCONT)
+    assert s.ask("next").id == slow
+
+
+def test_more_creates_than_can_wait_are_all_answered(start):
+    s = start()
+    s.ask("hello")
+    wished = post_creates(s, 200)
+    replies = [s.ask("next") for _ in wished]
+    assert {r.code for r in replies} == {"ok"} and {r.id for r in replies} == set(wished)
+
+
+@pytest.mark.parametrize("uid", USERS)
+def test_a_killed_builder_fails_what_it_was_at_and_nothing_else(start, uid):
+    s = start(uid=uid)
+    s.ask("hello")
+    stuck = sorted(children(s.process.pid)["cay-builder"], key=int)[0]
+    os.kill(int(stuck), signal.SIGSTOP)
+    lost, made = post_creates(s, 2)
+    assert s.ask("next").id == made
+    os.kill(int(stuck), signal.SIGKILL)
+    failed = s.ask("next")
+    assert (failed.serial, failed.code) == ("2", "internal") and "was killed" in failed.text
+    assert cgroups_of(lost) == []
+    assert s.create().id  # by a new builder
+    assert len(children(s.process.pid)["cay-builder"]) >= 2
+
+
+@pytest.mark.parametrize("uid", USERS)
+def test_builders_that_are_killed_at_any_moment_leave_nothing(start, uid):
+    s = start(uid=uid)
+    s.ask("hello")
+    wished, living = [], []
+    for round_ in range(12):
+        builders = children(s.process.pid).get("cay-builder", [])  # while no child of theirs is called so as well
+        wished += post_creates(s, 6)
+        answers = []
+        for i in range(6):
+            if i == round_ % 6:
+                for pid in builders:
+                    with contextlib.suppress(ProcessLookupError):  # orphans of the round before
+                        os.kill(int(pid), signal.SIGKILL)
+            answers.append(s.ask("next"))
+        assert [a.op for a in answers] == ["3"] * 6
+        assert {a.code for a in answers} <= {"ok", "internal"}
+        living += [a.id for a in answers if a.code == "ok"]
+    for sandbox in living:
+        assert s.ask(f"destroy {sandbox}").code == "ok"
+    end = time.monotonic() + 20
+    while (left := [c for w in wished for c in cgroups_of(w)]) or set(children(s.process.pid)) - {
+            "cay-builder", "cay-janitor", "cayd"}:
+        assert time.monotonic() < end, (left, children(s.process.pid))
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("uid", USERS)
+def test_a_supervisor_that_is_killed_while_it_builds_leaves_nothing(start, uid):
+    for round_ in range(8):
+        s = start(uid=uid)
+        s.ask("hello")
+        wished = post_creates(s, 30)
+        for _ in range(round_):
+            s.ask("next")
+        mine = children(s.process.pid)
+        s.process.kill()
+        s.process.wait()
+        wait_for_end(pid for pids in mine.values() for pid in pids)
+        end = time.monotonic() + 20
+        while left := [c for w in wished for c in cgroups_of(w)]:
+            assert time.monotonic() < end, left
+            time.sleep(0.02)
 
 
 def test_what_a_killed_supervisor_and_its_janitor_left_the_next_one_sweeps(start):

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crew: the processes that build sandboxes for the supervisor, so that it never waits for one: to build a
+ * sandbox is mostly waiting for the processes in it.
+ *
+ * What they build belongs to the supervisor from the first moment: its processes are the supervisor's
+ * children and end with it, its descriptors are handed over. A builder keeps nothing of what it has built.
+ * One that dies takes the sandbox that it was at with it, and is started again when there is work.
+ */
+#pragma once
+
+#include "sandbox/launch.h"
+#include "sandbox/poller.h"
+
+enum { CREW_SIZE = 3 };
+
+struct crew;
+
+struct builder {
+	struct source source;
+	struct crew *crew;
+	pid_t pid; /* 0: not started */
+	int sock;
+	void *job;      /* what it is at, or NULL */
+	struct box box; /* of the job: what is known so far */
+};
+
+struct crew {
+	struct poller *poller;
+	const struct host *host;
+	int executor_fd;
+	int life_fds[2]; /* a pipe: the second is with all that build, the first with the janitor */
+	int64_t died_ms; /* when a builder last died at work; 0: never */
+	struct builder builders[CREW_SIZE];
+	/*
+	 * A job is over. err NULL: *box is the caller's, with the server's end of the control socket. Else
+	 * there is nothing, or (box->init_pid) something that has been killed and has to be waited for.
+	 */
+	void (*built)(struct crew *crew, void *job, const struct box *box, int control_fd,
+		const struct error *err);
+	void *owner;
+};
+
+#define CREW_INIT                       \
+	{                               \
+		.life_fds = { -1, -1 }, \
+	}
+
+/* Starts them; host and executor_fd stay the caller's. On failure crew_fini is to be called as well. */
+int crew_init(struct crew *c, struct poller *poller, const struct host *host, int executor_fd,
+	struct error *err);
+void crew_fini(struct crew *c); /* no job may be under way */
+
+bool crew_has_idle(const struct crew *c);
+/* Gives the spec to an idle one; `built` follows. */
+int crew_build(struct crew *c, const struct spec *spec, void *job, struct error *err);
