@@ -72,7 +72,8 @@ static int done(int sock, const struct plan *plan, const struct box *box, int co
 	};
 	int fds[DONE_FDS] = { box->executor_pidfd, control_fd }, n = 2;
 	for (int i = 0; i < PART_MAX; i++) {
-		if (box->cgroup.dir_fds[i] < 0)
+		if (box->cgroup.dir_fds[i] < 0 ||
+			i == PART_CPU) /* its limit is set, and all it is for */
 			continue;
 		a.group_dirs |= 1U << i;
 		fds[n++] = box->cgroup.dir_fds[i];

@@ -34,6 +34,7 @@ struct supervisor {
 	struct desk desk;
 	pid_t janitor;   /* sweeps if we are killed; 0: none */
 	int64_t stop_ms; /* when a server that was asked to end is killed; 0: not stopping */
+	bool has_dead;   /* children may have to be waited for */
 	bool has_failed; /* the server could not start */
 };
 
@@ -78,8 +79,12 @@ static void signal_ready(struct source *source, uint32_t events)
 {
 	struct supervisor *s = container_of(source, struct supervisor, signal_source);
 	struct signalfd_siginfo info;
-	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info) || info.ssi_signo == SIGCHLD)
-		return; /* a child's end: see reap_orphans */
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD) {
+		s->has_dead = true; /* see reap_orphans */
+		return;
+	}
 	log_info("supervisor.stop", "signal=%u sandboxes=%d", info.ssi_signo, s->stock.living);
 	if (s->stop_ms) {
 		server_kill(&s->server);
@@ -172,12 +177,15 @@ static void swept(void *ctx, const char *what)
  * end before it was waited for. How a process of a sandbox ended is of no interest: its pidfd tells that
  * it did. The server's status is, so that is left alone, and orphans behind it come after it.
  *
+ * Only after a SIGCHLD: the kernel looks at every child in turn, and there are thousands.
+ *
  * Behind a builder that was killed may come a pid 1 that nobody else knew, and then the lock on its slot is free.
  */
 static void reap_orphans(struct supervisor *s)
 {
 	siginfo_t info = { 0 };
-	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+	while (s->has_dead && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		info.si_pid > 0) {
 		if (info.si_pid == s->server.pid)
 			return;
 		waitpid(info.si_pid, NULL, 0);
@@ -186,6 +194,7 @@ static void reap_orphans(struct supervisor *s)
 		if (died_ms && clock_mono_ms() - died_ms < SWEEP_MS)
 			launch_sweep(&s->stock.host, false, swept, NULL, NULL);
 	}
+	s->has_dead = false;
 }
 
 static void run(struct supervisor *s)
