@@ -12,7 +12,7 @@
 #include "sandbox/launch.h"
 #include "sandbox/poller.h"
 
-enum { CREW_SIZE = 2 };
+enum { CREW_SIZE = 3 };
 
 struct crew;
 
