@@ -22,7 +22,8 @@
  * finds the channel, or prints what looks like a prompt, finds no nonce, and takes nothing away.
  *
  * The prompt. PS1, PS0 and PROMPT_COMMAND are the user's while a command runs, and put aside otherwise:
- * __cay_in puts them back, __cay_out takes the prompts away right after the command, before bash would print
+ * __cay_in puts them back (where there is no more than PS1 to put back, and $? is 0, an assignment in its place),
+ * __cay_out takes the prompts away right after the command, before bash would print
  * them. PROMPT_COMMAND runs once per command, by bash, between the two lines, as its authors expect, and jobs
  * are announced there: if there may be either, it is the second line that reports. When PROMPT_COMMAND sets PS1,
  * or when the command was interrupted, the prompt is printed, and the report says what it was, so that it can be
@@ -70,13 +71,20 @@ static const char script[] =
 	"  builtin return $1\n"
 	"}\n"
 
-	/* __cay_out NONCE [READ-ONLY]: the command has come to its end. */
+	/* __cay_out NONCE [READ-ONLY]: the command has come to its end. First what is usual, in few steps. */
 	"__cay_out() {\n"
 	"  __cay_s=$? __cay_f=$-\n"
+	"  if [[ $__cay_s${2-}${PS0-}${PROMPT_COMMAND-}${!-} == 0 && $__cay_f != *[vx]* ]]; then\n"
+	"    __cay_ps0= __cay_ps1=${PS1-} PS1= __cay_said=$1\n"
+	"    builtin printf '%s\\0' \"$1\" 0 '' \"$__cay_f\" u \"$PWD\" '' \"${PATH-}\" >&0\n"
+	"    builtin eval :\n"
+	"    builtin return 0\n"
+	"  fi\n"
 	"  if [[ $- == *[vx]* ]]; then builtin set +vx; fi\n"
 	"  if [[ ! ${2-} ]]; then __cay_ps1=${PS1-} PS1=; fi\n"
-	"  if [[ ${PS0-} ]]; then __cay_ps0=$PS0 PS0=; fi\n"
-	/* Puts the parser back to the beginning of a line: an error of syntax may have left it within one. */
+	"  __cay_ps0=${PS0-}\n"
+	"  if [[ ${PS0-} ]]; then PS0=; fi\n"
+	/* Puts the parser back to the beginning of a line: a backslash or an error may have left it within one. */
 	"  builtin eval :\n"
 	/* Jobs are announced, and PROMPT_COMMAND is run, before the next line: that is part of the output. */
 	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\" '' \"${2-}\"; fi\n"
@@ -238,8 +246,11 @@ void shell_run(struct shell *s, struct str command, struct str cwd)
 	struct buf *b = &s->out;
 	s->has_debug |= str_find(command, STR("DEBUG")) >= 0;
 	s->sets_options = str_find(command, STR("set -")) >= 0;
-	buf_printf(b, "{ __cay_in %d%s; }%s; ", s->status, s->is_read_only ? " r" : "",
-		silencer(s));
+	if (s->is_usual)
+		buf_printf(b, "{ __cay_s= PS1=${__cay_ps1-}; }%s; ", silencer(s));
+	else
+		buf_printf(b, "{ __cay_in %d%s; }%s; ", s->status, s->is_read_only ? " r" : "",
+			silencer(s));
 	if (cwd.len) {
 		buf_puts(b, "builtin cd -- ");
 		put_quoted(b, cwd);
@@ -291,6 +302,7 @@ static bool parse_report(struct shell *s, struct str in, struct shell_report *re
 	s->status = (int)status;
 	s->has_xtrace = str_find_char(field[3], 'x') >= 0;
 	s->has_verbose = str_find_char(field[3], 'v') >= 0;
+	s->is_usual = str_is(field[4], "u");
 	s->is_read_only = str_find_char(field[4], 'r') >= 0;
 	*ret = (struct shell_report){
 		.status = s->status,

@@ -51,6 +51,7 @@ struct shell {
 	int status;          /* $? for the next command */
 	bool has_xtrace;     /* set -x */
 	bool has_verbose;    /* set -v */
+	bool is_usual;       /* $? is 0, and but for PS1 there is nothing to put back */
 	bool is_read_only;   /* PS1 cannot be put aside */
 	bool has_debug;      /* perhaps a DEBUG trap */
 	bool sets_options;   /* the command that runs perhaps begins to trace */

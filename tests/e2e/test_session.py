@@ -174,8 +174,8 @@ def test_background_jobs_are_announced_and_survive(shell):
     assert re.fullmatch(r"\[1\] \d+\n", r["output"])
     assert r["background_pid"] == int(r["output"].split()[1])
     assert "Running" in shell("jobs")["output"]
-    shell("kill %1")
-    assert "Terminated" in shell("wait %1")["output"] + shell("true")["output"]
+    outputs = [shell(command)["output"] for command in ("kill %1", "wait %1", "true")]
+    assert "Terminated" in "".join(outputs)  # where depends on how soon it is dead
 
 
 def test_output_of_a_background_job_comes_with_the_next_command(shell):
@@ -362,6 +362,21 @@ def test_broken_syntax_is_an_error_and_no_hang(shell, command, code):
 def test_an_open_heredoc_ends_with_the_command(shell):
     r = shell("cat <<EOF\nline 1\nline 2")
     assert r["status"] == "exited" and "line 1\nline 2\n" in r["output"]
+
+
+def test_prompts_before_a_command_may_be_taken_away_again(shell):
+    shell("PS0='before '")
+    assert shell("echo $PS0")["output"].endswith("before\n")
+    shell("unset PS0")
+    shell("false")
+    r = shell("echo [$?] [${PS0-none}]")
+    assert r["output"] == "[1] [none]\n"
+
+
+def test_the_exit_code_before_is_there_for_the_next_command(shell):
+    for code in (0, 3, 0, 0, 7):
+        shell(f"(exit {code})")
+        assert shell("echo $?")["output"] == f"{code}\n"
 
 
 def test_comments_and_trailing_backslashes(shell):
