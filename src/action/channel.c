@@ -225,6 +225,17 @@ bool channel_is_full(const struct channel *c)
 	return c->out.len - c->sent >= CHANNEL_HIGH;
 }
 
+void channel_hand_over(struct channel *c, const struct channel_ops *ops, void *arg)
+{
+	c->ops = ops;
+	c->arg = arg;
+}
+
+bool channel_is_clear(const struct channel *c)
+{
+	return c->out.len == 0 && !c->is_ended && !c->is_paused;
+}
+
 static void resume(void *arg)
 {
 	struct channel *c = arg;

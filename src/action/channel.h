@@ -34,6 +34,10 @@ void channel_free(struct channel *c);
 void channel_close(struct channel *c);
 void channel_send(struct channel *c, enum frame_kind kind, uint8_t channel, struct str payload);
 bool channel_is_full(const struct channel *c);
+/* Gives the callbacks to another owner; from within one, what comes next is the new owner's. */
+void channel_hand_over(struct channel *c, const struct channel_ops *ops, void *arg);
+/* Whether nothing of its present owner is left in it: nothing queued, no end, no pause. */
+bool channel_is_clear(const struct channel *c);
 /* Stops and resumes reading: how a slow consumer slows the producer down. */
 void channel_pause(struct channel *c, bool is_paused);
 /* Sends FRAME_ERROR made of *e. */

@@ -3,34 +3,43 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "executor/calls.h"
 #include "executor/executor.h"
 
 enum { CALL_ARENA_MAX = 64 * 1024 * 1024 };
 
-static void drop(struct call *call)
+static void end_action(struct call *call)
 {
 	if (call->verb && call->verb->drop)
 		call->verb->drop(call);
-	list_remove(&call->link);
-	call->executor->n_calls--;
 	json_free(call->request);
 	arena_fini(&call->arena);
+	call->request = NULL;
+	call->verb = NULL;
+	call->state = NULL;
+}
+
+static void drop(struct call *call)
+{
+	end_action(call);
+	list_remove(&call->link);
+	call->executor->n_calls--;
 	free(call);
 }
 
 void call_finish(struct call *call, struct str result_json)
 {
-	struct channel *channel = call->channel;
 	if (result_json.len > FRAME_PAYLOAD_MAX) {
 		struct error err;
 		error_set(&err, ERROR_TOO_LARGE, "a result of %zu bytes", result_json.len);
-		channel_send_error(channel, &err);
-	} else {
-		channel_send(channel, FRAME_RESULT, 0, result_json);
+		call_fail(call, &err);
+		return;
 	}
-	drop(call);
-	channel_close(channel);
+	channel_send(call->channel, FRAME_RESULT, 0, result_json);
+	end_action(call);
+	call->is_used = true;
+	channel_pause(call->channel, false);
 }
 
 void call_fail(struct call *call, const struct error *err)
@@ -77,6 +86,7 @@ static int start(struct call *call, struct str request, struct error *err)
 		    err) < 0)
 		return -1;
 	call->verb = verb;
+	call->executor->last_call_ms = clock_mono_ms();
 	verb->start(call, params);
 	return 0;
 }
@@ -98,6 +108,8 @@ static int dispatch(struct call *call, const struct frame *frame, struct error *
 	if (!verb && call->is_refused)
 		return error_set(err, ERROR_LIMIT, "the sandbox has %d calls at once",
 			EXECUTOR_CALLS_MAX);
+	if (!verb && call->is_used && frame->kind != FRAME_REQUEST)
+		return 0;
 	if (!verb)
 		return frame->kind == FRAME_REQUEST
 			? start(call, frame->payload, err)

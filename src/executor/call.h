@@ -7,6 +7,8 @@
  * which the call is gone. What belongs to a verb's call hangs on call->state; `drop` is called before the
  * call goes away, whether it finished, failed, or lost its caller, and frees that state.
  *
+ * The struct serves the socket: after a result it waits, without a verb, for the next request.
+ *
  * A lost caller does not end what a session or a process does: it ends the call that was watching.
  */
 #pragma once
@@ -19,12 +21,13 @@ struct executor; /* executor/executor.h: loop, workdir, environment, sessions, p
 
 struct call {
 	struct executor *executor;
-	const struct verb *verb;
+	const struct verb *verb; /* NULL between calls */
 	struct channel *channel;
 	struct arena arena; /* params and whatever lives as long as the call; 64 MiB at most */
 	struct json *request;
 	void *state;      /* of the verb; freed in drop */
 	struct list link; /* executor::calls */
+	bool is_used;     /* there was a call before: what comes late belongs to that */
 	bool is_refused;  /* one too many: it is told so when it has sent its request */
 };
 

@@ -41,7 +41,6 @@ static void on_control(void *arg, int events)
 		if (n != 1 || kind[0] != 'C' || call_fd < 0)
 			continue;
 		e->was_called = true;
-		e->last_call_ms = clock_mono_ms();
 		call_open(e, take_fd(&call_fd));
 	}
 }

@@ -152,11 +152,9 @@ static void finish(struct runtime_call *call, struct str result)
 	/* It only read: nothing to store, so the answer need not be copied. */
 	const struct call_sink *sink = call->sink;
 	void *arg = call->arg;
-	struct channel *channel = take_ptr(call->channel);
 	leave_sandbox(call);
 	call_free(call);
 	sink->result(arg, result);
-	channel_free(channel);
 }
 
 /* What the executor sends. */
@@ -196,6 +194,8 @@ static void on_frame(void *arg, const struct frame *frame)
 		on_event(call, frame->payload);
 		break;
 	case FRAME_RESULT:
+		/* The frame stays valid: what a channel has received outlives its callback. */
+		spare_keep(call->sandbox, take_ptr(call->channel));
 		finish(call, frame->payload);
 		break;
 	case FRAME_ERROR:
@@ -253,17 +253,29 @@ static void owe_drain(void *arg)
 		on_drain(call);
 }
 
-static void open_call(struct runtime_call *call)
+static int connect_call(struct runtime_call *call, struct error *err)
 {
 	struct backend *b = call->rt->backend;
-	struct error err;
+	call->channel = spare_take(call->sandbox);
+	if (call->channel) {
+		channel_hand_over(call->channel, &channel_ops, call);
+		return 0;
+	}
 	int fd = -1;
-	if (b->ops->open_call(b, call->sandbox->backend_id, &fd, &err) < 0) {
+	if (b->ops->open_call(b, call->sandbox->backend_id, &fd, err) < 0)
+		return -1;
+	call->channel = channel_new(call->rt->loop, fd, &channel_ops, call);
+	return 0;
+}
+
+static void open_call(struct runtime_call *call)
+{
+	struct error err;
+	if (connect_call(call, &err) < 0) {
 		fail(call, &err);
 		return;
 	}
 	call->phase = OPEN;
-	call->channel = channel_new(call->rt->loop, fd, &channel_ops, call);
 	channel_send(call->channel, FRAME_REQUEST, 0, buf_str(&call->request));
 	buf_fini(&call->request);
 	buf_init(&call->request, 0);
@@ -469,6 +481,7 @@ void call_end_all(struct sandbox *s, const struct error *gone)
 {
 	while (!list_is_empty(&s->calls))
 		fail(list_get_first(&s->calls, struct runtime_call, link), gone);
+	spare_free(s);
 }
 
 static void free_list(struct list *head)

@@ -4,7 +4,8 @@
  *
  *	runtime.c   the registry          life.c   a sandbox from its birth to its end
  *	adopt.c     after a restart       call.c   an action from its request to its result
- *	audit.c     actions as events     follow.c readers of the log
+ *	spare.c     sockets used again    audit.c  actions as events
+ *	follow.c    readers of the log
  */
 #pragma once
 
@@ -96,6 +97,11 @@ void call_free_all(struct runtime *rt);
 /* An action of the runtime itself: no event, whatever the sandbox's state. */
 struct runtime_call *call_perform_quietly(struct sandbox *s, const char *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
+
+/* spare.c: of the call sockets of a sandbox the last that had a result is kept for the next call. */
+struct channel *spare_take(struct sandbox *s); /* NULL: there is none */
+void spare_keep(struct sandbox *s, struct channel *c);
+void spare_free(struct sandbox *s);
 
 /* audit.c: appends the data of an event. */
 void audit_state(const struct sandbox *s, bool with_spec, struct buf *b);

@@ -35,6 +35,7 @@ void sandbox_free(struct sandbox *s)
 {
 	if (!s)
 		return;
+	spare_free(s);
 	timer_free(s->deadline);
 	timer_free(s->idle);
 	for (size_t i = 0; i < s->n_labels; i++) {

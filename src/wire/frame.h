@@ -10,7 +10,10 @@
  *
  * A call, from the caller's side: one FRAME_REQUEST; then, if the action takes input, FRAME_DATA and a
  * FRAME_EOF, and FRAME_CONTROL at any time. Back come FRAME_DATA and FRAME_EVENT, and at the end exactly
- * one FRAME_RESULT or FRAME_ERROR, after which the callee closes. Payloads other than data are JSON.
+ * one FRAME_RESULT or FRAME_ERROR. Payloads other than data are JSON.
+ *
+ * After an error the callee closes. After a result the socket may serve the next call, and the caller closes
+ * it if it does not want to; what it had sent for the call before, too late, is passed over.
  */
 #pragma once
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes started directly, on a bare executor."""
 import hashlib
+import json
 import os
 import time
 
 import pytest
-from executor import DATA, Ended, Executor, Failed
+from executor import DATA, REQUEST, Ended, Executor, Failed
 
 
 @pytest.fixture(scope="module")
@@ -356,3 +357,23 @@ def test_many_calls_at_once_have_a_ceiling():
 def test_bytes_that_are_no_text_are_shown_as_such(executor):
     r = capture(executor, ["printf", "\\377ok"])
     assert r["stdout"] == "\ufffdok"
+
+
+def test_a_socket_serves_call_after_call(executor):
+    with executor.open("exec", argv=["cat"], stdin=True) as call:
+        call.eof()
+        assert call.result()["exit_code"] == 0
+        call.send(b"late")  # what comes between calls is passed over
+        call.control(signal="INT")
+        for i in range(3):
+            call.final = None
+            call.frame(REQUEST, json.dumps({"action": "run", "params": {"command": f"echo {i}"}}).encode())
+            assert call.result()["output"] == f"{i}\n"
+
+
+def test_a_socket_ends_with_an_error(executor):
+    with executor.open("process_wait", process="p99") as call:
+        with pytest.raises(Failed):
+            call.result()
+        with pytest.raises(Ended):
+            call.receive()

@@ -187,7 +187,8 @@ static void executor_free(struct executor *e)
 static void send_result(struct executor *e, const char *json)
 {
 	channel_send(e->channel, FRAME_RESULT, 0, str_from(json));
-	executor_free(e);
+	e->is_upload = false;
+	e->n_bytes = 0;
 }
 
 static void flood(struct executor *e)
@@ -276,6 +277,7 @@ static int fake_open_call(struct backend *b, const char *id, int *ret_fd, struct
 	e->fake = f;
 	list_append(&f->executors, &e->link);
 	e->channel = channel_new(f->loop, ends[1], &ops, e);
+	f->world->n_sockets++;
 	*ret_fd = ends[0];
 	return 0;
 }

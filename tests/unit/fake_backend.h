@@ -17,7 +17,7 @@ struct fake_world {
 	loop_fn *created;    /* told that a create is held */
 	void *created_arg;
 	bool gives_other_ids; /* as a pool of ready ones does */
-	int n_created, n_destroyed, n_calls;
+	int n_created, n_destroyed, n_calls, n_sockets;
 	char configured[200]; /* the last configure request */
 	int64_t n_bytes;      /* of data that the executors got */
 };

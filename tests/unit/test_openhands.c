@@ -127,7 +127,6 @@ static void end_together(void *arg)
 	channel_send(e->channel, FRAME_RESULT, 0,
 		is_alone ? STR("{\"status\":\"exited\",\"exit_code\":0,\"output\":\"alone\"}")
 			 : STR("{\"status\":\"exited\",\"exit_code\":1,\"output\":\"not alone\"}"));
-	executor_free(e);
 }
 
 /* Commands that are in no script. */
@@ -160,7 +159,6 @@ static void on_frame(void *arg, const struct frame *frame)
 		channel_send(e->channel, FRAME_RESULT, 0, STR("{\"sessions\":[]}"));
 	else
 		send_step(e, action, params);
-	executor_free(e);
 }
 
 static void on_end(void *arg, const struct error *reason)

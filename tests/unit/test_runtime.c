@@ -467,6 +467,38 @@ static void a_cancelled_call_is_heard_of_no_more(void **state)
 	assert_int_equal(s->state, SANDBOX_READY);
 }
 
+static void calls_that_follow_each_other_share_a_socket(void **state)
+{
+	struct world *w = *state;
+	struct sandbox *s = made(w, "{}");
+	int before = w->fake.n_sockets;
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(perform(w, &run_action, "{\"command\":\"echo x\"}"),
+			"{\"output\":\"x\"}");
+	assert_true(w->fake.n_sockets <= before + 1);
+	before = w->fake.n_sockets;
+
+	/* Those at the same time do not, and a socket whose call was left is not used again. */
+	struct runtime_call *call = runtime_perform(s, &run_action, STR("{\"command\":\"hang\"}"),
+		&sink, w);
+	assert_string_equal(perform(w, &run_action, "{\"command\":\"echo y\"}"),
+		"{\"output\":\"y\"}");
+	runtime_call_cancel(call);
+	assert_string_equal(perform(w, &run_action, "{\"command\":\"echo z\"}"),
+		"{\"output\":\"z\"}");
+	assert_int_equal(w->fake.n_sockets, before + 1);
+}
+
+static void a_spare_socket_that_ends_is_not_used(void **state)
+{
+	struct world *w = *state;
+	made(w, "{}");
+	perform(w, &run_action, "{\"command\":\"echo x\"}");
+	perform(w, &run_action, "{\"command\":\"die\"}");
+	assert_string_equal(perform(w, &run_action, "{\"command\":\"echo y\"}"),
+		"{\"output\":\"y\"}");
+}
+
 /* The store's failures, restarts, followers. */
 
 static void set_disk_full(bool is_full)
@@ -622,6 +654,8 @@ int main(void)
 		TEST(secrets_are_masked_in_events),
 		TEST(a_paused_caller_gets_its_result_later),
 		TEST(a_cancelled_call_is_heard_of_no_more),
+		TEST(calls_that_follow_each_other_share_a_socket),
+		TEST(a_spare_socket_that_ends_is_not_used),
 		TEST(nothing_happens_that_cannot_be_recorded),
 		TEST(the_living_are_adopted_after_a_restart),
 		TEST(what_did_not_outlive_a_restart_is_lost),
