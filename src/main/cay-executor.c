@@ -99,7 +99,9 @@ static void fill_stdio(void)
 
 int main(int argc, char **argv)
 {
-	struct executor_options options = { .control_fd = CONTROL_FD, .root_fd = -1, .confine.cgroup_fd = -1 };
+	struct executor_options options = { .control_fd = CONTROL_FD,
+		.root_fd = -1,
+		.confine.cgroup_fd = -1 };
 	struct executor *executor;
 	struct error err;
 	log_init("cay-executor");
