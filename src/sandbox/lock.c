@@ -56,11 +56,20 @@ uint64_t lock_controls(const struct lock *lock)
 	return controls;
 }
 
+static bool has_writable_mount(const struct spec *spec)
+{
+	for (uint32_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].mode == MOUNT_WRITABLE)
+			return true;
+	return false;
+}
+
 int lock_make(const struct spec *spec, struct lock *ret_lock, struct error *err)
 {
 	struct lock lock = { .version = LOCK_VERSION, .user = spec->user };
 	lock.parts = PARTS_ALL & ~PART(SECCOMP_CHILD) & ~(uint32_t)PARTS_LEFT_OUT;
 	lock.uid = lock.gid = spec->user == USER_ROOT ? 0 : 1000;
+	lock.makes_set_id = spec->user == USER_ROOT && !has_writable_mount(spec);
 	lock.n_rlimits = rlimits_make(&spec->limits, lock.rlimits);
 	lock.landlock_abi = (uint32_t)landlock_abi();
 	if (lock.landlock_abi == 0)
@@ -211,15 +220,18 @@ static int put_landlock(const struct lock *lock, struct error *err)
 
 static int put_seccomp(const struct lock *lock, struct error *err)
 {
-	return seccomp_install(
-		lock->user == USER_ROOT ? SECCOMP_PROGRAM_ROOT : SECCOMP_PROGRAM_AGENT, err);
+	enum seccomp_program which = lock->user != USER_ROOT ? SECCOMP_PROGRAM_AGENT
+		: lock->makes_set_id                         ? SECCOMP_PROGRAM_ROOT
+							     : SECCOMP_PROGRAM_ROOT_PLAIN;
+	return seccomp_install(which, err);
 }
 
 static int put_seccomp_enter(const struct lock *lock, struct error *err)
 {
-	return seccomp_install(lock->user == USER_ROOT ? SECCOMP_PROGRAM_ROOT_ENTER
-						       : SECCOMP_PROGRAM_AGENT_ENTER,
-		err);
+	enum seccomp_program which = lock->user != USER_ROOT ? SECCOMP_PROGRAM_AGENT_ENTER
+		: lock->makes_set_id                         ? SECCOMP_PROGRAM_ROOT_ENTER
+							     : SECCOMP_PROGRAM_ROOT_PLAIN_ENTER;
+	return seccomp_install(which, err);
 }
 
 static int put_seccomp_child(const struct lock *lock, struct error *err)

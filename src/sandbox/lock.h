@@ -37,7 +37,7 @@
 
 #include "sandbox/spec.h"
 
-enum { LOCK_VERSION = 1, LOCK_KEEP_MAX = 16, LOCK_RLIMITS_MAX = 12 };
+enum { LOCK_VERSION = 2, LOCK_KEEP_MAX = 16, LOCK_RLIMITS_MAX = 12 };
 
 /* What is still to be put on, one bit each; in this order. */
 enum lock_part {
@@ -65,6 +65,7 @@ struct lock {
 	uint32_t parts;        /* 1 << enum lock_part */
 	uint32_t user;         /* enum user_mode */
 	uint32_t uid, gid;     /* as the sandbox sees them */
+	uint32_t makes_set_id; /* 1: it may make set-uid files */
 	uint32_t landlock_abi; /* 0: the kernel has none */
 	uint32_t n_keep;
 	int32_t keep[LOCK_KEEP_MAX];

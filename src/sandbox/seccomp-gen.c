@@ -233,10 +233,12 @@ static void program_child(void)
 int main(void)
 {
 	printf("/* Made from seccomp.def by seccomp-gen. */\n");
-	program("program_agent", SECCOMP_AGENT);
+	program("program_agent", SECCOMP_AGENT | SECCOMP_PLAIN);
 	program("program_root", SECCOMP_ROOT);
-	program("program_agent_enter", SECCOMP_AGENT | SECCOMP_ENTER);
+	program("program_root_plain", SECCOMP_ROOT | SECCOMP_PLAIN);
+	program("program_agent_enter", SECCOMP_AGENT | SECCOMP_PLAIN | SECCOMP_ENTER);
 	program("program_root_enter", SECCOMP_ROOT | SECCOMP_ENTER);
+	program("program_root_plain_enter", SECCOMP_ROOT | SECCOMP_PLAIN | SECCOMP_ENTER);
 	program_child();
 	return 0;
 }

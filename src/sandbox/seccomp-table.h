@@ -14,6 +14,7 @@ enum seccomp_mode {
 	SECCOMP_ROOT = 2,
 	SECCOMP_ENTER =
 		4, /* together with one of the above: the executor's own, inherited by its children */
+	SECCOMP_PLAIN = 8, /* together with one of the above: no file is made set-uid or set-gid */
 };
 
 struct seccomp_test {
@@ -44,12 +45,15 @@ struct seccomp_number {
 #define NO_PROTOCOL             (SECCOMP_RET_ERRNO | EPROTONOSUPPORT)
 
 #define ALL                     (SECCOMP_AGENT | SECCOMP_ROOT)
+#define PLAIN                   SECCOMP_PLAIN
 #define ROOT                    SECCOMP_ROOT
 #define ENTER                   SECCOMP_ENTER
 
 #define LO(argument)            (2 * (argument))
 #define HI(argument)            (2 * (argument) + 1)
 #define ALL_BITS                0xffffffffU
+#define SET_ID                  06000U     /* of a mode: set-uid, set-gid */
+#define CREATES                 020000100U /* of open's flags: O_CREAT, __O_TMPFILE */
 #define TEST(half, mask, value) { half, mask, value },
 #define ALWAYS
 #define COUNT(...) (sizeof((struct seccomp_test[]){ __VA_ARGS__ }) / sizeof(struct seccomp_test))
@@ -81,11 +85,14 @@ static const struct seccomp_number seccomp_numbers[] = {
 #undef NO_FAMILY
 #undef NO_PROTOCOL
 #undef ALL
+#undef PLAIN
 #undef ROOT
 #undef ENTER
 #undef LO
 #undef HI
 #undef ALL_BITS
+#undef SET_ID
+#undef CREATES
 #undef TEST
 #undef ALWAYS
 #undef COUNT

@@ -18,8 +18,10 @@
 static const struct sock_fprog programs[SECCOMP_PROGRAM_MAX] = {
 	[SECCOMP_PROGRAM_AGENT] = PROGRAM(program_agent),
 	[SECCOMP_PROGRAM_ROOT] = PROGRAM(program_root),
+	[SECCOMP_PROGRAM_ROOT_PLAIN] = PROGRAM(program_root_plain),
 	[SECCOMP_PROGRAM_AGENT_ENTER] = PROGRAM(program_agent_enter),
 	[SECCOMP_PROGRAM_ROOT_ENTER] = PROGRAM(program_root_enter),
+	[SECCOMP_PROGRAM_ROOT_PLAIN_ENTER] = PROGRAM(program_root_plain_enter),
 	[SECCOMP_PROGRAM_CHILD] = PROGRAM(program_child),
 };
 

@@ -12,8 +12,10 @@
 enum seccomp_program {
 	SECCOMP_PROGRAM_AGENT,
 	SECCOMP_PROGRAM_ROOT,
+	SECCOMP_PROGRAM_ROOT_PLAIN, /* root of a sandbox with a writable mount: makes nothing set-uid */
 	SECCOMP_PROGRAM_AGENT_ENTER, /* for the executor: CHILD takes the rest from what it starts */
 	SECCOMP_PROGRAM_ROOT_ENTER,
+	SECCOMP_PROGRAM_ROOT_PLAIN_ENTER,
 	SECCOMP_PROGRAM_CHILD,
 	SECCOMP_PROGRAM_MAX,
 };

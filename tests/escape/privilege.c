@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -133,6 +134,64 @@ static struct finding system_files(void)
 	return f;
 }
 
+/* Every way to give a file the bits, each on a file of its own: the number of the first that worked, or 0. */
+static int way_to_set_id(const char *path)
+{
+	enum { MODE = 06755, FCHMODAT2 = 452 };
+	const struct {
+		unsigned long long flags, mode, resolve;
+	} how = { O_CREAT | O_WRONLY | O_CLOEXEC, MODE, 0 };
+	for (int way = 1; way <= 8; way++) {
+		int fd = way <= 4 ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755) : -1;
+		long r = 0; /* what came of it, the file says */
+		switch (way) {
+		case 1:
+			r = chmod(path, MODE);
+			break;
+		case 2:
+			r = fchmod(fd, MODE);
+			break;
+		case 3:
+			r = fchmodat(AT_FDCWD, path, MODE, 0);
+			break;
+		case 4:
+			r = syscall(FCHMODAT2, AT_FDCWD, path, MODE, 0);
+			break;
+		case 5:
+			fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, MODE);
+			break;
+		case 6:
+			fd = creat(path, MODE);
+			break;
+		case 7:
+			fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+			break;
+		default:
+			r = mknod(path, S_IFREG | MODE, 0);
+			break;
+		}
+		(void)r;
+		struct stat st;
+		bool is_set = lstat(path, &st) == 0 && (st.st_mode & 06000);
+		if (fd >= 0)
+			close(fd);
+		unlink(path);
+		if (is_set)
+			return way;
+	}
+	return 0;
+}
+
+static struct finding set_id(void)
+{
+	const char *dir = getenv("ESCAPE_WRITABLE");
+	char path[256];
+	snprintf(path, sizeof(path), "%s/escape-set-id", dir ? dir : "/tmp");
+	umask(0);
+	int way = way_to_set_id(path);
+	return way ? reached("way %d left a set-uid file in %s", way, path) : blocked(EPERM);
+}
+
 const struct attack privilege_attacks[] = {
 	{ "capabilities", CAPS, true, capabilities, "have capabilities" },
 	{ "new-privileges", CAPS, false, new_privileges, "gain privileges by exec" },
@@ -143,6 +202,7 @@ const struct attack privilege_attacks[] = {
 	{ "groups", MANY, true, supplementary_groups, "still be in the caller's groups" },
 	{ "low-port", MANY, true, low_port, "listen on a port below 1024" },
 	{ "chown", MANY, true, give_away, "give a file away" },
+	{ "set-id", SECCOMP, false, set_id, "leave a set-uid file for somebody on the host" },
 	{ "system-files", MANY, true, system_files, "change the system's files" },
 	{ 0 },
 };

@@ -19,7 +19,7 @@ OWN_NETWORK_MAY = {"low-port"}
 # What cay itself wrote into the root (/etc/passwd, …) belongs to the only uid there is.
 SAME_UID_MAY = {"renice-init", "system-files"}
 # Root mode owns a copy of the system, and changes owners in it.
-ROOT_MODE_MAY = {"become-root", "join-groups", "chown", "system-files", "chroot"}
+ROOT_MODE_MAY = {"become-root", "join-groups", "chown", "set-id", "system-files", "chroot"}
 
 # Attacks that this machine cannot show to work, each with its reason.
 UNPROVEN = {
@@ -54,6 +54,14 @@ def test_no_attack_gets_out(oracles, readable, options, uid):
 def test_root_mode_gets_no_further_than_its_list(oracles, readable, uid):
     result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", "--user=root", uid=uid)
     assert beyond(result, ROOT_MODE_MAY | OWN_NETWORK_MAY | SAME_UID_MAY) == {}
+
+
+@pytest.mark.parametrize("user", ["agent", "root"])
+def test_nothing_set_uid_gets_into_a_writable_mount(oracles, readable, tmp_path, user):
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", f"--user={user}",
+                        f"--mount={tmp_path}:/shared:rw", "--env=ESCAPE_WRITABLE=/shared", names=["set-id"])
+    assert reached(result) == {}
+    assert os.listdir(tmp_path) == []
 
 
 def test_host_network_reaches_ports_but_no_abstract_socket(oracles, readable):
