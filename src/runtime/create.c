@@ -128,7 +128,7 @@ static int read_image(struct str image, struct spec *spec, struct error *err)
 		return 0;
 	if (!str_starts(image, STR("/")))
 		return error_set(err, ERROR_INVALID,
-			"create: 'image' must be 'host' or the absolute path of a directory, not '%.*s'",
+			"create: 'image' must be 'host' or the absolute path of a directory or an archive, not '%.*s'",
 			STR_ARG(str_first(image, 60)));
 	spec->image = IMAGE_DIR;
 	return copy_text(image, spec->image_path, sizeof(spec->image_path), "image", err);

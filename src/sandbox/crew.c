@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "sandbox/image.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -118,11 +119,13 @@ static int build_planned(const struct crew *c, int sock, const struct plan *plan
 	return 0;
 }
 
-static void build(const struct crew *c, int sock, const struct spec *spec)
+static void build(const struct crew *c, int sock, struct spec *spec)
 {
 	static struct plan plan; /* large */
 	struct answer failed = { .kind = ANSWER_FAILED };
-	int r = plan_make(spec, c->host, PLAN_CAN_FREEZE, &plan, &failed.error);
+	int r = image_resolve(c->host, spec, &failed.error);
+	if (r == 0)
+		r = plan_make(spec, c->host, PLAN_CAN_FREEZE, &plan, &failed.error);
 	if (r == 0) {
 		r = build_planned(c, sock, &plan, &failed.error);
 		plan_fini(&plan);

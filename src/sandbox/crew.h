@@ -5,7 +5,8 @@
  *
  * What they build belongs to the supervisor from the first moment: its processes are the supervisor's
  * children and end with it, its descriptors are handed over. A builder keeps nothing of what it has built.
- * One that dies takes the sandbox that it was at with it, and is started again when there is work.
+ * One that dies takes the sandbox that it was at with it, and is started again when there is work. An image
+ * that comes as an archive keeps one builder busy for as long as it takes to unpack it.
  */
 #pragma once
 

@@ -216,9 +216,7 @@ int mounts_bind(struct build *b, const struct step *s, struct error *err)
 int mounts_root(struct build *b, const struct step *s, struct error *err)
 {
 	if (s->tree >= 0 && !b->is_tree_dir[s->tree])
-		return error_set(err, ERROR_UNSUPPORTED,
-			"the image is no directory; an archive has to be unpacked first: mkdir DIR && tar -xf FILE "
-			"-C DIR");
+		return error_set(err, ERROR_INVALID, "the image is no directory");
 	if (s->tree >= 0) {
 		if (make_overlay(b, s->tree, s->source, &b->root_fd, err) < 0)
 			return -1;

@@ -6,6 +6,7 @@ import tarfile
 import pytest
 
 import archives
+from conftest import end_server, start_server
 from test_run import caller, programs, static  # noqa: F401 (fixtures)
 
 FORMS = {"tar": [], "tar.gz": ["--gzip"], "tar.xz": ["--xz"], "tar.bz2": ["--bzip2"]}
@@ -90,3 +91,30 @@ def test_what_is_no_archive_says_so(caller, cache):  # noqa: F811
     r = caller.run("--image", "/dev/null", "--", "/x")
     assert r.returncode == 125 and "image /dev/null is neither a directory nor an archive" in r.stderr
     assert not cache.exists() or list(cache.iterdir()) == []
+
+
+@pytest.fixture
+def served(caller, cache, monkeypatch):  # noqa: F811
+    """A server whose cache is the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(caller.directory / "cache"))
+    server = start_server()
+    yield server
+    end_server(server)
+
+
+def test_a_server_unpacks_an_archive_too(caller, static, cache, served):  # noqa: F811
+    archive = keep(caller, archives.tar((archives.entry("bin/hello", mode=0o755), static.read_bytes())))
+    for _ in range(2):
+        box = served.create(image=str(archive))
+        assert box.record["spec"]["image"] == str(archive)
+        assert box.action("exec", argv=["/bin/hello"])["stdout"] == "static\n"
+        box.delete()
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_server_says_what_is_wrong_with_an_archive(caller, cache, served):  # noqa: F811
+    archive = keep(caller, archives.tar(("../outside", b"x")))
+    reply = served.request("POST", "/v1/sandboxes", {"image": str(archive)})
+    assert reply.status == 400 and f"unpack image {archive}: tar: " in reply.json["error"]["message"]
+    assert list(cache.iterdir()) == []
+    served.create().delete()
