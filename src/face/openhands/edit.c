@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/auto.h"
 #include "base/num.h"
+#include "face/openhands/kinds.h"
 #include "face/openhands/observation.h"
 #include "face/openhands/request.h"
 

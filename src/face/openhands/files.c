@@ -15,6 +15,7 @@
 #include "base/auto.h"
 #include "face/openhands/cursor.h"
 #include "face/openhands/edit.h"
+#include "face/openhands/kinds.h"
 #include "face/openhands/lines.h"
 #include "face/openhands/observation.h"
 #include "face/openhands/request.h"

@@ -3,12 +3,13 @@
  * /server_info. The figures are those of the server process, as with the original. Times are the sandbox's:
  * how long it is there and since when nobody has asked it to do something, which is what fleets scale by.
  */
-#include "face/openhands/state.h"
+#include "face/openhands/handlers.h"
 
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/usage.h"
 #include "face/openhands/reply.h"
+#include "face/openhands/state.h"
 #include "wire/json.h"
 
 enum { INFO_MAX = 4096 };

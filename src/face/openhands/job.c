@@ -203,9 +203,7 @@ static int64_t quiet_of(struct runtime *rt, const struct cursor *c)
 
 static void answer_undecodable(struct job *job, const struct error *err)
 {
-	if (err->code == ERROR_UNSUPPORTED) {
-		job_refuse(job, str_from(err->text));
-	} else if (err->code == ERROR_INVALID) {
+	if (err->code == ERROR_INVALID) {
 		reply_invalid(job->request, err->text);
 		job_end(job);
 	} else {

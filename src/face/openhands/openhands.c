@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each route is a row, twice: bare, and below /openhands/{sandbox}. A handler decodes,
+ * Theory of operation. Each route is a row (routes.c), twice: bare, and below /openhands/{sandbox}. A handler decodes,
  * finds its sandbox with openhands_with_sandbox and hands over: actions to job.c, which keeps them in order,
  * transfers to transfer.c.
  *
@@ -12,11 +12,12 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "face/openhands/handlers.h"
 #include "face/openhands/job.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
 
-enum { WAITING_MAX = 1024, UPLOAD_MAX_GIB = 8 };
+enum { WAITING_MAX = 1024 };
 
 /* ---- which sandbox ---- */
 
@@ -114,7 +115,7 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn)
 
 /* ---- handlers ---- */
 
-static void alive(struct http_request *r)
+void alive(struct http_request *r)
 {
 	struct openhands *oh = openhands_of(r);
 	struct str name = http_param(r, "sandbox");
@@ -128,11 +129,6 @@ static void alive(struct http_request *r)
 		http_reply(r, 200, "application/json", STR("{\"status\":\"ok\"}"));
 }
 
-static void connection_token(struct http_request *r)
-{
-	http_reply(r, 200, "application/json", STR("{\"token\":null}"));
-}
-
 static void execute_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
 {
 	struct json *body = NULL;
@@ -143,34 +139,10 @@ static void execute_in(struct openhands *oh, struct http_request *r, struct sand
 		job_new(oh->rt, cursors_get(&oh->cursors, oh->rt, s->id), r, body);
 }
 
-static void execute_action(struct http_request *r)
+void execute_action(struct http_request *r)
 {
 	openhands_with_sandbox(r, execute_in);
 }
-
-/* Both paths of a route. */
-#define ROUTE(method, tail, ...)                                 \
-	{ method, tail, __VA_ARGS__ },                           \
-	{                                                        \
-		method, "/openhands/{sandbox}" tail, __VA_ARGS__ \
-	}
-
-static const struct http_route routes[] = {
-	ROUTE("GET", "/alive", alive, HTTP_NO_AUTH, .summary = "tell whether actions can be sent"),
-	ROUTE("GET", "/server_info", server_info, HTTP_NO_AUTH,
-		.summary = "tell times and what the server uses"),
-	ROUTE("POST", "/execute_action", execute_action, .body_max = OPENHANDS_BODY_MAX,
-		.summary = "perform an action and give its observation"),
-	ROUTE("POST", "/list_files", list_files, .summary = "list a directory"),
-	ROUTE("POST", "/upload_file", upload_file, HTTP_STREAMS_BODY,
-		.body_max = (int64_t)UPLOAD_MAX_GIB << 30,
-		.summary = "put a file, or what is in a zip archive, into a directory"),
-	ROUTE("GET", "/download_files", download_files,
-		.summary = "give a directory as a zip archive"),
-	ROUTE("GET", "/vscode/connection_token", connection_token,
-		.summary = "give the token of the editor, of which there is none"),
-	{ 0 },
-};
 
 /* ---- the face ---- */
 
@@ -216,7 +188,7 @@ struct openhands *openhands_new(struct runtime *rt)
 	oh->face = (struct http_face){
 		.name = "openhands",
 		.prefix = "/openhands/",
-		.routes = routes,
+		.routes = openhands_routes,
 		.arg = oh,
 		.authorize = authorize,
 		.render_error = render_error,

@@ -2,17 +2,10 @@
 #include "face/openhands/request.h"
 
 #include "base/auto.h"
-#include "face/openhands/edit.h"
-#include "face/openhands/files.h"
-#include "face/openhands/shell.h"
+#include "face/openhands/kinds.h"
 #include "http/server.h"
 
 enum { TIMEOUT_MAX_S = 86400, REPR_MAX = 200 };
-
-static const struct job_kind *const kinds[] = { &edit_kind, &read_kind, &run_kind, &write_kind };
-
-/* Actions that an action execution server performs, but this one does not yet. */
-static const char *const unsupported[] = { "run_ipython", "browse", "browse_interactive", NULL };
 
 /* Actions that are not for an action execution server. */
 static const char *const foreign[] = { "null", "think", "finish", "reject", "delegate", "recall",
@@ -27,14 +20,6 @@ static bool is_one_of(struct str name, const char *const *names)
 	return false;
 }
 
-static const struct job_kind *find_kind(struct str name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (str_is(name, kinds[i]->name))
-			return kinds[i];
-	return NULL;
-}
-
 static int find_action(const struct json *event, const struct job_kind **ret, struct error *err)
 {
 	struct str name = json_str(json_find(event, "action"));
@@ -42,12 +27,9 @@ static int find_action(const struct json *event, const struct job_kind **ret, st
 		return error_set(err, ERROR_INTERNAL, "%s",
 			json_find(event, "observation") ? "400: Invalid action type"
 							: "Unknown event type");
-	if ((*ret = find_kind(name)))
+	if ((*ret = job_kind_find(name)))
 		return 0;
 	name = str_first(name, REPR_MAX);
-	if (is_one_of(name, unsupported))
-		return error_set(err, ERROR_UNSUPPORTED,
-			"%.*s is not available in this release of cay.", STR_ARG(name));
 	if (is_one_of(name, foreign))
 		return error_set(err, ERROR_INTERNAL,
 			"'ActionExecutor' object has no attribute '%.*s'", STR_ARG(name));

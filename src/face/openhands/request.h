@@ -11,8 +11,7 @@
 
 /*
  * Fills kind, args and the timeout of a job from its body. ERROR_INVALID: the body has not the form of a
- * request. ERROR_INTERNAL: it names no action that can be performed. ERROR_UNSUPPORTED: it names one that
- * only this server cannot perform.
+ * request. ERROR_INTERNAL: it names no action that can be performed.
  */
 int request_decode(struct job *job, struct error *err);
 

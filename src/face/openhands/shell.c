@@ -8,7 +8,7 @@
  *
  * A hidden action is never answered with an error observation: the original's client would fail on it.
  */
-#include "face/openhands/shell.h"
+#include "face/openhands/kinds.h"
 
 #include "action/session_actions.h"
 #include "base/auto.h"

@@ -33,9 +33,4 @@ static inline struct openhands *openhands_of(const struct http_request *r)
 }
 
 /* transfer.c */
-void list_files(struct http_request *r);
-void upload_file(struct http_request *r);
-void download_files(struct http_request *r);
 void transfer_drop_all(struct openhands *oh);
-/* info.c */
-void server_info(struct http_request *r);

@@ -9,13 +9,14 @@
  * What the original refuses with 400 or 404 here arrives as 500 with the status in the text; clients know it
  * so.
  */
-#include "face/openhands/state.h"
+#include "face/openhands/handlers.h"
 
 #include "action/file_actions.h"
 #include "base/arena.h"
 #include "base/auto.h"
 #include "base/bug.h"
 #include "face/openhands/reply.h"
+#include "face/openhands/state.h"
 #include "wire/multipart.h"
 #include "wire/url.h"
 
