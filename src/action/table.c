@@ -3,12 +3,14 @@
 #include "action/action.h"
 #include "action/executor_actions.h"
 #include "action/file_actions.h"
+#include "action/network_actions.h"
 #include "action/process_actions.h"
 #include "action/session_actions.h"
 
 const struct action *const action_table[] = {
 	&append_action,
 	&configure_action,
+	&connect_action,
 	&download_action,
 	&edit_action,
 	&exec_action,

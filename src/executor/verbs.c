@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every verb, once, alphabetically by the name of its action. */
+#include "executor/connect.h"
 #include "executor/executor_verbs.h"
 #include "executor/file_verbs.h"
 #include "executor/process_verbs.h"
@@ -8,6 +9,7 @@
 const struct verb *const verb_table[] = {
 	&append_verb,
 	&configure_verb,
+	&connect_verb,
 	&download_verb,
 	&edit_verb,
 	&exec_verb,
