@@ -47,7 +47,7 @@ struct executor {
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
-	int64_t started_ms;   /* monotonic */
+	int64_t started_ms; /* monotonic */
 	bool was_called;
 	int64_t last_call_ms; /* monotonic: when the last call came */
 };

@@ -20,7 +20,7 @@ void grid_resize(struct grid *g, int cols, int rows);
 void grid_set_newline(struct grid *g, bool is_on);
 /* Text with tabs and newlines; whole sequences of executor/escape.h that are not silent. */
 void grid_feed_text(struct grid *g, struct str text);
-void grid_feed(struct grid *g, struct str sequence);
+void grid_feed(struct grid *g, struct str bytes);
 /* Appends what is on the screen: its lines down to the last one with text or the cursor. */
 void grid_put(struct grid *g, struct buf *out);
 /* Nothing is below the cursor, and the normal screen is shown. */

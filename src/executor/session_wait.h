@@ -7,4 +7,4 @@
 /* Tells who waits, if anybody does. */
 void session_end_wait(struct session *s, enum outcome outcome);
 /* Of session::timer. */
-void session_on_timer(void *session);
+void session_on_timer(void *arg);

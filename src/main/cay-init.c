@@ -73,10 +73,9 @@ _Noreturn void init_main(const long *stack)
 	call(SYS_prctl, PR_SET_NAME, (long)"cay-init", 0, 0);
 	call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&child_ended, 0, sizeof(child_ended));
 	for (;;) {
-		int status;
+		int status = 0;
 		long pid = call(SYS_wait4, -1, (long)&status, 0, 0);
-		if (pid ==
-			NO_CHILD) /* until the next is left to us; SIGCHLD is blocked, none is missed */
+		if (pid == NO_CHILD) /* SIGCHLD is blocked: the next one left to us is not missed */
 			call(SYS_rt_sigtimedwait, (long)&child_ended, 0, 0, sizeof(child_ended));
 		if (pid > 0 && pid == command) {
 			tell(fd, status);
