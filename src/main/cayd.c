@@ -6,9 +6,8 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "event/loop.h"
-#include "face/openhands/openhands.h"
-#include "face/rest/rest.h"
 #include "http/server.h"
+#include "main/faces.h"
 #include "main/harden.h"
 #include "runtime/backend.h"
 #include "runtime/runtime.h"
@@ -26,19 +25,10 @@ static struct {
 	struct loop *loop;
 	struct runtime *runtime;
 	struct http_server *http;
-	struct openhands *openhands;
 	struct timer *grace;
 	char *token;
 	struct error error; /* what ended it; ERROR_OK: it was asked to */
 } d;
-
-static struct rest rest = { .version = CAY_VERSION };
-static const struct http_face rest_face = {
-	.name = "rest",
-	.prefix = "/v1/",
-	.routes = rest_routes,
-	.arg = &rest,
-};
 
 static int parse(int argc, char **argv, struct error *err)
 {
@@ -97,10 +87,7 @@ static void on_started(void *arg, const struct error *err)
 		stop(NULL);
 		return;
 	}
-	rest.runtime = d.runtime;
-	http_server_add_face(d.http, &rest_face);
-	d.openhands = openhands_new(d.runtime);
-	http_server_add_face(d.http, openhands_face(d.openhands));
+	faces_open(d.runtime, d.http);
 	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION, (int)d.n_listeners);
 }
 
@@ -126,7 +113,7 @@ static int serve(struct error *err)
 	signal_free(interrupt);
 	timer_free(d.grace);
 	http_server_free(d.http);
-	openhands_free(d.openhands);
+	faces_close();
 	runtime_free(d.runtime);
 	loop_free(d.loop);
 	free(d.token);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/faces.h"
+
+#include "base/auto.h"
+#include "face/openhands/openhands.h"
+#include "face/rest/rest.h"
+#include "http/server.h"
+#include "version.h"
+
+static struct rest rest = { .version = CAY_VERSION };
+static const struct http_face rest_face = {
+	.name = "rest",
+	.prefix = "/v1/",
+	.routes = rest_routes,
+	.arg = &rest,
+};
+
+static const struct http_face *rest_open(struct runtime *rt)
+{
+	rest.runtime = rt;
+	return &rest_face;
+}
+
+static struct openhands *openhands;
+
+static const struct http_face *openhands_open(struct runtime *rt)
+{
+	openhands = openhands_new(rt);
+	return openhands_face(openhands);
+}
+
+static void openhands_close(void)
+{
+	openhands_free(take_ptr(openhands));
+}
+
+static const struct {
+	const struct http_face *(*open)(struct runtime *rt);
+	void (*close)(void); /* also of one that was never opened */
+} rows[] = {
+	{ rest_open, NULL },
+	{ openhands_open, openhands_close },
+};
+
+void faces_open(struct runtime *rt, struct http_server *http)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		http_server_add_face(http, rows[i].open(rt));
+}
+
+void faces_close(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].close)
+			rows[i].close();
+}
