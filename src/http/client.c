@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. A client is a loop of its own with a fetcher on it; a call runs the loop until it is
+ * answered. What the body of a request is read from may block: nobody else waits.
+ */
 #include "http/client_socket.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "http/fetch.h"
 #include "wire/json.h"
 #include "wire/sse.h"
 
-#include <curl/curl.h>
-
-enum {
-	CONNECT_MS = 10000,
-	EVENT_MAX = 32 * 1024 * 1024,
-};
+enum { EVENT_MAX = 32 * 1024 * 1024, HEADERS_MAX = 4 };
 
 static int set_url(struct http_client *c, const char *url, struct error *err)
 {
@@ -44,12 +44,11 @@ int http_client_new(const char *url, const char *token, struct http_client **ret
 {
 	struct http_client *c = mem_new(struct http_client);
 	c->token = token ? mem_strdup(token) : NULL;
-	if (set_url(c, url, err) < 0) {
+	if (set_url(c, url, err) < 0 || loop_new(&c->loop, err) < 0) {
 		http_client_free(c);
 		return -1;
 	}
-	c->curl = curl_easy_init();
-	BUG_IF(!c->curl, "libcurl cannot start");
+	c->fetcher = fetcher_new(c->loop);
 	*ret = c;
 	return 0;
 }
@@ -58,7 +57,8 @@ void http_client_free(struct http_client *c)
 {
 	if (!c)
 		return;
-	curl_easy_cleanup(c->curl);
+	fetcher_free(c->fetcher);
+	loop_free(c->loop);
 	free(c->base);
 	free(c->host);
 	free(c->prefix);
@@ -67,41 +67,9 @@ void http_client_free(struct http_client *c)
 	free(c);
 }
 
-/* What every handle of ours has in common. */
-static void set_common(struct http_client *c, CURL *easy)
-{
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-	if (c->unix_path)
-		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, c->unix_path);
-}
-
 const char *client_where(const struct http_client *c)
 {
 	return c->unix_path ? c->unix_path : c->base;
-}
-
-static int failed(const struct http_client *c, CURLcode code, struct error *err)
-{
-	const char *where = client_where(c);
-	switch (code) {
-	case CURLE_OPERATION_TIMEDOUT:
-		return error_set(err, ERROR_TIMEOUT, "%s: no answer in time", where);
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_GOT_NOTHING:
-	case CURLE_PARTIAL_FILE:
-		return error_set(err, ERROR_UNAVAILABLE, "%s: %s", where, curl_easy_strerror(code));
-	default:
-		return error_set(err, ERROR_PROTOCOL, "%s: %s", where, curl_easy_strerror(code));
-	}
 }
 
 int client_refused(int status, struct str body, struct error *err)
@@ -117,19 +85,12 @@ int client_refused(int status, struct str body, struct error *err)
 struct transfer {
 	struct http_client *client;
 	struct http_call *call;
+	struct fetch *fetch;
 	struct buf refusal; /* the body of a bad answer */
 	struct sse_parser events;
-	struct error *err;
-	bool is_ended; /* by a callback, or by the reply's ceiling: *err is filled */
+	struct error error;
+	bool is_over;
 };
-
-static bool is_good(struct transfer *t)
-{
-	long status = 0;
-	curl_easy_getinfo(t->client->curl, CURLINFO_RESPONSE_CODE, &status);
-	t->call->ret_status = (int)status;
-	return status < 400;
-}
 
 static int on_event(void *arg, const struct sse_event *e, struct error *err)
 {
@@ -137,91 +98,43 @@ static int on_event(void *arg, const struct sse_event *e, struct error *err)
 	return call->on_event(call->arg, e->event, e->data, err);
 }
 
-static int pass_body(struct transfer *t, struct str piece)
+static int on_body(void *arg, struct str piece, struct error *err)
 {
+	struct transfer *t = arg;
 	struct http_call *call = t->call;
+	if (fetch_status(t->fetch) >= 400) {
+		buf_put(&t->refusal, str_first(piece, t->refusal.limit - t->refusal.len));
+		return 0;
+	}
 	if (call->on_event)
-		return sse_parse(&t->events, piece, on_event, call, t->err);
+		return sse_parse(&t->events, piece, on_event, call, err);
 	if (call->on_body)
-		return call->on_body(call->arg, piece, t->err);
+		return call->on_body(call->arg, piece, err);
 	if (call->reply && buf_put(call->reply, piece) < 0)
-		return error_set(t->err, ERROR_TOO_LARGE, "the answer is over %zu bytes",
+		return error_set(err, ERROR_TOO_LARGE, "the answer is over %zu bytes",
 			call->reply->limit);
 	return 0;
 }
 
-static size_t on_write(char *bytes, size_t size, size_t n, void *arg)
-{
-	struct transfer *t = arg;
-	struct str piece = str_from_len(bytes, size * n);
-	if (!is_good(t)) {
-		buf_put(&t->refusal, str_first(piece, t->refusal.limit - t->refusal.len));
-		return piece.len;
-	}
-	t->is_ended = pass_body(t, piece) < 0;
-	return t->is_ended ? 0 : piece.len;
-}
-
-static size_t on_read(char *to, size_t size, size_t n, void *arg)
+static ssize_t on_pull(void *arg, char *to, size_t size, struct error *err)
 {
 	struct transfer *t = arg;
 	ssize_t r;
 	do
-		r = read(t->call->body_fd, to, size * n);
+		r = read(t->call->body_fd, to, size);
 	while (r < 0 && errno == EINTR);
-	if (r >= 0)
-		return (size_t)r;
-	error_sys(t->err, errno, "read what is to be sent");
-	t->is_ended = true;
-	return CURL_READFUNC_ABORT;
+	return r < 0 ? error_sys(err, errno, "read what is to be sent") : r;
 }
 
-static void add_header(struct curl_slist **list, const char *name, const char *value)
+static void on_progress(void *arg, int64_t bytes)
 {
-	auto_free char *line = mem_printf("%s%s", name, value);
-	struct curl_slist *longer = curl_slist_append(*list, line);
-	BUG_IF(!longer, "out of memory");
-	*list = longer;
+	struct transfer *t = arg;
+	if (t->call->on_progress)
+		t->call->on_progress(t->call->arg, bytes);
 }
 
-static struct curl_slist *make_headers(struct http_client *c, const struct http_call *call)
+static void save_type(const char *type, struct http_call *call)
 {
-	struct curl_slist *list = NULL;
-	if (c->token)
-		add_header(&list, "Authorization: Bearer ", c->token);
-	if (call->accept)
-		add_header(&list, "Accept: ", call->accept);
-	add_header(&list, "Content-Type:", call->content_type ? call->content_type : "");
-	if (call->body.ptr)
-		add_header(&list, "Expect:", ""); /* it is at hand: no round trip to ask */
-	return list;
-}
-
-static void set_body(CURL *easy, struct transfer *t)
-{
-	struct http_call *call = t->call;
-	if (call->body.ptr || str_is(STR("POST"), call->method)) {
-		if (call->body.ptr || call->body_fd <= 0) {
-			curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-				(curl_off_t)call->body.len);
-			curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-				call->body.ptr ? call->body.ptr : "");
-			return;
-		}
-	}
-	if (call->body_fd <= 0)
-		return;
-	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(easy, CURLOPT_READDATA, t);
-	curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-		call->body_size > 0 ? (curl_off_t)call->body_size : (curl_off_t)-1);
-}
-
-static void save_type(struct http_client *c, struct http_call *call)
-{
-	char *type = NULL;
-	curl_easy_getinfo(c->curl, CURLINFO_CONTENT_TYPE, &type);
 	struct str s = str_from(type);
 	ptrdiff_t end = str_find_char(s, ';');
 	if (end >= 0)
@@ -230,59 +143,62 @@ static void save_type(struct http_client *c, struct http_call *call)
 	snprintf(call->ret_type, sizeof(call->ret_type), "%.*s", STR_ARG(s));
 }
 
-static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
-	curl_off_t up)
+static void on_done(void *arg, const struct error *err)
 {
-	struct http_call *call = ((struct transfer *)arg)->call;
-	call->on_progress(call->arg, down + up);
-	return 0;
+	struct transfer *t = arg;
+	t->call->ret_status = fetch_status(t->fetch);
+	save_type(fetch_type(t->fetch), t->call);
+	if (err)
+		t->error = *err;
+	t->is_over = true;
+	loop_stop(t->client->loop);
 }
 
-static void set_progress(CURL *easy, struct transfer *t)
+static int perform(struct http_client *c, struct transfer *t, struct error *err)
 {
-	if (!t->call->on_progress)
-		return;
-	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t);
-}
-
-static int perform(struct http_client *c, struct transfer *t)
-{
+	static const struct fetch_ops from_fd = { on_pull, on_body, on_progress, on_done },
+				      from_memory = { NULL, on_body, on_progress, on_done };
 	struct http_call *call = t->call;
 	auto_free char *url = mem_printf("%s%s", c->base, call->path);
-	struct curl_slist *headers = make_headers(c, call);
-	CURL *easy = c->curl;
-	curl_easy_reset(easy); /* options only: the connection stays open */
-	set_common(c, easy);
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-	set_body(easy, t);
-	set_progress(easy, t);
-	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-	CURLcode code = curl_easy_perform(easy);
-	curl_slist_free_all(headers);
-	bool is_bad = !is_good(t);
-	save_type(c, call);
-	if (t->is_ended)
+	auto_free char *token = mem_printf("Authorization: Bearer %s", c->token ? c->token : "");
+	auto_free char *accept = mem_printf("Accept: %s", call->accept ? call->accept : "");
+	auto_free char *type = mem_printf("Content-Type:%s%s", call->content_type ? " " : "",
+		call->content_type ?: "");
+	const char *headers[HEADERS_MAX] = { type };
+	int n = 1;
+	if (c->token)
+		headers[n++] = token;
+	if (call->accept)
+		headers[n++] = accept;
+	const struct fetch_request request = {
+		.method = call->method,
+		.url = url,
+		.unix_path = c->unix_path,
+		.headers = headers,
+		.body = call->body,
+		.pull_size = call->body_size,
+		.timeout_ms = call->timeout_ms,
+	};
+	bool pulls = !call->body.ptr && call->body_fd > 0;
+	t->fetch = fetch_new(c->fetcher, &request, pulls ? &from_fd : &from_memory, t);
+	while (!t->is_over)
+		loop_run(c->loop);
+	/* An error of a callback's is the cause, whatever the status. */
+	if (t->error.code != ERROR_OK) {
+		if (err)
+			*err = t->error;
 		return -1;
-	/* A server that refuses an upload may close before it has read all of it. */
-	if (is_bad)
-		return client_refused(call->ret_status, buf_str(&t->refusal), t->err);
-	return code == CURLE_OK ? 0 : failed(c, code, t->err);
+	}
+	return call->ret_status >= 400 ? client_refused(call->ret_status, buf_str(&t->refusal), err)
+				       : 0;
 }
 
 int http_client_call(struct http_client *c, struct http_call *call, struct error *err)
 {
-	struct error unused = { 0 };
-	struct transfer t = { .client = c, .call = call, .err = err ? err : &unused };
+	struct transfer t = { .client = c, .call = call };
 	buf_init(&t.refusal, ERROR_BODY_MAX);
 	sse_parser_init(&t.events, EVENT_MAX);
-	int r = perform(c, &t);
+	int r = perform(c, &t, err);
 	sse_parser_fini(&t.events);
 	buf_fini(&t.refusal);
 	return r;
@@ -312,45 +228,4 @@ int http_client_delete(struct http_client *c, const char *path, struct buf *repl
 {
 	struct http_call call = { .method = "DELETE", .path = path, .reply = reply };
 	return http_client_call(c, &call, err);
-}
-
-int client_socket_open(struct http_client *c, struct client_socket *ret, struct error *err)
-{
-	curl_socket_t fd;
-	CURL *easy = curl_easy_init();
-	BUG_IF(!easy, "libcurl cannot start");
-	ret->curl = easy;
-	set_common(c, easy);
-	curl_easy_setopt(easy, CURLOPT_URL, c->base);
-	curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-	CURLcode code = curl_easy_perform(easy);
-	if (code != CURLE_OK)
-		return failed(c, code, err);
-	curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
-	ret->fd = fd;
-	return 0;
-}
-
-void client_socket_close(struct client_socket *s)
-{
-	curl_easy_cleanup(s->curl);
-	s->curl = NULL;
-}
-
-ssize_t client_socket_recv(struct client_socket *s, char *to, size_t len)
-{
-	size_t n = 0;
-	CURLcode code = curl_easy_recv(s->curl, to, len, &n);
-	if (code == CURLE_AGAIN)
-		return 0;
-	return code == CURLE_OK && n > 0 ? (ssize_t)n : -1;
-}
-
-ssize_t client_socket_send(struct client_socket *s, struct str bytes)
-{
-	size_t n = 0;
-	CURLcode code = curl_easy_send(s->curl, bytes.ptr, bytes.len, &n);
-	if (code == CURLE_AGAIN)
-		return 0;
-	return code == CURLE_OK ? (ssize_t)n : -1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client: HTTP requests that wait for their answer, for command-line programs. The only module that
- * knows libcurl (websockets share wslay with the server: http/wsframe.h).
+ * client: HTTP requests that wait for their answer, for command-line programs (websockets share wslay
+ * with the server: http/wsframe.h). Who has a loop takes http/fetch.h.
  *
  *	struct http_client *c;
  *	if (http_client_new("unix:/run/cay/cay.sock", token, &c, err) < 0) …

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * client_socket: what the client's two files share: the client itself, and a bare connection made as its
- * requests make theirs (Unix socket or TCP, TLS if the URL says so). Nobody else includes this.
- */
+/* client_socket: what the client's two files share. Nobody else includes this. */
 #pragma once
 
 #include "http/client.h"
@@ -10,7 +7,8 @@
 #include <sys/types.h>
 
 struct http_client {
-	void *curl;      /* the handle of its requests; keeps the connection */
+	struct loop *loop;
+	struct fetcher *fetcher;
 	char *base;      /* "http://localhost/prefix" */
 	char *host;      /* of it: "localhost", "name:8080" */
 	char *prefix;    /* "/prefix" or "" */
@@ -24,15 +22,3 @@ const char *client_where(const struct http_client *c);
 int client_refused(int status, struct str body, struct error *err);
 
 enum { ERROR_BODY_MAX = 64 * 1024 };
-
-struct client_socket {
-	void *curl;
-	int fd;
-};
-
-/* To be closed also when opening failed. */
-int client_socket_open(struct http_client *c, struct client_socket *ret, struct error *err);
-void client_socket_close(struct client_socket *s);
-/* How many bytes; 0: none now; -1: the peer is gone. */
-ssize_t client_socket_recv(struct client_socket *s, char *to, size_t len);
-ssize_t client_socket_send(struct client_socket *s, struct str bytes);

@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "http/fetch.h"
 #include "http/wsframe.h"
 #include "wire/base64.h"
 #include "wire/http1.h"
@@ -22,7 +23,7 @@ enum {
 
 struct http_ws {
 	struct http_client *client; /* for its names in errors */
-	struct client_socket socket;
+	struct fetch_socket socket;
 	struct wsframe *frames;
 	const struct http_ws_ops *ops;
 	void *arg;
@@ -35,7 +36,7 @@ static ssize_t on_frame_read(void *arg, char *to, size_t len)
 {
 	struct http_ws *ws = arg;
 	if (ws->in.len == 0)
-		return client_socket_recv(&ws->socket, to, len);
+		return fetch_socket_recv(&ws->socket, to, len);
 	size_t n = MIN(len, ws->in.len);
 	memcpy(to, ws->in.ptr, n);
 	buf_drop_front(&ws->in, n);
@@ -48,7 +49,7 @@ static int ws_flush(struct http_ws *ws)
 	size_t sent = 0;
 	ssize_t n = 1;
 	while (n > 0 && sent < ws->out.len) {
-		n = client_socket_send(&ws->socket, str_skip(buf_str(&ws->out), sent));
+		n = fetch_socket_send(&ws->socket, str_skip(buf_str(&ws->out), sent));
 		sent += n > 0 ? (size_t)n : 0;
 	}
 	buf_drop_front(&ws->out, sent);
@@ -122,7 +123,7 @@ static int receive_more(struct http_ws *ws, struct error *err)
 {
 	ssize_t n;
 	char bytes[4096];
-	while ((n = client_socket_recv(&ws->socket, bytes, sizeof(bytes))) == 0)
+	while ((n = fetch_socket_recv(&ws->socket, bytes, sizeof(bytes))) == 0)
 		if (wait_for(ws, POLLIN, err) < 0)
 			return -1;
 	if (n < 0)
@@ -185,8 +186,8 @@ int http_ws_open(struct http_client *c, const char *path, const struct http_ws_o
 	buf_init(&ws->out, HTTP_WS_HIGH + HTTP_WS_MESSAGE_MAX + TARGET_MAX);
 	ws->frames = wsframe_new(WSFRAME_CLIENT, HTTP_WS_MESSAGE_MAX, &frame_ops, ws);
 	make_key(key);
-	if (client_socket_open(c, &ws->socket, err) < 0 || send_upgrade(ws, path, key, err) < 0 ||
-		receive_upgrade(ws, key, err) < 0) {
+	if (fetch_socket_open(c->base, c->unix_path, &ws->socket, err) < 0 ||
+		send_upgrade(ws, path, key, err) < 0 || receive_upgrade(ws, key, err) < 0) {
 		http_ws_free(ws);
 		return -1;
 	}
@@ -248,7 +249,7 @@ void http_ws_free(struct http_ws *ws)
 	if (!ws)
 		return;
 	wsframe_free(ws->frames);
-	client_socket_close(&ws->socket);
+	fetch_socket_close(&ws->socket);
 	buf_fini(&ws->in);
 	buf_fini(&ws->out);
 	free(ws);
