@@ -80,6 +80,24 @@ static int set_stdio(const struct spawn_plan *p, struct error *err)
 	return 0;
 }
 
+/* Out of the way first: each may stand where another has to go. */
+static int set_more(const struct spawn_plan *p, int *report_fd, struct error *err)
+{
+	int above = 3 + p->n_more_fds, fds[SPAWN_MORE_MAX];
+	if (p->n_more_fds == 0)
+		return 0;
+	int moved = fcntl(*report_fd, F_DUPFD_CLOEXEC, above);
+	if (moved < 0)
+		return error_sys(err, errno, "move a pipe");
+	*report_fd = moved;
+	for (int i = 0; i < p->n_more_fds; i++)
+		fds[i] = fcntl(p->more_fds[i], F_DUPFD_CLOEXEC, above);
+	for (int i = 0; i < p->n_more_fds; i++)
+		if (dup2(fds[i], 3 + i) < 0)
+			return error_sys(err, errno, "set descriptor %d", 3 + i);
+	return 0;
+}
+
 static int set_user(const struct user *u, struct error *err)
 {
 	if (!u || !u->is_other)
@@ -90,8 +108,9 @@ static int set_user(const struct user *u, struct error *err)
 	return 0;
 }
 
-static int confine(const struct confine *c, int report_fd, struct error *err)
+static int confine(const struct spawn_plan *p, int report_fd, struct error *err)
 {
+	const struct confine *c = p->confine;
 	struct rlimit nofile;
 	if (c->nofile_soft && getrlimit(RLIMIT_NOFILE, &nofile) == 0) {
 		nofile.rlim_cur = c->nofile_soft;
@@ -99,16 +118,18 @@ static int confine(const struct confine *c, int report_fd, struct error *err)
 	}
 	if (!c->has_lock) {
 		/* What the executor has open is CLOEXEC; this is for what it was started with. */
-		if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		if (close_range(3 + (unsigned)p->n_more_fds, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 			return error_sys(err, errno, "close descriptors");
 		return 0;
 	}
 	struct lock lock = c->lock;
 	lock_keep(&lock, report_fd);
+	for (int i = 0; i < p->n_more_fds; i++)
+		lock_keep(&lock, 3 + i);
 	return lock_apply(&lock, err);
 }
 
-static int prepare(const struct spawn_plan *p, int report_fd, struct error *err)
+static int prepare(const struct spawn_plan *p, int *report_fd, struct error *err)
 {
 	if (p->confine && enter_cgroups(p->confine, err) < 0)
 		return -1;
@@ -118,11 +139,11 @@ static int prepare(const struct spawn_plan *p, int report_fd, struct error *err)
 		return error_sys(err, errno, "take the terminal");
 	reset_signals();
 	umask(022);
-	if (set_stdio(p, err) < 0 || set_user(p->user, err) < 0)
+	if (set_stdio(p, err) < 0 || set_more(p, report_fd, err) < 0 || set_user(p->user, err) < 0)
 		return -1;
 	if (chdir(p->cwd) < 0)
 		return error_sys(err, errno, "change to %s", p->cwd);
-	return p->confine ? confine(p->confine, report_fd, err) : 0;
+	return p->confine ? confine(p, *report_fd, err) : 0;
 }
 
 /* Tries each path; the reason that is kept is the first other than "there is none". */
@@ -141,7 +162,7 @@ _Noreturn static void child_main(const struct spawn_plan *p, const struct buf *p
 {
 	struct report r = { .pid = (pid_t)syscall(SYS_getpid) };
 	ssize_t n = write(report_fd, &r, sizeof(r));
-	if (n == sizeof(r) && prepare(p, report_fd, &r.error) == 0)
+	if (n == sizeof(r) && prepare(p, &report_fd, &r.error) == 0)
 		exec_first(p, paths, &r.error);
 	r.has_failed = true;
 	n = write(report_fd, &r, sizeof(r));

@@ -14,7 +14,7 @@
 #include "executor/user.h"
 #include "sandbox/lock.h"
 
-enum { CONFINE_TASKS_MAX = 8 };
+enum { CONFINE_TASKS_MAX = 8, SPAWN_MORE_MAX = 4 };
 
 struct confine {
 	int cgroup_fd;                    /* v2: children are cloned into it; or -1 */
@@ -30,8 +30,10 @@ struct spawn_plan {
 	char *const *envp;
 	const char *path; /* NULL: the usual directories */
 	const char *cwd;
-	int stdio_fds[3]; /* above 2; -1: /dev/null */
-	bool is_tty;      /* stdio_fds[1] becomes the controlling terminal */
+	int stdio_fds[3];    /* above 2; -1: /dev/null */
+	bool is_tty;         /* stdio_fds[1] becomes the controlling terminal */
+	const int *more_fds; /* they become 3, 4, … of the child; above 2 */
+	int n_more_fds;      /* SPAWN_MORE_MAX at most */
 	const struct user *user;
 	const struct confine *confine;
 };
