@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "executor/calls.h"
 #include "executor/files.h"
+#include "executor/guest.h"
 #include "executor/process.h"
 #include "executor/session.h"
 
@@ -124,6 +125,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	list_init(&e->calls);
 	list_init(&e->sessions);
 	list_init(&e->processes);
+	list_init(&e->guests);
 	set_defaults(e);
 	e->files = files_new(loop, take_fd(&root_fd), options->walks, &e->confine);
 	struct user user;
@@ -154,6 +156,7 @@ void executor_free(struct executor *e)
 		call_lose(call);
 	sessions_free_all(e);
 	processes_free_all(e);
+	guests_free_all(e);
 	files_free(e->files);
 	watch_free(e->control_watch);
 	timer_free(e->stay);

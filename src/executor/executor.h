@@ -38,6 +38,7 @@ struct executor {
 	struct list sessions; /* session::link */
 	size_t n_sessions;
 	struct list processes; /* process::link, oldest first */
+	struct list guests;    /* guest::link */
 	size_t n_running, n_retained;
 	int64_t next_fresh;       /* number of the next throw-away session */
 	int64_t next_process;     /* number of the next process id */

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cay_guest: what a Python program of cay's inside a sandbox talks to the executor with (executor/guest.h).
+
+The program is source text that the executor sends; it imports this module:
+
+    import cay_guest as guest
+    guest.arguments                       # what guest_start was given
+    for request, body in guest.messages():   # one after the other, None for request if it wants no answer
+        request.event({"step": 1})
+        request.output(1, b"text for stdout")
+        request.result({"sum": body["a"] + body["b"]})     # or request.error("invalid_argument", "why")
+
+Any thread may send; only one may receive. messages() ends when the executor closes the channel.
+Where the executor asks for a copy (guest_fork), messages() forks: in the child it yields (None, FORKED) first, and
+everything else then is the child's.
+"""
+import array
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import termios
+import threading
+import types
+
+HEAD = struct.Struct("<16sBBBBI")
+MESSAGE, OUTPUT, FORK = 1, 2, 3
+FIRST, LAST, FINAL, ERROR, BEHIND = 1, 2, 4, 8, 16
+PAYLOAD_MAX = 60 * 1024
+MESSAGE_MAX = 16 * 1024 * 1024
+DESCRIPTOR_MIN = 200
+
+FORKED = {"forked": True}
+arguments = None
+is_child = False  # of a fork that the agent's code made: what it prints goes to the descriptors
+
+_socket = None
+_nonce = None
+_lock = threading.RLock()
+_buffer = bytearray(HEAD.size + PAYLOAD_MAX)
+_view = memoryview(_buffer)
+_has_fork = False
+_unread = array.array("i", [0])
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+class TooLarge(Exception):
+    """A message above MESSAGE_MAX."""
+
+
+class Request:
+    """What the executor wants an answer to."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number):
+        self.number = number
+
+    def event(self, body):
+        _send(self.number, 0, _encode(body).encode())
+
+    def output(self, channel, data):
+        """Bytes that the program printed: 1 stdout, 2 stderr."""
+        for i in range(0, len(data), PAYLOAD_MAX):
+            _packet(OUTPUT, 0, channel, self.number, data[i:i + PAYLOAD_MAX])
+
+    def result(self, body):
+        _send(self.number, FINAL, _encode(body).encode())
+
+    def error(self, code, message):
+        """code: a name of base/error.def, such as invalid_argument."""
+        _send(self.number, FINAL | ERROR, _encode({"code": code, "message": str(message)[:2000]}).encode())
+
+
+def tell(body):
+    """A message that belongs to no request."""
+    _send(0, 0, _encode(body).encode())
+
+
+def fileno():
+    """For select: readable when messages() has something, or its end."""
+    return _socket.fileno()
+
+
+def _is_behind():
+    """Whether somebody wrote to descriptor 1 or 2 what the executor has not read yet."""
+    for fd in (1, 2):
+        try:
+            fcntl.ioctl(fd, termios.FIONREAD, _unread)
+        except OSError:
+            continue
+        if _unread[0]:
+            return BEHIND
+    return 0
+
+
+def _packet(kind, flags, channel, number, data):
+    with _lock:
+        _socket.sendmsg((HEAD.pack(_nonce, kind, flags | _is_behind(), channel, 0, number), data))
+
+
+def _send(number, flags, data):
+    if len(data) > MESSAGE_MAX:
+        raise TooLarge("a message of %d bytes; the limit is %d" % (len(data), MESSAGE_MAX))
+    with _lock:
+        for i in range(0, len(data), PAYLOAD_MAX):
+            piece = FIRST if i == 0 else 0
+            if i + PAYLOAD_MAX >= len(data):
+                piece |= LAST | flags
+            _packet(MESSAGE, piece, 0, number, data[i:i + PAYLOAD_MAX])
+
+
+def _receive_packet():
+    """(kind, flags, request, payload, descriptors), or None at the end."""
+    global _nonce
+    fds = []
+    if _has_fork:
+        size, controls, _, _ = _socket.recvmsg_into([_buffer], 256)
+        for level, kind, data in controls:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                received = array.array("i")
+                received.frombytes(data[:len(data) - len(data) % received.itemsize])
+                fds = list(received)
+    else:
+        size = _socket.recv_into(_buffer)
+    if size == 0:
+        return None
+    if size < HEAD.size:
+        return 0, 0, 0, b"", fds
+    nonce, kind, flags, _, _, number = HEAD.unpack_from(_buffer)
+    if _nonce is None:
+        _nonce = nonce
+    if nonce != _nonce:
+        kind = 0
+    return kind, flags, number, _view[HEAD.size:size], fds
+
+
+def _receive():
+    """(number, body), or None at the end."""
+    parts = None
+    while True:
+        packet = _receive_packet()
+        if packet is None:
+            return None
+        kind, flags, number, payload, fds = packet
+        if kind == FORK and len(fds) == 3:
+            if _fork(fds):
+                return 0, FORKED
+            continue
+        if kind != MESSAGE:
+            continue
+        if flags & FIRST and flags & LAST:
+            return number, json.loads(bytes(payload))
+        if flags & FIRST:
+            parts = []
+        if parts is not None:
+            parts.append(bytes(payload))
+            if flags & LAST:
+                return number, json.loads(b"".join(parts))
+
+
+def messages():
+    """Everything that comes, as (Request or None, body)."""
+    while True:
+        message = _receive()
+        if message is None:
+            return
+        number, body = message
+        yield (Request(number) if number else None), body
+
+
+def _move_up(fd):
+    """A descriptor where neither a shell's redirections nor a daemon's habits reach it by chance."""
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, DESCRIPTOR_MIN)
+    except OSError:
+        return fd
+    os.close(fd)
+    return high
+
+
+def _open(fd):
+    global _socket, _nonce
+    _nonce = None
+    _socket = socket.socket(fileno=_move_up(fd))
+
+
+def _after_fork_in_child():
+    """A fork of the agent's: the channel is its parent's alone."""
+    global is_child
+    if _forking[0]:
+        return
+    is_child = True
+    _socket.close()
+
+
+def _reap(*_):
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        tell({"exited": pid, "status": status})
+
+
+_forking = [False]
+
+
+def _fork(fds):
+    """True in the child, which has its own channel, stdout and stderr, and leads its own session."""
+    global arguments, _lock
+    _forking[0] = True
+    try:
+        pid = os.fork()
+    except OSError:
+        pid = -1  # the executor hears of it: nobody has the other end
+    if pid != 0:
+        _forking[0] = False
+        for fd in fds:
+            os.close(fd)
+        return False
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    _lock = threading.RLock()
+    _socket.close()
+    os.dup2(fds[1], 1)
+    os.dup2(fds[2], 2)
+    os.close(fds[1])
+    os.close(fds[2])
+    _open(fds[0])
+    _forking[0] = False
+    _set_fork(False)
+    message = _receive()
+    if message is None:
+        os._exit(0)
+    changes = message[1]
+    wanted = dict(var.split("=", 1) for var in changes["env"])
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    os.environ.update(wanted)
+    try:
+        os.chdir(changes["cwd"])
+    except OSError as why:
+        print("change to %s: %s" % (changes["cwd"], why.strerror), file=sys.__stderr__, flush=True)
+    arguments = changes["arguments"]
+    tell({"ready": os.getpid()})
+    return True
+
+
+def _set_fork(has_fork):
+    global _has_fork
+    _has_fork = has_fork
+    if has_fork:
+        signal.signal(signal.SIGCHLD, _reap)
+
+
+def _module(name, text):
+    """A module of ours, made of text; its lines can be seen in a traceback."""
+    import linecache
+    module = types.ModuleType(name)
+    module.__file__ = "<cay %s>" % name
+    linecache.cache[module.__file__] = (len(text), None, text.splitlines(True), module.__file__)
+    return module, compile(text, module.__file__, "exec")
+
+
+def _main():
+    global arguments
+    null = os.open("/dev/null", os.O_RDWR)
+    boot = socket.socket(fileno=os.dup(0))
+    os.dup2(null, 0)
+    os.close(null)
+    _open(boot.detach())
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+    program = _receive()
+    if program is None:
+        return
+    arguments = program[1]["arguments"]
+    _set_fork(program[1]["has_fork"])
+    tell({"ready": os.getpid()})
+    for name, text in program[1]["sources"][:-1]:
+        module, code = _module(name, text)
+        sys.modules[name] = module
+        exec(code, module.__dict__)
+    name, text = program[1]["sources"][-1]
+    module, code = _module(name, text)
+    sys.modules[name] = module
+    exec(code, module.__dict__)
