@@ -169,3 +169,6 @@ void server_deadline(struct http_conn *c, enum deadline kind, bool is_restarted)
 void server_forget(struct http_conn *c);
 bool server_allows_host(const struct http_server *s, struct str host);
 bool server_allows_origin(const struct http_server *s, struct str origin);
+const struct http_face *server_face_of_host(const struct http_server *s, struct str host);
+/* Appends the peer's address; nothing for a Unix socket. */
+void server_put_peer(const struct http_conn *c, struct buf *b);

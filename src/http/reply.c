@@ -20,7 +20,13 @@ static const struct {
 	{ 201, "Created" },
 	{ 202, "Accepted" },
 	{ 204, "No Content" },
+	{ 206, "Partial Content" },
+	{ 301, "Moved Permanently" },
+	{ 302, "Found" },
+	{ 303, "See Other" },
 	{ 304, "Not Modified" },
+	{ 307, "Temporary Redirect" },
+	{ 308, "Permanent Redirect" },
 	{ 400, "Bad Request" },
 	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
@@ -188,29 +194,50 @@ void http_reply_error(struct http_request *r, const struct error *e)
 	http_reply(r, status, "application/json", buf_str(&body));
 }
 
-void http_stream_begin(struct http_request *r, int status, const char *type, int64_t length)
+enum { NO_BODY = -2 };
+
+/* `head` has everything but the framing. */
+static void begin(struct exchange *x, struct buf *head, int64_t length)
 {
-	struct exchange *x = exchange_of(r);
 	struct http_conn *c = x->conn;
 	BUG_IF(x->is_streaming, "a request was answered twice");
 	x->is_streaming = true;
 	x->stream_left = length;
 	x->is_chunked = length < 0 && x->head.minor == 1;
-	x->is_event_stream = str_starts(str_from(type), STR("text/event-stream"));
 	if (!c)
 		return;
-	if (length < 0 && !x->is_chunked)
+	if (length == NO_BODY) {
+		x->is_head = true; /* nothing that is written is sent, and no length is told */
+		x->is_chunked = false;
+	} else if (length < 0 && !x->is_chunked && !x->is_head) {
 		c->is_last = true; /* HTTP/1.0: the end of the connection is the end of the body */
-	auto_buf struct buf head = BUF_INIT(2 * HTTP_HEAD_MAX);
-	put_head(&head, status, type, buf_str(&x->headers));
+	}
 	if (x->is_chunked)
-		buf_puts(&head, "Transfer-Encoding: chunked\r\n");
+		buf_puts(head, "Transfer-Encoding: chunked\r\n");
 	else if (length >= 0)
-		buf_printf(&head, "Content-Length: %lld\r\n", (long long)length);
-	put_connection(&head, c);
-	buf_puts(&head, "\r\n");
-	conn_send(c, &(struct iovec){ head.ptr, head.len }, 1);
+		buf_printf(head, "Content-Length: %lld\r\n", (long long)length);
+	put_connection(head, c);
+	buf_puts(head, "\r\n");
+	conn_send(c, &(struct iovec){ head->ptr, head->len }, 1);
 	conn_touch(c);
+}
+
+void http_stream_begin(struct http_request *r, int status, const char *type, int64_t length)
+{
+	struct exchange *x = exchange_of(r);
+	auto_buf struct buf head = BUF_INIT(2 * HTTP_HEAD_MAX);
+	x->is_event_stream = str_starts(str_from(type), STR("text/event-stream"));
+	put_head(&head, status, type, buf_str(&x->headers));
+	begin(x, &head, length);
+}
+
+void http_stream_begin_bare(struct http_request *r, int status, int64_t length)
+{
+	struct exchange *x = exchange_of(r);
+	auto_buf struct buf head = BUF_INIT(2 * HTTP_HEAD_MAX + 128);
+	buf_printf(&head, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+	buf_put(&head, buf_str(&x->headers));
+	begin(x, &head, has_no_body(status) ? NO_BODY : length);
 }
 
 static void send_chunk(struct http_conn *c, struct str bytes)

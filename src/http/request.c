@@ -71,17 +71,29 @@ static int check_host(struct exchange *x, struct error *err)
 	}
 	if (!host.ptr && x->head.minor == 1)
 		return error_set(err, ERROR_INVALID, "HTTP: no Host header");
-	if (x->conn->peer && !server_allows_host(x->server, host))
+	x->r.face = server_face_of_host(x->server, host);
+	if (x->r.face)
+		x->r.route = x->r.face->host_route;
+	else if (x->conn->peer && !server_allows_host(x->server, host))
 		return error_set(err, ERROR_FORBIDDEN,
 			"Host '%.*s' is not one of this server's names",
 			STR_ARG(str_first(host, 100)));
 	return 0;
 }
 
+static bool is_origin_of(struct str origin, struct str host)
+{
+	ptrdiff_t at = str_find(origin, STR("://"));
+	return at > 0 && str_eq_nocase(str_skip(origin, (size_t)at + 3), host);
+}
+
 static int check_origin(struct exchange *x, struct error *err)
 {
 	struct str origin = http1_find(&x->head, "Origin");
-	if (!origin.ptr || server_allows_origin(x->server, origin))
+	if (!origin.ptr)
+		return 0;
+	if (x->r.route ? is_origin_of(origin, http1_find(&x->head, "Host"))
+		       : server_allows_origin(x->server, origin))
 		return 0;
 	return error_set(err, ERROR_FORBIDDEN, "Origin '%.*s' may not call this server",
 		STR_ARG(str_first(origin, 100)));
@@ -132,6 +144,8 @@ static int find_route(struct exchange *x, struct error *err)
 {
 	auto_buf struct buf allow = BUF_INIT(256);
 	struct error other;
+	if (x->r.route)
+		return x->r.route->flags & HTTP_NO_AUTH ? 0 : check_token(x, err);
 	int r = router_match(x->server->router, x->r.method, x->r.path, &x->r.arena, &x->r.match,
 		&allow, &other);
 	x->r.route = x->r.match.route;

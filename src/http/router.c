@@ -131,6 +131,15 @@ static const struct entry *find_entry(const struct node *node, struct str method
 	return NULL;
 }
 
+/* The row for a method: its own, GET's for HEAD, or the one for any. */
+static const struct entry *choose_entry(const struct node *node, struct str method)
+{
+	const struct entry *e = find_entry(node, method);
+	if (!e && str_is(method, "HEAD"))
+		e = find_entry(node, STR("GET"));
+	return e ? e : find_entry(node, STR(HTTP_ANY_METHOD));
+}
+
 static void add_row(struct router *router, const struct http_face *face,
 	const struct http_route *route)
 {
@@ -204,9 +213,7 @@ static int split_path(struct str path, struct arena *arena, struct segments *ret
 
 static bool ends_here(struct search *s, const struct node *node)
 {
-	const struct entry *e = find_entry(node, s->method);
-	if (!e && str_is(s->method, "HEAD"))
-		e = find_entry(node, STR("GET"));
+	const struct entry *e = choose_entry(node, s->method);
 	if (!e && node->entries && !s->other)
 		s->other = node;
 	s->found = e;

@@ -38,8 +38,10 @@ enum http_route_flags {
 
 enum { HTTP_BODY_MAX = 1024 * 1024, HTTP_PARAMS_MAX = 8, HTTP_SEGMENTS_MAX = 64 };
 
+#define HTTP_ANY_METHOD "*"
+
 struct http_route {
-	const char *method;  /* "GET" answers HEAD as well */
+	const char *method; /* "GET" answers HEAD as well; HTTP_ANY_METHOD what no other row does */
 	const char *pattern; /* "/v1/sandboxes/{id}" */
 	void (*handle)(struct http_request *request);
 	int flags;

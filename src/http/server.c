@@ -264,6 +264,22 @@ bool server_allows_origin(const struct http_server *s, struct str origin)
 	return has_name(&s->origins, origin);
 }
 
+const struct http_face *server_face_of_host(const struct http_server *s, struct str host)
+{
+	for (int i = 0; i < s->n_faces; i++)
+		if (s->faces[i]->takes_host && s->faces[i]->takes_host(s->faces[i], host))
+			return s->faces[i];
+	return NULL;
+}
+
+void server_put_peer(const struct http_conn *c, struct buf *b)
+{
+	char text[INET6_ADDRSTRLEN];
+	if (c->peer && inet_ntop(c->peer->key_len == 4 ? AF_INET : AF_INET6, c->peer->key, text,
+			       sizeof(text)))
+		buf_puts(b, text);
+}
+
 static int listener_init(struct http_server *s, struct listener *l, int fd, struct error *err)
 {
 	struct sockaddr_storage address = { 0 };

@@ -75,6 +75,12 @@ struct http_face {
 	 * {"error":{"code","message"}} */
 	void (*render_error)(const struct http_face *face, const struct error *e, int *status,
 		struct buf *body);
+	/*
+	 * A face with names of its own: true if this value of Host is one of them. Such a request
+	 * goes to host_route, whatever its path and method; its Origin, if it has one, is that name.
+	 */
+	bool (*takes_host)(const struct http_face *face, struct str host);
+	const struct http_route *host_route;
 };
 
 int http_server_new(struct loop *loop, const struct http_config *config, struct http_server **ret,
@@ -145,6 +151,8 @@ void http_reply_error(struct http_request *r, const struct error *e);
 /* length: of the whole body if it is known, else -1 (chunked). text/event-stream gets a comment
  * when silent. */
 void http_stream_begin(struct http_request *r, int status, const char *type, int64_t length);
+/* The same with no header but those of http_reply_header and the framing: for what another server said. */
+void http_stream_begin_bare(struct http_request *r, int status, int64_t length);
 void http_stream_write(struct http_request *r, struct str bytes); /* copied */
 bool http_stream_is_full(const struct http_request *r);
 /* is_whole false: cut the connection, so that the client sees that the body is not all there. */

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "face/openhands/openhands.h"
+#include "face/rest/ports.h"
 #include "face/rest/rest.h"
 #include "http/server.h"
 #include "version.h"
@@ -19,6 +20,13 @@ static const struct http_face *rest_open(struct runtime *rt)
 {
 	rest.runtime = rt;
 	return &rest_face;
+}
+
+static const struct http_face *ports_open(struct runtime *rt)
+{
+	static struct http_face face;
+	ports_face_init(&face, &rest);
+	return &face;
 }
 
 static struct openhands *openhands;
@@ -39,6 +47,7 @@ static const struct {
 	void (*close)(void); /* also of one that was never opened */
 } rows[] = {
 	{ rest_open, NULL },
+	{ ports_open, NULL }, /* after rest, whose runtime it shares */
 	{ openhands_open, openhands_close },
 };
 

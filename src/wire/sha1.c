@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/sha1.h"
 
+#include "base/auto.h"
+#include "base/buf.h"
+
 enum { BLOCK = 64 };
 
 static uint32_t rotate(uint32_t v, int n)
@@ -56,4 +59,24 @@ void sha1(struct str data, uint8_t ret_digest[SHA1_SIZE])
 		mix_block(h, last + BLOCK);
 	for (int i = 0; i < SHA1_SIZE; i++)
 		ret_digest[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+/* RFC 2104: H(key ^ opad, H(key ^ ipad, data)). */
+void hmac_sha1(struct str key, struct str data, uint8_t ret_digest[SHA1_SIZE])
+{
+	uint8_t block[BLOCK] = { 0 };
+	if (key.len > BLOCK)
+		sha1(key, block);
+	else if (key.len)
+		memcpy(block, key.ptr, key.len);
+	auto_buf struct buf b = BUF_INIT(BLOCK + MAX(data.len, (size_t)SHA1_SIZE));
+	for (int i = 0; i < BLOCK; i++)
+		buf_putc(&b, (char)(block[i] ^ 0x36));
+	buf_put(&b, data);
+	sha1(buf_str(&b), ret_digest);
+	buf_reset(&b);
+	for (int i = 0; i < BLOCK; i++)
+		buf_putc(&b, (char)(block[i] ^ 0x5c));
+	buf_add(&b, ret_digest, SHA1_SIZE);
+	sha1(buf_str(&b), ret_digest);
 }

@@ -200,6 +200,34 @@ static void assert_sha1(struct str data, const char *hex)
 	assert_string_equal(text, hex);
 }
 
+/* RFC 2202, 3 */
+static void the_test_vectors_of_hmac_hold(void **state)
+{
+	static const struct {
+		struct str key, data;
+		const char *hex;
+	} vectors[] = {
+		{ { "Jefe", 4 }, { "what do ya want for nothing?", 28 },
+			"effcdf6ae5eb2fa2d27416d5f184df9c259a7c79" },
+		{ { "", 0 }, { "", 0 }, "fbdb1d1b18aa6c08324b7d64b71fb76370690e1d" },
+	};
+	char long_key[80];
+	uint8_t digest[SHA1_SIZE];
+	char got[2 * SHA1_SIZE + 1];
+	memset(long_key, 0xaa, sizeof(long_key));
+	for (size_t i = 0; i <= ARRAY_LEN(vectors); i++) {
+		bool is_long = i == ARRAY_LEN(vectors);
+		hmac_sha1(is_long ? str_from_len(long_key, sizeof(long_key)) : vectors[i].key,
+			is_long ? STR("Test Using Larger Than Block-Size Key - Hash Key First")
+				: vectors[i].data,
+			digest);
+		for (size_t k = 0; k < SHA1_SIZE; k++)
+			snprintf(got + 2 * k, 3, "%02x", digest[k]);
+		assert_string_equal(got,
+			is_long ? "aa4ae5e15272d00e95705637ce8a3b55ed402112" : vectors[i].hex);
+	}
+}
+
 static void the_test_vectors_of_sha1_hold(void **state)
 {
 	auto_free char *many = mem_alloc(1000 * 1000);
@@ -398,6 +426,7 @@ int main(void)
 		cmocka_unit_test(the_test_vectors_of_rfc_4648_hold_both_ways),
 		cmocka_unit_test(a_value_has_only_one_base64_text),
 		cmocka_unit_test(the_test_vectors_of_sha1_hold),
+		cmocka_unit_test(the_test_vectors_of_hmac_hold),
 		cmocka_unit_test(an_event_stream_reads_as_the_standard_says_in_steps_of_any_size),
 		cmocka_unit_test(what_is_put_as_an_event_is_read_as_that_event),
 		cmocka_unit_test(an_event_beyond_the_ceiling_ends_the_stream),

@@ -27,6 +27,8 @@ void files_get(struct http_request *r);
 void events_get(struct http_request *r);
 void events_of_sandbox(struct http_request *r);
 void stream_open(struct http_request *r);
+void ports_describe(struct http_request *r);
+void ports_pass(struct http_request *r);
 
 extern const struct field events_query[];    /* of /v1/events */
 extern const struct field events_of_query[]; /* of one sandbox */

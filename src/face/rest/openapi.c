@@ -6,6 +6,7 @@
 #include "face/rest/handlers.h"
 
 #include "action/file_actions.h"
+#include "base/auto.h"
 
 #define ACTION_PATTERN "/v1/sandboxes/{id}/actions/{action}"
 #define FILES_PATTERN  "/v1/sandboxes/{id}/files"
@@ -45,15 +46,33 @@ static void put_query_parameter(struct jsonw *w, const struct field *f)
 	jsonw_close(w);
 }
 
+static void put_path_parameters(struct jsonw *w, struct str rest)
+{
+	struct str piece;
+	while (str_split(&rest, '/', &piece)) {
+		if (!str_starts(piece, STR("{")))
+			continue;
+		struct str name = str_first(str_skip(piece, 1), piece.len - 2);
+		bool is_id = str_is(name, "id"), is_tail = str_ends(name, STR("*"));
+		name.len -= is_tail;
+		jsonw_open(w);
+		jsonw_key_str(w, "name", name);
+		jsonw_key_str(w, "in", STR("path"));
+		jsonw_key_bool(w, "required", true);
+		if (is_id)
+			jsonw_key_str(w, "description",
+				STR("id, the first characters of it (4 or more), or name"));
+		jsonw_key(w, "schema");
+		jsonw_raw(w, STR("{\"type\":\"string\"}"));
+		jsonw_close(w);
+	}
+}
+
 static void put_parameters(struct jsonw *w, const char *pattern, const struct field *query)
 {
 	jsonw_key(w, "parameters");
 	jsonw_open_array(w);
-	if (strstr(pattern, "{id}"))
-		jsonw_raw(w,
-			STR("{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"description\":"
-			    "\"id, the first characters of it (4 or more), or name\",\"schema\":{\"type\":"
-			    "\"string\"}}"));
+	put_path_parameters(w, str_from(pattern));
 	for (const struct field *f = query; f && f->name; f++)
 		put_query_parameter(w, f);
 	jsonw_close_array(w);
@@ -120,7 +139,16 @@ static void put_row(struct jsonw *w, const struct http_route *row)
 		else
 			o.type = "application/octet-stream";
 	}
-	put_operation(w, &o);
+	if (strcmp(row->method, HTTP_ANY_METHOD) != 0) {
+		put_operation(w, &o);
+		return;
+	}
+	static const char *const any[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE",
+		"OPTIONS" };
+	for (size_t i = 0; i < ARRAY_LEN(any); i++) {
+		o.method = any[i];
+		put_operation(w, &o);
+	}
 }
 
 static bool is_first_of_pattern(const struct http_route *row)
@@ -136,7 +164,7 @@ static void put_actions(struct jsonw *w)
 	for (const struct action *const *a = action_table; *a; a++) {
 		auto_buf struct buf path = BUF_INIT(256);
 		buf_printf(&path, "/v1/sandboxes/{id}/actions/%s", (*a)->name);
-		struct operation o = { "POST", ACTION_PATTERN, (*a)->summary, "application/json" };
+		struct operation o = { "POST", path.ptr, (*a)->summary, "application/json" };
 		o.doc.body = (*a)->fields;
 		o.doc.result = (*a)->result ? (*a)->result : "an object";
 		jsonw_key_dyn(w, buf_str(&path));
@@ -144,6 +172,14 @@ static void put_actions(struct jsonw *w)
 		put_operation(w, &o);
 		jsonw_close(w);
 	}
+}
+
+/* The document knows no "rest of the path". */
+static void put_pattern(struct buf *b, struct str pattern)
+{
+	for (size_t i = 0; i < pattern.len; i++)
+		if (pattern.ptr[i] != '*')
+			buf_putc(b, pattern.ptr[i]);
 }
 
 static void put_paths(struct jsonw *w)
@@ -155,7 +191,9 @@ static void put_paths(struct jsonw *w)
 		}
 		if (!is_first_of_pattern(row))
 			continue;
-		jsonw_key_dyn(w, str_from(row->pattern));
+		auto_buf struct buf pattern = BUF_INIT(256);
+		put_pattern(&pattern, str_from(row->pattern));
+		jsonw_key_dyn(w, buf_str(&pattern));
 		jsonw_open(w);
 		for (const struct http_route *same = row; same->method; same++)
 			if (strcmp(same->pattern, row->pattern) == 0)

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "face/rest/ports.h"
+
+#include "base/auto.h"
+#include "face/rest/handlers.h"
+#include "http/ticket.h"
+#include "runtime/port.h"
+#include "wire/url.h"
+
+#define COOKIE "cay_port"
+#define QUERY  "cay_ticket"
+#define DOMAIN ".localhost"
+
+enum { PURPOSE_SIZE = ID_SIZE + 16, SEGMENTS_BEFORE = 5 /* /v1/sandboxes/ID/ports/PORT */ };
+
+struct place {
+	struct sandbox *sandbox;
+	int port;
+	char purpose[PURPOSE_SIZE]; /* of a ticket */
+};
+
+static int find_place(struct runtime *rt, struct str sandbox, struct str port, struct place *ret,
+	struct error *err)
+{
+	if (port_parse(port, &ret->port, err) < 0)
+		return -1;
+	ret->sandbox = runtime_find(rt, sandbox, err);
+	if (!ret->sandbox)
+		return -1;
+	snprintf(ret->purpose, sizeof(ret->purpose), "port %s %d", ret->sandbox->id, ret->port);
+	return 0;
+}
+
+static int place_of_path(struct http_request *r, struct place *ret)
+{
+	struct error err;
+	if (find_place(rest_of(r)->runtime, http_param(r, "id"), http_param(r, "port"), ret,
+		    &err) == 0)
+		return 0;
+	http_reply_error(r, &err);
+	return -1;
+}
+
+/* Where the part that is upstream's begins in the path, as it was sent. */
+static size_t path_at(struct str path)
+{
+	int slashes = 0;
+	for (size_t i = 0; i < path.len; i++)
+		if (path.ptr[i] == '/' && ++slashes > SEGMENTS_BEFORE)
+			return i;
+	return path.len;
+}
+
+void ports_pass(struct http_request *r)
+{
+	struct place place;
+	if (place_of_path(r, &place) < 0)
+		return;
+	size_t at = path_at(r->path);
+	const struct port_view view = {
+		.path = str_skip(r->path, at),
+		.prefix = arena_str(&r->arena, str_first(r->path, at)),
+		.cookie = COOKIE,
+		.query = QUERY,
+	};
+	port_forward(place.sandbox, r, place.port, &view);
+}
+
+/* The port that the Host of this request names; empty on a Unix socket's client that names none. */
+static struct str own_port(const struct http_request *r)
+{
+	struct str host = http_header(r, "Host");
+	ptrdiff_t colon = str_find_char(host, ':');
+	return colon < 0 ? STR("") : str_skip(host, (size_t)colon);
+}
+
+void ports_describe(struct http_request *r)
+{
+	struct place place;
+	char ticket[TICKET_SIZE];
+	if (place_of_path(r, &place) < 0)
+		return;
+	ticket_make(r, str_from(place.purpose), ticket);
+	auto_buf struct buf b = BUF_INIT(2048);
+	auto_buf struct buf url = BUF_INIT(1024);
+	struct jsonw w = JSONW(&b);
+	buf_printf(&url, "http://%d-%s" DOMAIN "%.*s/", place.port, place.sandbox->id,
+		STR_ARG(own_port(r)));
+	jsonw_open(&w);
+	jsonw_key_int(&w, "port", place.port);
+	jsonw_key_str(&w, "sandbox", str_from(place.sandbox->id));
+	jsonw_key_str(&w, "url", buf_str(&url));
+	if (ticket[0])
+		buf_printf(&url, "?" QUERY "=%s", ticket);
+	jsonw_key_str(&w, "link", buf_str(&url));
+	buf_reset(&url);
+	buf_printf(&url, "/v1/sandboxes/%s/ports/%d/", place.sandbox->id, place.port);
+	jsonw_key_str(&w, "path", buf_str(&url));
+	jsonw_close(&w);
+	http_reply_json(r, 200, &b);
+}
+
+/* ---- by name ---- */
+
+/* "8080-ID.localhost:8000" taken apart. */
+static bool split_host(struct str host, struct str *ret_port, struct str *ret_sandbox)
+{
+	ptrdiff_t colon = str_find_char(host, ':');
+	if (colon >= 0)
+		host = str_first(host, (size_t)colon);
+	ptrdiff_t dash = str_find_char(host, '-');
+	if (dash < 1 || !str_ends(host, STR(DOMAIN)))
+		return false;
+	*ret_port = str_first(host, (size_t)dash);
+	*ret_sandbox = str_skip(host, (size_t)dash + 1);
+	ret_sandbox->len -= MIN(ret_sandbox->len, sizeof(DOMAIN) - 1);
+	for (size_t i = 0; i < ret_port->len; i++)
+		if (ret_port->ptr[i] < '0' || ret_port->ptr[i] > '9')
+			return false;
+	return ret_sandbox->len > 0;
+}
+
+static bool takes_host(const struct http_face *face, struct str host)
+{
+	struct str port, sandbox;
+	return split_host(host, &port, &sandbox);
+}
+
+static int place_of_host(const struct http_request *r, struct place *ret, struct error *err)
+{
+	const struct rest *rest = r->face->arg;
+	struct str port, sandbox;
+	if (!split_host(http_header(r, "Host"), &port, &sandbox))
+		return error_set(err, ERROR_INVALID, "Host names no port of a sandbox");
+	return find_place(rest->runtime, sandbox, port, ret, err);
+}
+
+static struct str find_cookie(const struct http_request *r, const char *name)
+{
+	struct str rest = http_header(r, "Cookie"), piece;
+	while (rest.len && str_split(&rest, ';', &piece)) {
+		piece = str_trim(piece);
+		ptrdiff_t eq = str_find_char(piece, '=');
+		if (eq > 0 && str_is(str_first(piece, (size_t)eq), name))
+			return str_skip(piece, (size_t)eq + 1);
+	}
+	return STR_NONE;
+}
+
+static struct str bearer_of(const struct http_request *r)
+{
+	struct str value = http_header(r, "Authorization");
+	if (str_eq_nocase(str_first(value, 7), STR("Bearer ")))
+		return str_trim(str_skip(value, 7));
+	return STR_NONE;
+}
+
+/* Who may not come in does not learn which sandboxes there are. */
+static int authorize(struct http_request *r, struct error *err)
+{
+	struct place place;
+	struct error unknown;
+	if (http_token_is_valid(r, bearer_of(r)) ||
+		http_token_is_valid(r, http_header(r, "X-Session-API-Key")))
+		return 0;
+	if (place_of_host(r, &place, &unknown) == 0) {
+		struct str purpose = str_from(place.purpose);
+		if (ticket_is_valid(r, purpose, find_cookie(r, COOKIE)) ||
+			ticket_is_valid(r, purpose, http_query(r, QUERY)))
+			return 0;
+	}
+	return error_set(err, ERROR_UNAUTHORIZED,
+		"a token, or a link of GET /v1/sandboxes/{id}/ports/{port}, is wanted");
+}
+
+/* The ticket goes from the address, where it would be seen, into a cookie. */
+static void redirect(struct http_request *r, struct str ticket)
+{
+	auto_buf struct buf to = BUF_INIT(2 * HTTP_HEAD_MAX);
+	auto_buf struct buf cookie = BUF_INIT(256);
+	struct str rest = r->query, piece;
+	char sep = '?';
+	buf_printf(&to, "/%.*s", STR_ARG(str_skip(r->path, strspn(r->path.ptr, "/"))));
+	while (rest.len && str_split(&rest, '&', &piece)) {
+		if (str_starts(piece, STR(QUERY "=")))
+			continue;
+		buf_putc(&to, sep);
+		buf_put(&to, piece);
+		sep = '&';
+	}
+	buf_printf(&cookie, COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Lax", STR_ARG(ticket));
+	http_reply_header(r, "Set-Cookie", cookie.ptr);
+	http_reply_header(r, "Location", to.ptr);
+	http_reply(r, 303, NULL, STR(""));
+}
+
+static void pass_host(struct http_request *r)
+{
+	struct place place;
+	struct error err;
+	struct str ticket = http_query(r, QUERY);
+	if (place_of_host(r, &place, &err) < 0) {
+		http_reply_error(r, &err);
+		return;
+	}
+	if (ticket.ptr && str_is(r->method, "GET") && !http_header(r, "Upgrade").ptr &&
+		ticket_is_valid(r, str_from(place.purpose), ticket)) {
+		redirect(r, ticket);
+		return;
+	}
+	const struct port_view view = { .path = r->path, .cookie = COOKIE, .query = QUERY };
+	port_forward(place.sandbox, r, place.port, &view);
+}
+
+static const struct http_route host_route = { HTTP_ANY_METHOD, "/", pass_host, HTTP_STREAMS_BODY,
+	.body_max = INT64_MAX };
+static const struct http_route no_routes[] = { { 0 } };
+
+void ports_face_init(struct http_face *face, struct rest *rest)
+{
+	*face = (struct http_face){
+		.name = "ports",
+		.routes = no_routes,
+		.arg = rest,
+		.authorize = authorize,
+		.takes_host = takes_host,
+		.host_route = &host_route,
+	};
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/port.h"
+
+#include "action/network_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/num.h"
+
+/* One call and one proxy; the proxy ends both. */
+struct passage {
+	struct runtime_call *call; /* NULL: it has ended */
+	struct proxy *proxy;
+};
+
+/* ---- from the sandbox ---- */
+
+static void on_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct passage *p = arg;
+	proxy_receive(p->proxy, bytes);
+}
+
+static void on_event(void *arg, struct str json)
+{
+	struct passage *p = arg;
+	auto_json struct json *event = NULL;
+	if (json_parse(json, &event, NULL) == 0 &&
+		str_is(json_str(json_find(event, "event")), "eof"))
+		proxy_end(p->proxy, NULL);
+}
+
+static void on_drain(void *arg)
+{
+	struct passage *p = arg;
+	proxy_drained(p->proxy);
+}
+
+static void on_result(void *arg, struct str json)
+{
+	struct passage *p = arg;
+	p->call = NULL;
+	proxy_end(p->proxy, NULL);
+}
+
+static void on_error(void *arg, const struct error *err)
+{
+	struct passage *p = arg;
+	p->call = NULL;
+	proxy_end(p->proxy, err);
+}
+
+static const struct call_sink sink = { on_data, on_event, on_drain, on_result, on_error };
+
+/* ---- from the proxy ---- */
+
+static void to_sandbox(void *arg, struct str bytes)
+{
+	struct passage *p = arg;
+	if (p->call)
+		runtime_call_send(p->call, 0, bytes);
+}
+
+static bool is_full(void *arg)
+{
+	struct passage *p = arg;
+	return p->call && runtime_call_is_full(p->call);
+}
+
+static void hold(void *arg, bool is_paused)
+{
+	struct passage *p = arg;
+	if (p->call)
+		runtime_call_pause(p->call, is_paused);
+}
+
+static void to_eof(void *arg)
+{
+	struct passage *p = arg;
+	if (p->call)
+		runtime_call_eof(p->call, 0);
+}
+
+static void close_passage(void *arg)
+{
+	struct passage *p = arg;
+	if (p->call)
+		runtime_call_cancel(p->call);
+	free(p);
+}
+
+static const struct proxy_ops ops = { to_sandbox, is_full, hold, to_eof, close_passage };
+
+void port_forward(struct sandbox *s, struct http_request *r, int port, const struct port_view *view)
+{
+	char params[64], host[32], who[ID_SIZE + 40];
+	snprintf(params, sizeof(params), "{\"port\":%d}", port);
+	snprintf(host, sizeof(host), "localhost:%d", port);
+	snprintf(who, sizeof(who), "port %d of sandbox %s", port, s->id);
+	const struct proxy_target target = {
+		.path = view->path,
+		.host = host,
+		.prefix = view->prefix,
+		.cookie = view->cookie,
+		.query = view->query,
+		.who = who,
+	};
+	struct passage *p = mem_new(struct passage);
+	p->call = runtime_perform(s, &connect_action, str_from(params), &sink, p);
+	p->proxy = proxy_new(r, &target, &ops, p);
+}
+
+int port_parse(struct str text, int *ret, struct error *err)
+{
+	int64_t port;
+	if (num_parse_i64(text, 1, 65535, &port, NULL) < 0)
+		return error_set(err, ERROR_INVALID, "'%.*s' is no port: 1 to 65535 are",
+			STR_ARG(str_first(text, 20)));
+	*ret = (int)port;
+	return 0;
+}
