@@ -8,6 +8,8 @@
 #include "http/server.h"
 
 extern const struct http_route openhands_routes[];
+/* As a route's data: of the Remote Runtime API, which the server's token alone opens. */
+extern const char openhands_fleet[];
 
 /* openhands.c */
 void alive(struct http_request *r);
@@ -16,6 +18,17 @@ void execute_action(struct http_request *r);
 void server_info(struct http_request *r);
 /* mcp.c */
 void update_mcp_server(struct http_request *r);
+/* remote.c */
+void image_exists(struct http_request *r);
+void registry_prefix(struct http_request *r);
+void runtime_get(struct http_request *r);
+void runtime_list(struct http_request *r);
+void runtime_pause_post(struct http_request *r);
+void runtime_resume_post(struct http_request *r);
+void runtime_start_post(struct http_request *r);
+void runtime_stop_post(struct http_request *r);
+void session_get(struct http_request *r);
+void sessions_batch(struct http_request *r);
 /* transfer.c */
 void list_files(struct http_request *r);
 void upload_file(struct http_request *r);

@@ -5,7 +5,7 @@
  * transfers to transfer.c.
  *
  * The sandbox of the bare paths is made by the first request that needs it. Requests that come meanwhile wait
- * with the first one, so it is made once. What the original's start-up makes sure of is in default_create.
+ * with the first one, so it is made once. What the original's start-up makes sure of is in prepare.c.
  */
 #include "face/openhands/openhands.h"
 
@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "face/openhands/handlers.h"
 #include "face/openhands/job.h"
+#include "face/openhands/key.h"
+#include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
 
@@ -68,18 +70,17 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 	}
 }
 
-/* The host's tools in /workspace, and no pager or prompt that would wait for a person. */
+/* As a client of a fleet would start it that says no more than it must. */
 static void default_create(struct openhands *oh)
 {
-	static struct str keys[] = { { "GIT_PAGER", 9 }, { "PIP_BREAK_SYSTEM_PACKAGES", 25 },
-		{ "PYTHONUNBUFFERED", 16 } };
-	static struct str values[] = { { "cat", 3 }, { "1", 1 }, { "1", 1 } };
-	auto_free struct create *create = mem_new(struct create); /* too large for the stack */
-	create->name = STR(OPENHANDS_SANDBOX);
-	create->spec.image = IMAGE_HOST;
-	snprintf(create->spec.workdir, sizeof(create->spec.workdir), "/workspace");
-	create->env = (struct field_map){ keys, values, ARRAY_LEN(keys) };
-	runtime_create(oh->rt, create, on_created, oh);
+	static const struct start start = {
+		.workdir = { "/workspace", 10 },
+		.username = { "openhands", 9 },
+		.plugins = { "agent_skills,jupyter", 20 },
+		.has_browser = true,
+		.resource_factor = 1,
+	};
+	prepare_sandbox(oh, &start, STR(OPENHANDS_SANDBOX), on_created, oh);
 }
 
 static void wait_for_default(struct openhands *oh, struct http_request *r, sandbox_handler_fn *fn)
@@ -146,12 +147,28 @@ void execute_action(struct http_request *r)
 
 /* ---- the face ---- */
 
+/* The key of the sandbox that the path names, or that a bare path means. */
+static bool is_session_key(struct http_request *r, struct str key)
+{
+	struct openhands *oh = openhands_of(r);
+	struct str name = http_param(r, "sandbox");
+	const struct sandbox *s = runtime_find(oh->rt, name.ptr ? name : STR(OPENHANDS_SANDBOX),
+		NULL);
+	return s && key_is(oh->token, s->id, key);
+}
+
+static bool is_valid(struct http_request *r, struct str key, bool is_fleet)
+{
+	return http_token_is_valid(r, key) || (!is_fleet && is_session_key(r, key));
+}
+
 static int authorize(struct http_request *r, struct error *err)
 {
 	static const char *const headers[] = { "X-Session-API-Key", "X-API-Key" };
+	bool is_fleet = r->route && r->route->data == openhands_fleet;
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
 		struct str key = http_header(r, headers[i]);
-		if (key.ptr && http_token_is_valid(r, key))
+		if (key.ptr && is_valid(r, key, is_fleet))
 			return 0;
 	}
 	struct str bearer = http_header(r, "Authorization");
@@ -159,9 +176,9 @@ static int authorize(struct http_request *r, struct error *err)
 		bearer = str_trim(str_skip(bearer, 7));
 	else
 		bearer = STR_NONE;
-	if (http_token_is_valid(r, bearer))
+	if (is_valid(r, bearer, is_fleet))
 		return 0;
-	return error_set(err, ERROR_FORBIDDEN, "Invalid API Key");
+	return error_set(err, is_fleet ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN, "Invalid API Key");
 }
 
 /* Only for what the server itself refuses: handlers answer with reply_detail. */
@@ -176,15 +193,17 @@ static void render_error(const struct http_face *face, const struct error *e, in
 		reply_put_detail(body, str_from(e->text));
 }
 
-struct openhands *openhands_new(struct runtime *rt)
+struct openhands *openhands_new(struct runtime *rt, struct str token)
 {
 	struct openhands *oh = mem_new(struct openhands);
 	oh->rt = rt;
+	oh->token = token;
 	oh->started_ms = clock_mono_ms();
 	oh->cpu_seen_us = clock_mono_us();
 	cursors_init(&oh->cursors);
 	list_init(&oh->waiting);
 	list_init(&oh->transfers);
+	list_init(&oh->preparing);
 	oh->face = (struct http_face){
 		.name = "openhands",
 		.prefix = "/openhands/",
@@ -201,8 +220,7 @@ void openhands_free(struct openhands *oh)
 	struct cursor *c, *next;
 	if (!oh)
 		return;
-	on_created(oh, NULL,
-		&(struct error){ ERROR_UNAVAILABLE, 0, "the server is shutting down" });
+	prepare_drop_all(oh);
 	transfer_drop_all(oh);
 	list_for_each_safe(c, next, &oh->cursors.all, link)
 		job_drop_all(c);

@@ -4,11 +4,21 @@
 
 enum { UPLOAD_MAX_GIB = 8 };
 
-/* Both paths of a route: of the sandbox that is named, and of the one that is not. */
-#define ROUTE(method, tail, ...)                                 \
-	{ method, tail, __VA_ARGS__ },                           \
-	{                                                        \
-		method, "/openhands/{sandbox}" tail, __VA_ARGS__ \
+const char openhands_fleet[] = "fleet";
+
+/*
+ * The paths of a route: of the sandbox that is named, in two ways, and of the one that is not. A runtime_id as the
+ * first segment is where clients look for what belongs to a runtime but is no action: /{id}/vscode.
+ */
+#define ROUTE(method, tail, ...)                                                             \
+	{ method, tail, __VA_ARGS__ }, { method, "/openhands/{sandbox}" tail, __VA_ARGS__ }, \
+	{                                                                                    \
+		method, "/{sandbox}" tail, __VA_ARGS__                                       \
+	}
+
+#define FLEET(method, path, handler, text)                                      \
+	{                                                                       \
+		method, path, handler, .data = openhands_fleet, .summary = text \
 	}
 
 const struct http_route openhands_routes[] = {
@@ -27,5 +37,16 @@ const struct http_route openhands_routes[] = {
 		.summary = "give the token of the editor, or null if there is none"),
 	ROUTE("POST", "/update_mcp_server", update_mcp_server,
 		.summary = "set the MCP servers that run in the sandbox"),
+	FLEET("POST", "/start", runtime_start_post,
+		"make a sandbox for an action execution server"),
+	FLEET("POST", "/stop", runtime_stop_post, "take a sandbox down"),
+	FLEET("POST", "/pause", runtime_pause_post, "freeze every process of a sandbox"),
+	FLEET("POST", "/resume", runtime_resume_post, "let a paused sandbox go on"),
+	FLEET("GET", "/list", runtime_list, "list the sandboxes that live"),
+	FLEET("GET", "/runtime/{runtime}", runtime_get, "tell whether a sandbox is ready"),
+	FLEET("GET", "/sessions/batch", sessions_batch, "give the sandboxes of several sessions"),
+	FLEET("GET", "/sessions/{session}", session_get, "give the sandbox of a session"),
+	FLEET("GET", "/registry_prefix", registry_prefix, "tell where images are named"),
+	FLEET("GET", "/image_exists", image_exists, "tell whether an image can be started"),
 	{ 0 },
 };

@@ -12,6 +12,8 @@ struct openhands {
 	struct cursors cursors;
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
+	struct list preparing; /* preparation::link */
+	struct str token;      /* of the server; what session keys are made from */
 	struct list transfers; /* transfer::link: requests of transfer.c that are under way */
 	int64_t started_ms;    /* monotonic */
 	int64_t cpu_us,

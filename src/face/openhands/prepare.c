@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. Three steps, each of which may be the last: the runtime makes the sandbox, a script of
+ * ours runs in it as root, and its executor is told who shells and files belong to from then on. The executor
+ * stays the sandbox's root (which is nobody on the host): so it can be asked to do something as root, and what
+ * it runs as the account can not.
+ *
+ * Where a host can only map one user, root and the account are the same there, and the executor runs as it.
+ */
+#include "face/openhands/prepare.h"
+
+#include "action/executor_actions.h"
+#include "action/process_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "face/openhands/state.h"
+
+enum {
+	PARAMS_MAX = 64 * 1024,
+	SCRIPT_MS = 30000,
+	MEMORY_BYTES = 2 << 10, /* MiB, times the resource factor, as the two below */
+	DISK_BYTES = 4 << 10,
+	PIDS = 1024,
+};
+
+struct preparation {
+	struct list link; /* openhands::preparing */
+	struct openhands *oh;
+	char id[ID_SIZE]; /* once it is there */
+	char username[START_NAME_MAX + 1];
+	char workdir[SPEC_PATH_SIZE];
+	struct runtime_call *call;
+	prepare_fn *done;
+	void *arg;
+};
+
+/*
+ * $1 the account, $2 the working directory. An account of the host image has another name; any other image may
+ * have none. What fails because the host maps one user only, needs not be done there.
+ */
+static const char script[] =
+	"set -e; umask 022; name=$1 work=$2\n"
+	"if [ \"$name\" != root ]; then\n"
+	"  if ! grep -q \"^$name:\" /etc/passwd; then\n"
+	"    sed -i \"/^[^:]*:[^:]*:1000:/d\" /etc/passwd\n"
+	"    echo \"$name:x:1000:1000::/home/$name:/bin/bash\" >>/etc/passwd\n"
+	"    sed -i \"/^[^:]*:[^:]*:1000:/d\" /etc/group\n"
+	"    echo \"$name:x:1000:\" >>/etc/group\n"
+	"  fi\n"
+	"  if [ ! -d \"/home/$name\" ]; then\n"
+	"    if [ -d /home/agent ]; then mv /home/agent \"/home/$name\"; else mkdir -p \"/home/$name\"; fi\n"
+	"    chown -R 1000:1000 \"/home/$name\" 2>/dev/null || true\n"
+	"  fi\n"
+	"  mkdir -p \"$work\"; chown 1000:1000 \"$work\" 2>/dev/null || true\n"
+	"fi\n"
+	"python=$(command -v python3 || command -v python || true)\n"
+	"if [ -n \"$python\" ]; then\n"
+	"  command -v python >/dev/null || ln -s \"$python\" /usr/local/bin/python\n"
+	"  mkdir -p \"${3%/*}\" /openhands/code; ln -sf \"$python\" \"$3\"\n"
+	"fi\n";
+
+static void preparation_free(struct preparation *p)
+{
+	list_remove(&p->link);
+	free(p);
+}
+
+static void on_gone(void *arg, const struct error *err)
+{
+}
+
+/* The sandbox goes; its caller learns why. */
+static void fail(struct preparation *p, const struct error *err)
+{
+	struct sandbox *s = p->id[0] ? runtime_find(p->oh->rt, str_from(p->id), NULL) : NULL;
+	prepare_fn *done = p->done;
+	void *arg = p->arg;
+	preparation_free(p);
+	if (s)
+		runtime_destroy(s, on_gone, NULL);
+	done(arg, NULL, err);
+}
+
+static void on_error(void *arg, const struct error *err)
+{
+	struct preparation *p = arg;
+	struct error e = *err;
+	p->call = NULL;
+	error_wrap(&e, "prepare the sandbox");
+	fail(p, &e);
+}
+
+static void perform(struct preparation *p, const struct action *action, const struct buf *params,
+	const struct call_sink *sink)
+{
+	struct error err;
+	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), &err);
+	if (!s)
+		fail(p, &err);
+	else
+		p->call = runtime_perform(s, action, buf_str(params), sink, p);
+}
+
+static void on_configured(void *arg, struct str result)
+{
+	struct preparation *p = arg;
+	struct error err;
+	p->call = NULL;
+	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), &err);
+	if (!s) {
+		fail(p, &err);
+		return;
+	}
+	prepare_fn *done = p->done;
+	void *done_arg = p->arg;
+	preparation_free(p);
+	done(done_arg, s, NULL);
+}
+
+static void configure(struct preparation *p)
+{
+	static const struct call_sink sink = { .result = on_configured, .error = on_error };
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "user", str_from(p->username));
+	jsonw_close(&w);
+	perform(p, &configure_action, &params, &sink);
+}
+
+static void on_script(void *arg, struct str text)
+{
+	struct preparation *p = arg;
+	auto_json struct json *result = NULL;
+	struct error err;
+	p->call = NULL;
+	if (json_parse(text, &result, &err) < 0) {
+		fail(p, &err);
+	} else if (json_kind(json_find(result, "exit_code")) != JSON_KIND_INT ||
+		json_int(json_find(result, "exit_code")) != 0) {
+		struct str why = str_trim(json_str(json_find(result, "stderr")));
+		error_set(&err, ERROR_INTERNAL, "prepare the sandbox: %.*s",
+			STR_ARG(str_first(why, 200)));
+		fail(p, &err);
+	} else {
+		configure(p);
+	}
+}
+
+static void run_script(struct preparation *p)
+{
+	static const struct call_sink sink = { .result = on_script, .error = on_error };
+	const char *const argv[] = { "/bin/sh", "-c", script, "prepare", p->username, p->workdir,
+		PREPARE_PYTHON };
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	jsonw_open(&w);
+	jsonw_key(&w, "argv");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
+		jsonw_str(&w, str_from(argv[i]));
+	jsonw_close_array(&w);
+	jsonw_key_str(&w, "cwd", STR("/"));
+	jsonw_key_int(&w, "timeout_ms", SCRIPT_MS);
+	jsonw_key_bool(&w, "capture", true);
+	jsonw_close(&w);
+	perform(p, &exec_action, &params, &sink);
+}
+
+static void on_created(void *arg, struct sandbox *s, const struct error *err)
+{
+	struct preparation *p = arg;
+	if (err) {
+		fail(p, err);
+		return;
+	}
+	snprintf(p->id, sizeof(p->id), "%s", s->id);
+	run_script(p);
+}
+
+/* ---- the wish ---- */
+
+struct pairs {
+	struct str *keys, *values;
+	size_t n, max;
+};
+
+static struct pairs pairs_new(struct arena *arena, size_t max)
+{
+	return (struct pairs){ arena_alloc(arena, max * sizeof(struct str)),
+		arena_alloc(arena, max * sizeof(struct str)), 0, max };
+}
+
+/* The first value of a key counts. */
+static void pairs_add(struct pairs *p, struct str key, struct str value)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (str_eq(p->keys[i], key))
+			return;
+	BUG_IF(p->n == p->max, "more pairs than there is room for");
+	p->keys[p->n] = key;
+	p->values[p->n++] = value;
+}
+
+/* The caller's variables, and what the original's start-up makes sure of. */
+static struct field_map environment_of(const struct start *start, struct arena *arena)
+{
+	static const struct {
+		const char *key, *value;
+	} standard[] = {
+		{ "GIT_PAGER", "cat" },
+		{ "PIP_BREAK_SYSTEM_PACKAGES", "1" },
+		{ "PYTHONUNBUFFERED", "1" },
+	};
+	struct pairs p = pairs_new(arena, start->environment.n + ARRAY_LEN(standard));
+	for (size_t i = 0; i < start->environment.n; i++)
+		pairs_add(&p, start->environment.keys[i], start->environment.values[i]);
+	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
+		pairs_add(&p, str_from(standard[i].key), str_from(standard[i].value));
+	return (struct field_map){ p.keys, p.values, p.n };
+}
+
+static struct field_map labels_of(const struct start *start, struct arena *arena)
+{
+	struct pairs p = pairs_new(arena, 8);
+	if (start->session_id.len)
+		pairs_add(&p, STR(LABEL_SESSION), start->session_id);
+	if (start->image.len)
+		pairs_add(&p, STR(LABEL_IMAGE), start->image);
+	pairs_add(&p, STR(LABEL_USERNAME), start->username);
+	pairs_add(&p, STR(LABEL_PLUGINS), start->plugins);
+	pairs_add(&p, STR(LABEL_BROWSER), start->has_browser ? STR("yes") : STR("no"));
+	for (size_t i = 0; i < start->environment.n; i++)
+		if (str_is(start->environment.keys[i], LABEL_QUIET))
+			pairs_add(&p, STR(LABEL_QUIET), start->environment.values[i]);
+	return (struct field_map){ p.keys, p.values, p.n };
+}
+
+static void fill_spec(struct spec *spec, const struct openhands *oh, const struct start *start)
+{
+	uint64_t controls = runtime_host(oh->rt)->controls;
+	bool has_users = controls & UINT64_C(1) << CONTROL_UID_RANGE;
+	bool is_root = str_is(start->username, "root");
+	spec->image = IMAGE_HOST;
+	spec->user = has_users || is_root ? USER_ROOT : USER_AGENT;
+	spec->limits.memory_bytes = start->resource_factor * MEMORY_BYTES << 20;
+	spec->limits.disk_bytes = start->resource_factor * DISK_BYTES << 20;
+	spec->limits.pids = start->resource_factor * PIDS;
+	snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(start->workdir));
+}
+
+void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
+	prepare_fn *done, void *arg)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct create *create = arena_new(&arena, struct create);
+	struct preparation *p = mem_new(struct preparation);
+	p->oh = oh;
+	p->done = done;
+	p->arg = arg;
+	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));
+	snprintf(p->workdir, sizeof(p->workdir), "%.*s", STR_ARG(start->workdir));
+	list_append(&oh->preparing, &p->link);
+	create->name = name;
+	create->env = environment_of(start, &arena);
+	create->labels = labels_of(start, &arena);
+	fill_spec(&create->spec, oh, start);
+	runtime_create(oh->rt, create, on_created, p);
+	arena_fini(&arena);
+}
+
+void prepare_drop_all(struct openhands *oh)
+{
+	while (!list_is_empty(&oh->preparing)) {
+		struct preparation *p = list_get_first(&oh->preparing, struct preparation, link);
+		struct error err;
+		error_set(&err, ERROR_UNAVAILABLE, "the server is shutting down");
+		if (p->call)
+			runtime_call_cancel(p->call);
+		p->call = NULL;
+		fail(p, &err);
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prepare: makes a sandbox of the kind that OpenHands' own images are: the account that was asked for, who may
+ * become root, its home, the working directory that belongs to it, and the paths that its clients know by heart.
+ * A sandbox that could not be prepared is destroyed again.
+ *
+ * What the caller wished is kept as labels of the sandbox, for whoever serves its actions later:
+ *
+ *	openhands.session   the caller's name for it
+ *	openhands.image     the image that was asked for
+ *	openhands.username  who its shells run as
+ *	openhands.plugins   "agent_skills,jupyter"
+ *	openhands.browser   "yes" or "no"
+ *	NO_CHANGE_TIMEOUT_SECONDS   the soft timeout, if the environment says one
+ */
+#pragma once
+
+#include "face/openhands/start.h"
+
+struct openhands;
+struct sandbox;
+
+#define LABEL_SESSION  "openhands.session"
+#define LABEL_IMAGE    "openhands.image"
+#define LABEL_USERNAME "openhands.username"
+#define LABEL_PLUGINS  "openhands.plugins"
+#define LABEL_BROWSER  "openhands.browser"
+#define LABEL_QUIET    "NO_CHANGE_TIMEOUT_SECONDS"
+
+/* The interpreter that clients of the original expect to be named, wherever Python is in truth. */
+#define PREPARE_PYTHON "/openhands/poetry/openhands-ai-5O4_aCHf-py3.12/bin/python"
+
+/* One of s and err is NULL. */
+typedef void prepare_fn(void *arg, struct sandbox *s, const struct error *err);
+
+/* name: unique among the living, or STR_NONE. `start` is used up before this returns. */
+void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
+	prepare_fn *done, void *arg);
+/* Ends all that are under way: their callers are told so. */
+void prepare_drop_all(struct openhands *oh);

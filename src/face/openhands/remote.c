@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Remote Runtime API, by which OpenHands asks a fleet for sandboxes ("runtimes"): /start, /stop, /pause,
+ * /resume, /list, /runtime/{id}, /sessions/…, and what it asks about images.
+ *
+ * Theory of operation. A runtime is a sandbox that prepare.c has made; its id is the sandbox's. The caller's
+ * name for it, the session, is a label: the newest living sandbox that bears it is meant, else the newest that
+ * ended. Nothing else is kept, so all of it is as before after a restart of the server.
+ *
+ * Images: every image is the host's tools with our executor in it, unless one of that name is known here. So
+ * what a client would have us build below our registry prefix, OpenHands' own code put into a base image, is
+ * there already.
+ */
+#include "base/auto.h"
+#include "face/openhands/handlers.h"
+#include "face/openhands/key.h"
+#include "face/openhands/prepare.h"
+#include "face/openhands/reply.h"
+#include "face/openhands/state.h"
+#include "wire/url.h"
+
+#define REGISTRY_PREFIX "cay.local/openhands"
+
+enum { RUNTIME_MAX = 16 * 1024, BATCH_MAX = 1000 };
+
+/* ---- a runtime object ---- */
+
+/* As clients know states: `status` of a session, and `pod_status`, on "ready" of which they wait. */
+static const struct {
+	const char *status, *pod_status;
+} states[SANDBOX_STATE_MAX] = {
+	[SANDBOX_CREATING] = { "starting", "pending" },
+	[SANDBOX_BUILDING] = { "starting", "pending" },
+	[SANDBOX_STARTING] = { "starting", "running" },
+	[SANDBOX_READY] = { "running", "ready" },
+	[SANDBOX_RUNNING] = { "running", "ready" },
+	[SANDBOX_PAUSED] = { "paused", "paused" },
+	[SANDBOX_STOPPING] = { "stopped", "not found" },
+	[SANDBOX_STOPPED] = { "stopped", "not found" },
+	[SANDBOX_ENDING] = { "stopped", "not found" },
+	[SANDBOX_ENDED] = { "stopped", "not found" },
+	[SANDBOX_FAILED] = { "error", "failed" },
+};
+
+/* Where this client reaches us: by the name that it has used itself. */
+static const char *own_url(struct http_request *r, const char *id)
+{
+	struct str scheme = http_header(r, "X-Forwarded-Proto");
+	struct str host = http_header(r, "Host");
+	return arena_printf(&r->arena, "%s://%.*s/%s", str_is(scheme, "https") ? "https" : "http",
+		STR_ARG(host.len ? host : STR("localhost")), id);
+}
+
+static void put_label(struct jsonw *w, const char *key, const struct sandbox *s, const char *label)
+{
+	struct str value = sandbox_label(s, str_from(label));
+	jsonw_key(w, key);
+	if (value.ptr)
+		jsonw_str(w, value);
+	else
+		jsonw_null(w);
+}
+
+static void put_runtime(struct http_request *r, struct jsonw *w, const struct sandbox *s)
+{
+	char key[KEY_SIZE];
+	key_make(openhands_of(r)->token, s->id, key);
+	jsonw_open(w);
+	jsonw_key_str(w, "runtime_id", str_from(s->id));
+	jsonw_key_str(w, "url", str_from(own_url(r, s->id)));
+	jsonw_key(w, "work_hosts");
+	jsonw_open(w);
+	jsonw_close(w);
+	jsonw_key_str(w, "session_api_key", str_from(key));
+	put_label(w, "session_id", s, LABEL_SESSION);
+	jsonw_key_str(w, "status", str_from(states[s->state].status));
+	jsonw_key_str(w, "pod_status", str_from(states[s->state].pod_status));
+	put_label(w, "image", s, LABEL_IMAGE);
+	jsonw_close(w);
+}
+
+static void reply_runtime(struct http_request *r, const struct sandbox *s)
+{
+	auto_buf struct buf b = BUF_INIT(RUNTIME_MAX);
+	struct jsonw w = JSONW(&b);
+	put_runtime(r, &w, s);
+	http_reply_json(r, 200, &b);
+}
+
+static void reply_failure(struct http_request *r, const struct error *err)
+{
+	reply_detail(r, error_http(err->code), "%s", err->text);
+}
+
+/* ---- which one ---- */
+
+/* One of ours: a sandbox that somebody made otherwise is none of this API's business. */
+static bool is_runtime(const struct sandbox *s)
+{
+	return sandbox_label(s, STR(LABEL_USERNAME)).ptr;
+}
+
+static struct sandbox *find_session(struct runtime *rt, struct str session)
+{
+	struct sandbox *found = NULL;
+	for (struct sandbox *s = NULL; (s = runtime_next(rt, s));) {
+		struct str label = sandbox_label(s, STR(LABEL_SESSION));
+		bool is_better = !found || !sandbox_state_is_final(s->state) ||
+			sandbox_state_is_final(found->state);
+		if (label.ptr && str_eq(label, session) && is_better)
+			found = s;
+	}
+	return found;
+}
+
+/* {"runtime_id":…} of a body. NULL: the request has been answered. */
+static struct sandbox *sandbox_of_body(struct http_request *r)
+{
+	auto_json struct json *body = NULL;
+	struct error err;
+	if (json_parse(r->body, &body, &err) < 0) {
+		reply_invalid(r, err.text);
+		return NULL;
+	}
+	const struct json *id = json_find(body, "runtime_id");
+	if (json_kind(id) == JSON_KIND_NULL) {
+		/* Closing what never started. */
+		http_reply(r, 200, "application/json", STR("{\"status\":\"success\"}"));
+		return NULL;
+	}
+	struct sandbox *s = runtime_find(openhands_of(r)->rt, json_str(id), &err);
+	if (!s)
+		reply_failure(r, &err);
+	return s;
+}
+
+void session_get(struct http_request *r)
+{
+	struct str session = http_param(r, "session");
+	struct sandbox *s = find_session(openhands_of(r)->rt, session);
+	if (s)
+		reply_runtime(r, s);
+	else
+		reply_detail(r, 404, "no runtime of session %.*s",
+			STR_ARG(str_first(session, 200)));
+}
+
+/* ?ids=a&ids=b, or ?ids=a,b: those that there are, in that order. */
+void sessions_batch(struct http_request *r)
+{
+	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
+	struct jsonw w = JSONW(&b);
+	struct str rest = r->query, name, value, id;
+	int n = 0;
+	jsonw_open_array(&w);
+	while (rest.ptr && url_query_next(&rest, &name, &value)) {
+		auto_buf struct buf ids = BUF_INIT(HTTP_HEAD_MAX);
+		if (!str_is(name, "ids") || url_decode(value, URL_QUERY, &ids, NULL) < 0)
+			continue;
+		struct str list = buf_str(&ids);
+		while (str_split(&list, ',', &id) && n++ < BATCH_MAX) {
+			struct sandbox *s = find_session(openhands_of(r)->rt, id);
+			if (s)
+				put_runtime(r, &w, s);
+		}
+	}
+	jsonw_close_array(&w);
+	http_reply_json(r, 200, &b);
+}
+
+void runtime_list(struct http_request *r)
+{
+	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key(&w, "runtimes");
+	jsonw_open_array(&w);
+	for (struct sandbox *s = NULL; (s = runtime_next(openhands_of(r)->rt, s));)
+		if (is_runtime(s) && !sandbox_state_is_final(s->state))
+			put_runtime(r, &w, s);
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	http_reply_json(r, 200, &b);
+}
+
+void runtime_get(struct http_request *r)
+{
+	struct error err;
+	struct sandbox *s = runtime_find(openhands_of(r)->rt, http_param(r, "runtime"), &err);
+	if (!s) {
+		reply_failure(r, &err);
+		return;
+	}
+	auto_buf struct buf b = BUF_INIT(RUNTIME_MAX);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "runtime_id", str_from(s->id));
+	jsonw_key_str(&w, "pod_status", str_from(states[s->state].pod_status));
+	jsonw_key_int(&w, "restart_count", 0);
+	jsonw_key(&w, "restart_reasons");
+	jsonw_open_array(&w);
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	http_reply_json(r, 200, &b);
+}
+
+/* ---- its life ---- */
+
+static void on_prepared(void *arg, struct sandbox *s, const struct error *err)
+{
+	if (err)
+		reply_failure(arg, err);
+	else
+		reply_runtime(arg, s);
+}
+
+/* A session that has a living runtime keeps it: a client that asks again has lost the first answer. */
+void runtime_start_post(struct http_request *r)
+{
+	struct openhands *oh = openhands_of(r);
+	auto_json struct json *body = NULL;
+	struct start start;
+	struct error err;
+	if (json_parse(r->body, &body, &err) < 0) {
+		reply_invalid(r, err.text);
+	} else if (start_decode(body, &r->arena, &start, &err) < 0) {
+		reply_failure(r, &err);
+	} else {
+		struct sandbox *s = start.session_id.len ? find_session(oh->rt, start.session_id)
+							 : NULL;
+		if (s && !sandbox_state_is_final(s->state))
+			reply_runtime(r, s);
+		else
+			prepare_sandbox(oh, &start, STR_NONE, on_prepared, r);
+	}
+}
+
+static void on_done(void *arg, const struct error *err)
+{
+	if (err)
+		reply_failure(arg, err);
+	else
+		http_reply(arg, 200, "application/json", STR("{\"status\":\"success\"}"));
+}
+
+void runtime_stop_post(struct http_request *r)
+{
+	struct sandbox *s = sandbox_of_body(r);
+	if (s)
+		runtime_stop(s, on_done, r);
+}
+
+void runtime_pause_post(struct http_request *r)
+{
+	struct sandbox *s = sandbox_of_body(r);
+	if (s && s->state == SANDBOX_PAUSED)
+		on_done(r, NULL);
+	else if (s)
+		runtime_pause(s, true, on_done, r);
+}
+
+void runtime_resume_post(struct http_request *r)
+{
+	struct sandbox *s = sandbox_of_body(r);
+	if (s && (s->state == SANDBOX_READY || s->state == SANDBOX_RUNNING))
+		on_done(r, NULL);
+	else if (s)
+		runtime_pause(s, false, on_done, r);
+}
+
+/* ---- images ---- */
+
+void registry_prefix(struct http_request *r)
+{
+	http_reply(r, 200, "application/json",
+		STR("{\"registry_prefix\":\"" REGISTRY_PREFIX "\"}"));
+}
+
+void image_exists(struct http_request *r)
+{
+	struct str image = http_query(r, "image");
+	bool is_known = str_is(image, "host") || str_starts(image, STR(REGISTRY_PREFIX "/"));
+	if (!image.ptr)
+		reply_invalid(r,
+			"[{'type': 'missing', 'loc': ('query', 'image'), 'msg': 'Field required'}]");
+	else
+		http_reply(r, 200, "application/json",
+			is_known ? STR("{\"exists\":true,\"image\":{\"upload_time\":null,"
+				       "\"image_size_bytes\":0}}")
+				 : STR("{\"exists\":false}"));
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line is parsed as argparse would: the module's first argument is the port, an option with several
+ * values takes all words up to the next option. The port is checked and then of no use: whatever its number, the
+ * sandbox is served below a path of this server.
+ */
+#include "face/openhands/start.h"
+
+#include "base/auto.h"
+#include "base/num.h"
+
+#define MODULE "action_execution_server"
+
+enum { PLUGINS_BYTES = 1024, UID_MAX = 65535 };
+
+struct start_body {
+	struct str image;
+	struct field_strings command;
+	struct str working_dir; /* of the program that is not run */
+	struct field_map environment;
+	struct str session_id;
+	const struct json *resource_factor;
+	struct str runtime_class;
+	const struct json *ignored;
+};
+
+#define AT(member) FIELD_AT(struct start_body, member)
+
+static const char *const runtime_classes[] = { "gvisor", "sysbox", "sysbox-runc", NULL };
+
+static const struct field start_fields[] = {
+	{ "image", FIELD_STRING, AT(image), FIELD_REQUIRED,
+		.help = "an image that is known here; anything else is the host image" },
+	{ "command", FIELD_STRINGS, AT(command), FIELD_REQUIRED,
+		.help = "command line of an action execution server" },
+	{ "working_dir", FIELD_STRING, AT(working_dir),
+		.help = "where that program would start; of no use here" },
+	{ "environment", FIELD_MAP, AT(environment),
+		.help = "variables of everything in the sandbox" },
+	{ "session_id", FIELD_STRING, AT(session_id), .help = "the caller's name for it" },
+	{ "resource_factor", FIELD_JSON, AT(resource_factor),
+		.help = "1, 2, 4 or 8 times the usual memory, disk and processes" },
+	{ "runtime_class", FIELD_STRING, AT(runtime_class), .words = runtime_classes,
+		.help = "how another server isolates; of no use here" },
+	{ "run_as_user", FIELD_JSON, AT(ignored), .help = "of no use here" },
+	{ "run_as_group", FIELD_JSON, AT(ignored), .help = "of no use here" },
+	{ "fs_group", FIELD_JSON, AT(ignored), .help = "of no use here" },
+	{ 0 },
+};
+
+/* ---- the command line ---- */
+
+struct words {
+	const struct field_strings *argv;
+	size_t at;
+};
+
+static bool has_word(const struct words *w)
+{
+	return w->at < w->argv->n;
+}
+
+static struct str peek(const struct words *w)
+{
+	return w->argv->items[w->at];
+}
+
+/* The one value of an option. */
+static int take_value(struct words *w, const char *option, struct str *ret, struct error *err)
+{
+	if (!has_word(w) || str_starts(peek(w), STR("--")))
+		return error_set(err, ERROR_INVALID, "command: %s has no value", option);
+	*ret = w->argv->items[w->at++];
+	return 0;
+}
+
+static int take_workdir(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	if (take_value(w, "--working-dir", &s->workdir, err) < 0)
+		return -1;
+	if (!str_starts(s->workdir, STR("/")))
+		return error_set(err, ERROR_INVALID,
+			"command: --working-dir '%.*s' is not absolute",
+			STR_ARG(str_first(s->workdir, 100)));
+	if (s->workdir.len > START_PATH_MAX)
+		return error_set(err, ERROR_INVALID, "command: --working-dir is too long");
+	return 0;
+}
+
+static bool is_username(struct str name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+		if (!is_letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-')))
+			return false;
+	}
+	return name.len > 0 && name.len <= START_NAME_MAX;
+}
+
+static int take_username(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	if (take_value(w, "--username", &s->username, err) < 0)
+		return -1;
+	if (!is_username(s->username))
+		return error_set(err, ERROR_INVALID, "command: '%.*s' is no name of a user",
+			STR_ARG(str_first(s->username, 60)));
+	return 0;
+}
+
+/* Checked and not used: in the sandbox root is 0 and everybody else 1000, whatever they are outside. */
+static int take_uid(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	struct str value;
+	int64_t uid;
+	if (take_value(w, "--user-id", &value, err) < 0)
+		return -1;
+	if (num_parse_i64(value, 0, UID_MAX, &uid, err) < 0)
+		return error_wrap(err, "command: --user-id");
+	return 0;
+}
+
+static int take_plugins(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	auto_buf struct buf list = BUF_INIT(PLUGINS_BYTES);
+	int n = 0;
+	for (; has_word(w) && !str_starts(peek(w), STR("--")); w->at++) {
+		struct str name = peek(w);
+		if (!is_username(name) || n++ == START_PLUGINS_MAX)
+			return error_set(err, ERROR_INVALID, "command: Plugin %.*s not found",
+				STR_ARG(str_first(name, 60)));
+		buf_puts(&list, list.len ? "," : "");
+		buf_put(&list, name);
+	}
+	s->plugins = str_from(arena_str(arena, buf_str(&list)));
+	return 0;
+}
+
+static int take_browser(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	s->has_browser = true;
+	return 0;
+}
+
+static int take_no_browser(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	s->has_browser = false;
+	return 0;
+}
+
+static int refuse_eval(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	return error_set(err, ERROR_UNSUPPORTED,
+		"command: --browsergym-eval-env: there are no evaluation environments here");
+}
+
+static const struct {
+	const char *name;
+	int (*take)(struct words *w, struct arena *arena, struct start *s, struct error *err);
+} options[] = {
+	{ "--browsergym-eval-env", refuse_eval },
+	{ "--enable-browser", take_browser },
+	{ "--no-enable-browser", take_no_browser },
+	{ "--plugins", take_plugins },
+	{ "--user-id", take_uid },
+	{ "--username", take_username },
+	{ "--working-dir", take_workdir },
+};
+
+static int take_option(struct words *w, struct arena *arena, struct start *s, struct error *err)
+{
+	struct str name = w->argv->items[w->at++];
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (str_is(name, options[i].name))
+			return options[i].take(w, arena, s, err);
+	return error_set(err, ERROR_INVALID,
+		"command: '%.*s' is no option of an action execution server",
+		STR_ARG(str_first(name, 60)));
+}
+
+/* `-m some.module` and its port. Anything else is a program that we do not know how to take the place of. */
+static int find_module(struct words *w, struct error *err)
+{
+	int64_t port;
+	for (w->at = 0; w->at + 1 < w->argv->n; w->at++)
+		if (str_is(peek(w), "-m") && str_ends(w->argv->items[w->at + 1], STR(MODULE)))
+			break;
+	if (w->at + 1 >= w->argv->n)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"command: only `python -m …%s PORT …` can be started here", MODULE);
+	w->at += 2;
+	if (!has_word(w) || num_parse_i64(peek(w), 1, 65535, &port, NULL) < 0)
+		return error_set(err, ERROR_INVALID, "command: no port after %s", MODULE);
+	w->at++;
+	return 0;
+}
+
+int start_parse_command(const struct field_strings *argv, struct arena *arena, struct start *ret,
+	struct error *err)
+{
+	struct words w = { .argv = argv };
+	ret->workdir = STR("/workspace");
+	ret->username = STR("openhands");
+	ret->plugins = STR("");
+	ret->has_browser = true;
+	if (find_module(&w, err) < 0)
+		return -1;
+	while (has_word(&w))
+		if (take_option(&w, arena, ret, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- the body ---- */
+
+/* A number, as JSON or in digits; fractions of a machine are not for sale. */
+static int decode_factor(const struct json *j, int64_t *ret, struct error *err)
+{
+	double factor = json_kind(j) == JSON_KIND_NULL ? 1 : json_double(j);
+	if (factor != 1 && factor != 2 && factor != 4 && factor != START_FACTOR_MAX)
+		return error_set(err, ERROR_INVALID, "resource_factor must be 1, 2, 4 or 8");
+	*ret = (int64_t)factor;
+	return 0;
+}
+
+int start_decode(const struct json *body, struct arena *arena, struct start *ret, struct error *err)
+{
+	void *params;
+	if (fields_decode(start_fields, sizeof(struct start_body), "start", body, arena, &params,
+		    err) < 0)
+		return -1;
+	const struct start_body *b = params;
+	*ret = (struct start){
+		.image = b->image,
+		.session_id = b->session_id.len ? b->session_id : STR_NONE,
+		.command = b->command,
+		.environment = b->environment,
+	};
+	if (b->environment.n > START_ENV_MAX)
+		return error_set(err, ERROR_INVALID, "start: %zu variables; the limit is %d",
+			b->environment.n, START_ENV_MAX);
+	if (decode_factor(b->resource_factor, &ret->resource_factor, err) < 0)
+		return -1;
+	return start_parse_command(&ret->command, arena, ret, err);
+}

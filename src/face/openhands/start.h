@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start: the body of POST /start, which names an image and the command line of an action execution server:
+ *
+ *	… python -u -m openhands.runtime.action_execution_server 60000 --working-dir /workspace
+ *	    --plugins agent_skills jupyter --username openhands --user-id 1000 --no-enable-browser
+ *
+ * That program is not run: our executor is, and the command line says how. What it would refuse to start with
+ * is refused here.
+ */
+#pragma once
+
+#include "action/action.h"
+
+enum {
+	START_PLUGINS_MAX = 32,
+	START_NAME_MAX = 32, /* characters of a user's name, as useradd has it */
+	START_FACTOR_MAX = 8,
+	START_ENV_MAX = 512,
+	START_PATH_MAX = 1023,
+};
+
+struct start {
+	struct str image;
+	struct str session_id; /* STR_NONE: none */
+	struct field_strings command;
+	struct field_map environment;
+	struct str workdir;
+	struct str username;
+	struct str plugins; /* "agent_skills,jupyter" */
+	bool has_browser;
+	int64_t resource_factor; /* 1, 2, 4, 8 */
+};
+
+/* All of it lives in the arena and in `body`. */
+int start_decode(const struct json *body, struct arena *arena, struct start *ret,
+	struct error *err);
+/* The command line alone: workdir, username, plugins, has_browser. */
+int start_parse_command(const struct field_strings *argv, struct arena *arena, struct start *ret,
+	struct error *err);

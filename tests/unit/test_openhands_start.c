@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What POST /start of the Remote Runtime API says, and the keys that are given out for it. */
+#include "unit.h"
+
+#include "base/auto.h"
+#include "face/openhands/key.h"
+#include "face/openhands/start.h"
+
+#define MODULE "\"python\",\"-u\",\"-m\",\"openhands.runtime.action_execution_server\""
+
+static int decode(const char *text, struct arena *arena, struct start *ret, struct error *err)
+{
+	/* Kept: strings of the result are views of it. */
+	static struct json *body;
+	json_free(body);
+	body = NULL;
+	return json_parse(str_from(text), &body, err) < 0 ? -1
+							  : start_decode(body, arena, ret, err);
+}
+
+static void a_client_s_command_line_is_understood(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(
+		decode("{\"image\":\"ghcr.io/x:y\",\"session_id\":\"rt_1\",\"resource_factor\":2,"
+		       "\"working_dir\":\"/openhands/code/\",\"environment\":{\"A\":\"b\"},"
+		       "\"command\":[\"/openhands/micromamba/bin/micromamba\",\"run\",\"-n\",\"openhands\","
+		       "\"poetry\",\"run\"," MODULE
+		       ",\"60000\",\"--working-dir\",\"/w\",\"--plugins\","
+		       "\"agent_skills\",\"jupyter\",\"--username\",\"openhands\",\"--user-id\",\"1000\","
+		       "\"--no-enable-browser\"]}",
+			&arena, &s, &err),
+		err);
+	assert_str(s.workdir, "/w");
+	assert_str(s.plugins, "agent_skills,jupyter");
+	assert_str(s.username, "openhands");
+	assert_str(s.session_id, "rt_1");
+	assert_false(s.has_browser);
+	assert_int_equal(s.resource_factor, 2);
+	assert_str(s.environment.keys[0], "A");
+}
+
+static void what_is_not_said_is_as_with_the_original(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(
+		decode("{\"image\":\"x\",\"command\":[" MODULE ",\"60000\"]}", &arena, &s, &err),
+		err);
+	assert_str(s.workdir, "/workspace");
+	assert_str(s.username, "openhands");
+	assert_true(s.has_browser);
+	assert_int_equal(s.plugins.len, 0);
+	assert_int_equal(s.resource_factor, 1);
+	assert_null(s.session_id.ptr);
+}
+
+static void what_cannot_be_started_is_refused_by_name(void **state)
+{
+	static const struct {
+		const char *body, *words;
+	} rows[] = {
+		{ "{\"image\":\"x\"}", "'command'" },
+		{ "{\"image\":\"x\",\"command\":[\"sh\",\"-c\",\"true\"]}", "only `python -m" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE "]}", "no port" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"0\"]}", "no port" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--what\"]}", "--what" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--working-dir\"]}",
+			"no value" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--working-dir\",\"w\"]}",
+			"not absolute" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--username\",\"a:b\"]}",
+			"'a:b' is no name" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--user-id\",\"-1\"]}",
+			"--user-id" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--plugins\",\"a/b\"]}",
+			"Plugin a/b not found" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE
+		  ",\"1\",\"--browsergym-eval-env\",\"browsergym/x\"]}",
+			"no evaluation environments" },
+		{ "{\"image\":\"x\",\"resource_factor\":3,\"command\":[" MODULE ",\"1\"]}",
+			"resource_factor" },
+		{ "{\"image\":\"x\",\"flavour\":1,\"command\":[" MODULE ",\"1\"]}", "flavour" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_arena struct arena arena = ARENA_INIT(1 << 20);
+		struct start s;
+		struct error err = { 0 };
+		assert_true(decode(rows[i].body, &arena, &s, &err) < 0);
+		assert_text(err.text, rows[i].words);
+	}
+}
+
+/* HMAC-SHA-1 of "openhands session key of a", computed by another program. */
+static void a_key_opens_one_sandbox_of_one_server(void **state)
+{
+	char key[KEY_SIZE], other[KEY_SIZE];
+	key_make(STR("token"), "a", key);
+	assert_string_equal(key, "8e5981377137888d8e3083b45fefd0a1217b6c65");
+	assert_true(key_is(STR("token"), "a", str_from(key)));
+	assert_false(key_is(STR("token"), "b", str_from(key)));
+	assert_false(key_is(STR("tokem"), "a", str_from(key)));
+	assert_false(key_is(STR("token"), "a", STR_NONE));
+	assert_false(key_is(STR("token"), "a", STR("")));
+	key_make(STR("0123456789012345678901234567890123456789012345678901234567890123456789"), "a",
+		other);
+	assert_string_equal(other, "3a6368b852653898cedcddc12823b121facf36ca");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_client_s_command_line_is_understood),
+		cmocka_unit_test(what_is_not_said_is_as_with_the_original),
+		cmocka_unit_test(what_cannot_be_started_is_refused_by_name),
+		cmocka_unit_test(a_key_opens_one_sandbox_of_one_server),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
