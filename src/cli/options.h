@@ -80,6 +80,12 @@ struct events_options {
 	int64_t after;
 };
 
+struct port_options {
+	struct common_options common;
+	const char *listen; /* [HOST:]PORT; NULL: the same port */
+	bool link;
+};
+
 struct ls_options {
 	struct common_options common;
 	bool all, quiet;

@@ -288,6 +288,36 @@ static const struct command cp_command = {
 	.values_size = sizeof(struct cp_options),
 };
 
+static const struct command_option port_options[] = {
+	{ "listen", 0, OPTION_TEXT, OPTION_AT(struct port_options, listen), "[HOST:]PORT",
+		"where to accept connections; 0: any free port (default: the same port, on "
+		"127.0.0.1)" },
+	{ "link", 0, OPTION_FLAG, OPTION_AT(struct port_options, link),
+		.help = "forward nothing: print a link through the server, which lets a browser in" },
+	{ 0 },
+};
+
+static const struct command_argument port_arguments[] = {
+	ONE_SANDBOX,
+	{ "PORT", 0, COMPLETE_NOTHING, "the TCP port inside" },
+	{ 0 },
+};
+
+static const struct command port_command = {
+	.name = "port",
+	.group = "Sandboxes",
+	.summary = "connect a port of this machine to one inside a sandbox",
+	.description =
+		"Prints the address it listens on and forwards connections until it is interrupted. Any protocol "
+		"over TCP will do. Nothing has to be open between the sandbox and the outside.",
+	.examples = "cay port demo 8080\0What listens on 8080 in it, on 127.0.0.1:8080:\0"
+		    "cay port demo 3000 --listen 0\0The same on a port that is free:\0"
+		    "xdg-open $(cay port demo 8080 --link)\0In a browser:\0",
+	.arguments = port_arguments,
+	.options = { port_options, server_options, help_options },
+	.values_size = sizeof(struct port_options),
+};
+
 static const struct command_option logs_options[] = {
 	{ "follow", 'f', OPTION_FLAG, OPTION_AT(struct logs_options, follow),
 		.help = "go on until the process has ended" },
@@ -460,6 +490,7 @@ const struct command *const command_table[] = {
 	&exec_command,
 	&shell_command,
 	&cp_command,
+	&port_command,
 	&logs_command,
 	&events_command,
 	&ls_command,

@@ -49,6 +49,7 @@ struct http_server {
 	int n_faces;
 	struct listener *listeners;
 	int n_listeners;
+	int tcp_port; /* of the first TCP listener; 0: there is none */
 	bool is_stopping;
 	bool is_resting; /* the listeners are not watched */
 	struct timer *rest_timer;

@@ -105,6 +105,11 @@ bool http_token_is_valid(const struct http_request *r, struct str token)
 	return !s || !s->token || str_eq_secret(token, str_from(s->token));
 }
 
+int http_tcp_port(const struct http_request *r)
+{
+	return r->server ? r->server->tcp_port : 0;
+}
+
 static int check_bearer(const struct http_request *r, struct error *err)
 {
 	struct str value = http_header(r, "Authorization");

@@ -235,6 +235,8 @@ static void add_hosts(struct http_server *s, const struct sockaddr_storage *a)
 	struct sockaddr_in in; /* the port lies at the same place in a sockaddr_in6 */
 	memcpy(&in, a, sizeof(in));
 	int port = ntohs(in.sin_port);
+	if (!s->tcp_port)
+		s->tcp_port = port;
 	for (const char *const *name = local; *name; name++)
 		add_host(s, *name, port);
 	for (const char *const *name = s->config.hosts; name && *name; name++) {

@@ -134,6 +134,8 @@ struct str http_query(struct http_request *r, const char *name);
 struct str http_header(const struct http_request *r, const char *name);
 /* True if Accept names this media type itself: "text/event-stream". */
 bool http_accepts(const struct http_request *r, const char *type);
+/* Where the server listens for browsers; 0: on Unix sockets alone. */
+int http_tcp_port(const struct http_request *r);
 /* Compares with the configured token in constant time; true for any if there is none. */
 bool http_token_is_valid(const struct http_request *r, struct str token);
 bool http_is_closed(const struct http_request *r); /* the client is gone */

@@ -12,6 +12,7 @@ static const struct command_binding bindings[] = {
 	{ "logs", logs_main },
 	{ "ls", ls_main },
 	{ "pause", pause_main },
+	{ "port", port_main },
 	{ "resume", resume_main },
 	{ "rm", rm_main },
 	{ "shell", shell_main },

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 import textwrap
 
 import pytest
@@ -351,3 +352,54 @@ def test_over_tcp_the_peer_is_named(site):
     connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=PATIENCE)
     seen = headers_of(ask(site, connection=connection))
     assert seen["x-forwarded-for"] == "127.0.0.1"
+
+
+# The command line.
+
+@pytest.fixture
+def forwarder(site):
+    process = subprocess.Popen([PROGRAMS / "cay", "port", site.id, "8080", "--listen", "0"], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "CAY_URL": f"unix:{site.server.socket}",
+                                                            "CAY_TOKEN": site.server.token})
+    host, port = process.stdout.readline().strip().split(":")
+    yield host, int(port)
+    process.terminate()
+    process.wait(PATIENCE)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_a_port_of_this_machine_leads_inside(forwarder):
+    connection = http.client.HTTPConnection(*forwarder, timeout=PATIENCE)
+    for i in range(3):
+        connection.request("POST", f"/{i}", b"x" * 3_000_000)
+        said = json.loads(connection.getresponse().read())
+        assert (said["path"], said["size"]) == (f"/{i}", 3_000_000)
+    assert "x-forwarded-host" not in {name.lower() for name, _ in said["headers"]}
+
+
+def test_many_connections_are_forwarded_at_once(forwarder):
+    connections = [http.client.HTTPConnection(*forwarder, timeout=PATIENCE) for _ in range(20)]
+    for c in connections:
+        c.request("GET", "/big?50")
+    for c in connections:
+        assert len(c.getresponse().read()) == 50 * 65536
+        c.close()
+
+
+def test_a_port_that_nobody_listens_on_closes_the_connection_and_is_told(site):
+    process = subprocess.Popen([PROGRAMS / "cay", "port", site.id, "81", "--listen", "0"], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "CAY_URL": f"unix:{site.server.socket}",
+                                                            "CAY_TOKEN": site.server.token})
+    host, port = process.stdout.readline().strip().split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as s:
+        assert s.recv(1) == b""
+    assert "nothing listens" in process.stderr.readline()
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+
+
+def test_a_link_is_printed_for_a_browser(site):
+    done = subprocess.run([PROGRAMS / "cay", "port", site.id, "8080", "--link"], capture_output=True, text=True, check=True,
+                          env={"PATH": os.environ["PATH"], "CAY_URL": f"unix:{site.server.socket}", "CAY_TOKEN": site.server.token})
+    assert done.stdout.startswith(f"http://8080-{site.id}.localhost:{site.server.port}/?cay_ticket=")

@@ -66,36 +66,47 @@ void ports_pass(struct http_request *r)
 	port_forward(place.sandbox, r, place.port, &view);
 }
 
-/* The port that the Host of this request names; empty on a Unix socket's client that names none. */
-static struct str own_port(const struct http_request *r)
+/* ":8000": as the client reached us, or, on a Unix socket, as a browser would. */
+static void put_own_port(const struct http_request *r, struct buf *b)
 {
 	struct str host = http_header(r, "Host");
 	ptrdiff_t colon = str_find_char(host, ':');
-	return colon < 0 ? STR("") : str_skip(host, (size_t)colon);
+	if (colon >= 0)
+		buf_put(b, str_skip(host, (size_t)colon));
+	else if (http_tcp_port(r) != 80)
+		buf_printf(b, ":%d", http_tcp_port(r));
+}
+
+static void put_links(struct jsonw *w, const struct http_request *r, const struct place *place)
+{
+	char ticket[TICKET_SIZE];
+	auto_buf struct buf url = BUF_INIT(1024);
+	if (http_tcp_port(r)) {
+		buf_printf(&url, "http://%d-%s" DOMAIN, place->port, place->sandbox->id);
+		put_own_port(r, &url);
+		buf_putc(&url, '/');
+		jsonw_key_str(w, "url", buf_str(&url));
+		ticket_make(r, str_from(place->purpose), ticket);
+		if (ticket[0])
+			buf_printf(&url, "?" QUERY "=%s", ticket);
+		jsonw_key_str(w, "link", buf_str(&url));
+	}
+	buf_reset(&url);
+	buf_printf(&url, "/v1/sandboxes/%s/ports/%d/", place->sandbox->id, place->port);
+	jsonw_key_str(w, "path", buf_str(&url));
 }
 
 void ports_describe(struct http_request *r)
 {
 	struct place place;
-	char ticket[TICKET_SIZE];
 	if (place_of_path(r, &place) < 0)
 		return;
-	ticket_make(r, str_from(place.purpose), ticket);
-	auto_buf struct buf b = BUF_INIT(2048);
-	auto_buf struct buf url = BUF_INIT(1024);
+	auto_buf struct buf b = BUF_INIT(4096);
 	struct jsonw w = JSONW(&b);
-	buf_printf(&url, "http://%d-%s" DOMAIN "%.*s/", place.port, place.sandbox->id,
-		STR_ARG(own_port(r)));
 	jsonw_open(&w);
 	jsonw_key_int(&w, "port", place.port);
 	jsonw_key_str(&w, "sandbox", str_from(place.sandbox->id));
-	jsonw_key_str(&w, "url", buf_str(&url));
-	if (ticket[0])
-		buf_printf(&url, "?" QUERY "=%s", ticket);
-	jsonw_key_str(&w, "link", buf_str(&url));
-	buf_reset(&url);
-	buf_printf(&url, "/v1/sandboxes/%s/ports/%d/", place.sandbox->id, place.port);
-	jsonw_key_str(&w, "path", buf_str(&url));
+	put_links(&w, r, &place);
 	jsonw_close(&w);
 	http_reply_json(r, 200, &b);
 }

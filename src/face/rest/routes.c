@@ -62,8 +62,8 @@ const struct http_route rest_routes[] = {
 		.data = DOC(.query = events_of_query, .result = "an array of events, or with follow an event stream of them") },
 	{ "GET", SANDBOX "/ports/{port}", ports_describe,
 		.summary = "tell how a port inside a sandbox is reached",
-		.data = DOC(.result = "url: the port as an origin of its own; link: the same with a ticket, for a browser; "
-			"path: the same below this server, for programs; port, sandbox") },
+		.data = DOC(.result = "url: the port as an origin of its own; link: the same with a ticket, for a browser "
+			"(both only where the server listens on TCP); path: the same below this server, for programs; port, sandbox") },
 	{ HTTP_ANY_METHOD, SANDBOX "/ports/{port}/{path*}", ports_pass, HTTP_STREAMS_BODY, .body_max = INT64_MAX,
 		.summary = "pass a request on to what listens on a port inside a sandbox; WebSockets too",
 		.data = DOC(.result = "what that answers, or an error of this server") },
