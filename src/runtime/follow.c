@@ -21,7 +21,7 @@ struct follower {
 	void *arg;
 	bool is_paused;
 	bool is_due;   /* a page has been deferred */
-	bool has_news; /* something it wants was written since it read last */
+	bool has_news; /* something it wants waits to be committed */
 	bool is_reading;
 	bool is_stopped; /* within its own callback */
 	int n_read;
@@ -62,7 +62,7 @@ static void tell_gap(struct follower *f)
 static void read_page(void *arg)
 {
 	struct follower *f = arg;
-	f->is_due = f->has_news = false;
+	f->is_due = false;
 	if (f->is_paused)
 		return;
 	f->is_reading = true;
@@ -106,9 +106,12 @@ void follow_wake_all(void *arg)
 {
 	struct runtime *rt = arg;
 	struct follower *f;
-	list_for_each(f, &rt->followers, link)
-		if (f->has_news)
-			wake(f);
+	list_for_each(f, &rt->followers, link) {
+		if (!f->has_news)
+			continue;
+		f->has_news = false;
+		wake(f);
+	}
 }
 
 struct follower *event_follow(struct runtime *rt, const char *id, int64_t after, event_fn *fn,

@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "runtime/internal.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -627,6 +628,32 @@ static void a_follower_gets_the_old_then_the_new(void **state)
 	event_follow_stop(f);
 }
 
+static void on_too_late(void *arg)
+{
+	fail_msg("the follower was not woken");
+}
+
+/* Between what wakes a follower and its reading, something more is written that is committed only later. */
+static void a_follower_misses_nothing_that_comes_while_it_reads(void **state)
+{
+	struct world *w = *state;
+	struct sandbox *s = made(w, "{}");
+	auto_buf struct buf data = BUF_INIT(8);
+	buf_puts(&data, "{}");
+	struct runtime_stats stats;
+	runtime_stats(w->rt, &stats);
+	w->seq = stats.events;
+	w->wanted = 1;
+	struct follower *f = event_follow(w->rt, w->id, w->seq, on_followed, w);
+	audit_add(s, "state", 0, &data);
+	struct timer *guard = timer_new(w->loop, on_too_late, NULL);
+	timer_set(guard, 10000);
+	loop_run(w->loop);
+	assert_int_equal(w->n, 1);
+	timer_free(guard);
+	event_follow_stop(f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -661,6 +688,7 @@ int main(void)
 		TEST(what_did_not_outlive_a_restart_is_lost),
 		TEST(what_was_handed_out_to_nobody_is_destroyed),
 		TEST(a_follower_gets_the_old_then_the_new),
+		TEST(a_follower_misses_nothing_that_comes_while_it_reads),
 	};
 	return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
 }
