@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "cli/options.h"
+#include "sandbox/canary.h"
 #include "sandbox/launch.h"
 #include "sandbox/probe.h"
 #include "wire/json.h"
@@ -23,6 +24,8 @@ struct report {
 	struct probe_weakness weaknesses[PROBE_WEAKNESSES_MAX];
 	int n_weaknesses;
 	struct trial trial;
+	struct buf attacks;      /* with --attack: a line each, see sandbox/canary.h */
+	struct error attack_why; /* ERROR_OK: nothing got through */
 };
 
 static int trial_launch(const struct host *host, struct trial *t)
@@ -54,6 +57,12 @@ static int report_make(struct report *rep, struct error *err)
 	return 0;
 }
 
+static void attack(struct report *rep)
+{
+	rep->attacks = BUF_INIT(1 << 18);
+	canary_send(&rep->host, USER_AGENT, &rep->attacks, &rep->attack_why);
+}
+
 static void print_control(struct buf *b, const struct host *host, enum control c,
 	const struct probe_result *r)
 {
@@ -62,6 +71,21 @@ static void print_control(struct buf *b, const struct host *host, enum control c
 		r->is_enforced ? r->detail : r->why.text);
 	if (!r->is_enforced)
 		buf_printf(b, "%-25s to have it: %s\n", "", probe_remedy(host, c));
+}
+
+static void print_attacks(struct buf *b, const struct report *rep)
+{
+	struct str rest = buf_str(&rep->attacks), line;
+	buf_puts(b, "\nattacks from within a sandbox:\n");
+	while (str_split(&rest, '\n', &line)) {
+		struct str name = STR_NONE, outcome = STR_NONE;
+		str_split(&line, ' ', &name);
+		str_split(&line, ' ', &outcome);
+		buf_printf(b, "%-20.*s %-8.*s %.*s\n", STR_ARG(name), STR_ARG(outcome),
+			STR_ARG(line));
+	}
+	if (rep->attack_why.code != ERROR_OK)
+		buf_printf(b, "%s\n", rep->attack_why.text);
 }
 
 static void print_text(struct buf *b, const struct report *rep)
@@ -80,6 +104,26 @@ static void print_text(struct buf *b, const struct report *rep)
 		buf_printf(b, "%s = %s: %s\n%-25s to mend it: %s\n", w->sysctl, w->value, w->why,
 			"", w->remedy);
 	}
+	if (rep->attacks.len)
+		print_attacks(b, rep);
+}
+
+static void json_attacks(struct jsonw *w, const struct report *rep)
+{
+	struct str rest = buf_str(&rep->attacks), line;
+	jsonw_key(w, "attacks");
+	jsonw_open_array(w);
+	while (str_split(&rest, '\n', &line)) {
+		struct str name = STR_NONE, outcome = STR_NONE;
+		str_split(&line, ' ', &name);
+		str_split(&line, ' ', &outcome);
+		jsonw_open(w);
+		jsonw_key_str(w, "attack", name);
+		jsonw_key_str(w, "outcome", outcome);
+		jsonw_key_str(w, "why", line);
+		jsonw_close(w);
+	}
+	jsonw_close_array(w);
 }
 
 static void json_control(struct jsonw *w, const struct host *host, enum control c,
@@ -112,7 +156,7 @@ static void print_json(struct buf *b, const struct report *rep)
 {
 	struct jsonw w = JSONW(b);
 	jsonw_open(&w);
-	jsonw_key_bool(&w, "ok", rep->trial.is_made);
+	jsonw_key_bool(&w, "ok", rep->trial.is_made && rep->attack_why.code == ERROR_OK);
 	if (rep->trial.is_made)
 		jsonw_key_int(&w, "create_us", rep->trial.make_us);
 	else
@@ -127,6 +171,8 @@ static void print_json(struct buf *b, const struct report *rep)
 	for (int i = 0; i < rep->n_weaknesses; i++)
 		json_weakness(&w, &rep->weaknesses[i]);
 	jsonw_close_array(&w);
+	if (rep->attacks.len)
+		json_attacks(&w, rep);
 	jsonw_close(&w);
 	buf_putc(b, '\n');
 }
@@ -138,10 +184,13 @@ int doctor_main(struct invocation *in, struct error *err)
 	auto_buf struct buf b = BUF_INIT(1 << 20);
 	if (report_make(&rep, err) < 0)
 		return -1;
+	if (options->attack)
+		attack(&rep);
 	if (options->common.json)
 		print_json(&b, &rep);
 	else
 		print_text(&b, &rep);
 	fwrite(b.ptr, 1, b.len, stdout);
-	return rep.trial.is_made ? 0 : error_exit(ERROR_UNSUPPORTED);
+	buf_fini(&rep.attacks);
+	return !rep.trial.is_made ? error_exit(ERROR_UNSUPPORTED) : error_exit(rep.attack_why.code);
 }

@@ -98,6 +98,7 @@ struct rm_options {
 
 struct doctor_options {
 	struct common_options common;
+	bool attack;
 };
 
 struct gc_options {

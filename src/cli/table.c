@@ -437,11 +437,17 @@ static const struct command rm_command = {
 	.values_size = sizeof(struct rm_options),
 };
 
+static const struct command_option doctor_options[] = {
+	{ "attack", 0, OPTION_FLAG, OPTION_AT(struct doctor_options, attack),
+		.help = "attack a sandbox from within and tell what got through: should be nothing" },
+	{ 0 },
+};
+
 static const struct command doctor_command = {
 	.name = "doctor",
 	.group = "Host",
 	.summary = "tell what this machine gives, and what would lift each lack",
-	.options = { json_options },
+	.options = { doctor_options, json_options },
 	.values_size = sizeof(struct doctor_options),
 };
 

@@ -10,16 +10,13 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
-#include "sandbox/launch.h"
+#include "sandbox/errand.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-enum { ARGS_MAX = 16 };
 
 static int put_cache_dir(const struct host *host, struct buf *b, struct error *err)
 {
@@ -78,20 +75,11 @@ static void fill_spec(const char *dir, struct spec *spec)
 	m->mode = MOUNT_WRITABLE;
 }
 
-/* Its exit status by the box's status_fd; what it said on standard error is in said_fd. */
-static int await_tar(struct box *box, int said_fd, struct error *err)
+/* What tar said first is why it failed. */
+static int blame_tar(int said_fd, struct error *err)
 {
-	int status = -1;
-	ssize_t n;
-	do
-		n = read(box->status_fd, &status, sizeof(status));
-	while (n < 0 && errno == EINTR);
-	launch_kill(box);
-	launch_reap(box, NULL);
-	if (n == (ssize_t)sizeof(status) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
 	char said[ERROR_TEXT_MAX / 2] = "";
-	n = pread(said_fd, said, sizeof(said) - 1, 0);
+	ssize_t n = pread(said_fd, said, sizeof(said) - 1, 0);
 	struct str line = str_from_len(said, n > 0 ? (size_t)n : 0);
 	ptrdiff_t end = str_find_char(line, '\n');
 	line = end < 0 ? line : str_first(line, (size_t)end);
@@ -101,34 +89,20 @@ static int await_tar(struct box *box, int said_fd, struct error *err)
 
 static int run_tar(const struct host *host, const char *dir, int tar_fd, struct error *err)
 {
-	auto_free struct plan *plan = mem_new(struct plan);
 	auto_free struct spec *spec = mem_new(struct spec);
-	struct lock lock;
 	fill_spec(dir, spec);
-	if (plan_make(spec, host, 0, plan, err) < 0)
-		return -1;
-	if (lock_make(&plan->spec, &lock, err) < 0) {
-		plan_fini(plan);
-		return -1;
-	}
-	const char *option = compression(tar_fd);
-	const char *argv[ARGS_MAX] = { "tar", "-x", "-f", "-", "-C", "/workspace",
-		"--no-same-owner", "--no-same-permissions", "--delay-directory-restore",
-		"--exclude=dev/*", "--exclude=./dev/*", option };
-	const char *envp[] = { "PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL };
+	const char *argv[] = { "tar", "-x", "-f", "-", "-C", "/workspace", "--no-same-owner",
+		"--no-same-permissions", "--delay-directory-restore", "--exclude=dev/*",
+		"--exclude=./dev/*", compression(tar_fd), NULL };
 	auto_fd int said_fd = memfd_create("cay-tar", MFD_CLOEXEC);
 	auto_fd int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct launch_command command = {
-		.argv = (char *const *)(uintptr_t)argv,
-		.envp = (char *const *)(uintptr_t)envp,
-		.stdio_fds = { tar_fd, null_fd, said_fd },
-	};
-	struct box box = BOX_INIT;
-	int r = said_fd < 0 || null_fd < 0
-		? error_sys(err, errno, "open descriptors for tar")
-		: launch_start(plan, &lock, &command, NULL, &box, NULL, err);
-	plan_fini(plan);
-	return r < 0 ? -1 : await_tar(&box, said_fd, err);
+	if (said_fd < 0 || null_fd < 0)
+		return error_sys(err, errno, "open descriptors for tar");
+	const struct errand errand = { host, spec, argv, { tar_fd, null_fd, said_fd } };
+	int status;
+	if (errand_run(&errand, &status, err) < 0)
+		return -1;
+	return status == 0 ? 0 : blame_tar(said_fd, err);
 }
 
 /* Directories that somebody began and nobody holds. */

@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sandbox/canary.h"
 #include "sandbox/desk.h"
 #include "sandbox/janitor.h"
 #include "sandbox/place.h"
@@ -240,6 +241,9 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 		return -1;
 	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
 		return error_wrap(err, "sweep what a predecessor left");
+	if (canary_send(&s->stock.host, USER_AGENT, NULL, err) < 0 ||
+		canary_send(&s->stock.host, USER_ROOT, NULL, err) < 0)
+		return error_wrap(err, "nobody is served");
 	s->janitor = janitor_start(&s->stock.host, NULL, s->stock.crew.life_fds[0], err);
 	if (s->janitor < 0)
 		return -1;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks from within, with proof that each would work if nothing stood in its way.
 
-cay-escape holds the attacks, each a small function that does no harm where it succeeds. Run in a sandbox none
-may be REACHED. Run on the bare host, or in a sandbox built without the one layer that stops it, it must be:
+cay-canary holds the attacks, each a small function that does no harm where it succeeds. Run in a sandbox none
+may be REACHED; where that gains nothing, its table says so, and it is ALLOWED. Run on the bare host, or in a sandbox built without the one layer that stops it, it must be:
 an attack that never works says nothing.
 """
 import os
@@ -13,14 +13,6 @@ import time
 import pytest
 from conftest import (ATTACKS, BUILD, CAY, IS_ROOT, ORDINARY, ROOT, attacks, in_sandbox, on_host, reached)
 
-# In a network of its own a sandbox may listen on any port.
-OWN_NETWORK_MAY = {"low-port"}
-# pid 1 holds nothing and does nothing but reap: where it has the agent's uid it can be made to do so slowly.
-# What cay itself wrote into the root (/etc/passwd, …) belongs to the only uid there is.
-SAME_UID_MAY = {"renice-init", "system-files"}
-# Root mode owns a copy of the system, and changes owners in it.
-ROOT_MODE_MAY = {"become-root", "join-groups", "chown", "set-id", "system-files", "chroot"}
-
 # Attacks that this machine cannot show to work, each with its reason.
 UNPROVEN = {
     "climb-out": "no process has a root that can be climbed out of without chroot bugs",
@@ -28,10 +20,6 @@ UNPROVEN = {
     "host-terminal": "the tests have no terminal",
     "raise-rlimit": "needs CAP_SYS_RESOURCE, which even root may lack",
 }
-
-
-def beyond(result, may):
-    return {name: why for name, why in reached(result).items() if name not in may}
 
 
 def modes():
@@ -44,28 +32,27 @@ def modes():
 
 @pytest.mark.parametrize("options, uid", modes())
 def test_no_attack_gets_out(oracles, readable, options, uid):
-    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", *options, uid=uid)
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-canary", *options, uid=uid)
     assert len(result) == len(attacks())
-    may = OWN_NETWORK_MAY | (set() if IS_ROOT and uid is None else SAME_UID_MAY)
-    assert beyond(result, may) == {}
+    assert reached(result) == {}
 
 
 @pytest.mark.parametrize("uid", [None, *([ORDINARY] if IS_ROOT else [])], ids=lambda u: f"uid-{u or os.geteuid()}")
 def test_root_mode_gets_no_further_than_its_list(oracles, readable, uid):
-    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", "--user=root", uid=uid)
-    assert beyond(result, ROOT_MODE_MAY | OWN_NETWORK_MAY | SAME_UID_MAY) == {}
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-canary", "--user=root", uid=uid)
+    assert reached(result) == {}
 
 
 @pytest.mark.parametrize("user", ["agent", "root"])
 def test_nothing_set_uid_gets_into_a_writable_mount(oracles, readable, tmp_path, user):
-    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", f"--user={user}",
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-canary", f"--user={user}",
                         f"--mount={tmp_path}:/shared:rw", "--env=ESCAPE_WRITABLE=/shared", names=["set-id"])
-    assert reached(result) == {}
+    assert result["set-id"][0] == "BLOCKED"
     assert os.listdir(tmp_path) == []
 
 
 def test_host_network_reaches_ports_but_no_abstract_socket(oracles, readable):
-    result = in_sandbox(oracles, readable / "cay", readable / "cay-escape", "--network=host",
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-canary", "--network=host",
                         names=["abstract-socket", "host-loopback", "low-port", "packet-socket", "raw-socket"])
     assert set(reached(result)) == {"host-loopback"}
 
@@ -105,13 +92,14 @@ WEAKENED = {
 }
 
 
-def build_without(layer):
+def build_without(layer, *more):
+    """cay, and more programs, with that layer left out."""
     directory = BUILD.parent / f"{BUILD.name}-without-{layer}"
     if not (directory / "build.ninja").exists():
         subprocess.run(["meson", "setup", directory, f"-Dweaken={layer}"], cwd=ROOT, check=True,
                        capture_output=True)
-    subprocess.run(["ninja", "-C", directory, "--quiet", "src/main/cay", "src/main/cay-init"], check=True,
-                   capture_output=True)
+    programs = [f"src/main/{name}" for name in ("cay", "cay-init", *more)]
+    subprocess.run(["ninja", "-C", directory, "--quiet", *programs], check=True, capture_output=True)
     return directory / "src" / "main" / "cay"
 
 
@@ -140,7 +128,7 @@ def traces():
 
 def test_nothing_is_left_behind(oracles, readable):
     before = traces()
-    in_sandbox(oracles, readable / "cay", readable / "cay-escape")
+    in_sandbox(oracles, readable / "cay", readable / "cay-canary")
     end = time.monotonic() + 20
     while left := traces() - before:  # others on this machine may have sandboxes that come and go
         assert time.monotonic() < end, left

@@ -15,6 +15,7 @@
 enum outcome {
 	BLOCKED, /* the sandbox said no */
 	REACHED, /* it worked, or the kernel proper got to see it */
+	ALLOWED, /* the same, where it may */
 	ABSENT,  /* there is no such thing here: a kernel without it, a file that nobody has */
 };
 
@@ -35,12 +36,21 @@ enum layer {
 	NAMESPACES,
 };
 
+/* Where it may be REACHED all the same, since nothing is to be gained there. */
+enum may {
+	MAY_ROOT_MODE = 1, /* uid 0 of the sandbox: it owns a copy of the system */
+	/* A single id, the caller's own: pid 1 has it too, and so have cay's own files in the root. */
+	MAY_ONE_ID = 2,
+	MAY_ALL = 4, /* in a network of one's own: any port is */
+};
+
 struct attack {
 	const char *name;
 	enum layer layer;
 	bool is_root_only; /* the bare host lets only root do it */
 	struct finding (*run)(void);
 	const char *what;
+	unsigned may; /* enum may */
 };
 
 /* Each table ends with a row without a name. */

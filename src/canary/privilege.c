@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Getting more than one has. */
-#include "attack.h"
+#include "canary/attack.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -197,12 +197,14 @@ const struct attack privilege_attacks[] = {
 	{ "new-privileges", CAPS, false, new_privileges, "gain privileges by exec" },
 	{ "filtered", SECCOMP, false, filtered, "be without a filter" },
 	{ "raise-capability", MANY, true, raise_capability, "raise CAP_SYS_ADMIN" },
-	{ "become-root", MANY, true, become_root, "become root" },
-	{ "join-groups", MANY, true, join_groups, "join group 0" },
+	{ "become-root", MANY, true, become_root, "become root", MAY_ROOT_MODE },
+	{ "join-groups", MANY, true, join_groups, "join group 0", MAY_ROOT_MODE },
 	{ "groups", MANY, true, supplementary_groups, "still be in the caller's groups" },
-	{ "low-port", MANY, true, low_port, "listen on a port below 1024" },
-	{ "chown", MANY, true, give_away, "give a file away" },
-	{ "set-id", SECCOMP, false, set_id, "leave a set-uid file for somebody on the host" },
-	{ "system-files", MANY, true, system_files, "change the system's files" },
+	{ "low-port", MANY, true, low_port, "listen on a port below 1024", MAY_ALL },
+	{ "chown", MANY, true, give_away, "give a file away", MAY_ROOT_MODE },
+	{ "set-id", SECCOMP, false, set_id, "leave a set-uid file for somebody on the host",
+		MAY_ROOT_MODE },
+	{ "system-files", MANY, true, system_files, "change the system's files",
+		MAY_ONE_ID | MAY_ROOT_MODE },
 	{ 0 },
 };

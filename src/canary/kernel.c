@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* System calls that only a whole host may make, and doors that once were forgotten. */
-#include "attack.h"
+#include "canary/attack.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Other processes: pid 1 of the sandbox, what serves it, what is outside. */
-#include "attack.h"
+#include "canary/attack.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -105,7 +105,8 @@ const struct attack process_attacks[] = {
 	{ "prlimit-init", MANY, true, limit_init, "set limits of pid 1" },
 	{ "prlimit-pointer", MANY, true, limit_init_high_pointer,
 		"the same by a pointer with zero low half" },
-	{ "renice-init", MANY, true, niceness_of_init, "change the priority of pid 1" },
+	{ "renice-init", MANY, true, niceness_of_init, "change the priority of pid 1",
+		MAY_ONE_ID | MAY_ROOT_MODE },
 	{ "signal-host", NAMESPACES, false, signal_driver, "signal a process of the host" },
 	{ "see-host-process", NAMESPACES, false, signal_everybody, "see a process of the host" },
 	{ "madvise-init", MANY, true, advise_init, "process_madvise(2) on pid 1" },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mounts, namespaces, roots. */
-#include "attack.h"
+#include "canary/attack.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -196,7 +196,7 @@ const struct attack mount_attacks[] = {
 	{ "mount-setattr", SECCOMP, false, mount_setattr_, "mount_setattr(2)" },
 	{ "list-mounts", SECCOMP, false, list_mounts, "statmount, listmount" },
 	{ "pivot-root", MANY, true, pivot, "pivot_root(2)" },
-	{ "chroot", MANY, true, change_root, "chroot(2)" },
+	{ "chroot", MANY, true, change_root, "chroot(2)", MAY_ROOT_MODE },
 	{ "unshare", MANY, false, unshare_each, "unshare(2) of each namespace" },
 	{ "clone-user-ns", MANY, false, clone_user_ns, "clone(2) into a user namespace" },
 	{ "clone3", SECCOMP, false, clone3_, "clone3(2), whose flags no filter can see" },

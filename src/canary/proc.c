@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* procfs, sysfs, devices. */
-#include "attack.h"
+#include "canary/attack.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may have been left lying around: descriptors, environment, sockets, the network. */
-#include "attack.h"
+#include "canary/attack.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
