@@ -263,7 +263,8 @@ class Sandbox:
 
 def start_server(*options, small_disk=False):
     """small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
-    missing = [name for name in ("cay-supervisor", "cayd", "cay-executor", "cay-init") if not (PROGRAMS / name).exists()]
+    needed = ("cay-supervisor", "cayd", "cay-executor", "cay-init", "cay-canary")
+    missing = [name for name in needed if not (PROGRAMS / name).exists()]
     if missing:
         pytest.skip(f"not built: {', '.join(missing)}")
     directory = tempfile.mkdtemp(prefix="cay-e2e-")

@@ -118,7 +118,7 @@ def test_everything_is_installed_where_it_is_found(tmp_path):
                    capture_output=True)
     found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     prefix = next(p for p in found if p.endswith("bin/cay")).removesuffix("bin/cay")
-    for program in ("cay-client", "cay-supervisor", "cayd", "cay-executor", "cay-init"):
+    for program in ("cay-client", "cay-supervisor", "cayd", "cay-executor", "cay-init", "cay-canary"):
         assert f"{prefix}libexec/cay/{program}" in found
     assert f"{prefix}share/man/man1/cay.1" in found
     assert f"{prefix}share/bash-completion/completions/cay" in found

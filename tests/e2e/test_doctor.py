@@ -24,7 +24,7 @@ def cay():
     """Copies that anybody may run."""
     with tempfile.TemporaryDirectory(prefix="cay-doctor-") as d:
         os.chmod(d, 0o755)
-        for name in ("cay", "cay-init"):
+        for name in ("cay", "cay-init", "cay-canary"):
             copy = pathlib.Path(d) / name
             copy.write_bytes((BUILD / "src" / "main" / name).read_bytes())
             copy.chmod(0o755)
@@ -49,6 +49,16 @@ def test_each_control_is_reported_once_with_what_would_lift_its_lack(cay):
     for c in report["controls"]:
         assert c["enforced"] or (c["reason"] and c["remedy"])
     assert report["ok"] and status == 0 and report["create_us"] > 0
+
+
+@pytest.mark.parametrize("uid", [None, *([ORDINARY] if IS_ROOT else [])], ids=lambda u: "self" if u is None else "ordinary-user")
+def test_no_attack_from_within_gets_through(cay, uid):
+    identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+    status, out = doctor(cay, "--attack", "--json", **identity)
+    attacks = json.loads(out)["attacks"]
+    assert status == 0 and len(attacks) > 80
+    assert {a["outcome"] for a in attacks} <= {"BLOCKED", "ALLOWED", "ABSENT"}
+    assert sum(a["outcome"] == "BLOCKED" for a in attacks) > 75
 
 
 def test_the_text_says_the_same_as_the_json(cay):

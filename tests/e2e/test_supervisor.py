@@ -95,10 +95,10 @@ class Supervisor:
 
 @pytest.fixture
 def directory():
-    """A --libexec with the real cay-init and the stand-ins, where an ordinary user may look, too."""
+    """A --libexec with the real cay-init and cay-canary and the stand-ins, where an ordinary user may look, too."""
     d = pathlib.Path(tempfile.mkdtemp(prefix="cay-supervisor-"))
     d.chmod(0o777)
-    for path in (BUILD / "src/main/cay-supervisor", BUILD / "src/main/cay-init",
+    for path in (BUILD / "src/main/cay-supervisor", BUILD / "src/main/cay-init", BUILD / "src/main/cay-canary",
                  BUILD / "tests/e2e/supervisor/cayd", BUILD / "tests/e2e/supervisor/cay-executor"):
         copy = d / path.name
         copy.write_bytes(path.read_bytes())
