@@ -73,16 +73,20 @@ static void print_control(struct buf *b, const struct host *host, enum control c
 		buf_printf(b, "%-25s to have it: %s\n", "", probe_remedy(host, c));
 }
 
+/* A line: NAME OUTCOME WHY. */
+static bool next_attack(struct str *rest, struct str *name, struct str *outcome, struct str *why)
+{
+	return str_split(rest, '\n', why) && str_split(why, ' ', name) &&
+		str_split(why, ' ', outcome);
+}
+
 static void print_attacks(struct buf *b, const struct report *rep)
 {
-	struct str rest = buf_str(&rep->attacks), line;
+	struct str rest = buf_str(&rep->attacks), name, outcome, why;
 	buf_puts(b, "\nattacks from within a sandbox:\n");
-	while (str_split(&rest, '\n', &line)) {
-		struct str name = STR_NONE, outcome = STR_NONE;
-		str_split(&line, ' ', &name);
-		str_split(&line, ' ', &outcome);
+	while (next_attack(&rest, &name, &outcome, &why)) {
 		buf_printf(b, "%-20.*s %-8.*s %.*s\n", STR_ARG(name), STR_ARG(outcome),
-			STR_ARG(line));
+			STR_ARG(why));
 	}
 	if (rep->attack_why.code != ERROR_OK)
 		buf_printf(b, "%s\n", rep->attack_why.text);
@@ -110,17 +114,14 @@ static void print_text(struct buf *b, const struct report *rep)
 
 static void json_attacks(struct jsonw *w, const struct report *rep)
 {
-	struct str rest = buf_str(&rep->attacks), line;
+	struct str rest = buf_str(&rep->attacks), name, outcome, why;
 	jsonw_key(w, "attacks");
 	jsonw_open_array(w);
-	while (str_split(&rest, '\n', &line)) {
-		struct str name = STR_NONE, outcome = STR_NONE;
-		str_split(&line, ' ', &name);
-		str_split(&line, ' ', &outcome);
+	while (next_attack(&rest, &name, &outcome, &why)) {
 		jsonw_open(w);
 		jsonw_key_str(w, "attack", name);
 		jsonw_key_str(w, "outcome", outcome);
-		jsonw_key_str(w, "why", line);
+		jsonw_key_str(w, "why", why);
 		jsonw_close(w);
 	}
 	jsonw_close_array(w);
