@@ -18,6 +18,7 @@ struct configure_params {
 	struct str workdir;
 	struct str user;
 	struct field_strings secrets;
+	bool has_sudo; /* field "sudo" */
 };
 
 struct info_params {

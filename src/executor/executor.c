@@ -10,6 +10,7 @@
 #include "executor/guest.h"
 #include "executor/process.h"
 #include "executor/session.h"
+#include "executor/sudo.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -157,6 +158,7 @@ void executor_free(struct executor *e)
 	sessions_free_all(e);
 	processes_free_all(e);
 	guests_free_all(e);
+	sudo_free(e->sudo);
 	files_free(e->files);
 	watch_free(e->control_watch);
 	timer_free(e->stay);

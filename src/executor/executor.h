@@ -27,6 +27,7 @@ enum {
 };
 
 struct files; /* executor/files.h */
+struct sudo;  /* executor/sudo.h */
 
 struct executor {
 	struct loop *loop;
@@ -48,6 +49,7 @@ struct executor {
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
+	struct sudo *sudo;  /* NULL: nobody can become root */
 	int64_t started_ms; /* monotonic */
 	bool was_called;
 	int64_t last_call_ms; /* monotonic: when the last call came */

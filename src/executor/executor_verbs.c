@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "executor/executor.h"
+#include "executor/sudo.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@ static int configure(struct executor *e, const struct configure_params *p, struc
 		free(e->workdir);
 		e->workdir = str_dup(p->workdir);
 	}
+	if (p->has_sudo && !e->sudo && sudo_new(e, &e->sudo, err) < 0)
+		return -1;
 	if (p->secrets.n)
 		env_names_set(&e->secrets, &p->secrets);
 	return 0;

@@ -347,6 +347,8 @@ static int spawn_program(struct process *p, const struct exec_params *params,
 		return -1;
 	if (make_env(e, params, &user, &env, err) < 0)
 		return -1;
+	if (p->is_tty)
+		pty_give(ends->out_fd, user.uid);
 	struct spawn_plan plan = {
 		.argv = (const char *const *)p->argv,
 		.envp = env_vector(&env),

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#include <sys/types.h>
+
 struct pty {
 	int master_fd;
 	int slave_fd;
@@ -20,6 +22,8 @@ struct pty {
 int pty_open(struct pty *ret, int cols, int rows, bool is_raw_output, struct error *err);
 /* A slave for a program: blocking, and nothing of it shared with ours. Close it when the program has it. */
 int pty_open_slave(const struct pty *pty, int *ret_fd, struct error *err);
+/* The terminal belongs to whoever works at it, so that programs there can open it by its name. */
+void pty_give(int slave_fd, uid_t uid);
 void pty_close(struct pty *pty);
 void pty_resize(const struct pty *pty, int cols, int rows);
 /* Whether a line feed shall return to the first column (ONLCR). */

@@ -137,6 +137,8 @@ static int start(struct shell *s, const struct shell_plan *plan, struct error *e
 		pty_open_slave(&s->pty, &slave_fd, err) < 0 ||
 		connect_channel(s, &peer_fd, err) < 0)
 		return -1;
+	if (plan->user)
+		pty_give(slave_fd, plan->user->uid);
 	struct spawn_plan spawn_plan = {
 		.argv = argv,
 		.envp = plan->envp,

@@ -11,40 +11,14 @@
  * It does without a C library, which would have it do a hundred things before main, and each sandbox pays
  * for that in time (0.2 ms) and in memory.
  */
+#include "main/bare.h"
+
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 enum { NO_CHILD = -10 }; /* -ECHILD */
 
-#if defined(__x86_64__)
-static long call(long number, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long result;
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-/* argc and argv are where the stack begins; rsp is a multiple of 16 there, as a call wants it. */
-__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tcall init_main\n");
-#elif defined(__aarch64__)
-static long call(long number, long a, long b, long c, long d)
-{
-	register long x8 __asm__("x8") = number;
-	register long x0 __asm__("x0") = a;
-	register long x1 __asm__("x1") = b;
-	register long x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d;
-	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
-	return x0;
-}
-__asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x0, sp\n\tbl init_main\n");
-#else
-#error "cay-init makes system calls by itself: it needs `call` and `_start` for this machine"
-#endif
+BARE_START(init_main);
 
 static int number(const char *text)
 {

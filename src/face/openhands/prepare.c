@@ -29,13 +29,15 @@ struct preparation {
 	char id[ID_SIZE]; /* once it is there */
 	char username[START_NAME_MAX + 1];
 	char workdir[SPEC_PATH_SIZE];
+	bool has_browser;
 	struct runtime_call *call;
 	prepare_fn *done;
 	void *arg;
 };
 
 /*
- * $1 the account, $2 the working directory. An account of the host image has another name; any other image may
+ * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 "yes" if there is a browser, whose
+ * downloads have a directory from the start. An account of the host image has another name; any other image may
  * have none. What fails because the host maps one user only, needs not be done there.
  */
 static const char script[] =
@@ -51,8 +53,9 @@ static const char script[] =
 	"    if [ -d /home/agent ]; then mv /home/agent \"/home/$name\"; else mkdir -p \"/home/$name\"; fi\n"
 	"    chown -R 1000:1000 \"/home/$name\" 2>/dev/null || true\n"
 	"  fi\n"
-	"  mkdir -p \"$work\"; chown 1000:1000 \"$work\" 2>/dev/null || true\n"
 	"fi\n"
+	"mkdir -p \"$work\"; [ \"$4\" = no ] || mkdir -p \"$work/.downloads\"\n"
+	"[ \"$name\" = root ] || chown -R 1000:1000 \"$work\" 2>/dev/null || true\n"
 	"python=$(command -v python3 || command -v python || true)\n"
 	"if [ -n \"$python\" ]; then\n"
 	"  command -v python >/dev/null || ln -s \"$python\" /usr/local/bin/python\n"
@@ -117,6 +120,12 @@ static void on_configured(void *arg, struct str result)
 	done(done_arg, s, NULL);
 }
 
+/* Whether the host can give a sandbox a root besides its user. */
+static bool has_root(const struct openhands *oh)
+{
+	return runtime_host(oh->rt)->controls & UINT64_C(1) << CONTROL_UID_RANGE;
+}
+
 static void configure(struct preparation *p)
 {
 	static const struct call_sink sink = { .result = on_configured, .error = on_error };
@@ -124,6 +133,7 @@ static void configure(struct preparation *p)
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "user", str_from(p->username));
+	jsonw_key_bool(&w, "sudo", has_root(p->oh));
 	jsonw_close(&w);
 	perform(p, &configure_action, &params, &sink);
 }
@@ -151,7 +161,7 @@ static void run_script(struct preparation *p)
 {
 	static const struct call_sink sink = { .result = on_script, .error = on_error };
 	const char *const argv[] = { "/bin/sh", "-c", script, "prepare", p->username, p->workdir,
-		PREPARE_PYTHON };
+		PREPARE_PYTHON, p->has_browser ? "yes" : "no" };
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
@@ -238,11 +248,9 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 
 static void fill_spec(struct spec *spec, const struct openhands *oh, const struct start *start)
 {
-	uint64_t controls = runtime_host(oh->rt)->controls;
-	bool has_users = controls & UINT64_C(1) << CONTROL_UID_RANGE;
 	bool is_root = str_is(start->username, "root");
 	spec->image = IMAGE_HOST;
-	spec->user = has_users || is_root ? USER_ROOT : USER_AGENT;
+	spec->user = has_root(oh) || is_root ? USER_ROOT : USER_AGENT;
 	spec->limits.memory_bytes = start->resource_factor * MEMORY_BYTES << 20;
 	spec->limits.disk_bytes = start->resource_factor * DISK_BYTES << 20;
 	spec->limits.pids = start->resource_factor * PIDS;
@@ -258,6 +266,7 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	p->oh = oh;
 	p->done = done;
 	p->arg = arg;
+	p->has_browser = start->has_browser;
 	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));
 	snprintf(p->workdir, sizeof(p->workdir), "%.*s", STR_ARG(start->workdir));
 	list_append(&oh->preparing, &p->link);

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Remote Runtime API: a fleet of action execution servers, each a sandbox below a path of the one port."""
+import os
+import threading
+
+import pytest
+
+MODULE = ["python", "-u", "-m", "openhands.runtime.action_execution_server", "60000"]
+
+
+class Fleet:
+    def __init__(self, server):
+        self.server, self.host = server, "cay.test"
+
+    def request(self, method, path, body=None, key=None, **more):
+        headers = {"X-API-Key": self.server.token if key is None else key, "Host": "localhost"}
+        return self.server.request(method, path, body, token=None, headers=headers, **more)
+
+    def start(self, session, *options, **more):
+        body = {"image": "any", "command": MODULE + ["--working-dir", "/workspace", *options], "session_id": session,
+                "working_dir": "/openhands/code/", "environment": {}, "resource_factor": 1, **more}
+        reply = self.request("POST", "/start", body)
+        assert reply.status == 200, reply.body
+        return Runtime(self, reply.json)
+
+
+class Runtime:
+    def __init__(self, fleet, record):
+        self.fleet, self.record, self.id = fleet, record, record["runtime_id"]
+
+    def request(self, method, path, body=None, key=None):
+        headers = {"X-Session-API-Key": self.record["session_api_key"] if key is None else key}
+        return self.fleet.server.request(method, f"/{self.id}{path}", body, token=None, headers=headers)
+
+    def act(self, action, **args):
+        reply = self.request("POST", "/execute_action", {"action": {"action": action, "args": args, "timeout": 20.0}})
+        assert reply.status == 200, reply.body
+        return reply.json
+
+    def run(self, command, **args):
+        return self.act("run", command=command, **args)["content"]
+
+    def change(self, what):
+        return self.fleet.request("POST", f"/{what}", {"runtime_id": self.id})
+
+    @property
+    def session(self):
+        return self.fleet.request("GET", f"/sessions/{self.record['session_id']}").json
+
+
+@pytest.fixture(scope="module")
+def fleet(server):
+    return Fleet(server)
+
+
+@pytest.fixture
+def runtime(fleet, request):
+    made = fleet.start(request.node.name)
+    yield made
+    made.change("stop")
+
+
+def root_only(test):
+    return pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has one uid to give, so no root besides")(test)
+
+
+def test_a_started_runtime_is_ready_and_acts_below_its_own_url(fleet, runtime):
+    record = runtime.record
+    assert record["url"] == f"http://localhost/{runtime.id}"
+    assert (record["status"], record["pod_status"]) == ("running", "ready")
+    assert fleet.request("GET", f"/runtime/{runtime.id}").json == {
+        "runtime_id": runtime.id, "pod_status": "ready", "restart_count": 0, "restart_reasons": []}
+    assert runtime.request("GET", "/alive", key="").json == {"status": "ok"}
+    assert runtime.run("pwd; whoami; echo ~; python -c 'print(6*7)'") == "/workspace\nopenhands\n/home/openhands\n42"
+    assert runtime.run("/openhands/poetry/openhands-ai-5O4_aCHf-py3.12/bin/python -c 'print(1)'") == "1"
+
+
+def test_a_session_is_found_again_until_it_is_stopped(fleet):
+    assert fleet.request("GET", "/sessions/none").status == 404
+    first = fleet.start("found")
+    assert first.session["runtime_id"] == first.id
+    assert first.session["session_api_key"] == first.record["session_api_key"]
+    assert fleet.start("found").id == first.id, "asked twice, made once"
+    assert first.id in [r["runtime_id"] for r in fleet.request("GET", "/list").json["runtimes"]]
+    batch = fleet.request("GET", "/sessions/batch?ids=found&ids=none").json
+    assert [r["session_id"] for r in batch] == ["found"]
+    assert first.change("stop").json == {"status": "success"}
+    assert first.session["status"] == "stopped"
+    assert first.change("stop").status == 200, "closing twice is fine"
+    assert first.id not in [r["runtime_id"] for r in fleet.request("GET", "/list").json["runtimes"]]
+    second = fleet.start("found")
+    assert second.id != first.id and second.session["runtime_id"] == second.id
+    second.change("stop")
+
+
+def test_a_pause_keeps_shell_and_files(fleet, runtime):
+    runtime.run("x=kept; cd /tmp; echo kept >/tmp/f; sleep 1000 & echo started")
+    assert runtime.change("pause").status == 200
+    assert runtime.session["status"] == "paused"
+    reply = runtime.request("POST", "/execute_action", {"action": {"action": "run", "args": {"command": "x"}}})
+    assert reply.status == 503, "what a client takes for a runtime that can be resumed"
+    assert runtime.change("pause").status == 200, "pausing twice is fine"
+    assert runtime.change("resume").status == 200
+    assert runtime.change("resume").status == 200
+    assert runtime.session["pod_status"] == "ready"
+    assert runtime.run("echo $x; pwd; cat /tmp/f; jobs -r | wc -l") == "kept\n/tmp\nkept\n1"
+
+
+def test_a_stopped_runtime_is_gone_for_its_actions(fleet):
+    runtime = fleet.start("gone")
+    runtime.change("stop")
+    reply = runtime.request("POST", "/execute_action", {"action": {"action": "run", "args": {"command": "x"}}},
+                            key=fleet.server.token)
+    assert reply.status == 404
+    assert fleet.request("POST", "/stop", {"runtime_id": None}).status == 200, "what never started"
+    assert fleet.request("POST", "/stop", {"runtime_id": "nosuchruntime"}).status == 404
+
+
+def test_a_session_key_opens_one_runtime_and_not_the_fleet(fleet, runtime):
+    other = fleet.start("other-key")
+    action = {"action": {"action": "run", "args": {"command": "echo hi"}, "timeout": 5}}
+    assert runtime.request("POST", "/execute_action", action).status == 200
+    refused = other.request("POST", "/execute_action", action, key=runtime.record["session_api_key"])
+    assert (refused.status, refused.json) == (403, {"detail": "Invalid API Key"})
+    assert fleet.request("GET", "/list", key=runtime.record["session_api_key"]).status == 401
+    assert fleet.request("GET", "/list", key="").status == 401
+    other.change("stop")
+
+
+def test_keys_and_sessions_survive_a_restart_of_the_server(own_server):
+    fleet = Fleet(own_server)
+    runtime = fleet.start("survivor")
+    runtime.run("x=still")
+    own_server.kill_server()
+    own_server.wait_until_up()
+    assert runtime.session["session_api_key"] == runtime.record["session_api_key"]
+    assert runtime.run("echo $x") == "still"
+
+
+def test_the_environment_and_the_soft_timeout_are_as_the_start_says(fleet):
+    runtime = fleet.start("env", environment={"NO_CHANGE_TIMEOUT_SECONDS": "1", "FOO": 'a "b" $c'})
+    assert runtime.run("echo $FOO") == 'a "b" $c'
+    waiting = runtime.act("run", command="read x")
+    assert waiting["extras"]["metadata"]["suffix"].startswith("\n[The command has no new output after 1 seconds.")
+    runtime.change("stop")
+
+
+def test_root_is_root_and_has_its_home(fleet):
+    runtime = fleet.start("root", "--username", "root", "--user-id", "0")
+    assert runtime.run("whoami; echo ~; touch f; stat -c %U f") == "root\n/root\nroot"
+    runtime.change("stop")
+
+
+def test_a_browser_has_a_directory_for_downloads_from_the_start(fleet):
+    with_browser, without = fleet.start("browser"), fleet.start("no-browser", "--no-enable-browser")
+    assert with_browser.run("ls -A") == ".downloads"
+    assert without.run("ls -A") == ""
+    with_browser.change("stop")
+    without.change("stop")
+
+
+@pytest.mark.parametrize("change, status, words", [
+    ({"command": ["sh", "-c", "true"]}, 501, "can be started here"),
+    ({"command": MODULE + ["--working-dir", "relative"]}, 400, "not absolute"),
+    ({"command": MODULE + ["--username", "../x"]}, 400, "no name of a user"),
+    ({"resource_factor": 3}, 400, "resource_factor"),
+    ({"environment": {"a=b": "c"}}, 400, "a=b"),
+    ({"surprise": 1}, 400, "surprise"),
+    ({"command": MODULE + ["--working-dir", "/proc/x"]}, None, "/proc"),
+])
+def test_what_cannot_be_started_is_refused_in_words_and_leaves_nothing(fleet, change, status, words):
+    body = {"image": "any", "command": MODULE, "session_id": "refused", **change}
+    reply = fleet.request("POST", "/start", body)
+    assert reply.status == status if status else reply.status >= 400
+    assert words in reply.json["detail"]
+    assert fleet.request("GET", "/sessions/refused").status == 404
+
+
+def test_images_below_the_prefix_are_there_and_others_are_not(fleet):
+    prefix = fleet.request("GET", "/registry_prefix").json["registry_prefix"]
+    there = fleet.request("GET", f"/image_exists?image={prefix}/runtime:oh_v0.62.0_x").json
+    assert there["exists"] is True and isinstance(there["image"]["image_size_bytes"], int)
+    assert fleet.request("GET", "/image_exists?image=ghcr.io/x/y:z").json == {"exists": False}
+    assert fleet.request("GET", "/image_exists").status == 422
+
+
+def test_two_clients_that_start_one_session_at_once_are_both_served(fleet):
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(fleet.start("race"))) for _ in range(2)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert {runtime.run("echo hi") for runtime in made} == {"hi"}
+    for runtime in made:
+        runtime.change("stop")
+
+
+# sudo
+
+@root_only
+def test_the_user_becomes_root_with_sudo_and_only_so(runtime):
+    assert runtime.run("id -u; sudo id -u; sudo -u openhands id -u; cat /etc/shadow /root/x 2>&1 | grep -c denied") \
+        .startswith("1000\n0\n1000")
+    assert runtime.run("sudo touch /root/x; sudo ls /root; ls /root 2>&1; sudo chown -R openhands:root .; stat -c %U:%G .") \
+        == "x\nls: cannot open directory '/root': Permission denied\nopenhands:root"
+
+
+@root_only
+def test_sudo_passes_input_output_and_status_on(runtime):
+    assert runtime.run("echo in | sudo sh -c 'cat; echo err >&2; exit 3'; echo $?") == "in\nerr\n3"
+    assert runtime.run("sudo sh -c 'kill -TERM $$'; echo $?; sudo nosuch; echo $?") \
+        == "143\nsudo: nosuch: command not found\n1"
+    assert runtime.run("cd /tmp; FOO=1 sudo sh -c 'pwd; echo [$FOO] $SUDO_USER $HOME'; FOO=1 sudo -E sh -c 'echo [$FOO]'") \
+        == "/tmp\n[] openhands /root\n[1]"
+
+
+@root_only
+def test_a_command_under_sudo_ends_with_who_asked_for_it(runtime):
+    waiting = runtime.act("run", command="sudo sh -c 'trap \"echo caught >/tmp/caught; exit\" INT; while :; do sleep 0.01; done'",
+                          blocking=False)
+    assert waiting["extras"]["metadata"]["exit_code"] == -1
+    runtime.act("run", command="C-c", is_input=True)
+    assert runtime.run("while ! [ -s /tmp/caught ]; do :; done; cat /tmp/caught") == "caught"
+
+
+@root_only
+def test_another_account_may_not_become_root(runtime):
+    assert runtime.run("sudo -u nobody sudo id 2>&1; echo $?") == "sudo: this account may not become another\n1"
+
+
+@root_only
+def test_nonsense_on_the_socket_of_sudo_harms_nobody(runtime):
+    runtime.act("write", path="/tmp/attack.py", content="""
+import os, socket
+for data in (b"", b"x", b"/\\0", b"/\\0" + b"9" * 30 + b"\\0", b"/\\0003\\0sudo\\0", os.urandom(4000)):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect("/run/cay-sudo")
+    s.send(data)
+    s.recv(2000) if data else None
+many = []
+try:
+    for i in range(300):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.setblocking(False)
+        s.connect("/run/cay-sudo")
+        many.append(s)
+except BlockingIOError:
+    pass
+for s in many:
+    s.close()
+print("done")
+""")
+    assert runtime.run("python3 /tmp/attack.py") == "done"
+    assert runtime.run("sudo id -u") == "0"
