@@ -3,12 +3,14 @@
 #include "action/action.h"
 #include "action/executor_actions.h"
 #include "action/file_actions.h"
+#include "action/kernel_actions.h"
 #include "action/network_actions.h"
 #include "action/process_actions.h"
 #include "action/session_actions.h"
 
 const struct action *const action_table[] = {
 	&append_action,
+	&cell_action,
 	&configure_action,
 	&connect_action,
 	&download_action,
@@ -17,6 +19,11 @@ const struct action *const action_table[] = {
 	&glob_action,
 	&grep_action,
 	&info_action,
+	&kernel_close_action,
+	&kernel_interrupt_action,
+	&kernel_list_action,
+	&kernel_open_action,
+	&kernel_restart_action,
 	&list_action,
 	&mkdir_action,
 	&move_action,

@@ -8,6 +8,7 @@
 #include "executor/calls.h"
 #include "executor/files.h"
 #include "executor/guest.h"
+#include "executor/kernel.h"
 #include "executor/process.h"
 #include "executor/session.h"
 #include "executor/sudo.h"
@@ -127,6 +128,8 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	list_init(&e->sessions);
 	list_init(&e->processes);
 	list_init(&e->guests);
+	list_init(&e->kernels);
+	list_init(&e->templates);
 	set_defaults(e);
 	e->files = files_new(loop, take_fd(&root_fd), options->walks, &e->confine);
 	struct user user;
@@ -157,6 +160,7 @@ void executor_free(struct executor *e)
 		call_lose(call);
 	sessions_free_all(e);
 	processes_free_all(e);
+	kernels_free_all(e);
 	guests_free_all(e);
 	sudo_free(e->sudo);
 	files_free(e->files);

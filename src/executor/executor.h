@@ -41,6 +41,9 @@ struct executor {
 	struct list processes; /* process::link, oldest first */
 	struct list guests;    /* guest::link */
 	size_t n_running, n_retained;
+	struct list kernels;   /* kernel::link */
+	struct list templates; /* of kernels; template::link */
+	size_t n_kernels, n_templates;
 	int64_t next_fresh;       /* number of the next throw-away session */
 	int64_t next_process;     /* number of the next process id */
 	char *workdir;            /* absolute; where sessions and processes start */

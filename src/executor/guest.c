@@ -64,9 +64,10 @@ struct guest {
 	size_t n_requests;
 	uint32_t next_id;
 	struct timer *timer;
-	struct buf last_words; /* what came on descriptor 2 most recently */
+	struct buf last_words; /* what came on descriptor 2 since a request has ended */
 	bool has_exited, has_status, is_finished;
 	int exit_code, signo; /* one counts: signo if not 0 */
+	int early_signo;      /* for when it is known who it is */
 	int n_holds;
 	bool is_freed; /* as soon as nobody holds it */
 };
@@ -162,7 +163,11 @@ static void fill_reason(const struct guest *g, struct error *err)
 			signal_name(g->signo));
 	else if (g->has_status)
 		snprintf(how, sizeof(how), "ended with status %d", g->exit_code);
-	struct str words = str_trim(buf_str(&g->last_words));
+	bool is_unborn = g->is_forked && g->child.own_pid == 0;
+	if (is_unborn)
+		snprintf(how, sizeof(how), "could not be started");
+	struct str words = str_trim(
+		buf_str(is_unborn && g->parent ? &g->parent->last_words : &g->last_words));
 	for (ptrdiff_t at; (at = str_find_char(words, '\n')) >= 0;)
 		words = str_skip(words, (size_t)at + 1);
 	words = str_first(words, 200);
@@ -170,26 +175,59 @@ static void fill_reason(const struct guest *g, struct error *err)
 		STR_ARG(words));
 }
 
+static void fail_request(struct guest *g, struct guest_request *r, const struct error *err)
+{
+	list_remove(&r->link);
+	g->n_requests--;
+	r->ops->on_error(r, err);
+}
+
+static void finish_with(struct guest *g, const struct error *reason)
+{
+	struct guest_request *r;
+	g->is_finished = true;
+	while (!g->is_freed && (r = list_first(&g->requests, struct guest_request, link)))
+		fail_request(g, r, reason);
+	if (g->is_freed)
+		return;
+	if (g->ops)
+		g->ops->on_exit(g->arg, reason);
+	else
+		guest_free(g);
+}
+
+/* Forks that it was asked for and did not make ended as it did. */
+static void finish_unborn(struct guest *parent, const struct error *reason)
+{
+	struct guest *g;
+	bool is_found;
+	do {
+		is_found = false;
+		list_for_each(g, &parent->executor->guests, link)
+			if (g->parent == parent && !g->child.own_pid && !g->is_finished &&
+				!g->is_freed) {
+				is_found = true;
+				break;
+			}
+		if (is_found) {
+			hold(g);
+			finish_with(g, reason);
+			release(g);
+		}
+	} while (is_found);
+}
+
 /* The caller holds it. */
 static void finish(struct guest *g)
 {
 	struct error reason;
-	struct guest_request *r;
 	if (g->is_finished || g->is_freed)
 		return;
 	g->is_finished = true;
 	fill_reason(g, &reason);
-	while (!g->is_freed && (r = list_first(&g->requests, struct guest_request, link))) {
-		list_remove(&r->link);
-		g->n_requests--;
-		r->ops->on_error(r, &reason);
-	}
-	if (g->is_freed)
-		return;
-	if (g->ops)
-		g->ops->on_exit(g->arg, &reason);
-	else
-		guest_free(g);
+	finish_unborn(g, &reason);
+	if (!g->is_freed)
+		finish_with(g, &reason);
 }
 
 /* ---- what comes ---- */
@@ -258,6 +296,8 @@ static void learn_pid(struct guest *g, pid_t sender)
 	}
 	g->child_watch = watch_new(g->executor->loop, g->child.pidfd, LOOP_READ, on_exit_of_child,
 		g);
+	if (g->early_signo)
+		child_signal(&g->child, g->early_signo, false, NULL);
 }
 
 static void take_status(struct guest *parent, const struct json *message)
@@ -302,14 +342,14 @@ static void end_request(struct guest *g, struct guest_request *r, const struct g
 	const struct json *json)
 {
 	struct error err;
-	list_remove(&r->link);
-	g->n_requests--;
 	if (p->flags & GUEST_ERROR) {
 		json_to_error(json, &err);
-		r->ops->on_error(r, &err);
-	} else {
-		r->ops->on_result(r, json);
+		fail_request(g, r, &err);
+		return;
 	}
+	list_remove(&r->link);
+	g->n_requests--;
+	r->ops->on_result(r, json);
 }
 
 static void dispatch(struct guest *g, const struct guest_packet *p)
@@ -323,8 +363,14 @@ static void dispatch(struct guest *g, const struct guest_packet *p)
 			g->ops->on_output(g->arg, p->channel, p->payload);
 		return;
 	}
-	if (json_parse(p->payload, &json, NULL) < 0)
+	struct error err;
+	if (p->flags & GUEST_FINAL)
+		buf_reset(&g->last_words);
+	if (json_parse(p->payload, &json, &err) < 0) {
+		if (r && (p->flags & GUEST_FINAL))
+			fail_request(g, r, &err);
 		return;
+	}
 	if (p->request == 0)
 		take_message(g, json);
 	else if (r && (p->flags & GUEST_FINAL))
@@ -346,15 +392,16 @@ static void start_timer(struct guest *g, int64_t after_ms)
 static void take_packets(struct guest *g, int most)
 {
 	struct guest_packet p;
+	if (g->channel.fd < 0)
+		return;
 	for (int i = 0; i < most && !g->is_freed && !g->channel.is_paused; i++) {
 		int r = guest_channel_receive(&g->channel, &p);
 		if (r == 0)
 			return;
 		if (r < 0) {
 			guest_channel_close(&g->channel);
-			g->has_exited |= g->child.own_pid == 0; /* it was not heard of once */
-			if (!g->has_exited)
-				start_timer(g, CHANNEL_GONE_MS);
+			g->has_exited |= g->child.own_pid == 0; /* it was not heard of */
+			start_timer(g, CHANNEL_GONE_MS);
 			return;
 		}
 		if (g->is_forked)
@@ -369,7 +416,7 @@ static void take_packets(struct guest *g, int most)
 /* The caller holds it. */
 static void finish_if_done(struct guest *g)
 {
-	bool waits = g->is_forked && g->parent && g->child.pid && !g->has_status;
+	bool waits = g->is_forked && g->parent && !g->has_status;
 	if (!g->has_exited || g->is_freed || (waits && g->timer))
 		return;
 	take_packets(g, PACKETS_LATE_MAX);
@@ -694,8 +741,10 @@ int guest_signal(struct guest *g, int signo, bool is_group, struct error *err)
 {
 	if (g->has_exited)
 		return 0;
-	if (g->child.own_pid == 0)
-		return error_set(err, ERROR_CONFLICT, "%s is only beginning", g->what);
+	if (g->child.own_pid == 0) {
+		g->early_signo = signo;
+		return 0;
+	}
 	return child_signal(&g->child, signo, is_group, err);
 }
 

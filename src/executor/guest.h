@@ -98,7 +98,7 @@ int guest_tell(struct guest *g, struct str body_json, struct error *err);
 
 /* Stops and resumes reading what comes: the guest waits in its writes. */
 void guest_pause(struct guest *g, bool is_paused);
-/* To its whole process group if is_group. Before a forked one has said its first word: ERROR_CONFLICT. */
+/* To its whole process group if is_group. One that is only being forked gets it as soon as it is there. */
 int guest_signal(struct guest *g, int signo, bool is_group, struct error *err);
 int64_t guest_pid(const struct guest *g); /* inside the sandbox; 0: not known yet */
 

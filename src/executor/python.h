@@ -2,4 +2,10 @@
 /* The Python programs of executor/python/, as text. Made by tools/embed while building; a file is a line here. */
 #pragma once
 
+extern const char python_cell[];
 extern const char python_guest[];
+extern const char python_ipython[];
+extern const char python_jupyter[];
+extern const char python_kernel[];
+extern const char python_plain[];
+extern const char python_skills[];

@@ -4,13 +4,13 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "executor/mask.h"
 #include "wire/frame.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
 
 enum {
-	MASK_BYTES_MIN = 4, /* a shorter value is no secret, and is everywhere */
 	RESULT_MAX = FRAME_PAYLOAD_MAX,
 	/* A byte becomes up to 6 in JSON; command, cwd and the like need the rest. */
 	OUTPUT_SURE_MAX = RESULT_MAX / 6 / 2,
@@ -103,29 +103,6 @@ struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_
 	cut_echo(s, out);
 	cut_prompt(s, out);
 	return gap;
-}
-
-static void mask(struct buf *text, struct str secret)
-{
-	ptrdiff_t at = str_find(buf_str(text), secret);
-	if (secret.len < MASK_BYTES_MIN || at < 0)
-		return;
-	struct buf masked = BUF_INIT(SIZE_MAX / 2);
-	struct str rest = buf_str(text);
-	for (; at >= 0; at = str_find(rest, secret)) {
-		buf_put(&masked, str_first(rest, (size_t)at));
-		buf_puts(&masked, "<secret_hidden>");
-		rest = str_skip(rest, (size_t)at + secret.len);
-	}
-	buf_put(&masked, rest);
-	buf_fini(text);
-	*text = masked;
-}
-
-static void mask_secrets(const struct executor *e, struct buf *text)
-{
-	for (size_t i = 0; i < e->secrets.n; i++)
-		mask(text, str_from(env_get(&e->env, str_from(e->secrets.names[i]))));
 }
 
 /* What PATH gives for python, as `which python` says it; the executor sees the files that the shell sees. */

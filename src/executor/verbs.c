@@ -3,11 +3,13 @@
 #include "executor/connect.h"
 #include "executor/executor_verbs.h"
 #include "executor/file_verbs.h"
+#include "executor/kernel_verbs.h"
 #include "executor/process_verbs.h"
 #include "executor/session_verbs.h"
 
 const struct verb *const verb_table[] = {
 	&append_verb,
+	&cell_verb,
 	&configure_verb,
 	&connect_verb,
 	&download_verb,
@@ -16,6 +18,11 @@ const struct verb *const verb_table[] = {
 	&glob_verb,
 	&grep_verb,
 	&info_verb,
+	&kernel_close_verb,
+	&kernel_interrupt_verb,
+	&kernel_list_verb,
+	&kernel_open_verb,
+	&kernel_restart_verb,
 	&list_verb,
 	&mkdir_verb,
 	&move_verb,

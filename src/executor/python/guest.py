@@ -44,7 +44,11 @@ _buffer = bytearray(HEAD.size + PAYLOAD_MAX)
 _view = memoryview(_buffer)
 _has_fork = False
 _unread = array.array("i", [0])
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str).encode
+
+
+def _encode(body):
+    return _to_json(body).encode("utf-8", "replace")  # a lone surrogate has no place in JSON
 
 
 class TooLarge(Exception):
@@ -60,7 +64,7 @@ class Request:
         self.number = number
 
     def event(self, body):
-        _send(self.number, 0, _encode(body).encode())
+        _send(self.number, 0, _encode(body))
 
     def output(self, channel, data):
         """Bytes that the program printed: 1 stdout, 2 stderr."""
@@ -68,16 +72,16 @@ class Request:
             _packet(OUTPUT, 0, channel, self.number, data[i:i + PAYLOAD_MAX])
 
     def result(self, body):
-        _send(self.number, FINAL, _encode(body).encode())
+        _send(self.number, FINAL, _encode(body))
 
     def error(self, code, message):
         """code: a name of base/error.def, such as invalid_argument."""
-        _send(self.number, FINAL | ERROR, _encode({"code": code, "message": str(message)[:2000]}).encode())
+        _send(self.number, FINAL | ERROR, _encode({"code": code, "message": str(message)[:2000]}))
 
 
 def tell(body):
     """A message that belongs to no request."""
-    _send(0, 0, _encode(body).encode())
+    _send(0, 0, _encode(body))
 
 
 def fileno():
@@ -217,8 +221,9 @@ def _fork(fds):
     _forking[0] = True
     try:
         pid = os.fork()
-    except OSError:
+    except OSError as why:
         pid = -1  # the executor hears of it: nobody has the other end
+        os.write(2, ("fork: %s\n" % why.strerror).encode())
     if pid != 0:
         _forking[0] = False
         for fd in fds:

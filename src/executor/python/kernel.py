@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cay_kernel: the template of kernels. It imports what a kernel needs, once, and waits; each fork of it is a kernel,
+which runs cells until its channel ends.
+
+A cell: {"code", "history", "cwd"} → events of cay_cell, output, {"status", "execution_count", "error", "python"}.
+"""
+import gc
+import importlib.util
+import os
+import sys
+
+import cay_cell as cell
+import cay_guest as guest
+
+# What cells need rather often, and what is slow to import after a fork.
+import asyncio  # noqa: F401
+import traceback  # noqa: F401
+
+
+cell.listen_to_interrupts(False)  # one may come at any time from now on
+
+
+def make_engine():
+    try:
+        import cay_ipython
+        return cay_ipython.Engine(), None
+    except ImportError as why:
+        missing = why
+    import cay_plain
+    return cay_plain.Engine(), missing
+
+
+def has_module(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def start(engine, arguments):
+    """What makes a fork of the template a kernel."""
+    cell.listen_to_interrupts(False)
+    sys.stdout = cell.stdout
+    sys.stderr = cell.stderr
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    sys.argv = [""]
+    has_inline = engine.version is not None and has_inline_backend
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline" if has_inline else "Agg")
+    engine.start(has_matplotlib=True)
+    if arguments["skills"]:
+        import cay_skills
+        names = cay_skills.names()
+        engine.namespace().update(names)
+        engine.hide(names)
+
+
+def run(engine, body):
+    pid = os.getpid()
+    if body.get("cwd"):
+        os.chdir(body["cwd"])
+    try:
+        cell.listen_to_interrupts(True)
+        result = engine.run(body["code"], body["history"])
+        cell.listen_to_interrupts(False)
+    except KeyboardInterrupt:  # it hit the engine, not the code
+        cell.listen_to_interrupts(False)
+        result = {"execution_count": None,
+                  "error": cell.show_error("KeyboardInterrupt", "", ["KeyboardInterrupt"])}
+    cell.flush()
+    if os.getpid() != pid:
+        os._exit(0)  # a fork of the agent's came to the end of the cell
+    if result["error"] is None:
+        result["status"] = "ok"
+    else:
+        result["status"] = "interrupted" if result["error"]["name"] == "KeyboardInterrupt" else "error"
+    result["python"] = sys.executable
+    result["ipython"] = engine.version
+    return result
+
+
+def serve(engine, messages):
+    while True:
+        cell.wait_for_message()
+        request, body = next(messages, (None, None))
+        if body is None:
+            return
+        if request is None:
+            continue
+        cell.report = request
+        try:
+            request.result(run(engine, body))
+        except OSError as why:
+            request.error("not_found", "%s: %s" % (why.strerror, why.filename))
+
+
+engine, missing = make_engine()
+has_inline_backend = has_module("matplotlib_inline")
+messages = guest.messages()
+gc.collect()
+gc.freeze()
+for request, body in messages:
+    if body is guest.FORKED:
+        gc.enable()
+        start(engine, guest.arguments)
+        serve(engine, messages)
+        break
+sys.stdout.flush()
