@@ -87,7 +87,7 @@ static void on_started(void *arg, const struct error *err)
 		stop(NULL);
 		return;
 	}
-	faces_open(d.runtime, d.http, d.token);
+	faces_open(d.runtime, d.http);
 	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION, (int)d.n_listeners);
 }
 

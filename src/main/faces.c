@@ -29,12 +29,11 @@ static const struct http_face *ports_open(struct runtime *rt)
 	return &face;
 }
 
-static const char *server_token;
 static struct openhands *openhands;
 
 static const struct http_face *openhands_open(struct runtime *rt)
 {
-	openhands = openhands_new(rt, str_from(server_token));
+	openhands = openhands_new(rt);
 	return openhands_face(openhands);
 }
 
@@ -52,9 +51,8 @@ static const struct {
 	{ openhands_open, openhands_close },
 };
 
-void faces_open(struct runtime *rt, struct http_server *http, const char *token)
+void faces_open(struct runtime *rt, struct http_server *http)
 {
-	server_token = token;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		http_server_add_face(http, rows[i].open(rt));
 }

@@ -5,7 +5,7 @@
 struct http_server;
 struct runtime;
 
-/* Adds every face to the server, whose token, not copied, some make keys of their own from. */
-void faces_open(struct runtime *rt, struct http_server *http, const char *token);
+/* Adds every face to the server. */
+void faces_open(struct runtime *rt, struct http_server *http);
 /* After the HTTP server, whose requests they hold, and before the runtime. */
 void faces_close(void);

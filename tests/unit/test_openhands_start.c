@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What POST /start of the Remote Runtime API says, and the keys that are given out for it. */
+/* What POST /start of the Remote Runtime API says. */
 #include "unit.h"
 
 #include "base/auto.h"
-#include "face/openhands/key.h"
 #include "face/openhands/start.h"
 
 #define MODULE "\"python\",\"-u\",\"-m\",\"openhands.runtime.action_execution_server\""
@@ -94,29 +93,12 @@ static void what_cannot_be_started_is_refused_by_name(void **state)
 	}
 }
 
-/* HMAC-SHA-1 of "openhands session key of a", computed by another program. */
-static void a_key_opens_one_sandbox_of_one_server(void **state)
-{
-	char key[KEY_SIZE], other[KEY_SIZE];
-	key_make(STR("token"), "a", key);
-	assert_string_equal(key, "8e5981377137888d8e3083b45fefd0a1217b6c65");
-	assert_true(key_is(STR("token"), "a", str_from(key)));
-	assert_false(key_is(STR("token"), "b", str_from(key)));
-	assert_false(key_is(STR("tokem"), "a", str_from(key)));
-	assert_false(key_is(STR("token"), "a", STR_NONE));
-	assert_false(key_is(STR("token"), "a", STR("")));
-	key_make(STR("0123456789012345678901234567890123456789012345678901234567890123456789"), "a",
-		other);
-	assert_string_equal(other, "3a6368b852653898cedcddc12823b121facf36ca");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_s_command_line_is_understood),
 		cmocka_unit_test(what_is_not_said_is_as_with_the_original),
 		cmocka_unit_test(what_cannot_be_started_is_refused_by_name),
-		cmocka_unit_test(a_key_opens_one_sandbox_of_one_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "face/openhands/handlers.h"
 #include "face/openhands/job.h"
-#include "face/openhands/key.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
@@ -147,6 +146,16 @@ void execute_action(struct http_request *r)
 
 /* ---- the face ---- */
 
+static struct str session_key_purpose(struct http_request *r, const struct sandbox *s)
+{
+	return str_from(arena_printf(&r->arena, "openhands session key of %s", s->id));
+}
+
+void session_key(struct http_request *r, const struct sandbox *s, char ret_key[TICKET_SIZE])
+{
+	ticket_make(r, session_key_purpose(r, s), ret_key);
+}
+
 /* The key of the sandbox that the path names, or that a bare path means. */
 static bool is_session_key(struct http_request *r, struct str key)
 {
@@ -154,7 +163,7 @@ static bool is_session_key(struct http_request *r, struct str key)
 	struct str name = http_param(r, "sandbox");
 	const struct sandbox *s = runtime_find(oh->rt, name.ptr ? name : STR(OPENHANDS_SANDBOX),
 		NULL);
-	return s && key_is(oh->token, s->id, key);
+	return s && key.len && ticket_is_valid(r, session_key_purpose(r, s), key);
 }
 
 static bool is_valid(struct http_request *r, struct str key, bool is_fleet)
@@ -193,11 +202,10 @@ static void render_error(const struct http_face *face, const struct error *e, in
 		reply_put_detail(body, str_from(e->text));
 }
 
-struct openhands *openhands_new(struct runtime *rt, struct str token)
+struct openhands *openhands_new(struct runtime *rt)
 {
 	struct openhands *oh = mem_new(struct openhands);
 	oh->rt = rt;
-	oh->token = token;
 	oh->started_ms = clock_mono_ms();
 	oh->cpu_seen_us = clock_mono_us();
 	cursors_init(&oh->cursors);

@@ -10,7 +10,7 @@
  * what the environment variable of that name is to the original.
  *
  * A caller shows the server's token as X-Session-API-Key, X-API-Key or a bearer token; for one sandbox its
- * session API key (key.h) does as well. Actions of one sandbox are performed one after the other; the face
+ * session API key (session_key, state.h) does as well. Actions of one sandbox are performed one after the other; the face
  * keeps a cursor for each sandbox (cursor.h): what the shell was last seen doing. All of it is asked for again
  * after a restart of the server.
  */
@@ -28,8 +28,7 @@ enum {
 
 #define OPENHANDS_SANDBOX "openhands" /* what the bare paths act on */
 
-/* token: the server's; not copied. Session keys are made from it. */
-struct openhands *openhands_new(struct runtime *rt, struct str token);
+struct openhands *openhands_new(struct runtime *rt);
 /* After the HTTP server and before the runtime. Requests not answered yet never will be. */
 void openhands_free(struct openhands *oh);
 const struct http_face *openhands_face(const struct openhands *oh);

@@ -13,7 +13,6 @@
  */
 #include "base/auto.h"
 #include "face/openhands/handlers.h"
-#include "face/openhands/key.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
@@ -63,8 +62,8 @@ static void put_label(struct jsonw *w, const char *key, const struct sandbox *s,
 
 static void put_runtime(struct http_request *r, struct jsonw *w, const struct sandbox *s)
 {
-	char key[KEY_SIZE];
-	key_make(openhands_of(r)->token, s->id, key);
+	char key[TICKET_SIZE];
+	session_key(r, s, key);
 	jsonw_open(w);
 	jsonw_key_str(w, "runtime_id", str_from(s->id));
 	jsonw_key_str(w, "url", str_from(own_url(r, s->id)));

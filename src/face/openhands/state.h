@@ -4,6 +4,7 @@
 
 #include "face/openhands/cursor.h"
 #include "face/openhands/openhands.h"
+#include "http/ticket.h"
 #include "runtime/runtime.h"
 
 struct openhands {
@@ -13,7 +14,6 @@ struct openhands {
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
 	struct list preparing; /* preparation::link */
-	struct str token;      /* of the server; what session keys are made from */
 	struct list transfers; /* transfer::link: requests of transfer.c that are under way */
 	int64_t started_ms;    /* monotonic */
 	int64_t cpu_us,
@@ -28,6 +28,12 @@ typedef void sandbox_handler_fn(struct openhands *oh, struct http_request *r, st
  * need its sandbox, as soon as that has been made. Answers the request itself if there is none.
  */
 void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn);
+
+/*
+ * The session API key: it opens that sandbox alone. Made from the server's token, so that it is nowhere stored and
+ * still the same after a restart of the server.
+ */
+void session_key(struct http_request *r, const struct sandbox *s, char ret_key[TICKET_SIZE]);
 
 static inline struct openhands *openhands_of(const struct http_request *r)
 {
