@@ -93,7 +93,7 @@ static void on_started(void *arg, const struct error *err)
 
 static int serve(struct error *err)
 {
-	if (harden(err) < 0 || token_load(d.state_dir, &d.token, err) < 0 ||
+	if (harden(d.state_dir, true, err) < 0 || token_load(d.state_dir, &d.token, err) < 0 ||
 		loop_new(&d.loop, err) < 0)
 		return -1;
 	const struct runtime_config config = {

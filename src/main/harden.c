@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "main/harden.h"
 
+#include "sandbox/landlock.h"
+#include "sandbox/seccomp.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* No core dumps and no ptrace: the token and the environments of sandboxes are in this memory. */
-int harden(struct error *err)
+static int confine(const char *state_dir, struct error *err)
+{
+	int abi = landlock_abi();
+	if (abi > 0 && landlock_enter_server(abi, state_dir, err) < 0)
+		return -1;
+	return seccomp_install(SECCOMP_PROGRAM_SERVER, err);
+}
+
+/* The token and the environments of sandboxes are in this memory. */
+int harden(const char *state_dir, bool is_confined, struct error *err)
 {
 	struct rlimit none = { 0, 0 }, files;
 	signal(SIGPIPE, SIG_IGN);
@@ -18,5 +29,5 @@ int harden(struct error *err)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	return 0;
+	return is_confined ? confine(state_dir, err) : 0;
 }

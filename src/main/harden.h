@@ -4,4 +4,8 @@
 
 #include "base/error.h"
 
-int harden(struct error *err);
+/*
+ * No core dumps, nobody may trace it. With is_confined (it starts no program itself) it is under Landlock, where
+ * the kernel has it, and under a system call filter: it changes nothing but its state directory and execs nothing.
+ */
+int harden(const char *state_dir, bool is_confined, struct error *err);

@@ -82,11 +82,11 @@ static int ruleset_make(int abi, struct ruleset *ret, struct error *err)
 	return 0;
 }
 
-/* What is not there gets no rule. A symbolic link neither: what it points to has its own. */
-static int allow(const struct ruleset *rules, int dir_fd, const char *path, uint64_t rights,
-	struct error *err)
+/* What is not there gets no rule. A symbolic link to a directory neither: what it points to has its own. */
+static int allow_kind(const struct ruleset *rules, int dir_fd, const char *path, int kind,
+	uint64_t rights, struct error *err)
 {
-	auto_fd int fd = openat(dir_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd int fd = openat(dir_fd, path, O_PATH | kind | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
 			return 0;
@@ -99,6 +99,12 @@ static int allow(const struct ruleset *rules, int dir_fd, const char *path, uint
 	if (syscall(SYS_landlock_add_rule, rules->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
 		return error_sys(err, errno, "add a Landlock rule for %s", path);
 	return 0;
+}
+
+static int allow(const struct ruleset *rules, int dir_fd, const char *path, uint64_t rights,
+	struct error *err)
+{
+	return allow_kind(rules, dir_fd, path, O_DIRECTORY, rights, err);
 }
 
 static int is_written(const char *name)
@@ -145,15 +151,40 @@ static int allow_all(const struct ruleset *rules, enum user_mode user, struct er
 	return allow(rules, AT_FDCWD, "/dev/mqueue", FS_READ | FS_WRITE | FS_MAKE, err);
 }
 
+static int restrict_self(const struct ruleset *rules, struct error *err)
+{
+	if (syscall(SYS_landlock_restrict_self, rules->fd, 0) < 0)
+		return error_sys(err, errno, "enter the Landlock domain");
+	return 0;
+}
+
 int landlock_enter(int abi, enum user_mode user, struct error *err)
 {
 	struct ruleset rules = { -1, 0 };
 	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
 	auto_fd int fd = rules.fd;
-	if (allow_all(&rules, user, err) < 0)
+	return allow_all(&rules, user, err) < 0 ? -1 : restrict_self(&rules, err);
+}
+
+int landlock_enter_server(int abi, const char *state_dir, struct error *err)
+{
+	static const char *const read[] = { "/usr", "/lib", "/lib64", "/etc", "/proc",
+		"/run/resolvconf", "/run/systemd/resolve" };
+	static const char *const devices[] = { "/dev/null", "/dev/urandom" };
+	struct ruleset rules = { -1, 0 };
+	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
-	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-		return error_sys(err, errno, "enter the Landlock domain");
-	return 0;
+	auto_fd int fd = rules.fd;
+	for (size_t i = 0; i < ARRAY_LEN(read); i++)
+		if (allow(&rules, AT_FDCWD, read[i], FS_READ & ~LANDLOCK_ACCESS_FS_EXECUTE, err) <
+			0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
+		if (allow_kind(&rules, AT_FDCWD, devices[i], 0,
+			    LANDLOCK_ACCESS_FS_READ_FILE | FS_WRITE, err) < 0)
+			return -1;
+	if (allow(&rules, AT_FDCWD, state_dir, FS_READ | FS_WRITE | FS_MAKE, err) < 0)
+		return -1;
+	return restrict_self(&rules, err);
 }

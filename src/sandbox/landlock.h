@@ -17,3 +17,8 @@
 int landlock_abi(void);
 /* Needs no_new_privs. abi: from landlock_abi, more than 0. */
 int landlock_enter(int abi, enum user_mode user, struct error *err);
+/*
+ * For cayd: it reads what programs and libraries read (/usr, /lib, /etc, /proc), uses /dev/null and
+ * /dev/urandom, and changes nothing but what is in its state directory.
+ */
+int landlock_enter_server(int abi, const char *state_dir, struct error *err);

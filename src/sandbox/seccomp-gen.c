@@ -239,6 +239,7 @@ int main(void)
 	program("program_agent_enter", SECCOMP_AGENT | SECCOMP_PLAIN | SECCOMP_ENTER);
 	program("program_root_enter", SECCOMP_ROOT | SECCOMP_ENTER);
 	program("program_root_plain_enter", SECCOMP_ROOT | SECCOMP_PLAIN | SECCOMP_ENTER);
+	program("program_server", SECCOMP_AGENT | SECCOMP_PLAIN | SECCOMP_SERVER);
 	program_child();
 	return 0;
 }

@@ -14,6 +14,7 @@ enum seccomp_mode {
 	SECCOMP_ROOT = 2,
 	SECCOMP_ENTER =
 		4, /* together with one of the above: the executor's own, inherited by its children */
+	SECCOMP_SERVER = 16, /* together with AGENT: cayd, which starts no program */
 	SECCOMP_PLAIN = 8, /* together with one of the above: no file is made set-uid or set-gid */
 };
 
@@ -48,6 +49,7 @@ struct seccomp_number {
 #define PLAIN                   SECCOMP_PLAIN
 #define ROOT                    SECCOMP_ROOT
 #define ENTER                   SECCOMP_ENTER
+#define SERVER                  SECCOMP_SERVER
 
 #define LO(argument)            (2 * (argument))
 #define HI(argument)            (2 * (argument) + 1)
@@ -88,6 +90,7 @@ static const struct seccomp_number seccomp_numbers[] = {
 #undef PLAIN
 #undef ROOT
 #undef ENTER
+#undef SERVER
 #undef LO
 #undef HI
 #undef ALL_BITS

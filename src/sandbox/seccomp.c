@@ -23,6 +23,7 @@ static const struct sock_fprog programs[SECCOMP_PROGRAM_MAX] = {
 	[SECCOMP_PROGRAM_ROOT_ENTER] = PROGRAM(program_root_enter),
 	[SECCOMP_PROGRAM_ROOT_PLAIN_ENTER] = PROGRAM(program_root_plain_enter),
 	[SECCOMP_PROGRAM_CHILD] = PROGRAM(program_child),
+	[SECCOMP_PROGRAM_SERVER] = PROGRAM(program_server),
 };
 
 const struct sock_filter *seccomp_program(enum seccomp_program which, size_t *ret_len)

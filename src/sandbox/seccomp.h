@@ -17,6 +17,7 @@ enum seccomp_program {
 	SECCOMP_PROGRAM_ROOT_ENTER,
 	SECCOMP_PROGRAM_ROOT_PLAIN_ENTER,
 	SECCOMP_PROGRAM_CHILD,
+	SECCOMP_PROGRAM_SERVER, /* for cayd: an agent's calls, without those that start a program */
 	SECCOMP_PROGRAM_MAX,
 };
 
