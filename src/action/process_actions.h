@@ -28,6 +28,7 @@
 #include "action/action.h"
 
 enum {
+	PROCESS_NAME_MAX = 128,
 	PROCESS_RETAINED_MAX = 256,
 	PROCESS_LOG_STANDARD = 1024 * 1024, /* bytes kept of what one process writes */
 	PROCESS_LOG_MAX = 64 * 1024 * 1024,

@@ -16,7 +16,6 @@
 
 enum {
 	PROCESS_ID_SIZE = 24,
-	PROCESS_NAME_MAX = 128,
 	PROCESS_INPUT_MAX = 32 * 1024 * 1024, /* queued for one process */
 	PROCESS_INPUT_HIGH = 256 * 1024,      /* … above which a stream of input waits */
 };

@@ -28,6 +28,7 @@ struct runtime {
 	struct list settling;  /* runtime_call::link: over, but not told yet */
 	struct list followers; /* follower::link */
 	struct enforced host;
+	struct list endings; /* mcp_run::link: programs that were told to end */
 	struct list orphans; /* step::wait_link: live, but nobody was told of them */
 	int64_t created, failed, calls, calls_under_way, started_ms;
 	runtime_done_fn *on_lost;
@@ -113,6 +114,9 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 	struct buf *b);
 /* Writes the event into the open turn; its seq. */
 int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data);
+
+/* mcp_run.c */
+void mcp_run_free_all(struct runtime *rt);
 
 /* follow.c */
 void follow_note(struct runtime *rt, const struct sandbox *s); /* an event of it is being written */

@@ -24,6 +24,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	list_init(&rt->settling);
 	list_init(&rt->followers);
 	list_init(&rt->orphans);
+	list_init(&rt->endings);
 	rt->backend->events = &life_backend_events;
 	rt->backend->events_arg = rt;
 	if (store_open(config->loop, config->state_dir, &rt->store, err) < 0) {
@@ -50,6 +51,7 @@ void runtime_free(struct runtime *rt)
 		return;
 	rt->is_closing = true;
 	rt->backend->ops->free(rt->backend);
+	mcp_run_free_all(rt);
 	call_free_all(rt);
 	follow_free_all(rt);
 	while (!list_is_empty(&rt->steps))

@@ -2,8 +2,10 @@
 /* frame, json and utf8. */
 #include "unit.h"
 
+#include "base/auto.h"
 #include "wire/frame.h"
 #include "wire/json.h"
+#include "wire/jsonrpc.h"
 #include "wire/utf8.h"
 
 static struct error err;
@@ -161,6 +163,58 @@ static void a_character_cut_by_a_read_is_recognized(void **state)
 	assert_int_equal(utf8_incomplete_tail(STR("ab\xff")), 0);
 }
 
+/* ---- jsonrpc ---- */
+
+static int read_message(const char *text, struct json **tree, struct jsonrpc *m)
+{
+	json_free(*tree);
+	assert_works(json_parse(str_from(text), tree, &err), err);
+	return jsonrpc_read(*tree, m, &err);
+}
+
+static void messages_are_told_apart(void **state)
+{
+	static const struct {
+		const char *text;
+		enum jsonrpc_kind kind;
+	} messages[] = {
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{}}",
+			JSONRPC_REQUEST },
+		{ "{\"jsonrpc\":\"2.0\",\"method\":\"m\"}", JSONRPC_NOTIFICATION },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":null}", JSONRPC_RESULT },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-1,\"message\":\"no\"}}",
+			JSONRPC_ERROR },
+	};
+	auto_json struct json *tree = NULL;
+	struct jsonrpc m;
+	for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
+		assert_works(read_message(messages[i].text, &tree, &m), err);
+		assert_int_equal(m.kind, messages[i].kind);
+	}
+	assert_int_equal(jsonrpc_to_error(m.error, &err), -1);
+	assert_string_equal(err.text, "no");
+}
+
+static void what_is_no_message_is_refused(void **state)
+{
+	static const char *const texts[] = {
+		"[]",
+		"{\"id\":1,\"method\":\"m\"}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"m\"}",
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"m\"}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":2}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":1}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1,\"error\":{}}",
+		"{\"jsonrpc\":\"2.0\",\"result\":1}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":\"x\",\"message\":\"y\"}}",
+	};
+	auto_json struct json *tree = NULL;
+	struct jsonrpc m;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_fails(read_message(texts[i], &tree, &m), err, INVALID, "JSON-RPC");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +230,8 @@ int main(void)
 		cmocka_unit_test(an_error_travels_as_json),
 		cmocka_unit_test(well_formed_utf8_is_told_from_the_rest),
 		cmocka_unit_test(a_character_cut_by_a_read_is_recognized),
+		cmocka_unit_test(messages_are_told_apart),
+		cmocka_unit_test(what_is_no_message_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
