@@ -67,6 +67,22 @@ static int put_labels(struct jsonw *w, const struct option_texts *texts, struct 
 	return 0;
 }
 
+/* Only what was said: the rest is the server's. */
+static void put_guard(struct jsonw *w, const struct create_options *o)
+{
+	if (!o->guard && !o->guard_threshold && !o->confirm)
+		return;
+	jsonw_key(w, "guard");
+	jsonw_open(w);
+	if (o->guard)
+		jsonw_key_str(w, "mode", str_from(o->guard));
+	if (o->guard_threshold)
+		jsonw_key_int(w, "threshold", o->guard_threshold[0] - '0');
+	if (o->confirm)
+		jsonw_key_bool(w, "confirm", true);
+	jsonw_close(w);
+}
+
 static int put_body(struct jsonw *w, const struct create_options *o, struct error *err)
 {
 	char image[SPEC_PATH_SIZE];
@@ -84,6 +100,7 @@ static int put_body(struct jsonw *w, const struct create_options *o, struct erro
 	jsonw_key_int(w, "idle_timeout_ms", o->idle_timeout_ms);
 	put_limits(w, &o->spec);
 	put_required(w, &o->spec.require);
+	put_guard(w, o);
 	if (put_mounts(w, &o->spec, err) < 0 || put_labels(w, &o->labels, err) < 0 ||
 		client_put_env(w, &o->spec.env, err) < 0)
 		return -1;

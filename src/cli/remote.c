@@ -26,17 +26,18 @@ static bool is_this_machine(struct str url)
 }
 
 /* The state directory's token, if this user may read one. */
-static void put_kept_token(struct buf *token)
+static void put_kept_token(const char *file, struct buf *token)
 {
 	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX), text = BUF_INIT(TOKEN_MAX);
 	if (home_put_state(&path, NULL) < 0)
 		return;
-	buf_puts(&path, "/token");
+	buf_printf(&path, "/%s", file);
 	if (file_read(AT_FDCWD, path.ptr, &text, NULL) == 0)
 		buf_put(token, str_trim(buf_str(&text)));
 }
 
-int remote_open(const struct invocation *in, struct remote *ret, struct error *err)
+static int open_as(const struct invocation *in, const char *file, const char *variable,
+	struct remote *ret, struct error *err)
 {
 	const struct common_options *options = in->values;
 	auto_buf struct buf url = BUF_INIT(PATH_BYTES_MAX), token = BUF_INIT(TOKEN_MAX);
@@ -48,17 +49,27 @@ int remote_open(const struct invocation *in, struct remote *ret, struct error *e
 		if (home_put_socket(&url, err) < 0)
 			return -1;
 	}
-	const char *secret = getenv("CAY_TOKEN");
+	const char *secret = getenv(variable);
 	if (secret && secret[0])
 		buf_puts(&token, secret);
 	else if (is_this_machine(buf_str(&url)))
-		put_kept_token(&token);
+		put_kept_token(file, &token);
 
 	*ret = (struct remote){ 0 };
 	if (http_client_new(url.ptr, token.len ? token.ptr : NULL, &ret->http, err) < 0)
 		return -1;
 	ret->url = buf_take(&url);
 	return 0;
+}
+
+int remote_open(const struct invocation *in, struct remote *ret, struct error *err)
+{
+	return open_as(in, "token", "CAY_TOKEN", ret, err);
+}
+
+int remote_open_approver(const struct invocation *in, struct remote *ret, struct error *err)
+{
+	return open_as(in, "approver-token", "CAY_APPROVER_TOKEN", ret, err);
 }
 
 void remote_close(struct remote *s)

@@ -30,6 +30,8 @@ struct remote {
 #define auto_remote __attribute__((cleanup(remote_close)))
 
 int remote_open(const struct invocation *in, struct remote *ret, struct error *err);
+/* With the approver's token: CAY_APPROVER_TOKEN, or approver-token in the state directory. */
+int remote_open_approver(const struct invocation *in, struct remote *ret, struct error *err);
 void remote_close(struct remote *s);
 
 int remote_call(struct remote *s, struct http_call *call, struct error *err);

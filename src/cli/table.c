@@ -170,12 +170,25 @@ static const struct command serve_command = {
 
 #define CREATE(member) OPTION_AT(struct create_options, member)
 
+static const char *const guard_modes[] = { "off", "rules", "llm", NULL };
+static const char *const guard_thresholds[] = { "0", "1", "2", "3", NULL };
+
 static const struct command_option create_options[] = {
 	{ "name", 0, OPTION_TEXT, CREATE(name), "NAME", "a name to call it by" },
 	{ "label", 0, OPTION_TEXTS, CREATE(labels), "KEY=VALUE",
 		"a note that is kept with it; may be given often" },
 	{ "idle-timeout", 0, OPTION_DURATION, CREATE(idle_timeout_ms), "TIME",
 		"end it when nothing was done in it for so long; 0: never", .standard = "0" },
+	{ "guard", 0, OPTION_TEXT, CREATE(guard), "MODE",
+		"look at actions before they are performed: rules, or llm (a language model, too), or off; "
+		"never less than the server's guard.mode",
+		.words = guard_modes },
+	{ "guard-threshold", 0, OPTION_TEXT, CREATE(guard_threshold), "N",
+		"the highest risk that is let through: 0 nothing, 1 LOW, 2 MEDIUM, 3 everything "
+		"(default: the server's, else 2)",
+		.words = guard_thresholds },
+	{ "confirm", 0, OPTION_FLAG, CREATE(confirm),
+		.help = "what is not let through waits for `cay confirm` instead of being refused" },
 	{ 0 },
 };
 
@@ -437,6 +450,48 @@ static const struct command rm_command = {
 	.values_size = sizeof(struct rm_options),
 };
 
+static const struct command confirmations_command = {
+	.name = "confirmations",
+	.group = "Guard",
+	.summary = "list the actions that wait to be confirmed",
+	.options = { server_options, json_options },
+	.values_size = sizeof(struct common_options),
+};
+
+static const struct command_option confirm_options[] = {
+	{ "reason", 0, OPTION_TEXT, OPTION_AT(struct confirm_options, reason), "TEXT",
+		"why; it stands in the events" },
+	{ 0 },
+};
+
+static const struct command_argument confirm_arguments[] = {
+	{ "ID", ARGUMENT_MANY, COMPLETE_NOTHING, "of `cay confirmations`" },
+	{ 0 },
+};
+
+static const struct command confirm_command = {
+	.name = "confirm",
+	.group = "Guard",
+	.summary = "let actions be performed that a guard holds back",
+	.description =
+		"Shows the approver's token, CAY_APPROVER_TOKEN or the file approver-token in the state directory: "
+		"who may act in sandboxes may not confirm.",
+	.examples = "cay confirmations\0What waits:\0"
+		    "cay confirm 01J… --reason \"asked for it\"\0Let it happen:\0",
+	.arguments = confirm_arguments,
+	.options = { confirm_options, server_options, help_options },
+	.values_size = sizeof(struct confirm_options),
+};
+
+static const struct command reject_command = {
+	.name = "reject",
+	.group = "Guard",
+	.summary = "refuse actions that a guard holds back",
+	.arguments = confirm_arguments,
+	.options = { confirm_options, server_options, help_options },
+	.values_size = sizeof(struct confirm_options),
+};
+
 static const struct command_option doctor_options[] = {
 	{ "attack", 0, OPTION_FLAG, OPTION_AT(struct doctor_options, attack),
 		.help = "attack a sandbox from within and tell what got through: should be nothing" },
@@ -505,6 +560,9 @@ const struct command *const command_table[] = {
 	&resume_command,
 	&stop_command,
 	&rm_command,
+	&confirmations_command,
+	&confirm_command,
+	&reject_command,
 	&doctor_command,
 	&gc_command,
 	&version_command,

@@ -110,14 +110,17 @@ int http_tcp_port(const struct http_request *r)
 	return r->server ? r->server->tcp_port : 0;
 }
 
-static int check_bearer(const struct http_request *r, struct error *err)
+struct str http_bearer(const struct http_request *r)
 {
 	struct str value = http_header(r, "Authorization");
-	struct str scheme = str_first(value, 7);
-	if (str_eq_nocase(scheme, STR("Bearer ")))
-		value = str_trim(str_skip(value, 7));
-	else
-		value = STR_NONE;
+	if (!str_eq_nocase(str_first(value, 7), STR("Bearer ")))
+		return STR_NONE;
+	return str_trim(str_skip(value, 7));
+}
+
+static int check_bearer(const struct http_request *r, struct error *err)
+{
+	struct str value = http_bearer(r);
 	if (http_token_is_valid(r, value))
 		return 0;
 	return error_set(err, ERROR_UNAUTHORIZED,

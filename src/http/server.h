@@ -136,6 +136,8 @@ struct str http_header(const struct http_request *r, const char *name);
 bool http_accepts(const struct http_request *r, const char *type);
 /* Where the server listens for browsers; 0: on Unix sockets alone. */
 int http_tcp_port(const struct http_request *r);
+/* The bearer token that was shown; STR_NONE if none was. */
+struct str http_bearer(const struct http_request *r);
 /* Compares with the configured token in constant time; true for any if there is none. */
 bool http_token_is_valid(const struct http_request *r, struct str token);
 bool http_is_closed(const struct http_request *r); /* the client is gone */

@@ -4,6 +4,8 @@
 #include "cli/help.h"
 
 static const struct command_binding bindings[] = {
+	{ "confirm", confirm_main },
+	{ "confirmations", confirmations_main },
 	{ "cp", cp_main },
 	{ "create", create_main },
 	{ "events", events_main },
@@ -13,6 +15,7 @@ static const struct command_binding bindings[] = {
 	{ "ls", ls_main },
 	{ "pause", pause_main },
 	{ "port", port_main },
+	{ "reject", reject_main },
 	{ "resume", resume_main },
 	{ "rm", rm_main },
 	{ "shell", shell_main },

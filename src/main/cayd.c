@@ -8,7 +8,9 @@
 #include "event/loop.h"
 #include "http/server.h"
 #include "main/faces.h"
+#include "main/guarding.h"
 #include "main/harden.h"
+#include "main/settings.h"
 #include "runtime/backend.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
@@ -93,14 +95,17 @@ static void on_started(void *arg, const struct error *err)
 
 static int serve(struct error *err)
 {
-	if (harden(d.state_dir, true, err) < 0 || token_load(d.state_dir, &d.token, err) < 0 ||
-		loop_new(&d.loop, err) < 0)
+	struct gate *gate;
+	if (harden(d.state_dir, true, err) < 0 || settings_load(err) < 0 ||
+		token_load(d.state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
+		guarding_open(d.loop, d.state_dir, &gate, err) < 0)
 		return -1;
 	const struct runtime_config config = {
 		.loop = d.loop,
 		.backend = native_backend_new(d.loop, MONITOR_FD),
 		.state_dir = d.state_dir,
 		.on_lost = on_lost,
+		.gate = gate,
 	};
 	if (runtime_new(&config, &d.runtime, err) < 0)
 		return -1;
@@ -115,6 +120,8 @@ static int serve(struct error *err)
 	http_server_free(d.http);
 	faces_close();
 	runtime_free(d.runtime);
+	guarding_close();
+	settings_drop();
 	loop_free(d.loop);
 	free(d.token);
 	*err = d.error;

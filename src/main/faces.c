@@ -14,7 +14,14 @@ static const struct http_face rest_face = {
 	.prefix = "/v1/",
 	.routes = rest_routes,
 	.arg = &rest,
+	.authorize = rest_authorize,
 };
+
+void faces_set_guard(struct guard *guard, const char *approver_token)
+{
+	rest.guard = guard;
+	rest.approver_token = approver_token;
+}
 
 static const struct http_face *rest_open(struct runtime *rt)
 {

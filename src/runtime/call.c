@@ -7,6 +7,9 @@
  *	SETTLING  it is over: its observation is being committed, the answer is kept in `result` or `error`
  *	SETTLED   stored, but its reader is paused
  *
+ * Where a gate is to be asked (action/gate.h), a call stays STORING until it has passed: `check` is the
+ * question that has no answer yet. What the gate says is an event, and is on disk before it counts.
+ *
  * An action that only reads has no events: it is open at once, and its answer is passed on at once. Calls
  * that are not over hang on their sandbox; those that are hang on the runtime, since the sandbox may go.
  *
@@ -44,16 +47,27 @@ struct runtime_call {
 	struct store_wait wait;
 	int64_t seq; /* of its action event; 0: it has none */
 	int64_t started_us;
+	struct gate_check *check;
+	bool is_stored; /* STORING: only the check is missing */
 	struct buf result;
 	struct error error; /* ERROR_OK: result counts */
 	bool is_paused;
-	bool has_events;
+	bool has_events, is_gated;
 	bool was_full; /* drain is owed to the caller */
 };
+
+static void drop_check(struct runtime_call *call)
+{
+	struct gate *gate = call->rt->gate;
+	if (gate)
+		gate->drop(gate, call->check);
+	call->check = NULL;
+}
 
 static void call_free(struct runtime_call *call)
 {
 	list_remove(&call->link);
+	drop_check(call);
 	store_forget(&call->wait);
 	loop_undefer(call->rt->loop, call);
 	channel_free(call->channel);
@@ -113,6 +127,7 @@ static void settle(struct runtime_call *call, const struct buf *data)
 	channel_free(call->channel);
 	call->channel = NULL;
 	call->phase = SETTLING;
+	drop_check(call);
 	store_forget(&call->wait);
 	loop_undefer(call->rt->loop, call);
 	if (has_observation)
@@ -289,7 +304,9 @@ static void on_action_stored(void *arg, const struct error *err)
 {
 	struct runtime_call *call = arg;
 	if (!err) {
-		open_call(call);
+		call->is_stored = true;
+		if (!call->check)
+			open_call(call);
 		return;
 	}
 	struct error refused = *err;
@@ -348,6 +365,56 @@ static int check_usable(struct sandbox *s, struct error *err)
 	return 0;
 }
 
+/* The gate. */
+
+static void on_verdict_noted(void *arg, struct str json)
+{
+	struct runtime_call *call = arg;
+	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
+	buf_put(&data, json);
+	audit_add(call->sandbox, "verdict", call->seq, &data);
+}
+
+static void wait_for_store(struct runtime_call *call)
+{
+	call->is_stored = false;
+	store_forget(&call->wait);
+	call->wait.fn = on_action_stored;
+	call->wait.arg = call;
+	store_after(call->rt->store, &call->wait);
+}
+
+/* The verdict of somebody who had to be waited for. */
+static void on_judged(void *arg, const struct error *refused)
+{
+	struct runtime_call *call = arg;
+	call->check = NULL;
+	if (refused)
+		fail(call, refused);
+	else
+		wait_for_store(call);
+}
+
+static bool is_gated(const struct runtime_call *call)
+{
+	struct gate *gate = call->rt->gate;
+	return gate && call->sandbox->guard_json && gate->wants(gate, str_from(call->action->name));
+}
+
+static int ask_gate(struct runtime_call *call, const struct json *params, struct error *err)
+{
+	static const struct gate_asker asker = { .note = on_verdict_noted, .done = on_judged };
+	const struct gate_question question = {
+		.sandbox = call->sandbox->id,
+		.settings = str_from(call->sandbox->guard_json),
+		.name = str_from(call->action->name),
+		.description = str_from(call->action->summary),
+		.params = params,
+	};
+	struct gate *gate = call->rt->gate;
+	return gate->ask(gate, &question, &asker, call, &call->check, err) == GATE_REFUSED ? -1 : 0;
+}
+
 /* Checks the parameters and, unless the action only reads, writes its event. */
 static int prepare(struct runtime_call *call, struct str params_json, struct error *err)
 {
@@ -361,8 +428,9 @@ static int prepare(struct runtime_call *call, struct str params_json, struct err
 		return error_wrap(err, "%s", action->name);
 	if (action_decode(action, params, &arena, &decoded, err) < 0)
 		return -1;
+	call->is_gated = is_gated(call);
 	if (action->flags & ACTION_READS)
-		return 0;
+		return call->is_gated ? ask_gate(call, params, err) : 0;
 
 	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
 	audit_action(action, params, &data);
@@ -370,7 +438,7 @@ static int prepare(struct runtime_call *call, struct str params_json, struct err
 	call->has_events = true;
 	if (call->sandbox->n_busy++ == 0)
 		life_apply(call->sandbox, LIFE_BUSY);
-	return 0;
+	return call->is_gated ? ask_gate(call, params, err) : 0;
 }
 
 struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
@@ -380,10 +448,8 @@ struct runtime_call *runtime_perform(struct sandbox *s, const struct action *act
 	struct error err;
 	if (prepare(call, params_json, &err) < 0) {
 		fail(call, &err);
-	} else if (call->seq) {
-		call->wait.fn = on_action_stored;
-		call->wait.arg = call;
-		store_after(s->runtime->store, &call->wait);
+	} else if (call->seq || call->is_gated) {
+		wait_for_store(call);
 	} else {
 		open_call(call);
 	}

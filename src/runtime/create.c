@@ -12,7 +12,7 @@ static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
 	struct str name, image, workdir, user, network, hostname;
-	const struct json *mounts, *limits;
+	const struct json *mounts, *limits, *guard;
 	struct field_map env, labels;
 	struct field_strings require;
 	int64_t timeout_ms, idle_timeout_ms;
@@ -39,6 +39,9 @@ const struct field create_fields[] = {
 		.help = "ends so long after it was asked for; 0: never" },
 	{ "idle_timeout_ms", FIELD_INT, AT(idle_timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
 		.help = "ends when no action was under way for so long; 0: never" },
+	{ "guard", FIELD_JSON, AT(guard),
+		.help = "who judges actions before they are performed: {\"mode\":\"off\"|\"rules\"|\"llm\",\"threshold\",\"confirm\","
+			"\"confirm_timeout_ms\",\"ignore\"}; standard: the server's" },
 	{ "require", FIELD_STRINGS, AT(require), .help = "controls without which it must not be made: see capabilities" },
 	{ 0 },
 };
@@ -233,6 +236,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->name = body->name;
 	create->env = body->env;
 	create->labels = body->labels;
+	create->guard = body->guard;
 	create->timeout_ms = body->timeout_ms;
 	create->idle_timeout_ms = body->idle_timeout_ms;
 	*ret = *create;
@@ -282,7 +286,7 @@ void enforced_write(const struct enforced *enforced, struct jsonw *w)
 	jsonw_close(w);
 }
 
-void create_write(const struct create *create, struct jsonw *w)
+void create_write(const struct create *create, struct str guard, struct jsonw *w)
 {
 	const struct spec *spec = &create->spec;
 	jsonw_open(w);
@@ -302,5 +306,9 @@ void create_write(const struct create *create, struct jsonw *w)
 	jsonw_key_str(w, "hostname", str_from(spec->hostname[0] ? spec->hostname : "cay"));
 	jsonw_key(w, "require");
 	write_controls(spec->required, w);
+	if (guard.len) {
+		jsonw_key(w, "guard");
+		jsonw_raw(w, guard);
+	}
 	jsonw_close(w);
 }

@@ -20,6 +20,7 @@ struct create {
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
 	struct field_map labels;
 	int64_t timeout_ms;      /* ends this long after it was asked for; 0: never */
+	const struct json *guard; /* what the gate shall be told (action/gate.h); NULL: nothing */
 	int64_t idle_timeout_ms; /* ends when no action was under way for so long; 0: never */
 };
 
@@ -33,7 +34,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 int create_check_name(struct str name, struct error *err);
 /* All that can be checked without asking the host; spec_check included. */
 int create_check(const struct create *create, struct error *err);
-/* What was asked for, env by its names alone: {"image":…,"workdir":…,…} */
-void create_write(const struct create *create, struct jsonw *w);
+/* What was asked for, env by its names alone: {"image":…,"workdir":…,…}. guard: what the gate made of the wish. */
+void create_write(const struct create *create, struct str guard, struct jsonw *w);
 /* {"controls":[…],"limits":{…},"uid":…,"gid":…} */
 void enforced_write(const struct enforced *enforced, struct jsonw *w);

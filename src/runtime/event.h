@@ -7,6 +7,8 @@
  * Kinds and their data:
  *	state        {"state":"ready","reason":"…"}
  *	action       {"action":"run","params":{…}}: secrets masked, long texts cut and marked so
+ *	verdict      {"action":"run","verdict":"passed","risk":"LOW","score":1,"by":"rules","reason":"…"}: what a
+ *	             guard said; also blocked, awaiting_confirmation, confirmed, rejected
  *	observation  {"action":"run","duration_ms":…,"result":{…}} or "error":{…}; `cause` is the action
  *	gap          {"after":N}: what a follower missed because it is no longer kept; is in no log
  *

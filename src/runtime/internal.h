@@ -33,6 +33,7 @@ struct runtime {
 	int64_t created, failed, calls, calls_under_way, started_ms;
 	runtime_done_fn *on_lost;
 	void *on_lost_arg;
+	struct gate *gate;
 	bool is_closing;
 };
 
@@ -69,7 +70,7 @@ void step_defer(struct step *step);
 struct sandbox *step_sandbox(const struct step *step); /* NULL: it is gone */
 
 /* sandbox.c */
-struct sandbox *sandbox_new(const struct create *create);
+struct sandbox *sandbox_new(const struct create *create, struct str guard);
 void sandbox_free(struct sandbox *s);
 
 /* runtime.c: membership in the maps and lists; forgetting frees it. */

@@ -19,6 +19,8 @@
 
 #include <stdarg.h>
 
+enum { GUARD_SETTINGS_MAX = 16384 };
+
 void life_set_reason(struct sandbox *s, const char *fmt, ...)
 {
 	if (s->reason[0])
@@ -391,15 +393,29 @@ static char *configure_json(const struct create *create)
 	return buf_take(&b);
 }
 
+static int guard_settings(struct runtime *rt, const struct create *create, struct buf *ret,
+	struct error *err)
+{
+	bool has_wish = json_kind(create->guard) != JSON_KIND_NULL;
+	if (!rt->gate)
+		return has_wish
+			? error_set(err, ERROR_UNSUPPORTED, "create: this server has no guard")
+			: 0;
+	if (rt->gate->settings(rt->gate, create->guard, ret, err) < 0)
+		return error_wrap(err, "create: guard");
+	return 0;
+}
+
 void runtime_create(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done,
 	void *arg)
 {
 	struct error err;
-	if (check_room(rt, create, &err) < 0) {
+	auto_buf struct buf guard = BUF_INIT(GUARD_SETTINGS_MAX);
+	if (check_room(rt, create, &err) < 0 || guard_settings(rt, create, &guard, &err) < 0) {
 		refuse(rt, &err, done, arg);
 		return;
 	}
-	struct sandbox *s = sandbox_new(create);
+	struct sandbox *s = sandbox_new(create, buf_str(&guard));
 	s->configure_json = configure_json(create);
 	runtime_enlist(rt, s);
 	store_put(rt->store, s);

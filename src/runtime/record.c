@@ -72,6 +72,18 @@ static void take_text(struct db_row *row, int column, char *to, size_t size)
 	snprintf(to, size, "%.*s", STR_ARG(db_row_bytes(row, column)));
 }
 
+/* A sandbox stays guarded as it was, whatever the server is told today. */
+static void guard_from_spec(struct sandbox *s)
+{
+	auto_json struct json *spec = NULL;
+	auto_buf struct buf b = BUF_INIT(1024 * 1024);
+	if (json_parse(str_from(s->spec_json), &spec, NULL) < 0 ||
+		json_kind(json_find(spec, "guard")) != JSON_KIND_OBJECT)
+		return;
+	json_write(json_find(spec, "guard"), &b);
+	s->guard_json = buf_take(&b);
+}
+
 static struct sandbox *sandbox_from_row(struct db_row *row)
 {
 	struct sandbox *s = mem_new(struct sandbox);
@@ -87,6 +99,7 @@ static struct sandbox *sandbox_from_row(struct db_row *row)
 	s->idle_timeout_ms = db_row_int(row, 8);
 	s->deadline_ms = db_row_int(row, 9);
 	s->spec_json = str_dup(db_row_bytes(row, 10));
+	guard_from_spec(s);
 	labels_from_json(s, db_row_bytes(row, 11));
 	struct str enforced = db_row_bytes(row, 12);
 	if (enforced.len == sizeof(s->enforced))

@@ -18,6 +18,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	rt->started_ms = clock_wall_ms();
 	rt->on_lost = config->on_lost;
 	rt->on_lost_arg = config->on_lost_arg;
+	rt->gate = config->gate;
 	list_init(&rt->living);
 	list_init(&rt->buried);
 	list_init(&rt->steps);
@@ -69,6 +70,11 @@ void runtime_free(struct runtime *rt)
 struct loop *runtime_loop(const struct runtime *rt)
 {
 	return rt->loop;
+}
+
+struct gate *runtime_gate(const struct runtime *rt)
+{
+	return rt->gate;
 }
 
 const struct enforced *runtime_host(const struct runtime *rt)

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "action/action.h"
+#include "action/gate.h"
 #include "runtime/create.h"
 #include "runtime/event.h"
 #include "runtime/sandbox.h"
@@ -41,6 +42,7 @@ struct runtime_config {
 	runtime_done_fn
 		*on_lost; /* the backend is gone: nothing can be done any more; may be NULL */
 	void *on_lost_arg;
+	struct gate *gate; /* who is asked before an action; NULL: nobody. The caller's, and outlives us */
 };
 /* *s is NULL if err is not. */
 typedef void runtime_sandbox_fn(void *arg, struct sandbox *s, const struct error *err);
@@ -51,6 +53,7 @@ void runtime_start(struct runtime *rt, runtime_done_fn *done, void *arg);
 /* Leaves every sandbox alive: ends calls and followers, writes out the store, frees. */
 void runtime_free(struct runtime *rt);
 struct loop *runtime_loop(const struct runtime *rt);
+struct gate *runtime_gate(const struct runtime *rt); /* for what is no action: tools */
 
 /* By id, by name, or by the first characters (4 or more) of exactly one id. NULL: *err is NOT_FOUND. */
 struct sandbox *runtime_find(struct runtime *rt, struct str key, struct error *err);

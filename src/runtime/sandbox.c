@@ -7,7 +7,7 @@
 #include "runtime/create.h"
 #include "runtime/internal.h"
 
-struct sandbox *sandbox_new(const struct create *create)
+struct sandbox *sandbox_new(const struct create *create, struct str guard)
 {
 	struct sandbox *s = mem_new(struct sandbox);
 	id_make(s->id);
@@ -19,7 +19,8 @@ struct sandbox *sandbox_new(const struct create *create)
 	s->deadline_ms = create->timeout_ms ? clock_mono_ms() + create->timeout_ms : 0;
 	struct buf spec = BUF_INIT(1024 * 1024);
 	struct jsonw w = JSONW(&spec);
-	create_write(create, &w);
+	create_write(create, guard, &w);
+	s->guard_json = guard.len ? str_dup(guard) : NULL;
 	s->spec_json = buf_take(&spec);
 	s->n_labels = create->labels.n;
 	s->label_keys = mem_new_n(char *, s->n_labels + 1);
@@ -45,6 +46,7 @@ void sandbox_free(struct sandbox *s)
 	free(s->label_keys);
 	free(s->label_values);
 	free(s->spec_json);
+	free(s->guard_json);
 	free(s->configure_json);
 	free(s);
 }

@@ -27,6 +27,7 @@ struct sandbox {
 	int64_t timeout_ms, idle_timeout_ms;
 	int64_t deadline_ms; /* monotonic; 0: none */
 	char *spec_json;     /* what was asked for: image, workdir, mounts, user, …, labels */
+	char *guard_json;    /* what the gate is told with each question; NULL: it is not asked */
 	char **label_keys, **label_values;
 	size_t n_labels;
 	struct enforced enforced;

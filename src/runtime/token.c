@@ -43,16 +43,22 @@ static int load_file(const char *path, char **ret, struct error *err)
 	return 0;
 }
 
-int token_load(const char *state_dir, char **ret, struct error *err)
+int token_load_as(const char *state_dir, const char *file, const char *variable, char **ret,
+	struct error *err)
 {
-	const char *given = getenv("CAY_TOKEN");
+	const char *given = getenv(variable);
 	if (given && given[0]) {
-		if (check(str_from(given), "CAY_TOKEN", err) < 0)
+		if (check(str_from(given), variable, err) < 0)
 			return -1;
 		*ret = mem_strdup(given);
-		unsetenv("CAY_TOKEN");
+		unsetenv(variable);
 		return 0;
 	}
-	auto_free char *path = mem_printf("%s/token", state_dir);
+	auto_free char *path = mem_printf("%s/%s", state_dir, file);
 	return load_file(path, ret, err);
+}
+
+int token_load(const char *state_dir, char **ret, struct error *err)
+{
+	return token_load_as(state_dir, "token", "CAY_TOKEN", ret, err);
 }

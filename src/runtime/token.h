@@ -15,3 +15,6 @@ enum { TOKEN_MIN = 16, TOKEN_MAX = 512 };
 
 /* On the heap. */
 int token_load(const char *state_dir, char **ret, struct error *err);
+/* Another one, kept in another file, from another variable: the approver's. */
+int token_load_as(const char *state_dir, const char *file, const char *variable, char **ret,
+	struct error *err);

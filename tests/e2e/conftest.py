@@ -128,7 +128,7 @@ class WebSocket:
 
 
 class Server:
-    def __init__(self, directory, *options, prefix=()):
+    def __init__(self, directory, *options, prefix=(), settings=None):
         self.directory = pathlib.Path(directory)
         self.socket = self.directory / "cay.sock"
         self.state = self.directory / "state"
@@ -137,6 +137,8 @@ class Server:
             self.port = free.getsockname()[1]
         ready, child_ready = os.pipe()
         env = {name: value for name, value in os.environ.items() if not name.startswith("CAY_")}
+        if settings:
+            env["CAY_SETTINGS"] = json.dumps(settings)
         self.process = subprocess.Popen(
             [*prefix, PROGRAMS / "cay-supervisor", "--state", self.state, "--socket", self.socket, "--listen",
              f"127.0.0.1:{self.port}", "--ready-fd", str(child_ready), *options],
@@ -261,8 +263,8 @@ class Sandbox:
         assert reply.status == 204, reply.body
 
 
-def start_server(*options, small_disk=False):
-    """small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
+def start_server(*options, small_disk=False, settings=None):
+    """settings: what `cay serve` makes of its configuration. small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
     needed = ("cay-supervisor", "cayd", "cay-executor", "cay-init", "cay-canary")
     missing = [name for name in needed if not (PROGRAMS / name).exists()]
     if missing:
@@ -271,7 +273,7 @@ def start_server(*options, small_disk=False):
     os.chmod(directory, 0o755)
     mount = f"mkdir {directory}/state && mount -t tmpfs -o size=4m none {directory}/state && exec \"$@\""
     prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"] if small_disk else []
-    return Server(directory, *options, prefix=prefix)
+    return Server(directory, *options, prefix=prefix, settings=settings)
 
 
 def end_server(server):

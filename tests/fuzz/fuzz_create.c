@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	auto_buf struct buf b = BUF_INIT(16 << 20);
 	struct jsonw w = JSONW(&b);
-	create_write(create, &w);
+	create_write(create, STR_NONE, &w);
 	BUG_IF(trim_json(buf_str(&b), SIZE_MAX, NULL, NULL, NULL) < 0,
 		"a wish that is told as no JSON");
 	return 0;

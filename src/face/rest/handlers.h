@@ -30,6 +30,13 @@ void stream_open(struct http_request *r);
 void ports_describe(struct http_request *r);
 void ports_pass(struct http_request *r);
 
+void guard_get(struct http_request *r);
+void guard_assess(struct http_request *r);
+void confirmations_get(struct http_request *r);
+void confirmations_confirm(struct http_request *r);
+void confirmations_reject(struct http_request *r);
+
+extern const struct field assess_fields[], decision_fields[];
 extern const struct field events_query[];    /* of /v1/events */
 extern const struct field events_of_query[]; /* of one sandbox */
 

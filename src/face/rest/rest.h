@@ -17,12 +17,18 @@
 #include "http/server.h"
 #include "runtime/runtime.h"
 
+struct guard;
+
 struct rest {
 	struct runtime *runtime;
 	const char *version;
+	struct guard *guard;        /* NULL: there is none */
+	const char *approver_token; /* confirms what waits for it; NULL: the server's token does */
 };
 
 extern const struct http_route rest_routes[];
+/* For http_face::authorize: the server's token, or where it belongs the approver's. */
+int rest_authorize(struct http_request *r, struct error *err);
 
 /* What the documentation says about a row beyond its pattern and summary (http_route::data). */
 struct rest_doc {
