@@ -2,7 +2,7 @@
 # The front door. Meson and ninja do the work; every target works from a bare clone.
 BUILD ?= build
 
-.PHONY: all setup try check lint bench bless fuzz escape install clean
+.PHONY: all setup try check lint bench bless fuzz escape soak install clean
 
 all: setup
 	@tools/build $(BUILD)
@@ -30,6 +30,10 @@ fuzz: setup
 
 escape: all
 	@tools/test $(BUILD) escape
+
+# Ten thousand lives, a thousand kills, half an hour of load: hours. A hundredth of it is part of check.
+soak: all
+	@SCALE=$${SCALE:-100} tools/test $(BUILD) soak
 
 install: all
 	@ninja -C $(BUILD) install
