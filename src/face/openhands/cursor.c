@@ -15,6 +15,7 @@ static void cursor_free(struct cursor *c)
 	free(c->workdir);
 	free(c->username);
 	free(c->hostname);
+	free(c->kernel_cwd);
 	free(c);
 }
 

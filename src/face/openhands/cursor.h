@@ -27,6 +27,8 @@ struct cursor {
 	char *workdir;    /* where relative paths of /list_files and new shells start */
 	char *username;
 	char *hostname;    /* up to its first dot */
+	bool has_kernel;   /* it was opened */
+	char *kernel_cwd;  /* the cwd that the kernel was told last; NULL: none */
 	int64_t active_ms; /* monotonic: when the last action began */
 	struct job *active;
 	struct list queue; /* job::link */

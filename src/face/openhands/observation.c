@@ -74,6 +74,36 @@ void observation_put_run(struct buf *b, const struct run_observation *o)
 	jsonw_close(&w);
 }
 
+static void put_images(struct jsonw *w, const struct field_strings *images)
+{
+	jsonw_key(w, "image_urls");
+	if (images->n == 0) {
+		jsonw_null(w);
+		return;
+	}
+	jsonw_open_array(w);
+	for (size_t i = 0; i < images->n; i++) {
+		auto_buf struct buf url = BUF_INIT(w->b->limit);
+		buf_puts(&url, "data:image/png;base64,");
+		buf_put(&url, images->items[i]);
+		jsonw_str(w, buf_str(&url));
+	}
+	jsonw_close_array(w);
+}
+
+void observation_put_ipython(struct buf *b, const struct ipython_observation *o)
+{
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "message", STR("Code executed in IPython cell."));
+	put_head(&w, "run_ipython", o->content);
+	jsonw_key_str(&w, "code", o->code);
+	put_images(&w, &o->images);
+	jsonw_close(&w);
+	jsonw_key_bool(&w, "success", true);
+	jsonw_close(&w);
+}
+
 void observation_put_read(struct buf *b, struct str path, struct str impl_source,
 	struct str content)
 {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "action/action.h"
 #include "base/buf.h"
 
 #include <stdint.h>
@@ -19,6 +20,12 @@ struct run_observation {
 	bool is_hidden;
 };
 
+struct ipython_observation {
+	struct str code;
+	struct str content;
+	struct field_strings images; /* PNG in base64 */
+};
+
 struct edit_observation {
 	struct str path;
 	struct str content;
@@ -28,6 +35,7 @@ struct edit_observation {
 
 void observation_put_error(struct buf *b, struct str text);
 void observation_put_run(struct buf *b, const struct run_observation *o);
+void observation_put_ipython(struct buf *b, const struct ipython_observation *o);
 void observation_put_read(struct buf *b, struct str path, struct str impl_source,
 	struct str content);
 void observation_put_write(struct buf *b, struct str path);
