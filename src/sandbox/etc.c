@@ -18,7 +18,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
-enum { COPY_DEPTH_MAX = 12, COPY_ENTRIES_MAX = 40000, STAMP_VERSION = 1, MAKE_TRIES = 4 };
+enum { COPY_DEPTH_MAX = 12, COPY_ENTRIES_MAX = 40000, STAMP_VERSION = 2, MAKE_TRIES = 4 };
 
 static const char *const allowed[] = {
 	"X11",
@@ -56,6 +56,7 @@ static const char *const allowed[] = {
 	"magic.mime",
 	"mailcap",
 	"manpath.config",
+	"matplotlibrc",
 	"maven",
 	"mime.types",
 	"networks",

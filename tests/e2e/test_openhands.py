@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 from conftest import PATIENCE, ROOT
+from kernels import needs_ipython
 
 GOLDEN = ROOT / "tests" / "golden" / "openhands"
 HOST_OWN = ("username", "hostname", "py_interpreter_path")
@@ -79,7 +80,8 @@ def mask(response):
     return dumps(response)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.jsonl")))
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_ipython if name == "ipython" else ())
+                                  for name in sorted(path.stem for path in GOLDEN.glob("*.jsonl"))])
 def test_every_kept_exchange_is_answered_byte_for_byte(server, oh, name):
     for number, line in enumerate((GOLDEN / f"{name}.jsonl").read_text().splitlines(), 1):
         kept = json.loads(line)

@@ -433,6 +433,11 @@ static void the_editor_speaks_its_own_words(void **state)
 	replay("edit");
 }
 
+static void a_cell_is_told_as_the_messages_of_its_kernel(void **state)
+{
+	replay("ipython");
+}
+
 static void errors_are_those_of_the_original(void **state)
 {
 	replay("errors");
@@ -495,6 +500,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_command_that_goes_on_takes_input_and_keys),
 		cmocka_unit_test(files_are_read_and_written_by_lines),
 		cmocka_unit_test(the_editor_speaks_its_own_words),
+		cmocka_unit_test(a_cell_is_told_as_the_messages_of_its_kernel),
 		cmocka_unit_test(errors_are_those_of_the_original),
 		cmocka_unit_test(the_bare_paths_make_one_sandbox_and_act_one_at_a_time),
 		cmocka_unit_test(too_many_actions_are_refused_and_none_outlives_the_server),

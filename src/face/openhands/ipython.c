@@ -11,6 +11,7 @@
 
 #include "action/kernel_actions.h"
 #include "base/auto.h"
+#include "base/bug.h"
 #include "face/openhands/cursor.h"
 #include "face/openhands/kinds.h"
 #include "face/openhands/observation.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Three steps, each of which may be the last: the runtime makes the sandbox, a script of
- * ours runs in it as root, and its executor is told who shells and files belong to from then on. The executor
+ * Theory of operation. The steps, each of which may be the last: the runtime makes the sandbox, a script of ours
+ * runs in it as root, its executor is told who shells and files belong to from then on, and a kernel is begun. The executor
  * stays the sandbox's root (which is nobody on the host): so it can be asked to do something as root, and what
  * it runs as the account can not.
  *
@@ -10,9 +10,11 @@
 #include "face/openhands/prepare.h"
 
 #include "action/executor_actions.h"
+#include "action/kernel_actions.h"
 #include "action/process_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "face/openhands/ipython.h"
 #include "face/openhands/state.h"
 
 enum {
@@ -104,11 +106,9 @@ static void perform(struct preparation *p, const struct action *action, const st
 		p->call = runtime_perform(s, action, buf_str(params), sink, p);
 }
 
-static void on_configured(void *arg, struct str result)
+static void finish(struct preparation *p)
 {
-	struct preparation *p = arg;
 	struct error err;
-	p->call = NULL;
 	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), &err);
 	if (!s) {
 		fail(p, &err);
@@ -118,6 +118,32 @@ static void on_configured(void *arg, struct str result)
 	void *done_arg = p->arg;
 	preparation_free(p);
 	done(done_arg, s, NULL);
+}
+
+static void on_kernel(void *arg, struct str result)
+{
+	struct preparation *p = arg;
+	p->call = NULL;
+	finish(p);
+}
+
+/* A sandbox without Python is one all the same; whoever wants to run a cell is told. */
+static void on_no_kernel(void *arg, const struct error *err)
+{
+	on_kernel(arg, STR_NONE);
+}
+
+/* The kernel gets ready while the client does what comes before its first cell. */
+static void on_configured(void *arg, struct str result)
+{
+	static const struct call_sink sink = { .result = on_kernel, .error = on_no_kernel };
+	struct preparation *p = arg;
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	p->call = NULL;
+	if (ipython_put_open(p->oh->rt, p->id, false, &params))
+		perform(p, &kernel_open_action, &params, &sink);
+	else
+		finish(p);
 }
 
 /* Whether the host can give a sandbox a root besides its user. */
