@@ -2,7 +2,7 @@
 # The front door. Meson and ninja do the work; every target works from a bare clone.
 BUILD ?= build
 
-.PHONY: all setup try check lint bench bless fuzz escape soak install clean
+.PHONY: all setup try check clients lint bench bless fuzz escape soak install clean
 
 all: setup
 	@tools/build $(BUILD)
@@ -15,6 +15,9 @@ try: all
 
 check: setup
 	@tools/check
+
+clients: all
+	@tools/clients $(BUILD)
 
 lint: setup
 	@tools/lint

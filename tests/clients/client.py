@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the programs in this directory share: a place to install in, a server, and the telling of results.
+
+A program is started by tools/clients with its own directory as the current one (CLIENT_HOME), which is kept from run
+to run: what is installed there is installed once.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HOME = pathlib.Path(os.environ.get("CLIENT_HOME", "."))
+PROGRAMS = pathlib.Path(os.environ.get("BUILD", ROOT / "build")) / "src" / "main"
+PATIENCE = 20
+
+
+def tell(test, result, reason=""):
+    """result: passed, failed or skipped."""
+    with open(os.environ.get("RESULTS", "results.jsonl"), "a", encoding="utf-8") as out:
+        out.write(json.dumps({"test": test, "result": result, "reason": reason}) + "\n")
+
+
+def skip_all(reason):
+    """There is no running this client here."""
+    tell(None, "skipped", reason)
+    sys.exit(0)
+
+
+def find_python(version):
+    """The path of a Python of that version ("3.12"), or None. PATH first, then where pyenv keeps them."""
+    candidates = [shutil.which(f"python{version}")]
+    candidates += sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"), reverse=True)
+    for path in filter(None, candidates):
+        found = subprocess.run([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        if found.returncode == 0 and found.stdout.strip() == version:
+            return str(path)
+    return None
+
+
+def venv(version, *requirements):
+    """The python of a virtual environment with these packages; made at first, and again when they change."""
+    python = find_python(version)
+    if not python:
+        skip_all(f"no Python {version} on this machine")
+    home, stamp = HOME / "venv", HOME / "venv" / "installed"
+    wanted = "\n".join((python, *requirements))
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(home, ignore_errors=True)
+        print(f"installing {' '.join(requirements)}", flush=True)
+        subprocess.run([python, "-m", "venv", home], check=True)
+        # uv finds out in seconds what pip needs minutes for.
+        steps = ([home / "bin" / "pip", "install", "-q", "uv"],
+                 [home / "bin" / "uv", "pip", "install", "-q", "--python", home / "bin" / "python", *requirements])
+        for step in steps:
+            if subprocess.run(step, check=False).returncode != 0:
+                skip_all(f"could not be installed: {' '.join(requirements)}")
+        stamp.write_text(wanted)
+    return str(home / "bin" / "python")
+
+
+class Server:
+    """`cay serve` on a free port of 127.0.0.1 with a state directory of its own."""
+
+    def __init__(self, *options):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-clients-"))
+        os.chmod(self.directory, 0o755)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url, self.socket = f"http://127.0.0.1:{self.port}", self.directory / "cay.sock"
+        self.token = "clients-" + os.urandom(16).hex()
+        ready, child_ready = os.pipe()
+        self.log = open(HOME / "server.log", "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [PROGRAMS / "cay", "serve", "--listen", f"127.0.0.1:{self.port}", "--socket", self.socket,
+             "--state", self.directory / "state", "--ready-fd", str(child_ready), *options],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[child_ready],
+            env={**os.environ, "CAY_TOKEN": self.token, "XDG_RUNTIME_DIR": str(self.directory)})
+        os.close(child_ready)
+        with open(ready, encoding="utf-8") as pipe:
+            assert select.select([pipe], [], [], PATIENCE)[0] and pipe.read(1), "the server does not start"
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+        self.log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def serve(*options):
+    server = Server(*options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def tell_junit(path, name_of=lambda case: f"{case.get('classname')}.{case.get('name')}", expected=None):
+    """Tells every case of a JUnit file. expected: {name: why it is left out}, which is told of those skipped."""
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        name = name_of(case)
+        trouble = case.find("failure") if case.find("failure") is not None else case.find("error")
+        skipped = case.find("skipped")
+        if trouble is not None:
+            tell(name, "failed", (trouble.get("message") or "")[:300])
+        elif skipped is not None:
+            tell(name, "skipped", (expected or {}).get(name) or skipped.get("message") or "")
+        else:
+            tell(name, "passed")
