@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every action, once, alphabetically. A new one is a row in a file of its group and a line here. */
 #include "action/action.h"
+#include "action/browser_actions.h"
 #include "action/executor_actions.h"
 #include "action/file_actions.h"
 #include "action/kernel_actions.h"
@@ -10,6 +11,8 @@
 
 const struct action *const action_table[] = {
 	&append_action,
+	&browse_action,
+	&browser_close_action,
 	&cell_action,
 	&configure_action,
 	&connect_action,

@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "executor/browser.h"
 #include "executor/calls.h"
 #include "executor/files.h"
 #include "executor/guest.h"
@@ -160,6 +161,7 @@ void executor_free(struct executor *e)
 		call_lose(call);
 	sessions_free_all(e);
 	processes_free_all(e);
+	browser_free(e->browser);
 	kernels_free_all(e);
 	guests_free_all(e);
 	sudo_free(e->sudo);

@@ -26,8 +26,9 @@ enum {
 	EXECUTOR_PROCESSES_MAX = 512, /* running ones */
 };
 
-struct files; /* executor/files.h */
-struct sudo;  /* executor/sudo.h */
+struct browser; /* executor/browser.h */
+struct files;   /* executor/files.h */
+struct sudo;    /* executor/sudo.h */
 
 struct executor {
 	struct loop *loop;
@@ -52,8 +53,9 @@ struct executor {
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
-	struct sudo *sudo;  /* NULL: nobody can become root */
-	int64_t started_ms; /* monotonic */
+	struct sudo *sudo;       /* NULL: nobody can become root */
+	struct browser *browser; /* NULL until the first use */
+	int64_t started_ms;      /* monotonic */
 	bool was_called;
 	int64_t last_call_ms; /* monotonic: when the last call came */
 };

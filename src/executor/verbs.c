@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every verb, once, alphabetically by the name of its action. */
+#include "executor/browser.h"
 #include "executor/connect.h"
 #include "executor/executor_verbs.h"
 #include "executor/file_verbs.h"
@@ -9,6 +10,8 @@
 
 const struct verb *const verb_table[] = {
 	&append_verb,
+	&browse_verb,
+	&browser_close_verb,
 	&cell_verb,
 	&configure_verb,
 	&connect_verb,

@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { PIPE_SIZE = 1024 * 1024, READ_STEP = 256 * 1024, READS_PER_TURN = 4 };
+enum { PIPE_SIZE = 1024 * 1024, READ_STEP = 256 * 1024, READS_PER_TURN = 4, CPU_SECONDS_MAX = 600 };
 
 struct worker {
 	struct workers *all;
@@ -76,20 +76,27 @@ static void close_others(const int *keep, int n)
 	close_range(from, UINT_MAX, 0);
 }
 
-static int child_prepare(const struct workers *all, const struct worker_io *io, struct error *err)
+int worker_enter(const struct confine *confine, const char *name, const int *keep, int n,
+	int cpu_seconds, struct error *err)
 {
-	for (int i = 0; all->confine && i < all->confine->n_tasks; i++)
-		if (write(all->confine->tasks_fds[i], "0", 1) != 1)
+	for (int i = 0; confine && i < confine->n_tasks; i++)
+		if (write(confine->tasks_fds[i], "0", 1) != 1)
 			return error_sys(err, errno, "enter the cgroup");
 	signal(SIGPIPE, SIG_DFL); /* handlers are gone since clone3, what was ignored still is */
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	prctl(PR_SET_NAME, "cay-worker");
+	prctl(PR_SET_NAME, name);
+	close_others(keep, n);
+	return worker_lock(cpu_seconds, err);
+}
+
+static int child_prepare(const struct workers *all, const struct worker_io *io, struct error *err)
+{
 	int keep[] = { io->in_fd, io->out_fd, io->root->fd };
-	close_others(keep, ARRAY_LEN(keep));
-	return worker_lock(err);
+	return worker_enter(all->confine, "cay-worker", keep, ARRAY_LEN(keep), CPU_SECONDS_MAX,
+		err);
 }
 
 _Noreturn static void child_main(struct worker *w, struct worker_io *io)
@@ -345,9 +352,9 @@ static int make_pipe(int *ret_read, int *ret_write, struct error *err)
 	return 0;
 }
 
-static int fork_child(const struct workers *all, int *ret_pidfd)
+int worker_fork(const struct confine *confine, int *ret_pidfd)
 {
-	int cgroup_fd = all->confine ? all->confine->cgroup_fd : -1;
+	int cgroup_fd = confine ? confine->cgroup_fd : -1;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
 			(cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
@@ -363,7 +370,7 @@ static int start(struct worker *w, struct error *err)
 	auto_fd int child_in = -1, child_out = -1;
 	if (make_pipe(&child_in, &w->in_fd, err) < 0 || make_pipe(&w->out_fd, &child_out, err) < 0)
 		return -1;
-	int pid = fork_child(w->all, &w->pidfd);
+	int pid = worker_fork(w->all->confine, &w->pidfd);
 	if (pid < 0)
 		return error_sys(err, errno, "fork a worker");
 	if (pid == 0) {

@@ -65,3 +65,11 @@ void worker_input_eof(struct worker *w);
 /* The same as verb functions, where call->state is the worker. */
 void worker_on_drain(struct call *call);
 void worker_on_drop(struct call *call);
+
+/*
+ * For who keeps a child of his own: a fork in the agent's cgroup, and what each child does first: it leaves all
+ * descriptors but 0 to 2 and those to keep, dies with the executor, and locks itself (worker_lock.h).
+ */
+int worker_fork(const struct confine *confine, int *ret_pidfd);
+int worker_enter(const struct confine *confine, const char *name, const int *keep, int n,
+	int cpu_seconds, struct error *err);

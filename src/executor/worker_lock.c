@@ -20,7 +20,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-enum { MEMORY_MAX = 512 * 1024 * 1024, CPU_SECONDS_MAX = 600, FDS_MAX = 1024 };
+enum { MEMORY_MAX = 512 * 1024 * 1024, FDS_MAX = 1024 };
 
 static const int allowed[] = {
 	SYS_read,
@@ -65,6 +65,7 @@ static const int allowed[] = {
 	SYS_madvise,
 	SYS_futex,
 	SYS_clock_gettime,
+	SYS_ppoll,
 	SYS_getrandom,
 	SYS_memfd_create,
 	SYS_getpid,
@@ -80,6 +81,9 @@ static const int allowed[] = {
 	SYS_exit_group,
 #ifdef SYS_renameat
 	SYS_renameat,
+#endif
+#ifdef SYS_poll
+	SYS_poll,
 #endif
 #ifdef SYS_readlink
 	SYS_readlink,
@@ -145,12 +149,13 @@ static int filter_calls(struct error *err)
 	return 0;
 }
 
-int worker_lock(struct error *err)
+int worker_lock(int cpu_seconds, struct error *err)
 {
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_sys(err, errno, "lock a worker");
-	if (limit(RLIMIT_CORE, 0, err) < 0 || limit(RLIMIT_CPU, CPU_SECONDS_MAX, err) < 0 ||
-		limit(RLIMIT_NOFILE, FDS_MAX, err) < 0)
+	if (limit(RLIMIT_CORE, 0, err) < 0 || limit(RLIMIT_NOFILE, FDS_MAX, err) < 0)
+		return -1;
+	if (cpu_seconds && limit(RLIMIT_CPU, (rlim_t)cpu_seconds, err) < 0)
 		return -1;
 	if (IS_SANITIZED)
 		return 0;

@@ -4,5 +4,8 @@
 
 #include "base/error.h"
 
-/* No new privileges, no core, bounded memory and time, not traceable, and only file system calls. */
-int worker_lock(struct error *err);
+/*
+ * No new privileges, no core, bounded memory, not traceable, and only system calls on files. cpu_seconds: after
+ * which it is killed; 0: it may last.
+ */
+int worker_lock(int cpu_seconds, struct error *err);
