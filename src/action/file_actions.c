@@ -339,6 +339,8 @@ static const struct field download_fields[] = {
 	{ "format", FIELD_STRING, FIELD_AT(struct download_params, format), .standard = "raw",
 		.words = download_formats,
 		.help = "raw: a file's bytes; tar, zip: a file or a whole directory" },
+	{ "prefix", FIELD_STRING, FIELD_AT(struct download_params, prefix), FIELD_PATH,
+		.help = "in an archive: the name of the file, or of the directory, which then has an entry of its own" },
 	{ 0 },
 };
 

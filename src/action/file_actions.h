@@ -113,4 +113,5 @@ struct upload_params {
 struct download_params {
 	struct file_where where;
 	struct str format; /* raw, tar, zip */
+	struct str prefix; /* STR_NONE: none */
 };

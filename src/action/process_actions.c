@@ -38,6 +38,8 @@ static const struct field exec_fields[] = {
 		.standard = "24", .help = "lines of the terminal" },
 	{ "capture", FIELD_BOOL, FIELD_AT(struct exec_params, capture), .standard = "false",
 		.help = "put the output into the result, as stdout and stderr, instead of sending data" },
+	{ "announce", FIELD_BOOL, FIELD_AT(struct exec_params, announce), .standard = "false",
+		.help = "say that it runs, by the event {\"event\":\"started\",\"process\":…}, before any data" },
 	{ "log_bytes", FIELD_INT, FIELD_AT(struct exec_params, log_bytes), .min = 1024,
 		.max = PROCESS_LOG_MAX, .standard = "1048576",
 		.help = "how much of its output to keep: the first and the last half of it" },
@@ -164,4 +166,35 @@ const struct action process_remove_action = {
 	.result = "the empty object",
 	.fields = remove_fields,
 	.params_size = sizeof(struct process_remove_params),
+};
+
+static const struct field resize_fields[] = {
+	PROCESS_FIELD(struct process_resize_params),
+	{ "cols", FIELD_INT, FIELD_AT(struct process_resize_params, cols), FIELD_REQUIRED, .min = 2,
+		.max = 2000, .help = "columns of its terminal" },
+	{ "rows", FIELD_INT, FIELD_AT(struct process_resize_params, rows), FIELD_REQUIRED, .min = 2,
+		.max = 1000, .help = "lines of its terminal" },
+	{ 0 },
+};
+
+const struct action process_resize_action = {
+	.name = "process_resize",
+	.group = "process",
+	.summary = "change the size of a process's terminal",
+	.result = "the empty object; conflict if it has no terminal",
+	.fields = resize_fields,
+	.params_size = sizeof(struct process_resize_params),
+	.flags = ACTION_READS,
+};
+
+static const struct field kill_all_fields[] = { { 0 } };
+
+const struct action process_kill_all_action = {
+	.name = "process_kill_all",
+	.group = "process",
+	.summary = "kill everything that runs in the sandbox",
+	.result = "the empty object, when the signal is out: also sessions end, and what had "
+		  "left its process group",
+	.fields = kill_all_fields,
+	.params_size = sizeof(struct process_kill_all_params),
 };

@@ -46,6 +46,7 @@ struct exec_params {
 	bool tty;
 	int64_t cols, rows;
 	bool capture;
+	bool announce;
 	int64_t log_bytes;
 };
 
@@ -82,5 +83,15 @@ struct process_remove_params {
 	struct str process;
 };
 
-extern const struct action exec_action, process_input_action, process_list_action,
-	process_logs_action, process_remove_action, process_signal_action, process_wait_action;
+struct process_resize_params {
+	struct str process;
+	int64_t cols, rows;
+};
+
+struct process_kill_all_params {
+	bool unused;
+};
+
+extern const struct action exec_action, process_input_action, process_kill_all_action,
+	process_list_action, process_logs_action, process_remove_action, process_resize_action,
+	process_signal_action, process_wait_action;

@@ -28,6 +28,7 @@ struct download {
 struct pack_job {
 	const char *path;
 	enum pack_format format;
+	const char *prefix; /* NULL: none */
 };
 
 struct packing {
@@ -149,8 +150,10 @@ static int add_entry(struct packing *p, const struct walk_entry *e, struct error
 {
 	struct stat st;
 	char target[PATH_SIZE];
-	auto_free char *name = mem_printf("%.*s%s", STR_ARG(e->path), e->type == DT_DIR ? "/" : "");
-	if (e->path.len + 1 > PACK_PATH_MAX ||
+	const char *prefix = p->job->prefix;
+	auto_free char *name = mem_printf("%s%s%.*s%s", prefix ? prefix : "", prefix ? "/" : "",
+		STR_ARG(e->path), e->type == DT_DIR ? "/" : "");
+	if (strlen(name) > PACK_PATH_MAX ||
 		(e->type != DT_REG && e->type != DT_DIR && e->type != DT_LNK)) {
 		p->skipped++;
 		return 0;
@@ -176,8 +179,28 @@ static int add_entry(struct packing *p, const struct walk_entry *e, struct error
 	return pack_add(p->writer, &item, err);
 }
 
+/* The directory itself, where it has a name in the archive. */
+static int add_top(struct packing *p, int dir_fd, struct error *err)
+{
+	struct stat st;
+	if (!p->job->prefix)
+		return 0;
+	auto_free char *name = mem_printf("%s/", p->job->prefix);
+	struct pack_item item = { .kind = PACK_DIR, .path = name, .target = "", .mode = 0755 };
+	if (fstat(dir_fd, &st) == 0) {
+		item.mode = st.st_mode & 0777;
+		item.mtime_s = st.st_mtim.tv_sec;
+	}
+	p->entries++;
+	return pack_add(p->writer, &item, err);
+}
+
 static int add_tree(struct packing *p, int dir_fd, struct error *err)
 {
+	if (add_top(p, dir_fd, err) < 0) {
+		close_fd(dir_fd);
+		return -1;
+	}
 	struct walk *walk = walk_new(dir_fd, &(struct walk_limits){ .hidden = true });
 	struct walk_entry e;
 	int r;
@@ -209,8 +232,9 @@ static int add_all(struct packing *p, struct error *err)
 	if (worker_send(p->io, FRAME_EVENT, buf_str(&event)) < 0 ||
 		pack_writer_new(p->job->format, on_bytes, p, &p->writer, err) < 0)
 		return -1;
-	int r = S_ISDIR(st.st_mode) ? add_tree(p, take_fd(&fd), err)
-				    : add_file(p, fd, &st, base_name(path), err);
+	int r = S_ISDIR(st.st_mode)
+		? add_tree(p, take_fd(&fd), err)
+		: add_file(p, fd, &st, p->job->prefix ? p->job->prefix : base_name(path), err);
 	if (r < 0 || pack_end(p->writer, err) < 0 || send_out(p, err) < 0)
 		return error_wrap(err, "pack %s", path);
 	return 0;
@@ -284,11 +308,12 @@ static int begin_raw(struct call *call, struct download *d, struct error *err)
 	return 0;
 }
 
-static int begin_archive(struct call *call, struct download *d, struct str format,
+static int begin_archive(struct call *call, struct download *d, const struct download_params *p,
 	struct error *err)
 {
 	struct pack_job *job = arena_new(&call->arena, struct pack_job);
-	*job = (struct pack_job){ d->path, str_is(format, "zip") ? PACK_ZIP : PACK_TAR };
+	*job = (struct pack_job){ d->path, str_is(p->format, "zip") ? PACK_ZIP : PACK_TAR,
+		p->prefix.len ? files_keep(call, p->prefix.ptr) : NULL };
 	d->worker = worker_new(&call->executor->files->streams, call, pack_in_worker, job, err);
 	return d->worker ? 0 : -1;
 }
@@ -308,7 +333,7 @@ static void start_download(struct call *call, const void *params)
 	d->path = files_keep(call, path);
 	call->state = d;
 	bool is_raw = str_is(p->format, "raw");
-	if ((is_raw ? begin_raw(call, d, &err) : begin_archive(call, d, p->format, &err)) < 0)
+	if ((is_raw ? begin_raw(call, d, &err) : begin_archive(call, d, p, &err)) < 0)
 		call_fail(call, &err);
 	else if (is_raw)
 		send_some(call);

@@ -5,6 +5,9 @@
 #include "base/bug.h"
 #include "executor/process.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 static void fail(struct call *call, struct error *err)
 {
 	error_wrap(err, "%s", call->verb->action->name);
@@ -94,6 +97,19 @@ static void exec_on_input(struct process_watch *watch)
 	channel_pause(x->call->channel, x->process->in.len > PROCESS_INPUT_HIGH);
 }
 
+static void announce(struct call *call, const struct process *p)
+{
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "event", STR("started"));
+	jsonw_key(&w, "process");
+	process_put(p, &w, false);
+	jsonw_close(&w);
+	if (!b.is_full)
+		call_event(call, buf_str(&b));
+}
+
 static void exec_start(struct call *call, const void *params)
 {
 	const struct exec_params *p = params;
@@ -107,6 +123,8 @@ static void exec_start(struct call *call, const void *params)
 		finish_process(call, process);
 		return;
 	}
+	if (p->announce)
+		announce(call, process);
 	struct exec *x = arena_new(&call->arena, struct exec);
 	*x = (struct exec){
 		.watch = { .on_output = exec_on_output,
@@ -406,3 +424,50 @@ static void remove_start(struct call *call, const void *params)
 }
 
 const struct verb process_remove_verb = { .action = &process_remove_action, .start = remove_start };
+
+static void resize_start(struct call *call, const void *params)
+{
+	const struct process_resize_params *p = params;
+	struct process *process = find(call, p->process);
+	struct error err;
+	if (!process)
+		return;
+	if (process_resize(process, p->cols, p->rows, &err) < 0)
+		fail(call, &err);
+	else
+		call_finish(call, STR("{}"));
+}
+
+const struct verb process_resize_verb = { .action = &process_resize_action, .start = resize_start };
+
+/*
+ * A child of ours is in the sandbox's pid namespace and we are not: it has no parent there, and "everybody" is
+ * the sandbox without pid 1. Where it has a parent, everybody would be everything that this user runs.
+ */
+static _Noreturn void kill_everybody(void)
+{
+	_exit(getppid() != 0 ? 2 : kill(-1, SIGKILL) < 0 && errno != ESRCH);
+}
+
+static void kill_all_start(struct call *call, const void *params)
+{
+	struct error err;
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0)
+		kill_everybody();
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		call_finish(call, STR("{}"));
+		return;
+	}
+	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		error_set(&err, ERROR_UNSUPPORTED, "the sandbox has no pid namespace of its own");
+	else
+		error_set(&err, ERROR_INTERNAL, "the signal could not be sent");
+	fail(call, &err);
+}
+
+const struct verb process_kill_all_verb = { .action = &process_kill_all_action,
+	.start = kill_all_start };
