@@ -198,6 +198,9 @@ int create_check(const struct create *create, struct error *err)
 		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
 			0)
 		return -1;
+	if (create->note.len > CREATE_NOTE_BYTES)
+		return error_set(err, ERROR_TOO_LARGE, "create: a note of %zu bytes",
+			create->note.len);
 	if (spec_check(&create->spec, err) < 0)
 		return error_wrap(err, "create");
 	return 0;

@@ -12,6 +12,7 @@ enum {
 	CREATE_ENV_MAX = 1024, /* variables */
 	CREATE_LABELS_MAX = 64,
 	CREATE_LABEL_BYTES = 1024, /* of a key or value */
+	CREATE_NOTE_BYTES = 2 * 1024 * 1024,
 };
 
 struct create {
@@ -19,6 +20,7 @@ struct create {
 	struct spec spec;     /* the id is given by the runtime */
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
 	struct field_map labels;
+	struct str note;         /* what a face wants to know about it later; stored as it is */
 	int64_t timeout_ms;      /* ends this long after it was asked for; 0: never */
 	const struct json *guard; /* what the gate shall be told (action/gate.h); NULL: nothing */
 	int64_t idle_timeout_ms; /* ends when no action was under way for so long; 0: never */

@@ -57,6 +57,7 @@ void store_put(struct store *s, const struct sandbox *sandbox)
 		db_text(buf_str(&labels)),
 		db_blob(&sandbox->enforced, sizeof(sandbox->enforced)),
 		db_int(sandbox->init_pid),
+		db_text(str_from(sandbox->note)),
 	};
 	store_write(s, DB_RECORD_PUT, values, ARRAY_LEN(values));
 }
@@ -105,6 +106,7 @@ static struct sandbox *sandbox_from_row(struct db_row *row)
 	if (enforced.len == sizeof(s->enforced))
 		memcpy(&s->enforced, enforced.ptr, enforced.len);
 	s->init_pid = (int)db_row_int(row, 13);
+	s->note = str_dup(db_row_bytes(row, 14));
 	return s;
 }
 

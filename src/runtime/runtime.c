@@ -237,6 +237,30 @@ struct sandbox *runtime_next(struct runtime *rt, struct sandbox *s)
 	return at == &rt->buried ? NULL : list_entry(at, struct sandbox, link);
 }
 
+void runtime_set_note(struct sandbox *s, struct str note)
+{
+	free(s->note);
+	s->note = str_dup(note);
+	store_put(s->runtime->store, s);
+}
+
+int runtime_rename(struct sandbox *s, struct str name, struct error *err)
+{
+	struct runtime *rt = s->runtime;
+	const struct sandbox *other = map_find(&rt->by_name, name);
+	if (create_check_name(name, err) < 0)
+		return -1;
+	if (other && other != s && sandbox_is_alive(other))
+		return error_set(err, ERROR_EXISTS, "a sandbox named '%.*s' is alive: %s",
+			STR_ARG(name), other->id);
+	if (map_find(&rt->by_name, str_from(s->name)) == s)
+		map_remove(&rt->by_name, str_from(s->name));
+	snprintf(s->name, sizeof(s->name), "%.*s", STR_ARG(name));
+	map_put(&rt->by_name, name, s);
+	store_put(rt->store, s);
+	return 0;
+}
+
 void runtime_stats(struct runtime *rt, struct runtime_stats *ret)
 {
 	*ret = (struct runtime_stats){

@@ -22,6 +22,7 @@ struct sandbox *sandbox_new(const struct create *create, struct str guard)
 	create_write(create, guard, &w);
 	s->guard_json = guard.len ? str_dup(guard) : NULL;
 	s->spec_json = buf_take(&spec);
+	s->note = str_dup(create->note);
 	s->n_labels = create->labels.n;
 	s->label_keys = mem_new_n(char *, s->n_labels + 1);
 	s->label_values = mem_new_n(char *, s->n_labels + 1);
@@ -47,6 +48,7 @@ void sandbox_free(struct sandbox *s)
 	free(s->label_values);
 	free(s->spec_json);
 	free(s->guard_json);
+	free(s->note);
 	free(s->configure_json);
 	free(s);
 }

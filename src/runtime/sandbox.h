@@ -30,6 +30,7 @@ struct sandbox {
 	char *guard_json;    /* what the gate is told with each question; NULL: it is not asked */
 	char **label_keys, **label_values;
 	size_t n_labels;
+	char *note; /* of the face that made it; "" if none */
 	struct enforced enforced;
 	int init_pid;
 
