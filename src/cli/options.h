@@ -37,7 +37,7 @@ struct run_options {
 
 struct serve_options {
 	struct common_options common;
-	const char *state, *socket;
+	const char *state, *socket, *docker;
 	struct option_texts listen; /* HOST:PORT, or none */
 	int64_t pool;
 	int64_t ready_fd; /* 0: none */

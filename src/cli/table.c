@@ -143,6 +143,9 @@ static const struct command_option serve_options[] = {
 		"where state and token are kept (default: /var/lib/cay for root, "
 		"$XDG_STATE_HOME/cay or ~/.local/state/cay for others)",
 		.complete = COMPLETE_DIR },
+	{ "docker", 0, OPTION_TEXT, SERVE(docker), "unix:PATH",
+		"serve the Docker Engine API too, on a Unix socket of its own: whoever may open it needs no token",
+		.complete = COMPLETE_FILE },
 	{ "pool", 0, OPTION_INT, SERVE(pool), "N",
 		"how many sandboxes to keep ready (default: 2 for root, 0 for others)", .min = 0,
 		.max = 1024 },

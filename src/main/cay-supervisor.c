@@ -13,6 +13,7 @@ static const struct option options[] = {
 	{ "state", required_argument, NULL, 's' },
 	{ "socket", required_argument, NULL, 'u' },
 	{ "listen", required_argument, NULL, 'l' },
+	{ "docker", required_argument, NULL, 'd' },
 	{ "pool", required_argument, NULL, 'p' },
 	{ "ready-fd", required_argument, NULL, 'r' },
 	{ "libexec", required_argument, NULL, 'x' },
@@ -23,7 +24,7 @@ static const struct option options[] = {
 
 static const char usage[] =
 	"usage: cay-supervisor [--state DIR] [--socket PATH|none] [--listen HOST:PORT|none]... [--pool N]\n"
-	"                      [--ready-fd FD] [--libexec DIR] [--log-json]\n"
+	"                      [--docker unix:PATH] [--ready-fd FD] [--libexec DIR] [--log-json]\n"
 	"Started by `cay serve`, which see.\n";
 
 static int parse_number(const char *name, int64_t max, int *ret, struct error *err)
@@ -54,6 +55,9 @@ static int parse_one(int letter, struct supervise_config *config, struct error *
 		return 0;
 	case 'l':
 		return add_listen(config, err);
+	case 'd':
+		config->docker = optarg;
+		return 0;
 	case 'p':
 		return parse_number("pool", 1024, &config->pool, err);
 	case 'r':

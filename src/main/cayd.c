@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "event/loop.h"
 #include "http/server.h"
+#include "main/docker_server.h"
 #include "main/faces.h"
 #include "main/guarding.h"
 #include "main/harden.h"
@@ -24,6 +25,7 @@ enum { LISTENERS_MAX = 16, GRACE_MS = 500 };
 static struct {
 	const char *state_dir;
 	int64_t n_listeners;
+	bool has_docker; /* the last listener is for the Docker Engine API */
 	struct loop *loop;
 	struct runtime *runtime;
 	struct http_server *http;
@@ -37,12 +39,15 @@ static int parse(int argc, char **argv, struct error *err)
 	static const struct option options[] = {
 		{ "state", required_argument, NULL, 's' },
 		{ "listeners", required_argument, NULL, 'n' },
+		{ "docker", no_argument, NULL, 'd' },
 		{ 0 },
 	};
 	int letter;
 	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (letter == 's')
 			d.state_dir = optarg;
+		else if (letter == 'd')
+			d.has_docker = true;
 		else if (letter != 'n')
 			return error_set(err, ERROR_INVALID, "cayd is started by `cay serve`");
 		else if (num_parse_i64(str_from(optarg), 0, LISTENERS_MAX, &d.n_listeners, err) < 0)
@@ -59,11 +64,12 @@ static void stop(void *arg)
 /* Lets what is being answered be answered; event streams would go on for ever. */
 static void on_signal(void *arg)
 {
-	if (!d.http || http_server_stats(d.http).requests == 0) {
+	if (!d.http || http_server_stats(d.http).requests + docker_server_requests() == 0) {
 		stop(NULL);
 		return;
 	}
 	http_server_stop(d.http);
+	docker_server_stop();
 	timer_set(d.grace, GRACE_MS);
 }
 
@@ -80,10 +86,13 @@ static void on_started(void *arg, const struct error *err)
 		fds[i] = MONITOR_FD + 1 + i;
 	const struct http_config config = {
 		.listen_fds = fds,
-		.n_listen_fds = (int)d.n_listeners,
+		.n_listen_fds = (int)d.n_listeners - d.has_docker,
 		.token = d.token,
 	};
-	if (err || http_server_new(d.loop, &config, &d.http, &d.error) < 0) {
+	if (err || http_server_new(d.loop, &config, &d.http, &d.error) < 0 ||
+		(d.has_docker &&
+			docker_server_open(d.loop, d.runtime, fds[d.n_listeners - 1], &d.error) <
+				0)) {
 		if (err)
 			d.error = *err;
 		stop(NULL);
@@ -118,6 +127,7 @@ static int serve(struct error *err)
 	signal_free(interrupt);
 	timer_free(d.grace);
 	http_server_free(d.http);
+	docker_server_close();
 	faces_close();
 	runtime_free(d.runtime);
 	guarding_close();

@@ -38,6 +38,9 @@ void place_fini(struct place *p)
 	p->state_fd = close_fd(p->state_fd);
 	free(take_ptr(p->state_dir));
 	free(take_ptr(p->socket_path));
+	if (p->docker_path)
+		unlink(p->docker_path);
+	free(take_ptr(p->docker_path));
 }
 
 /* The lock is on the directory itself: a file in it would be the server's to swap. */
@@ -66,20 +69,48 @@ static int state_open(struct place *p, bool has_own_uid, struct error *err)
 	return 0;
 }
 
+static int unix_open(const char *path, struct server *server, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	if (slash && slash != path) {
+		auto_free char *dir = mem_strndup(path, (size_t)(slash - path));
+		if (file_mkdirs(dir, geteuid() == 0 ? 0755 : 0700, err) < 0)
+			return -1;
+	}
+	if (listen_unix(path, &server->listener_fds[server->n_listeners], err) < 0)
+		return -1;
+	server->n_listeners++;
+	return 0;
+}
+
 static int socket_open(struct place *p, struct server *server, struct error *err)
 {
 	if (!p->socket_path)
 		return 0;
-	const char *slash = strrchr(p->socket_path, '/');
-	if (slash && slash != p->socket_path) {
-		auto_free char *dir = mem_strndup(p->socket_path, (size_t)(slash - p->socket_path));
-		if (file_mkdirs(dir, geteuid() == 0 ? 0755 : 0700, err) < 0)
-			return -1;
-	}
-	if (listen_unix(p->socket_path, &server->listener_fds[server->n_listeners], err) < 0)
+	if (unix_open(p->socket_path, server, err) < 0)
 		return -1;
-	server->n_listeners++;
 	p->has_bound = true;
+	return 0;
+}
+
+/* The last of the listeners: the server tells it from the others by that. */
+static int docker_open(struct place *p, const char *where, struct server *server, struct error *err)
+{
+	if (!where)
+		return 0;
+	struct str path = str_from(where);
+	if (str_starts(path, STR("unix:")))
+		path = str_skip(path, 5);
+	if (str_starts(path, STR("//")))
+		path = str_skip(path, 2);
+	if (!str_starts(path, STR("/")))
+		return error_set(err, ERROR_INVALID, "--docker %s: neither unix:PATH nor a path",
+			where);
+	auto_free char *copy = str_dup(path);
+	if (unix_open(copy, server, err) < 0)
+		return error_wrap(err, "--docker");
+	p->docker_path = take_ptr(copy);
+	server->has_docker = true;
 	return 0;
 }
 
@@ -96,19 +127,26 @@ static int tcp_open(const char *where, struct server *server, struct error *err)
 	return 0;
 }
 
-int place_open(struct place *p, const struct supervise_config *config, bool has_own_uid,
-	struct server *server, struct error *err)
+static int all_tcp_open(const struct supervise_config *config, struct server *server,
+	struct error *err)
 {
-	if (state_open(p, has_own_uid, err) < 0 || socket_open(p, server, err) < 0)
-		return -1;
 	if (config->n_listen == 0)
 		return tcp_open("127.0.0.1:8000", server, err);
 	if (config->n_listen == 1 && !strcmp(config->listen[0], "none"))
-		return server->n_listeners > 0
+		return server->n_listeners > 0 || config->docker
 			? 0
 			: error_set(err, ERROR_INVALID, "nothing to listen on");
 	for (int i = 0; i < config->n_listen; i++)
 		if (tcp_open(config->listen[i], server, err) < 0)
 			return -1;
 	return 0;
+}
+
+int place_open(struct place *p, const struct supervise_config *config, bool has_own_uid,
+	struct server *server, struct error *err)
+{
+	if (state_open(p, has_own_uid, err) < 0 || socket_open(p, server, err) < 0 ||
+		all_tcp_open(config, server, err) < 0)
+		return -1;
+	return docker_open(p, config->docker, server, err);
 }

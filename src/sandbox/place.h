@@ -12,6 +12,7 @@ struct place {
 	int state_fd;      /* locked; -1 before place_open */
 	char *socket_path; /* heap; NULL: none */
 	bool has_bound;    /* the socket file is ours to remove */
+	char *docker_path; /* heap; NULL: none, or not ours yet */
 };
 
 #define PLACE_INIT             \

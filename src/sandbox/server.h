@@ -4,10 +4,10 @@
  *
  * It is started with
  *
- *	cayd --state DIR --listeners N
+ *	cayd --state DIR --listeners N [--docker]
  *
  * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the listening
- * sockets (non-blocking), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
+ * sockets (non-blocking; with --docker the last is that of the Docker Engine API), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
  * Where the supervisor is root it runs as SERVER_UID without groups or capabilities, and DIR, which
  * belongs to that uid, is shown to it in a mount namespace of its own; else as the user. It cannot gain
  * privileges, and dies with the supervisor.
@@ -35,6 +35,7 @@ struct server {
 	int program_fd;
 	int n_listeners;
 	int listener_fds[SERVER_LISTENERS_MAX];
+	bool has_docker; /* the last listener is for the Docker Engine API */
 	pid_t pid; /* 0: not running */
 	int pidfd;
 	int monitor_fd;     /* ours; non-blocking */

@@ -17,7 +17,8 @@ struct supervise_config {
 	const char *socket_path; /* NULL: the default; "none" */
 	int n_listen;            /* 0: 127.0.0.1:8000 */
 	const char
-		*listen[SERVER_LISTENERS_MAX - 1]; /* HOST:PORT; "none" alone: on the socket only */
+		*listen[SERVER_LISTENERS_MAX - 2]; /* HOST:PORT; "none" alone: on the socket only */
+	const char *docker; /* "unix:PATH": a socket for the Docker Engine API; NULL: none */
 	int pool; /* sandboxes kept ready; -1: 2 as root, else none */
 	int ready_fd; /* gets one byte, and is closed, when the server is up for the first time; or -1 */
 };
