@@ -18,6 +18,10 @@ void execute_action(struct http_request *r);
 void server_info(struct http_request *r);
 /* mcp.c */
 void update_mcp_server(struct http_request *r);
+void mcp_sse(struct http_request *r);
+void mcp_messages(struct http_request *r);
+void mcp_post(struct http_request *r);
+void mcp_get(struct http_request *r);
 /* remote.c */
 void image_exists(struct http_request *r);
 void registry_prefix(struct http_request *r);

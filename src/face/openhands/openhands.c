@@ -210,6 +210,7 @@ struct openhands *openhands_new(struct runtime *rt)
 	oh->cpu_seen_us = clock_mono_us();
 	cursors_init(&oh->cursors);
 	list_init(&oh->waiting);
+	list_init(&oh->mcp_proxies);
 	list_init(&oh->transfers);
 	list_init(&oh->preparing);
 	oh->face = (struct http_face){
@@ -229,6 +230,7 @@ void openhands_free(struct openhands *oh)
 	if (!oh)
 		return;
 	prepare_drop_all(oh);
+	mcp_drop_all(oh);
 	transfer_drop_all(oh);
 	list_for_each_safe(c, next, &oh->cursors.all, link)
 		job_drop_all(c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/openhands/handlers.h"
 #include "face/openhands/openhands.h"
+#include "http/mcphub.h"
 
 enum { UPLOAD_MAX_GIB = 8 };
 
@@ -14,6 +15,13 @@ const char openhands_fleet[] = "fleet";
 	{ method, tail, __VA_ARGS__ }, { method, "/openhands/{sandbox}" tail, __VA_ARGS__ }, \
 	{                                                                                    \
 		method, "/{sandbox}" tail, __VA_ARGS__                                       \
+	}
+
+/* Where the bare path is another face's. */
+#define ROUTE_NAMED(method, tail, ...)                        \
+	{ method, "/openhands/{sandbox}" tail, __VA_ARGS__ }, \
+	{                                                     \
+		method, "/{sandbox}" tail, __VA_ARGS__        \
 	}
 
 #define FLEET(method, path, handler, text)                                      \
@@ -37,6 +45,15 @@ const struct http_route openhands_routes[] = {
 		.summary = "give the token of the editor, or null if there is none"),
 	ROUTE("POST", "/update_mcp_server", update_mcp_server,
 		.summary = "set the MCP servers that run in the sandbox"),
+	ROUTE("GET", "/mcp/sse", mcp_sse, .summary = "open a session with the MCP servers"),
+	ROUTE("POST", "/mcp/messages/", mcp_messages, .body_max = MCPHUB_BODY_MAX,
+		.summary = "send a message of such a session"),
+	ROUTE("GET", "/sse", mcp_sse, .summary = "the same as /mcp/sse"),
+	ROUTE("POST", "/messages/", mcp_messages, .body_max = MCPHUB_BODY_MAX,
+		.summary = "the same as /mcp/messages/"),
+	ROUTE_NAMED("POST", "/mcp", mcp_post, .body_max = MCPHUB_BODY_MAX,
+		.summary = "the MCP servers over streamable HTTP"),
+	ROUTE_NAMED("GET", "/mcp", mcp_get, .summary = "nothing: there is no such stream"),
 	FLEET("POST", "/start", runtime_start_post,
 		"make a sandbox for an action execution server"),
 	FLEET("POST", "/stop", runtime_stop_post, "take a sandbox down"),

@@ -14,6 +14,7 @@ struct openhands {
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
 	struct list preparing; /* preparation::link */
+	struct list mcp_proxies; /* mcp_proxy::link */
 	struct list transfers; /* transfer::link: requests of transfer.c that are under way */
 	int64_t started_ms;    /* monotonic */
 	int64_t cpu_us,
@@ -40,5 +41,7 @@ static inline struct openhands *openhands_of(const struct http_request *r)
 	return r->face->arg;
 }
 
+/* mcp.c */
+void mcp_drop_all(struct openhands *oh);
 /* transfer.c */
 void transfer_drop_all(struct openhands *oh);
