@@ -159,6 +159,24 @@ def test_a_browser_has_a_directory_for_downloads_from_the_start(fleet):
     without.change("stop")
 
 
+def test_files_are_shown_to_the_browser_as_its_user_may_see_them(fleet):
+    runtime = fleet.start("viewer")
+    runtime.act("write", path="/tmp/a b.gif", content="GIF89a")
+    url = runtime.run("while ! [ -s /tmp/oh-server-url ]; do :; done; cat /tmp/oh-server-url")
+    assert url.startswith("http://localhost:6")
+    assert runtime.run(f"curl -s {url}/") == '{"status":"File viewer server is running"}'
+    page = runtime.run(f"curl -s '{url}/view?path=/tmp/a%20b.gif'")
+    assert "<title>File Viewer - a b.gif</title>" in page and "data:image/gif;base64,R0lGODlhCg==" in page
+    for path, status, words in [("a.gif", 400, "<h1>Error: Path must be absolute</h1><p>a.gif</p>"),
+                                ("/no/where.gif", 404, "<h1>Error: File not found</h1><p>/no/where.gif</p>"),
+                                ("/tmp", 400, "<h1>Error: Path is a directory</h1><p>/tmp</p>"),
+                                ("/etc/passwd", 500, "Supported extensions are: .pdf, .png, .jpg, .jpeg, .gif</p>")]:
+        assert words in runtime.run(f"curl -s '{url}/view?path={path}'")
+        assert runtime.run(f"curl -s -o /dev/null -w '%{{http_code}}' '{url}/view?path={path}'") == str(status)
+    assert "<canvas" in runtime.run(f"echo none >/tmp/a.pdf; curl -s '{url}/view?path=/tmp/a.pdf'"), "also if it is no PDF"
+    runtime.change("stop")
+
+
 @pytest.mark.parametrize("change, status, words", [
     ({"command": ["sh", "-c", "true"]}, 501, "can be started here"),
     ({"command": MODULE + ["--working-dir", "relative"]}, 400, "not absolute"),

@@ -82,6 +82,9 @@ static void what_cannot_be_started_is_refused_by_name(void **state)
 			"no evaluation environments" },
 		{ "{\"image\":\"x\",\"resource_factor\":3,\"command\":[" MODULE ",\"1\"]}",
 			"resource_factor" },
+		{ "{\"image\":\"x\",\"environment\":{\"CAY_NETWORK\":\"lan\"},\"command\":[" MODULE
+		  ",\"1\"]}",
+			"CAY_NETWORK must be" },
 		{ "{\"image\":\"x\",\"flavour\":1,\"command\":[" MODULE ",\"1\"]}", "flavour" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

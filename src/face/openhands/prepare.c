@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. The steps, each of which may be the last: the runtime makes the sandbox, a script of ours
- * runs in it as root, its executor is told who shells and files belong to from then on, and a kernel is begun. The executor
+ * runs in it as root, its executor is told who shells and files belong to from then on, a kernel is begun, and what
+ * shows files to a browser. The executor
  * stays the sandbox's root (which is nobody on the host): so it can be asked to do something as root, and what
  * it runs as the account can not.
  *
@@ -15,7 +16,10 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "face/openhands/ipython.h"
+#include "face/openhands/programs.h"
 #include "face/openhands/state.h"
+
+#define VIEWER "/openhands/code/viewer.py"
 
 enum {
 	PARAMS_MAX = 64 * 1024,
@@ -38,9 +42,9 @@ struct preparation {
 };
 
 /*
- * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 "yes" if there is a browser, whose
- * downloads have a directory from the start. An account of the host image has another name; any other image may
- * have none. What fails because the host maps one user only, needs not be done there.
+ * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's program if there
+ * is a browser, whose downloads have a directory from the start. An account of the host image has another name; any other image may
+ * have none. Python only looks into the user's own packages if their directory is there when it starts. What fails because the host maps one user only, needs not be done there.
  */
 static const char script[] =
 	"set -e; umask 022; name=$1 work=$2\n"
@@ -53,10 +57,14 @@ static const char script[] =
 	"  fi\n"
 	"  if [ ! -d \"/home/$name\" ]; then\n"
 	"    if [ -d /home/agent ]; then mv /home/agent \"/home/$name\"; else mkdir -p \"/home/$name\"; fi\n"
+	"    for d in /usr/lib/python3.[0-9]*; do mkdir -p \"/home/$name/.local/lib/${d##*/}/site-packages\"; done\n"
 	"    chown -R 1000:1000 \"/home/$name\" 2>/dev/null || true\n"
 	"  fi\n"
 	"fi\n"
-	"mkdir -p \"$work\"; [ \"$4\" = no ] || mkdir -p \"$work/.downloads\"\n"
+	"mkdir -p \"$work\"; \n"
+	"if [ -n \"$4\" ]; then\n"
+	"  mkdir -p \"$work/.downloads\" /openhands/code; printf %s \"$4\" >" VIEWER "\n"
+	"fi\n"
 	"[ \"$name\" = root ] || chown -R 1000:1000 \"$work\" 2>/dev/null || true\n"
 	"python=$(command -v python3 || command -v python || true)\n"
 	"if [ -n \"$python\" ]; then\n"
@@ -106,6 +114,15 @@ static void perform(struct preparation *p, const struct action *action, const st
 		p->call = runtime_perform(s, action, buf_str(params), sink, p);
 }
 
+static void put_argv(struct jsonw *w, const char *const *argv, size_t n)
+{
+	jsonw_key(w, "argv");
+	jsonw_open_array(w);
+	for (size_t i = 0; i < n; i++)
+		jsonw_str(w, str_from(argv[i]));
+	jsonw_close_array(w);
+}
+
 static void finish(struct preparation *p)
 {
 	struct error err;
@@ -120,11 +137,42 @@ static void finish(struct preparation *p)
 	done(done_arg, s, NULL);
 }
 
-static void on_kernel(void *arg, struct str result)
+static void on_viewer(void *arg, struct str result)
 {
 	struct preparation *p = arg;
 	p->call = NULL;
 	finish(p);
+}
+
+/* Neither without Python nor without a viewer is a sandbox of no use. */
+static void on_no_viewer(void *arg, const struct error *err)
+{
+	on_viewer(arg, STR_NONE);
+}
+
+/* What shows files to the browser, where there is one. */
+static void start_viewer(struct preparation *p)
+{
+	static const struct call_sink sink = { .result = on_viewer, .error = on_no_viewer };
+	const char *const argv[] = { "python3", "-I", "-S", VIEWER };
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	jsonw_open(&w);
+	put_argv(&w, argv, ARRAY_LEN(argv));
+	jsonw_key_str(&w, "name", STR("file-viewer"));
+	jsonw_key_bool(&w, "detach", true);
+	jsonw_close(&w);
+	perform(p, &exec_action, &params, &sink);
+}
+
+static void on_kernel(void *arg, struct str result)
+{
+	struct preparation *p = arg;
+	p->call = NULL;
+	if (p->has_browser)
+		start_viewer(p);
+	else
+		finish(p);
 }
 
 /* A sandbox without Python is one all the same; whoever wants to run a cell is told. */
@@ -143,7 +191,7 @@ static void on_configured(void *arg, struct str result)
 	if (ipython_put_open(p->oh->rt, p->id, false, &params))
 		perform(p, &kernel_open_action, &params, &sink);
 	else
-		finish(p);
+		on_kernel(p, STR_NONE);
 }
 
 /* Whether the host can give a sandbox a root besides its user. */
@@ -187,15 +235,11 @@ static void run_script(struct preparation *p)
 {
 	static const struct call_sink sink = { .result = on_script, .error = on_error };
 	const char *const argv[] = { "/bin/sh", "-c", script, "prepare", p->username, p->workdir,
-		PREPARE_PYTHON, p->has_browser ? "yes" : "no" };
+		PREPARE_PYTHON, p->has_browser ? programs_viewer : "" };
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
-	jsonw_key(&w, "argv");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
-		jsonw_str(&w, str_from(argv[i]));
-	jsonw_close_array(&w);
+	put_argv(&w, argv, ARRAY_LEN(argv));
 	jsonw_key_str(&w, "cwd", STR("/"));
 	jsonw_key_int(&w, "timeout_ms", SCRIPT_MS);
 	jsonw_key_bool(&w, "capture", true);
@@ -276,6 +320,7 @@ static void fill_spec(struct spec *spec, const struct openhands *oh, const struc
 {
 	bool is_root = str_is(start->username, "root");
 	spec->image = IMAGE_HOST;
+	spec->network = start->network;
 	spec->user = has_root(oh) || is_root ? USER_ROOT : USER_AGENT;
 	spec->limits.memory_bytes = start->resource_factor * MEMORY_BYTES << 20;
 	spec->limits.disk_bytes = start->resource_factor * DISK_BYTES << 20;

@@ -213,6 +213,25 @@ int start_parse_command(const struct field_strings *argv, struct arena *arena, s
 
 /* ---- the body ---- */
 
+static int decode_network(const struct field_map *env, enum network_mode *ret, struct error *err)
+{
+	static const char *const words[] = { [NETWORK_LOOPBACK] = "loopback",
+		[NETWORK_NONE] = "none",
+		[NETWORK_HOST] = "host" };
+	struct str word = STR("loopback");
+	for (size_t i = 0; i < env->n; i++)
+		if (str_is(env->keys[i], "CAY_NETWORK"))
+			word = env->values[i];
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (str_is(word, words[i])) {
+			*ret = (enum network_mode)i;
+			return 0;
+		}
+	return error_set(err, ERROR_INVALID,
+		"environment: CAY_NETWORK must be loopback, none or host, not '%.*s'",
+		STR_ARG(str_first(word, 60)));
+}
+
 /* A number, as JSON or in digits; fractions of a machine are not for sale. */
 static int decode_factor(const struct json *j, int64_t *ret, struct error *err)
 {
@@ -239,7 +258,8 @@ int start_decode(const struct json *body, struct arena *arena, struct start *ret
 	if (b->environment.n > START_ENV_MAX)
 		return error_set(err, ERROR_INVALID, "start: %zu variables; the limit is %d",
 			b->environment.n, START_ENV_MAX);
-	if (decode_factor(b->resource_factor, &ret->resource_factor, err) < 0)
+	if (decode_factor(b->resource_factor, &ret->resource_factor, err) < 0 ||
+		decode_network(&b->environment, &ret->network, err) < 0)
 		return -1;
 	return start_parse_command(&ret->command, arena, ret, err);
 }

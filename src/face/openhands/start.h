@@ -6,11 +6,13 @@
  *	    --plugins agent_skills jupyter --username openhands --user-id 1000 --no-enable-browser
  *
  * That program is not run: our executor is, and the command line says how. What it would refuse to start with
- * is refused here.
+ * is refused here. The API has no word for the network; the variable CAY_NETWORK of the environment is that word:
+ * loopback (as long as nothing else is said), none, or host.
  */
 #pragma once
 
 #include "action/action.h"
+#include "runtime/create.h"
 
 enum {
 	START_PLUGINS_MAX = 32,
@@ -30,6 +32,7 @@ struct start {
 	struct str plugins; /* "agent_skills,jupyter" */
 	bool has_browser;
 	int64_t resource_factor; /* 1, 2, 4, 8 */
+	enum network_mode network;
 };
 
 /* All of it lives in the arena and in `body`. */
