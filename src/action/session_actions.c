@@ -73,6 +73,7 @@ const struct action session_open_action = {
 	.result = SESSION_RESULT,
 	.fields = open_fields,
 	.params_size = sizeof(struct session_open_params),
+	.flags = ACTION_KEEPS,
 };
 
 static const struct field input_fields[] = {
@@ -91,6 +92,7 @@ const struct action session_input_action = {
 	.result = SESSION_RESULT,
 	.fields = input_fields,
 	.params_size = sizeof(struct session_input_params),
+	.flags = ACTION_KEEPS,
 };
 
 static const struct field resize_fields[] = {
@@ -106,6 +108,7 @@ const struct action session_resize_action = {
 	.result = SESSION_RESULT,
 	.fields = resize_fields,
 	.params_size = sizeof(struct session_resize_params),
+	.flags = ACTION_KEEPS,
 };
 
 static const struct field close_fields[] = {
@@ -120,6 +123,7 @@ const struct action session_close_action = {
 	.result = "the empty object",
 	.fields = close_fields,
 	.params_size = sizeof(struct session_name_params),
+	.flags = ACTION_KEEPS,
 };
 
 static const struct field list_fields[] = { { 0 } };
@@ -152,5 +156,5 @@ const struct action session_attach_action = {
 		"(exited, ended, detached), exit_code or null",
 	.fields = attach_fields,
 	.params_size = sizeof(struct session_attach_params),
-	.flags = ACTION_STREAMS_IN | ACTION_STREAMS_OUT,
+	.flags = ACTION_STREAMS_IN | ACTION_STREAMS_OUT | ACTION_KEEPS,
 };

@@ -126,6 +126,10 @@ static int remove_children(int fd, dev_t dev, int depth, struct error *err)
 	}
 	int r = 0;
 	struct dirent *e;
+	struct stat st;
+	/* Its owner may have made it read-only, as caches of modules are. */
+	if (fstat(fd, &st) == 0 && (st.st_mode & 0300) != 0300)
+		fchmod(fd, 0700);
 	while (r == 0 && (e = readdir(dir))) {
 		if (str_is(STR("."), e->d_name) || str_is(STR(".."), e->d_name))
 			continue;

@@ -31,6 +31,7 @@ struct spec_options {
 
 struct run_options {
 	struct spec_options spec;
+	const char *backend;
 	bool dry_run;
 	bool tty;
 };
@@ -38,6 +39,7 @@ struct run_options {
 struct serve_options {
 	struct common_options common;
 	const char *state, *socket, *docker;
+	const char *backend;
 	struct option_texts listen; /* HOST:PORT, or none */
 	int64_t pool;
 	int64_t ready_fd; /* 0: none */

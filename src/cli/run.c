@@ -10,6 +10,7 @@
 #include "base/bug.h"
 #include "cli/options.h"
 #include "cli/relay.h"
+#include "cli/run_bare.h"
 #include "cli/wish.h"
 #include "sandbox/image.h"
 #include "sandbox/janitor.h"
@@ -91,11 +92,18 @@ static int make_environment(struct run *run, struct error *err)
 	return 0;
 }
 
+static bool is_bare(const struct run *run)
+{
+	return strcmp(run->options->backend, "native") != 0;
+}
+
 static int make_plan(struct run *run, struct error *err)
 {
 	if (wish_spec(&run->options->spec, &spec, err) < 0)
 		return -1;
 	id_make(spec.id);
+	if (is_bare(run))
+		return spec_check(&spec, err);
 	if (host_init(&run->host, err) < 0)
 		return -1;
 	if (image_resolve(&run->host, &spec, err) < 0)
@@ -288,10 +296,14 @@ int run_main(struct invocation *in, struct error *err)
 	bool is_command = false;
 	if (make_plan(&run, err) < 0)
 		return run_failed(&run, false, err);
-	if (run.options->dry_run)
-		return print_plan();
 	/* The arguments are a part of argv, so they are a program's own to change. */
 	char **argv = in->argv + in->argc - in->n_args;
+	if (is_bare(&run)) {
+		int status = run_bare(run.options, &spec, argv, &is_command, err);
+		return status < 0 ? run_failed(&run, is_command, err) : status;
+	}
+	if (run.options->dry_run)
+		return print_plan();
 	if (start(&run, argv, &is_command, err) < 0) {
 		relay_fini(&relay);
 		return run_failed(&run, is_command, err);

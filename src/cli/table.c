@@ -104,7 +104,13 @@ static const struct command_argument sandboxes_argument[] = {
 
 #define RUN(member) OPTION_AT(struct run_options, member)
 
+static const char *const run_backends[] = { "native", "local", "cli", NULL };
+
 static const struct command_option run_options[] = {
+	{ "backend", 0, OPTION_TEXT, RUN(backend), "BACKEND",
+		"native, a sandbox; or local or cli: on this machine itself, as this user, without any "
+		"isolation, in a temporary directory or in --workspace DIR:rw",
+		.standard = "native", .words = run_backends },
 	{ "dry-run", 'n', OPTION_FLAG, RUN(dry_run),
 		.help = "print the plan, step by step, and do nothing" },
 	{ "tty", 't', OPTION_FLAG, RUN(tty),
@@ -146,9 +152,13 @@ static const struct command_option serve_options[] = {
 	{ "docker", 0, OPTION_TEXT, SERVE(docker), "unix:PATH",
 		"serve the Docker Engine API too, on a Unix socket of its own: whoever may open it needs no token",
 		.complete = COMPLETE_FILE },
+	{ "backend", 0, OPTION_TEXT, SERVE(backend), "BACKEND",
+		"where sandboxes live: native; local or cli, which need no namespaces and give no "
+		"isolation at all (cli: a new shell for each command)",
+		.standard = "native" },
 	{ "pool", 0, OPTION_INT, SERVE(pool), "N",
-		"how many sandboxes to keep ready (default: 2 for root, 0 for others)", .min = 0,
-		.max = 1024 },
+		"how many sandboxes to keep ready (default: 2 for root with native, else 0)",
+		.min = 0, .max = 1024 },
 	{ "ready-fd", 0, OPTION_INT, SERVE(ready_fd), "FD",
 		"write one byte to this descriptor when requests are accepted", .min = 3,
 		.max = 1048576 },

@@ -81,6 +81,10 @@ static int start(struct call *call, struct str request, struct error *err)
 	if (!name.ptr || !verb)
 		return error_set(err, ERROR_NOT_FOUND, "no action '%.*s'",
 			STR_ARG(str_first(name, 60)));
+	if (call->executor->is_stateless && verb->action->flags & ACTION_KEEPS)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"%s: a sandbox of the backend cli keeps nothing between actions",
+			verb->action->name);
 	void *params;
 	if (action_decode(verb->action, json_find(call->request, "params"), &call->arena, &params,
 		    err) < 0)

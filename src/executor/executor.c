@@ -71,6 +71,22 @@ static void set_defaults(struct executor *e)
 		env_set(&e->env, str_from(vars[i].name), str_from(vars[i].value), NULL);
 }
 
+/* Keys and places of ours are nobody else's business. */
+static void inherit(struct executor *e)
+{
+	static const char *const ours[] = { "CAY_", "SESSION_API_KEY=", "SANDBOX_API_KEY=" };
+	for (char **var = environ; *var; var++) {
+		struct str s = str_from(*var);
+		ptrdiff_t equals = str_find_char(s, '=');
+		bool is_ours = equals < 0;
+		for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+			is_ours |= str_starts(s, str_from(ours[i]));
+		if (!is_ours)
+			env_set(&e->env, str_first(s, (size_t)equals),
+				str_skip(s, (size_t)equals + 1), NULL);
+	}
+}
+
 /* The variables that follow from who the children are. */
 void executor_set_user(struct executor *e, const struct user *user)
 {
@@ -131,8 +147,11 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	list_init(&e->guests);
 	list_init(&e->kernels);
 	list_init(&e->templates);
+	e->is_stateless = options->is_stateless;
 	set_defaults(e);
-	e->files = files_new(loop, take_fd(&root_fd), options->walks, &e->confine);
+	if (options->inherits)
+		inherit(e);
+	e->files = files_new(loop, take_fd(&root_fd), options->place, options->walks, &e->confine);
 	struct user user;
 	user_self(&user);
 	executor_set_user(e, &user);

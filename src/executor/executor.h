@@ -56,6 +56,7 @@ struct executor {
 	struct sudo *sudo;       /* NULL: nobody can become root */
 	struct browser *browser; /* NULL until the first use */
 	int64_t started_ms;      /* monotonic */
+	bool is_stateless;    /* see executor_options */
 	bool was_called;
 	int64_t last_call_ms; /* monotonic: when the last call came */
 };
@@ -64,7 +65,10 @@ struct executor_options {
 	int control_fd;      /* SOCK_SEQPACKET; taken */
 	const char *workdir; /* NULL: the current directory */
 	int root_fd;         /* of the files that verbs see; taken; -1: "/" */
-	bool walks;          /* resolve paths without openat2 */
+	const char *place; /* where root_fd is, if the file verbs take the host's paths; or NULL */
+	bool walks;        /* resolve paths without openat2 */
+	bool inherits;     /* children get the executor's own environment, but for what is ours */
+	bool is_stateless; /* every run is in a shell of its own; nothing can be typed */
 	struct confine confine;
 };
 

@@ -8,10 +8,12 @@
 
 #include <stdio.h>
 
-struct files *files_new(struct loop *loop, int root_fd, bool walks, const struct confine *confine)
+struct files *files_new(struct loop *loop, int root_fd, const char *place, bool walks,
+	const struct confine *confine)
 {
 	struct files *f = mem_new(struct files);
 	f->root = path_root(root_fd);
+	f->root.place = place;
 	f->root.walks |= walks;
 	workers_init(&f->jobs, loop, &f->root, confine);
 	workers_init(&f->streams, loop, &f->root, confine);
@@ -37,10 +39,26 @@ void files_free(struct files *f)
 	free(f);
 }
 
+/* Where files are the host's, the workspace can also be called as it is in a sandbox. */
+static int from_workspace(const struct path_root *root, char path[PATH_SIZE], struct error *err)
+{
+	static const struct str usual = { "/workspace", 10 };
+	struct str rest = str_skip(str_from(path), usual.len);
+	if (!str_starts(str_from(path), usual) || (rest.len && rest.ptr[0] != '/') ||
+		str_starts(str_from(path), str_from(root->place)))
+		return 0;
+	auto_free char *joined = mem_printf("%s%.*s", root->place, STR_ARG(rest));
+	return path_join(STR_NONE, STR_NONE, str_from(joined), path, err);
+}
+
 int files_path(const struct call *call, const struct file_where *where, char ret_path[PATH_SIZE],
 	struct error *err)
 {
-	return path_join(str_from(call->executor->workdir), where->cwd, where->path, ret_path, err);
+	const struct path_root *root = &call->executor->files->root;
+	if (path_join(str_from(call->executor->workdir), where->cwd, where->path, ret_path, err) <
+		0)
+		return -1;
+	return root->place ? from_workspace(root, ret_path, err) : 0;
 }
 
 char *files_keep(struct call *call, const char *path)

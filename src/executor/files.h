@@ -21,10 +21,11 @@ struct files {
 };
 
 /*
- * Takes root_fd. With `walks` the kernel's openat2 is not used, as on kernels before 5.6. `confine` stays
+ * Takes root_fd; place: see path.h. With `walks` the kernel's openat2 is not used, as on kernels before 5.6. `confine` stays
  * the caller's and must live as long.
  */
-struct files *files_new(struct loop *loop, int root_fd, bool walks, const struct confine *confine);
+struct files *files_new(struct loop *loop, int root_fd, const char *place, bool walks,
+	const struct confine *confine);
 /* Who what is made belongs to. */
 void files_set_owner(struct files *f, const struct user *owner);
 void files_free(struct files *f); /* after the last call */

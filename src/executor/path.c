@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -39,19 +40,36 @@ static const unsigned long allowed_fs[] = {
 	0x2011bab0, /* exfat */
 };
 
-static int call_openat2(int root_fd, const char *path, int flags)
+static int call_openat2(int root_fd, const char *path, int flags, uint64_t scope)
 {
 	struct open_how how = {
 		.flags = (unsigned)flags,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = scope | RESOLVE_NO_MAGICLINKS,
 	};
 	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
+
+/* What is left of an absolute path beneath the root's place; NULL with errno if it is not beneath it. */
+static const char *beneath(const struct path_root *root, const char *path)
+{
+	if (!root->place)
+		return path;
+	struct str rest = str_from(path);
+	bool is_inside = str_starts(rest, str_from(root->place));
+	rest = str_skip(rest, strlen(root->place));
+	if (!is_inside || (rest.len && rest.ptr[0] != '/')) {
+		errno = EXDEV;
+		return NULL;
+	}
+	while (rest.len && rest.ptr[0] == '/')
+		rest = str_skip(rest, 1);
+	return rest.len ? rest.ptr : ".";
 }
 
 struct path_root path_root(int fd)
 {
 	struct path_root root = { .fd = fd };
-	int probe = call_openat2(fd, ".", O_PATH | O_CLOEXEC);
+	int probe = call_openat2(fd, ".", O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT);
 	root.walks = probe < 0 && (errno == ENOSYS || errno == EPERM);
 	close_fd(probe);
 	return root;
@@ -60,9 +78,11 @@ struct path_root path_root(int fd)
 static int resolve(const struct path_root *root, const char *path, int flags)
 {
 	int fd = -1;
-	for (int i = 0; i < RETRIES_MAX; i++) {
+	path = beneath(root, path);
+	for (int i = 0; path && i < RETRIES_MAX; i++) {
 		fd = root->walks ? path_walk(root->fd, path, flags)
-				 : call_openat2(root->fd, path, flags);
+				 : call_openat2(root->fd, path, flags,
+					   root->place ? RESOLVE_BENEATH : RESOLVE_IN_ROOT);
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
@@ -116,6 +136,10 @@ int path_join(struct str workdir, struct str cwd, struct str path, char ret_path
 
 static int open_failed(const char *path, struct error *err)
 {
+	if (errno == EXDEV)
+		return error_set(err, ERROR_FORBIDDEN,
+			"%s is outside of the workspace: files can only be worked with in it",
+			path);
 	if (errno == EAGAIN)
 		return error_set(err, ERROR_CONFLICT,
 			"open %s: directories on the way keep being renamed", path);
@@ -292,12 +316,15 @@ int path_mkdirs(const struct path_root *root, const char *path, mode_t mode, str
 	auto_fd int fd = resolve(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		return 0;
+	if (errno == EXDEV)
+		return open_failed(path, err);
 	if (errno != ENOENT)
 		return error_sys(err, errno, "make directory %s", path);
 	if (path_join(STR_NONE, STR_NONE, str_from(path), part, err) < 0)
 		return -1;
-	fd = resolve(root, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	for (char *from = part + 1; fd >= 0 && *from;) {
+	size_t start = root->place ? strlen(root->place) : 0;
+	fd = resolve(root, root->place ? root->place : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (char *from = part + start + 1; fd >= 0 && *from;) {
 		char *end = strchrnul(from, '/');
 		char rest = *end;
 		*end = '\0';

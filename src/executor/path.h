@@ -9,6 +9,9 @@
  * refused, new files are made next to their descriptor by who writes them. Contents are only taken from
  * file systems on an allow list: not proc, sysfs, devpts, cgroup, fuse or nfs.
  *
+ * With a `place` there is no sandbox's root, but a workspace that the host's paths lead to: a path that does
+ * not begin there, or leads out of it, is ERROR_FORBIDDEN; an absolute link is one that leads out.
+ *
  *	char path[PATH_SIZE];
  *	if (path_join(workdir, where.cwd, where.path, path, err) < 0 ||
  *		path_open_file(&root, path, O_RDONLY, &fd, &st, err) < 0)
@@ -25,6 +28,7 @@ enum { PATH_SIZE = 4096, PATH_NAME_SIZE = 256 };
 
 struct path_root {
 	int fd;         /* directory; not owned */
+	const char *place; /* its own absolute path, where paths are the host's; NULL: it is "/" */
 	bool walks;     /* without openat2 */
 	bool has_owner; /* directories made belong to uid and gid, not to the executor's own user */
 	uid_t uid;

@@ -31,7 +31,8 @@ static void finish_run(struct call *call, struct session *s, enum outcome outcom
 {
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	session_put_outcome(s, outcome, &b);
-	if (s->is_fresh && (outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED))
+	bool is_over = outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED;
+	if (s->is_fresh && (is_over || call->executor->is_stateless))
 		loop_defer(call->executor->loop, close_fresh,
 			s); /* not from within its own event */
 	call_finish(call, buf_str(&b));
@@ -96,13 +97,17 @@ static int begin(struct executor *e, const struct run_params *p, struct session 
 	if (p->command.len > RUN_COMMAND_MAX)
 		return error_set(err, ERROR_TOO_LARGE, "a command of %zu bytes; the limit is %d",
 			p->command.len, RUN_COMMAND_MAX);
-	if (p->fresh) {
+	if (e->is_stateless && !is_new_command)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"a sandbox of the backend cli keeps no shell: there is nothing to type into, "
+			"and the command was not sent to any process");
+	if (p->fresh || e->is_stateless) {
 		snprintf(name, sizeof(name), "fresh-%lld", (long long)e->next_fresh++);
 		session = str_from(name);
 	}
 	if (session_get(e, session, &s, err) < 0)
 		return -1;
-	s->is_fresh |= p->fresh;
+	s->is_fresh |= p->fresh || e->is_stateless;
 	if (is_new_command)
 		screen_set_limit(s->screen, (size_t)p->output_bytes);
 	int r = is_new_command ? session_run(s, p->command, p->cwd, err) : go_on(s, p, err);

@@ -7,8 +7,15 @@
  *		[--root DIR] [--resolve walk]
  *
  * --root: the file verbs see DIR as "/". --resolve walk: as on kernels without openat2.
+ *
+ * Where there is no sandbox around it (backends local and cli) it is started with
+ *
+ *	--kind local|cli --lifeline-fd N --workspace DIR [--temporary DIR]
+ *
+ * and has a keeper (base/keeper.h); the file verbs take the host's paths, but only those in the workspace.
  */
 #include "base/auto.h"
+#include "base/keeper.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "executor/executor.h"
@@ -54,7 +61,23 @@ static int take_lock(struct str number, struct confine *c, struct error *err)
 	return 0;
 }
 
-static int parse(int argc, char **argv, struct executor_options *o, struct error *err)
+static int open_root(const char *path, struct executor_options *o, struct error *err)
+{
+	o->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return o->root_fd < 0 ? error_sys(err, errno, "open %s", path) : 0;
+}
+
+static int take_kind(struct str kind, struct executor_options *o, struct error *err)
+{
+	o->inherits = true;
+	o->is_stateless = str_is(kind, "cli");
+	return o->is_stateless || str_is(kind, "local")
+		? 0
+		: error_set(err, ERROR_INVALID, "local, cli");
+}
+
+static int parse(int argc, char **argv, struct executor_options *o, struct keeper *keeper,
+	struct error *err)
 {
 	for (int i = 1; i < argc; i++) {
 		struct str option = str_from(argv[i]);
@@ -73,8 +96,17 @@ static int parse(int argc, char **argv, struct executor_options *o, struct error
 		} else if (str_is(option, "--lock-fd")) {
 			r = take_lock(value, &o->confine, err);
 		} else if (str_is(option, "--root")) {
-			o->root_fd = open(value.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			r = o->root_fd < 0 ? error_sys(err, errno, "open %s", value.ptr) : 0;
+			r = open_root(value.ptr, o, err);
+		} else if (str_is(option, "--kind")) {
+			r = take_kind(value, o, err);
+		} else if (str_is(option, "--lifeline-fd")) {
+			r = take_number(value, &keeper->lifeline_fd, err);
+		} else if (str_is(option, "--workspace")) {
+			o->place = o->workdir = value.ptr;
+			r = open_root(value.ptr, o, err);
+		} else if (str_is(option, "--temporary")) {
+			keeper->temporary = value.ptr;
+			r = 0;
 		} else if (str_is(option, "--resolve") && str_is(value, "walk")) {
 			o->walks = true;
 			r = 0;
@@ -102,6 +134,7 @@ int main(int argc, char **argv)
 	struct executor_options options = { .control_fd = CONTROL_FD,
 		.root_fd = -1,
 		.confine.cgroup_fd = -1 };
+	struct keeper keeper = { .lifeline_fd = -1, .given_fd = CONTROL_FD };
 	struct executor *executor;
 	struct error err;
 	log_init("cay-executor");
@@ -109,7 +142,11 @@ int main(int argc, char **argv)
 	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&
 		error_sys(&err, errno, "control socket") < 0)
 		goto out;
-	if (parse(argc, argv, &options, &err) < 0 || executor_new(&options, &executor, &err) < 0)
+	if (parse(argc, argv, &options, &keeper, &err) < 0)
+		goto out;
+	if (keeper.lifeline_fd >= 0 && keeper_start(&keeper, &err) < 0)
+		goto out;
+	if (executor_new(&options, &executor, &err) < 0)
 		goto out;
 	if (executor->confine.has_lock && lock_enter(&executor->confine.lock, &err) < 0)
 		goto out;

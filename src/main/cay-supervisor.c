@@ -15,6 +15,7 @@ static const struct option options[] = {
 	{ "listen", required_argument, NULL, 'l' },
 	{ "docker", required_argument, NULL, 'd' },
 	{ "pool", required_argument, NULL, 'p' },
+	{ "backend", required_argument, NULL, 'b' },
 	{ "ready-fd", required_argument, NULL, 'r' },
 	{ "libexec", required_argument, NULL, 'x' },
 	{ "log-json", no_argument, NULL, 'j' },
@@ -25,6 +26,7 @@ static const struct option options[] = {
 static const char usage[] =
 	"usage: cay-supervisor [--state DIR] [--socket PATH|none] [--listen HOST:PORT|none]... [--pool N]\n"
 	"                      [--docker unix:PATH] [--ready-fd FD] [--libexec DIR] [--log-json]\n"
+	"                      [--backend BACKEND] [--ready-fd FD] [--libexec DIR] [--log-json]\n"
 	"Started by `cay serve`, which see.\n";
 
 static int parse_number(const char *name, int64_t max, int *ret, struct error *err)
@@ -60,6 +62,9 @@ static int parse_one(int letter, struct supervise_config *config, struct error *
 		return 0;
 	case 'p':
 		return parse_number("pool", 1024, &config->pool, err);
+	case 'b':
+		config->backend = strcmp(optarg, "native") == 0 ? NULL : optarg;
+		return 0;
 	case 'r':
 		return parse_number("ready-fd", 1 << 20, &config->ready_fd, err);
 	case 'x':

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cayd: the server. Started by the supervisor, see sandbox/server.h for what it is given: the monitor's
- * socket as descriptor 3, listening sockets from 4 on, and a state directory that belongs to it.
+ * socket as descriptor 3, listening sockets from 4 on, and a state directory that belongs to it. With a
+ * --backend of its own it asks nothing of the supervisor, and only tells it that it is up.
  */
 #include "base/log.h"
 #include "base/num.h"
@@ -13,6 +14,7 @@
 #include "main/harden.h"
 #include "main/settings.h"
 #include "runtime/backend.h"
+#include "runtime/backends.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
 #include "version.h"
@@ -26,6 +28,8 @@ static struct {
 	const char *state_dir;
 	int64_t n_listeners;
 	bool has_docker; /* the last listener is for the Docker Engine API */
+	const char *backend; /* NULL: native */
+	int64_t n_listeners, pool;
 	struct loop *loop;
 	struct runtime *runtime;
 	struct http_server *http;
@@ -33,6 +37,24 @@ static struct {
 	char *token;
 	struct error error; /* what ended it; ERROR_OK: it was asked to */
 } d;
+
+static int parse_one(int letter, struct error *err)
+{
+	switch (letter) {
+	case 's':
+		d.state_dir = optarg;
+		return 0;
+	case 'b':
+		d.backend = optarg;
+		return 0;
+	case 'n':
+		return num_parse_i64(str_from(optarg), 0, LISTENERS_MAX, &d.n_listeners, err);
+	case 'p':
+		return num_parse_i64(str_from(optarg), 0, INT32_MAX, &d.pool, err);
+	default:
+		return error_set(err, ERROR_INVALID, "cayd is started by `cay serve`");
+	}
+}
 
 static int parse(int argc, char **argv, struct error *err)
 {
@@ -53,6 +75,11 @@ static int parse(int argc, char **argv, struct error *err)
 		else if (num_parse_i64(str_from(optarg), 0, LISTENERS_MAX, &d.n_listeners, err) < 0)
 			return error_wrap(err, "--listeners");
 	}
+		{ "backend", required_argument, NULL, 'b' },
+		{ "pool", required_argument, NULL, 'p' },
+	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (parse_one(letter, err) < 0)
+			return -1;
 	return d.state_dir ? 0 : error_set(err, ERROR_INVALID, "cayd is started by `cay serve`");
 }
 
@@ -99,7 +126,18 @@ static void on_started(void *arg, const struct error *err)
 		return;
 	}
 	faces_open(d.runtime, d.http);
+	if (d.backend)
+		native_greet(MONITOR_FD);
 	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION, (int)d.n_listeners);
+}
+
+static int make_backend(struct backend **ret, struct error *err)
+{
+	const struct backend_choice choice = { .name = d.backend, .warm = (int)d.pool };
+	if (d.backend)
+		return backend_open(d.loop, &choice, ret, err);
+	*ret = native_backend_new(d.loop, MONITOR_FD);
+	return 0;
 }
 
 static int serve(struct error *err)
@@ -108,10 +146,13 @@ static int serve(struct error *err)
 	if (harden(d.state_dir, true, err) < 0 || settings_load(err) < 0 ||
 		token_load(d.state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
 		guarding_open(d.loop, d.state_dir, &gate, err) < 0)
+	struct backend *backend;
+	if (harden(d.state_dir, !d.backend, err) < 0 ||
+		make_backend(&backend, err) < 0)
 		return -1;
 	const struct runtime_config config = {
 		.loop = d.loop,
-		.backend = native_backend_new(d.loop, MONITOR_FD),
+		.backend = backend,
 		.state_dir = d.state_dir,
 		.on_lost = on_lost,
 		.gate = gate,

@@ -55,3 +55,5 @@ struct backend {
 struct loop;
 /* Speaks sandbox/monitor.h over a SOCK_SEQPACKET descriptor, which it takes. */
 struct backend *native_backend_new(struct loop *loop, int monitor_fd);
+/* Tells the supervisor behind the descriptor that the server is up, where the backend is another one. */
+void native_greet(int monitor_fd);

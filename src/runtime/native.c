@@ -413,3 +413,13 @@ struct backend *native_backend_new(struct loop *loop, int monitor_fd)
 	n->watch = watch_new(loop, monitor_fd, LOOP_READ, on_ready, n);
 	return &n->base;
 }
+
+void native_greet(int monitor_fd)
+{
+	auto_free struct monitor_request *hello = mem_new(struct monitor_request);
+	hello->version = MONITOR_VERSION;
+	hello->op = MONITOR_HELLO;
+	hello->serial = 1;
+	/* Whoever is not there to hear it has ended, and so will this process. */
+	send(monitor_fd, hello, sizeof(*hello), MSG_NOSIGNAL | MSG_DONTWAIT);
+}

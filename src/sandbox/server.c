@@ -149,11 +149,13 @@ _Noreturn static void child(struct server *s, int monitor_fd, pid_t parent)
 {
 	struct error err;
 	int program_fd;
-	char count[16];
+	char count[16], pool[16];
 	snprintf(count, sizeof(count), "%d", s->n_listeners);
+	snprintf(pool, sizeof(pool), "%d", MAX(s->pool, 0));
 	const char *state_dir = s->has_own_uid ? SERVER_STATE_DIR : s->state_dir;
 	const char *argv[] = { "cayd", "--state", state_dir, "--listeners", count,
 		s->has_docker ? "--docker" : NULL, NULL };
+		s->backend ? "--backend" : NULL, s->backend, "--pool", pool, NULL };
 	if (child_prepare(s, monitor_fd, &program_fd, &err) < 0) {
 		log_error("server.start", "error=%s", err.text);
 		_exit(127);

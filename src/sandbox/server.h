@@ -5,6 +5,7 @@
  * It is started with
  *
  *	cayd --state DIR --listeners N [--docker]
+ *	cayd --state DIR --listeners N [--backend BACKEND [--pool N]]
  *
  * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the listening
  * sockets (non-blocking; with --docker the last is that of the Docker Engine API), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
@@ -32,6 +33,8 @@ struct server {
 	struct poller *poller;
 	const char *state_dir;
 	bool has_own_uid;
+	const char *backend; /* NULL: ours */
+	int pool;            /* what a backend of its own keeps ready; -1: its default */
 	int program_fd;
 	int n_listeners;
 	int listener_fds[SERVER_LISTENERS_MAX];

@@ -18,16 +18,19 @@
 static void crew_built(struct crew *crew, void *job, const struct box *box, int control_fd,
 	const struct error *err);
 
-int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err)
+void stock_init_none(struct stock *s)
 {
-	*s = (struct stock){
-		.poller = poller,
-		.executor_fd = -1,
-		.pool = MIN(pool, STOCK_POOL_MAX),
-	};
+	*s = (struct stock)STOCK_INIT;
 	list_init(&s->members);
 	list_init(&s->idle);
 	list_init(&s->queue);
+}
+
+int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err)
+{
+	stock_init_none(s);
+	s->poller = poller;
+	s->pool = MIN(pool, STOCK_POOL_MAX);
 	if (host_init(&s->host, err) < 0)
 		return error_wrap(err, "look at the host");
 	if (program_open("cay-executor", &s->executor_fd, err) < 0 ||

@@ -64,6 +64,8 @@ struct stock {
 	void *owner;
 };
 
+/* One that never has a member: for a server that makes its own sandboxes. */
+void stock_init_none(struct stock *s);
 int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err);
 #define STOCK_INIT                                   \
 	{                                            \

@@ -217,6 +217,17 @@ static void raise_nofile(void)
 	}
 }
 
+static int sweep_and_watch(struct supervisor *s, struct error *err)
+{
+	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
+		return error_wrap(err, "sweep what a predecessor left");
+	if (canary_send(&s->stock.host, USER_AGENT, NULL, err) < 0 ||
+		canary_send(&s->stock.host, USER_ROOT, NULL, err) < 0)
+		return error_wrap(err, "nobody is served");
+	s->janitor = janitor_start(&s->stock.host, NULL, s->stock.crew.life_fds[0], err);
+	return s->janitor < 0 ? -1 : 0;
+}
+
 static int start(struct supervisor *s, const struct supervise_config *config, struct place *place,
 	struct error *err)
 {
@@ -224,7 +235,8 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 	int pool = config->pool >= 0 ? config->pool : is_root ? 2 : 0;
 	if (poller_init(&s->poller, err) < 0 || signals_open(s, err) < 0)
 		return -1;
-	if (stock_init(&s->stock, &s->poller, pool, err) < 0)
+	stock_init_none(&s->stock);
+	if (!config->backend && stock_init(&s->stock, &s->poller, pool, err) < 0)
 		return -1;
 	s->stock.made = member_made;
 	s->stock.ended = member_ended;
@@ -233,19 +245,15 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 	s->desk.poller = &s->poller;
 	s->desk.stock = &s->stock;
 	s->desk.hostile = desk_hostile;
-	bool has_own_uid = s->stock.host.is_root;
+	bool has_own_uid = !config->backend && s->stock.host.is_root;
 	if (server_init(&s->server, &s->poller, place->state_dir, has_own_uid, err) < 0)
 		return -1;
 	s->server.ended = server_ended;
+	s->server.backend = config->backend;
+	s->server.pool = config->pool;
 	if (place_open(place, config, has_own_uid, &s->server, err) < 0)
 		return -1;
-	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
-		return error_wrap(err, "sweep what a predecessor left");
-	if (canary_send(&s->stock.host, USER_AGENT, NULL, err) < 0 ||
-		canary_send(&s->stock.host, USER_ROOT, NULL, err) < 0)
-		return error_wrap(err, "nobody is served");
-	s->janitor = janitor_start(&s->stock.host, NULL, s->stock.crew.life_fds[0], err);
-	if (s->janitor < 0)
+	if (!config->backend && sweep_and_watch(s, err) < 0)
 		return -1;
 	return start_server(s, err);
 }

@@ -5,7 +5,8 @@
  *
  * One supervisor per state directory (flock on the directory itself). As root: state in /var/lib/cay,
  * socket /run/cay/cay.sock; else $XDG_STATE_HOME/cay or ~/.local/state/cay, and $XDG_RUNTIME_DIR/cay/cay.sock
- * or cay.sock in the state directory. What a killed predecessor left is swept away at the start.
+ * or cay.sock in the state directory. With a `backend` there are no sandboxes of ours: the server runs as the
+ * caller, and nothing is asked of this machine's namespaces. What a killed predecessor left is swept away at the start.
  */
 #pragma once
 
@@ -19,6 +20,8 @@ struct supervise_config {
 	const char
 		*listen[SERVER_LISTENERS_MAX - 2]; /* HOST:PORT; "none" alone: on the socket only */
 	const char *docker; /* "unix:PATH": a socket for the Docker Engine API; NULL: none */
+		*listen[SERVER_LISTENERS_MAX - 1]; /* HOST:PORT; "none" alone: on the socket only */
+	const char *backend; /* of the server, which makes its own sandboxes then; NULL: we make them */
 	int pool; /* sandboxes kept ready; -1: 2 as root, else none */
 	int ready_fd; /* gets one byte, and is closed, when the server is up for the first time; or -1 */
 };

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backends: every backend that a name or a URL opens, once: for the server, the library and the command line.
+ *
+ *	local, cli             executors on this machine, without isolation      runtime/local.h
+ */
+#pragma once
+
+#include "runtime/backend.h"
+
+struct backend_choice {
+	const char *name; /* a name or a URL, as above */
+	const char *key;  /* what a server wants to be shown; NULL: what the environment says */
+	int warm;         /* sandboxes kept ready, where that means something */
+};
+
+/* ERROR_INVALID names what there is. */
+int backend_open(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
+	struct error *err);
