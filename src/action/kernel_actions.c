@@ -50,7 +50,7 @@ const struct action cell_action = {
 		"away leaves the cell running",
 	.fields = cell_fields,
 	.params_size = sizeof(struct cell_params),
-	.flags = ACTION_STREAMS_OUT,
+	.flags = ACTION_STREAMS_OUT | ACTION_KEEPS,
 };
 
 static const struct field open_fields[] = {

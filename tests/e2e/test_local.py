@@ -206,7 +206,7 @@ def test_cli_has_nothing_to_type_into(cli_server, action, params):
 
 def test_cli_ends_a_command_whose_time_is_over(cli_server):
     box = cli_server.create()
-    report = box.run("echo $$ >pid; exec sleep 1000", timeout_ms=300)
+    report = box.run("echo $$ >pid; exec sleep 1000", timeout_ms=2000)
     assert report["status"] == "running"
     workspace = workspace_of(box)
     pid = int((workspace / "pid").read_text())
