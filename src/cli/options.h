@@ -49,8 +49,8 @@ struct serve_options {
 struct create_options {
 	struct spec_options spec;
 	const char *name;
-	struct option_texts labels; /* KEY=VALUE */
-	const char *guard;          /* "off", "rules", "llm"; NULL: as the server has it */
+	struct option_texts labels;  /* KEY=VALUE */
+	const char *guard;           /* "off", "rules", "llm"; NULL: as the server has it */
 	const char *guard_threshold; /* "0" to "3"; NULL: as the server has it */
 	bool confirm;
 	int64_t idle_timeout_ms;

@@ -148,6 +148,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	list_init(&e->kernels);
 	list_init(&e->templates);
 	e->is_stateless = options->is_stateless;
+	e->is_bare = options->place != NULL;
 	set_defaults(e);
 	if (options->inherits)
 		inherit(e);

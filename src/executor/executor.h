@@ -56,7 +56,8 @@ struct executor {
 	struct sudo *sudo;       /* NULL: nobody can become root */
 	struct browser *browser; /* NULL until the first use */
 	int64_t started_ms;      /* monotonic */
-	bool is_stateless;    /* see executor_options */
+	bool is_stateless;       /* see executor_options */
+	bool is_bare;            /* on the host itself: its system is nobody's to change */
 	bool was_called;
 	int64_t last_call_ms; /* monotonic: when the last call came */
 };

@@ -18,6 +18,9 @@
 static int configure(struct executor *e, const struct configure_params *p, struct error *err)
 {
 	struct user user = e->user;
+	if (p->has_sudo && e->is_bare)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"configure: without isolation sudo is the host's own");
 	if (p->user.len && user_find(p->user, &user, err) < 0)
 		return -1;
 	if (p->workdir.len && p->workdir.ptr[0] != '/')

@@ -25,8 +25,8 @@ static const struct option options[] = {
 
 static const char usage[] =
 	"usage: cay-supervisor [--state DIR] [--socket PATH|none] [--listen HOST:PORT|none]... [--pool N]\n"
-	"                      [--docker unix:PATH] [--ready-fd FD] [--libexec DIR] [--log-json]\n"
-	"                      [--backend BACKEND] [--ready-fd FD] [--libexec DIR] [--log-json]\n"
+	"                      [--docker unix:PATH] [--backend BACKEND] [--ready-fd FD]\n"
+	"                      [--libexec DIR] [--log-json]\n"
 	"Started by `cay serve`, which see.\n";
 
 static int parse_number(const char *name, int64_t max, int *ret, struct error *err)

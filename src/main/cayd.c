@@ -26,8 +26,7 @@ enum { LISTENERS_MAX = 16, GRACE_MS = 500 };
 
 static struct {
 	const char *state_dir;
-	int64_t n_listeners;
-	bool has_docker; /* the last listener is for the Docker Engine API */
+	bool has_docker;     /* the last listener is for the Docker Engine API */
 	const char *backend; /* NULL: native */
 	int64_t n_listeners, pool;
 	struct loop *loop;
@@ -47,6 +46,9 @@ static int parse_one(int letter, struct error *err)
 	case 'b':
 		d.backend = optarg;
 		return 0;
+	case 'd':
+		d.has_docker = true;
+		return 0;
 	case 'n':
 		return num_parse_i64(str_from(optarg), 0, LISTENERS_MAX, &d.n_listeners, err);
 	case 'p':
@@ -62,21 +64,11 @@ static int parse(int argc, char **argv, struct error *err)
 		{ "state", required_argument, NULL, 's' },
 		{ "listeners", required_argument, NULL, 'n' },
 		{ "docker", no_argument, NULL, 'd' },
+		{ "backend", required_argument, NULL, 'b' },
+		{ "pool", required_argument, NULL, 'p' },
 		{ 0 },
 	};
 	int letter;
-	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (letter == 's')
-			d.state_dir = optarg;
-		else if (letter == 'd')
-			d.has_docker = true;
-		else if (letter != 'n')
-			return error_set(err, ERROR_INVALID, "cayd is started by `cay serve`");
-		else if (num_parse_i64(str_from(optarg), 0, LISTENERS_MAX, &d.n_listeners, err) < 0)
-			return error_wrap(err, "--listeners");
-	}
-		{ "backend", required_argument, NULL, 'b' },
-		{ "pool", required_argument, NULL, 'p' },
 	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (parse_one(letter, err) < 0)
 			return -1;
@@ -143,11 +135,10 @@ static int make_backend(struct backend **ret, struct error *err)
 static int serve(struct error *err)
 {
 	struct gate *gate;
-	if (harden(d.state_dir, true, err) < 0 || settings_load(err) < 0 ||
-		token_load(d.state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
-		guarding_open(d.loop, d.state_dir, &gate, err) < 0)
 	struct backend *backend;
-	if (harden(d.state_dir, !d.backend, err) < 0 ||
+	if (harden(d.state_dir, !d.backend, err) < 0 || settings_load(err) < 0 ||
+		token_load(d.state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
+		guarding_open(d.loop, d.state_dir, &gate, err) < 0 ||
 		make_backend(&backend, err) < 0)
 		return -1;
 	const struct runtime_config config = {

@@ -53,6 +53,15 @@ struct sandbox {
 	struct error failure;   /* why it could not be made */
 };
 
+/*
+ * Nothing is enforced: it may be the host itself (backends local and cli) or a machine of somebody else's. Whoever
+ * prepares a sandbox by changing its accounts or its system must not do so here.
+ */
+static inline bool sandbox_is_bare(const struct sandbox *s)
+{
+	return s->enforced.controls == 0;
+}
+
 /* The value, or STR_NONE. */
 struct str sandbox_label(const struct sandbox *s, struct str key);
 /* {"id":…,"name":…,"state":…,"reason":…,"created_at":…,"spec":{…},"enforced":{…},…} */

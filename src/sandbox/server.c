@@ -153,9 +153,16 @@ _Noreturn static void child(struct server *s, int monitor_fd, pid_t parent)
 	snprintf(count, sizeof(count), "%d", s->n_listeners);
 	snprintf(pool, sizeof(pool), "%d", MAX(s->pool, 0));
 	const char *state_dir = s->has_own_uid ? SERVER_STATE_DIR : s->state_dir;
-	const char *argv[] = { "cayd", "--state", state_dir, "--listeners", count,
-		s->has_docker ? "--docker" : NULL, NULL };
-		s->backend ? "--backend" : NULL, s->backend, "--pool", pool, NULL };
+	const char *argv[11] = { "cayd", "--state", state_dir, "--listeners", count };
+	int n = 5;
+	if (s->has_docker)
+		argv[n++] = "--docker";
+	if (s->backend) {
+		argv[n++] = "--backend";
+		argv[n++] = s->backend;
+		argv[n++] = "--pool";
+		argv[n++] = pool;
+	}
 	if (child_prepare(s, monitor_fd, &program_fd, &err) < 0) {
 		log_error("server.start", "error=%s", err.text);
 		_exit(127);

@@ -4,8 +4,7 @@
  *
  * It is started with
  *
- *	cayd --state DIR --listeners N [--docker]
- *	cayd --state DIR --listeners N [--backend BACKEND [--pool N]]
+ *	cayd --state DIR --listeners N [--docker] [--backend BACKEND --pool N]
  *
  * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the listening
  * sockets (non-blocking; with --docker the last is that of the Docker Engine API), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
@@ -39,7 +38,7 @@ struct server {
 	int n_listeners;
 	int listener_fds[SERVER_LISTENERS_MAX];
 	bool has_docker; /* the last listener is for the Docker Engine API */
-	pid_t pid; /* 0: not running */
+	pid_t pid;       /* 0: not running */
 	int pidfd;
 	int monitor_fd;     /* ours; non-blocking */
 	int64_t started_ms; /* monotonic clock, like all here */

@@ -20,9 +20,9 @@ struct supervise_config {
 	const char
 		*listen[SERVER_LISTENERS_MAX - 2]; /* HOST:PORT; "none" alone: on the socket only */
 	const char *docker; /* "unix:PATH": a socket for the Docker Engine API; NULL: none */
-		*listen[SERVER_LISTENERS_MAX - 1]; /* HOST:PORT; "none" alone: on the socket only */
-	const char *backend; /* of the server, which makes its own sandboxes then; NULL: we make them */
-	int pool; /* sandboxes kept ready; -1: 2 as root, else none */
+	const char *
+		backend; /* of the server, which makes its own sandboxes then; NULL: we make them */
+	int pool;        /* sandboxes kept ready; -1: 2 as root, else none */
 	int ready_fd; /* gets one byte, and is closed, when the server is up for the first time; or -1 */
 };
 

@@ -186,6 +186,13 @@ def test_keys_of_the_server_are_not_in_its_children_and_the_path_is(server):
     box.delete()
 
 
+def test_the_hosts_own_sudo_is_not_replaced(server):
+    box = server.create()
+    reply = box.request("POST", "/actions/configure", {"sudo": True})
+    assert reply.code in ("unsupported", "forbidden", "not_found"), reply.body
+    box.delete()
+
+
 def test_cli_keeps_no_shell(cli_server):
     box = cli_server.create()
     assert box.run("x=1; exit 3")["exit_code"] == 3
@@ -219,7 +226,9 @@ def test_cli_ends_a_command_whose_time_is_over(cli_server):
     box.delete()
 
 
-def test_the_openhands_face_works_on_it(server):
+def test_the_openhands_face_works_on_it_and_prepares_nothing_of_the_host(server):
+    watched = [pathlib.Path(p) for p in ("/etc/passwd", "/etc/group", "/etc/sudoers", "/", "/home", "/usr/local/bin")]
+    before = [p.stat().st_mtime_ns if p.exists() else None for p in watched]
     reply = server.request("POST", "/execute_action", {"action": {"action": "run", "args": {"command": "echo $((6*7))"}}})
     assert reply.status == 200, reply.body
     assert reply.json["content"] == "42"
@@ -228,6 +237,7 @@ def test_the_openhands_face_works_on_it(server):
     assert reply.json["observation"] == "write", reply.body
     assert server.request("POST", "/execute_action", {"action": {"action": "run", "args": {"command": "cat hello"}}}
                           ).json["content"] == "hi"
+    assert [p.stat().st_mtime_ns if p.exists() else None for p in watched] == before
 
 
 def run(*arguments, **more):

@@ -255,7 +255,11 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 		return;
 	}
 	snprintf(p->id, sizeof(p->id), "%s", s->id);
-	run_script(p);
+	if (sandbox_is_bare(s))
+		on_configured(p,
+			STR_NONE); /* the script would change the accounts of the host itself */
+	else
+		run_script(p);
 }
 
 /* ---- the wish ---- */
@@ -322,10 +326,12 @@ static void fill_spec(struct spec *spec, const struct openhands *oh, const struc
 	spec->image = IMAGE_HOST;
 	spec->network = start->network;
 	spec->user = has_root(oh) || is_root ? USER_ROOT : USER_AGENT;
+	snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(start->workdir));
+	if (!runtime_host(oh->rt)->controls)
+		return; /* a backend without isolation, which would refuse any limit */
 	spec->limits.memory_bytes = start->resource_factor * MEMORY_BYTES << 20;
 	spec->limits.disk_bytes = start->resource_factor * DISK_BYTES << 20;
 	spec->limits.pids = start->resource_factor * PIDS;
-	snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(start->workdir));
 }
 
 void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
