@@ -187,7 +187,7 @@ static int receive(struct guest_channel *c, struct received *r)
 		return errno == EAGAIN ? 0 : -1;
 	r->sender = 0;
 	take_control(&msg, r);
-	if (r->len == 0) /* the end; an empty packet does not differ from it, and we send none */
+	if (r->len == 0 && r->sender == 0) /* the end; an empty packet has a sender */
 		return -1;
 	if (msg.msg_flags & MSG_TRUNC)
 		r->len = 0;

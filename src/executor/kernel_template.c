@@ -45,11 +45,13 @@ static void on_exit_of_template(void *arg, const struct error *reason)
 
 static const struct guest_ops template_ops = { .on_exit = on_exit_of_template };
 
-static int template_start(struct executor *e, const char *python, struct template **ret,
-	struct error *err)
+static int template_start(struct executor *e, const char *python, struct str arguments,
+	struct template **ret, struct error *err)
 {
 	const struct guest_source sources[] = {
 		{ "cay_cell", python_cell },
+		{ "cay_documents", python_documents },
+		{ "cay_editor", python_editor },
 		{ "cay_ipython", python_ipython },
 		{ "cay_plain", python_plain },
 		{ "cay_skills", python_skills },
@@ -60,6 +62,7 @@ static int template_start(struct executor *e, const char *python, struct templat
 		.python = python,
 		.sources = sources,
 		.n_sources = ARRAY_LEN(sources),
+		.arguments = arguments,
 		.has_fork = true,
 	};
 	if (e->n_templates >= TEMPLATES_MAX)
@@ -78,8 +81,9 @@ static int template_start(struct executor *e, const char *python, struct templat
 	return 0;
 }
 
-static int template_get(struct executor *e, const char *python, struct template **ret,
-	struct error *err)
+/* arguments: those of the kernel that is the first to need it. */
+static int template_get(struct executor *e, const char *python, struct str arguments,
+	struct template **ret, struct error *err)
 {
 	struct template *t;
 	list_for_each(t, &e->templates, link)
@@ -87,7 +91,7 @@ static int template_get(struct executor *e, const char *python, struct template 
 			*ret = t;
 			return 0;
 		}
-	return template_start(e, python, ret, err);
+	return template_start(e, python, arguments, ret, err);
 }
 
 static int start_jupyter(struct executor *e, const struct guest_plan *plan,
@@ -107,7 +111,7 @@ int kernel_guest_start(struct executor *e, const char *spec, const struct guest_
 	if (!kernel_spec_is_python(str_from(spec)))
 		return start_jupyter(e, plan, ops, arg, ret, err);
 	bool is_usual = !*spec || strcmp(spec, "python") == 0;
-	if (template_get(e, is_usual ? "python3" : spec, &t, err) < 0)
+	if (template_get(e, is_usual ? "python3" : spec, plan->arguments, &t, err) < 0)
 		return -1;
 	return guest_fork(t->guest, plan, ops, arg, ret, err);
 }

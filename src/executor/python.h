@@ -3,6 +3,8 @@
 #pragma once
 
 extern const char python_cell[];
+extern const char python_documents[];
+extern const char python_editor[];
 extern const char python_guest[];
 extern const char python_ipython[];
 extern const char python_jupyter[];

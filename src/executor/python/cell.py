@@ -222,6 +222,16 @@ def listen_to_interrupts(is_listening):
 
 # ---- programs ----
 
+def _end(process):
+    """Its process group has had the interrupt; it shall not outlive it."""
+    process.terminate()
+    try:
+        process.wait(1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def system(command, shell="/bin/sh"):
     """Runs a shell command, what it prints in order with what Python prints; returns its status as subprocess does.
     It ends with the shell: what that leaves behind writes into nothing."""
@@ -241,7 +251,7 @@ def system(command, shell="/bin/sh"):
                 else:
                     break
         except KeyboardInterrupt:
-            process.terminate()  # its process group has had the interrupt; it shall not outlive it
+            _end(process)
             raise
         finally:
             if ended != pipe:

@@ -16,7 +16,10 @@ everything else then is the child's.
 """
 import array
 import fcntl
+import importlib.abc
+import importlib.machinery
 import json
+import linecache
 import os
 import signal
 import socket
@@ -24,7 +27,6 @@ import struct
 import sys
 import termios
 import threading
-import types
 
 HEAD = struct.Struct("<16sBBBBI")
 MESSAGE, OUTPUT, FORK = 1, 2, 3
@@ -264,13 +266,24 @@ def _set_fork(has_fork):
         signal.signal(signal.SIGCHLD, _reap)
 
 
-def _module(name, text):
-    """A module of ours, made of text; its lines can be seen in a traceback."""
-    import linecache
-    module = types.ModuleType(name)
-    module.__file__ = "<cay %s>" % name
-    linecache.cache[module.__file__] = (len(text), None, text.splitlines(True), module.__file__)
-    return module, compile(text, module.__file__, "exec")
+class _Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """The modules that came along, when they are imported; their lines can be seen in a traceback."""
+
+    def __init__(self, sources):
+        self.sources = dict(sources)
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.sources:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, origin="<cay %s>" % name)
+
+    def get_source(self, fullname):
+        return self.sources[fullname]
+
+    def get_code(self, fullname):
+        text, name = self.sources[fullname], "<cay %s>" % fullname
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        return compile(text, name, "exec")
 
 
 def _main():
@@ -287,11 +300,5 @@ def _main():
     arguments = program[1]["arguments"]
     _set_fork(program[1]["has_fork"])
     tell({"ready": os.getpid()})
-    for name, text in program[1]["sources"][:-1]:
-        module, code = _module(name, text)
-        sys.modules[name] = module
-        exec(code, module.__dict__)
-    name, text = program[1]["sources"][-1]
-    module, code = _module(name, text)
-    sys.modules[name] = module
-    exec(code, module.__dict__)
+    sys.meta_path.insert(0, _Sources(program[1]["sources"]))
+    importlib.import_module(program[1]["sources"][-1][0])

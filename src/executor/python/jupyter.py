@@ -20,6 +20,7 @@ def start(name):
         from jupyter_client.manager import KernelManager
     except ImportError as why:
         raise Failed("unsupported", "a Jupyter kernel needs jupyter_client in the sandbox's python3: %s" % why)
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # ipykernel's debugger warns of something otherwise
     manager = KernelManager(kernel_name=name, transport="ipc")
     try:
         manager.start_kernel(stdout=1, stderr=2)

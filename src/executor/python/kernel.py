@@ -95,6 +95,8 @@ def serve(engine, messages):
 
 
 engine, missing = make_engine()
+if guest.arguments["skills"]:
+    import cay_skills  # noqa: F401
 has_inline_backend = has_module("matplotlib_inline")
 messages = guest.messages()
 gc.collect()

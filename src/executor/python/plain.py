@@ -46,6 +46,11 @@ def display(*values, **_):
         cell.show("display_data", represent(value))
 
 
+def system(command):
+    """!command: its status is no value of the cell's."""
+    cell.system(command)
+
+
 def _magics(code):
     """The code with !command and %pip lines made calls."""
     lines = []
@@ -54,7 +59,7 @@ def _magics(code):
         if found:
             indent, what, rest = found.groups()
             command = rest if what == "!" else "%s -m pip %s" % (sys.executable, rest)
-            line = "%s__import__('cay_cell').system(%r)" % (indent, command)
+            line = "%s__import__('cay_plain').system(%r)" % (indent, command)
         lines.append(line)
     return "\n".join(lines)
 
@@ -105,10 +110,18 @@ class Engine:
         return parts
 
     def _execute(self, code, name):
-        for part in self._compile(code, name):
+        parts = self._compile(code, name)
+        if any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+            cell.run_coroutine(self._execute_all(parts))
+            return
+        for part in parts:
+            eval(part, self.module.__dict__)
+
+    async def _execute_all(self, parts):
+        for part in parts:
             result = eval(part, self.module.__dict__)
             if part.co_flags & inspect.CO_COROUTINE:
-                cell.run_coroutine(result)
+                await result
 
     def _show_figures(self):
         plt = sys.modules.get("matplotlib.pyplot")
