@@ -4,7 +4,10 @@
 A program is started by tools/clients with its own directory as the current one (CLIENT_HOME), which is kept from run
 to run: what is installed there is installed once.
 """
+import base64
 import contextlib
+import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -15,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -118,3 +122,65 @@ def tell_junit(path, name_of=lambda case: f"{case.get('classname')}.{case.get('n
             tell(name, "skipped", (expected or {}).get(name) or skipped.get("message") or "")
         else:
             tell(name, "passed")
+
+
+class Recorder:
+    """A proxy before a server that keeps what a client says and is answered, as lines of JSON.
+
+    A line: method, path, headers that matter, body (as JSON, text or base64), status, and response in the same forms.
+    `hide` changes a line's text before it is kept: what another run would say otherwise gets a name.
+    """
+
+    def __init__(self, server, hide):
+        self.server, self.hide, self.lines = server, hide, []
+        recorder = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                recorder.pass_on(self, body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = handle_one
+
+            def log_message(self, *args):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def pass_on(self, handler, body):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
+        headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("host", "content-length")}
+        connection.request(handler.command, handler.path, body, headers)
+        reply = connection.getresponse()
+        answer = reply.read().replace(self.server.url.encode(), self.url.encode())
+        kept = {name: value for name, value in headers.items() if name.lower() in ("content-type", "accept")}
+        self.lines.append(self.hide(json.dumps(
+            {"method": handler.command, "path": handler.path, "headers": kept, **form("body", body), "status": reply.status,
+             **form("response", answer)}, ensure_ascii=False, separators=(",", ":"))))
+        handler.send_response(reply.status)
+        handler.send_header("Content-Type", reply.headers.get("Content-Type", "application/octet-stream"))
+        handler.send_header("Content-Length", str(len(answer)))
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
+
+
+def form(name, data):
+    """{} for nothing, else the bytes as `name`, or as `name`_base64 if they are no text; JSON as JSON."""
+    if not data:
+        return {}
+    try:
+        return {name: json.loads(data)}
+    except ValueError:
+        pass
+    try:
+        return {name: data.decode()}
+    except UnicodeDecodeError:
+        return {name + "_base64": base64.b64encode(data).decode()}
