@@ -46,7 +46,7 @@ const struct action cell_action = {
 		"status (ok, error, interrupted, timed_out, ended), execution_count or null, error (name, "
 		"value, traceback) or null, text, truncated_bytes, kernel, spec, python, is_new_kernel, "
 		"duration_ms; with capture also outputs. Data: channel 1 stdout, channel 2 stderr, unless "
-		"capture; events: every other output. Control: {\"signal\":\"INT\"}. A caller that goes "
+		"capture; events: every other output. Control: {\"signal\":\"INT\"}, whichever signal. A caller that goes "
 		"away leaves the cell running",
 	.fields = cell_fields,
 	.params_size = sizeof(struct cell_params),

@@ -6,8 +6,9 @@
 #include "cli/out.h"
 #include "cli/remote.h"
 
-command_fn reject_main, confirm_main, confirmations_main, cp_main, create_main, events_main, exec_main, logs_main, ls_main, pause_main, port_main,
-	resume_main, rm_main, shell_main, stats_main, stop_main;
+command_fn reject_main, confirm_main, confirmations_main, cp_main, create_main, events_main,
+	exec_main, logs_main, ls_main, pause_main, port_main, py_main, resume_main, rm_main,
+	shell_main, stats_main, stop_main;
 
 /* "env":{…} of NAME=VALUE and NAME. */
 int client_put_env(struct jsonw *w, const struct option_texts *texts, struct error *err);

@@ -70,6 +70,13 @@ struct exec_options {
 	int64_t timeout_ms;
 };
 
+struct py_options {
+	struct common_options common;
+	const char *kernel, *spec, *workdir;
+	int64_t timeout_ms;
+	bool raw;
+};
+
 struct shell_options {
 	struct common_options common;
 	const char *detach_key; /* "^]" */

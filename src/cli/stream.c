@@ -45,10 +45,30 @@ static void on_binary(void *arg, struct str bytes)
 		fail(r, &err);
 }
 
+/* An output of a cell that is no stream: an error, or something shown, of which the text. */
+static void on_display(struct running *r, const struct json *event)
+{
+	const struct json *traceback = json_find(event, "traceback");
+	struct str plain = json_str(json_find(json_find(event, "data"), "text/plain"));
+	auto_buf struct buf text = BUF_INIT(HTTP_WS_MESSAGE_MAX);
+	struct error err;
+	for (size_t i = 0; i < json_len(traceback); i++) {
+		buf_put(&text, json_str(json_at(traceback, i)));
+		buf_putc(&text, '\n');
+	}
+	buf_put(&text, plain);
+	if (plain.len)
+		buf_putc(&text, '\n');
+	if (out_write(&r->out[traceback ? CHANNEL_ERR : CHANNEL_OUT], buf_str(&text), &err) < 0)
+		fail(r, &err);
+}
+
 /* What the log had to drop stands where it is missing. */
-static void on_event(const struct json *event)
+static void on_event(struct running *r, const struct json *event)
 {
 	int64_t skipped = json_int(json_find(event, "skipped_bytes"));
+	if (json_find(event, "type"))
+		on_display(r, event);
 	if (skipped > 0)
 		fprintf(stderr, "cay: %lld bytes are no longer kept\n", (long long)skipped);
 }
@@ -70,7 +90,7 @@ static void on_text(void *arg, struct str text)
 		r->result = message;
 		return;
 	} else {
-		on_event(json_find(message, "event"));
+		on_event(r, json_find(message, "event"));
 	}
 	json_free(message);
 }

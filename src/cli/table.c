@@ -265,6 +265,44 @@ static const struct command exec_command = {
 	.values_size = sizeof(struct exec_options),
 };
 
+#define PY(member) OPTION_AT(struct py_options, member)
+
+static const struct command_option py_options[] = {
+	{ "kernel", 'k', OPTION_TEXT, PY(kernel), "NAME",
+		"which interpreter; made by its first use", .standard = "default" },
+	{ "spec", 0, OPTION_TEXT, PY(spec), "SPEC",
+		"what a new kernel is: python, the path of a Python interpreter, or a Jupyter kernel of the "
+		"sandbox (default: python)" },
+	{ "workdir", 'w', OPTION_TEXT, PY(workdir), "PATH", "change to this directory first" },
+	{ "timeout", 0, OPTION_DURATION, PY(timeout_ms), "TIME",
+		"interrupt it after this long; 0: never", .standard = "0" },
+	RAW(struct py_options),
+	{ 0 },
+};
+
+static const struct command_argument py_arguments[] = {
+	ONE_SANDBOX,
+	{ "CODE", ARGUMENT_OPTIONAL, COMPLETE_NOTHING, "what to run (default: standard input)" },
+	{ 0 },
+};
+
+static const struct command py_command = {
+	.name = "py",
+	.group = "Sandboxes",
+	.summary = "run Python in an interpreter that stays alive in a sandbox",
+	.description =
+		"Variables, imports and the directory survive from one call to the next. What the code prints comes "
+		"as it is printed, then the value of its last expression; of pictures only their description is "
+		"shown, --json has them. C-c interrupts the code, not the interpreter. The status is 0, 1 after an "
+		"exception, 124 after a timeout, 130 after an interrupt.",
+	.examples = "cay py demo 'x = 6 * 7'\0A first cell:\0"
+		    "cay py demo x\0It knows what was before:\0"
+		    "cay py demo < analysis.py\0Code from a file:\0",
+	.arguments = py_arguments,
+	.options = { py_options, server_options, json_options },
+	.values_size = sizeof(struct py_options),
+};
+
 static const struct command_option shell_options[] = {
 	{ "detach-key", 0, OPTION_TEXT, OPTION_AT(struct shell_options, detach_key), "KEY",
 		"the key that leaves, ^A to ^_", .standard = "^]" },
@@ -562,6 +600,7 @@ const struct command *const command_table[] = {
 	&serve_command,
 	&create_command,
 	&exec_command,
+	&py_command,
 	&shell_command,
 	&cp_command,
 	&port_command,

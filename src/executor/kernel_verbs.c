@@ -129,7 +129,7 @@ static void cell_start(struct call *call, const void *params)
 static void cell_control(struct call *call, const struct json *control)
 {
 	struct run *run = call->state;
-	if (str_is(json_str(json_find(control, "signal")), "INT"))
+	if (json_find(control, "signal"))
 		cell_interrupt(run->cell);
 }
 

@@ -15,6 +15,7 @@ static const struct command_binding bindings[] = {
 	{ "ls", ls_main },
 	{ "pause", pause_main },
 	{ "port", port_main },
+	{ "py", py_main },
 	{ "reject", reject_main },
 	{ "resume", resume_main },
 	{ "rm", rm_main },

@@ -17,6 +17,7 @@ import termios
 import fcntl
 
 import pytest
+from kernels import needs_ipython
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
 CAY = BUILD / "src/main/cay"
@@ -34,7 +35,7 @@ def cay(*args, **more):
 def test_help_goes_to_stdout_and_lists_every_command():
     done = cay("help")
     assert done.returncode == 0 and done.stderr == ""
-    for name in "run serve create exec shell cp port logs events ls stats pause resume stop rm doctor gc version help".split():
+    for name in "run serve create exec py shell cp port logs events ls stats pause resume stop rm doctor gc version help".split():
         assert re.search(rf"^  {name} ", done.stdout, re.M), name
     assert cay("--help").stdout == cay("-h").stdout == done.stdout
 
@@ -305,6 +306,21 @@ def test_a_workspace_is_seen_and_its_owner_sees_no_change(place):
 def test_exec_passes_output_and_status_through(place, box):
     done = place.cay("exec", box, "--", "sh", "-c", "echo out; echo err >&2; exit 7", status=7)
     assert (done.stdout, done.stderr) == ("out\n", "err\n")
+
+
+@needs_ipython
+def test_py_keeps_what_it_was_told(place, box):
+    assert place.out("py", box, "x = 6 * 7") == ""
+    assert place.out("py", box, "print('x is', end=' '); x") == "x is 42\n"
+    assert place.out("py", box, input="x + 1\n") == "43\n"
+    assert json.loads(place.out("py", "--json", box, "x"))["outputs"][0]["data"]["text/plain"] == "42"
+    done = place.cay("py", box, "1 / 0", status=1)
+    assert done.stdout == "" and "ZeroDivisionError: division by zero" in done.stderr
+    done = place.cay("py", "--timeout", "300ms", box, "import time; time.sleep(60)", status=124)
+    assert "cay: py: interrupted: --timeout was over" in done.stderr
+    done = place.cay("py", box, "import os; os._exit(9)", status=1)
+    assert "cay: py: kernel default ended with status 9" in done.stderr
+    assert place.out("py", "-w", "/usr", "-k", "other", box, "import os; os.getcwd()") == "'/usr'\n"
 
 
 def test_exec_gives_128_and_the_signal(place, box):
