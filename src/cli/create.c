@@ -12,8 +12,8 @@ static int put_mounts(struct jsonw *w, const struct spec_options *o, struct erro
 {
 	auto_free struct spec_mount *mounts = mem_new_n(struct spec_mount, SPEC_MOUNTS_MAX);
 	int n = wish_mounts(o, mounts, err);
-	if (n < 0)
-		return -1;
+	if (n <= 0)
+		return n;
 	jsonw_key(w, "mounts");
 	jsonw_open_array(w);
 	for (int i = 0; i < n; i++) {
@@ -83,6 +83,24 @@ static void put_guard(struct jsonw *w, const struct create_options *o)
 	jsonw_close(w);
 }
 
+/* The standard of a row is that literal itself: what was typed is another string, be it equal. */
+static bool is_said(const char *value, const char *name)
+{
+	const struct command *create = command_find(STR("create"));
+	const struct command_option *o;
+	for (int i = 0; (o = command_option_at(create, i)); i++)
+		if (!strcmp(o->name, name))
+			return value != o->standard;
+	return true;
+}
+
+/* What was not said is the server's to say. */
+static void put_said(struct jsonw *w, const char *field, const char *option, const char *value)
+{
+	if (is_said(value, option))
+		jsonw_key_str(w, field, str_from(value));
+}
+
 static int put_body(struct jsonw *w, const struct create_options *o, struct error *err)
 {
 	char image[SPEC_PATH_SIZE];
@@ -91,13 +109,16 @@ static int put_body(struct jsonw *w, const struct create_options *o, struct erro
 	jsonw_open(w);
 	if (o->name)
 		jsonw_key_str(w, "name", str_from(o->name));
-	jsonw_key_str(w, "image", str_from(image[0] ? image : "host"));
-	jsonw_key_str(w, "workdir", str_from(o->spec.workdir));
-	jsonw_key_str(w, "user", str_from(o->spec.user));
-	jsonw_key_str(w, "network", str_from(o->spec.network));
-	jsonw_key_str(w, "hostname", str_from(o->spec.hostname));
-	jsonw_key_int(w, "timeout_ms", o->spec.timeout_ms);
-	jsonw_key_int(w, "idle_timeout_ms", o->idle_timeout_ms);
+	if (is_said(o->spec.image, "image"))
+		jsonw_key_str(w, "image", str_from(image[0] ? image : "host"));
+	put_said(w, "workdir", "workdir", o->spec.workdir);
+	put_said(w, "user", "user", o->spec.user);
+	put_said(w, "network", "network", o->spec.network);
+	put_said(w, "hostname", "hostname", o->spec.hostname);
+	if (o->spec.timeout_ms)
+		jsonw_key_int(w, "timeout_ms", o->spec.timeout_ms);
+	if (o->idle_timeout_ms)
+		jsonw_key_int(w, "idle_timeout_ms", o->idle_timeout_ms);
 	put_limits(w, &o->spec);
 	put_required(w, &o->spec.require);
 	put_guard(w, o);

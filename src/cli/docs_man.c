@@ -8,9 +8,6 @@
 
 enum { LINE = 78 };
 
-/* Of the release; the day of a build has no place in what it makes. */
-#define DOCS_DATE "November 21, 2026"
-
 static const char head[] = ".\\\" Made from src/cli/table.c: change that.\n"
 			   ".Dd " DOCS_DATE "\n"
 			   ".Dt CAY 1\n"
@@ -104,7 +101,7 @@ static void put_text(struct buf *b, struct str text)
 }
 
 /* Each sentence on lines of its own, as mdoc wants it. */
-static void put_sentences(struct buf *b, struct str text)
+void docs_put_text(struct buf *b, struct str text)
 {
 	while (text.len) {
 		ptrdiff_t end = str_find(text, STR(". "));
@@ -121,7 +118,7 @@ static void put_paragraphs(struct buf *b, const char *text)
 		if (paragraph.len == 0)
 			continue;
 		buf_puts(b, ".Pp\n");
-		put_sentences(b, paragraph);
+		docs_put_text(b, paragraph);
 	}
 }
 

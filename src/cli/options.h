@@ -36,8 +36,15 @@ struct run_options {
 	bool tty;
 };
 
+struct config_options {
+	struct common_options common;
+	const char *config; /* a file; NULL: where it usually is */
+	bool all;
+};
+
 struct serve_options {
 	struct common_options common;
+	const char *config;
 	const char *state, *socket, *docker;
 	const char *backend;
 	struct option_texts listen; /* HOST:PORT, or none */

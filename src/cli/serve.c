@@ -13,12 +13,13 @@
 #include "base/home.h"
 #include "base/program.h"
 #include "cli/options.h"
+#include "config/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 
-enum { PATH_BYTES_MAX = 4096, GREETING_MAX = 16 * 1024 };
+enum { PATH_BYTES_MAX = 4096, GREETING_MAX = 16 * 1024, SETTINGS_MAX = 96 * 1024 };
 
 extern char **environ;
 
@@ -152,14 +153,29 @@ static int find_places(const struct serve_options *o, struct buf *state, struct 
 }
 
 /* The supervisor's options are spelt as ours; where one comes twice, the last one counts. */
-static const char **make_words(struct invocation *in, const char *state, const char *socket,
-	int ready_fd)
+static const char **make_words(struct invocation *in, const struct config *c,
+	const struct serve_options *said, const char *state, const char *socket, int ready_fd)
 {
-	const char **words = arena_new_n(&in->arena, const char *, (size_t)in->argc + 8);
+	const struct toml *listen = config_value(c, KEY_SERVE_LISTEN);
+	const char **words = arena_new_n(&in->arena, const char *,
+		(size_t)in->argc + 2 * (size_t)listen->n + 10);
 	int n = 0;
 	words[n++] = "cay-supervisor";
-	for (int i = 0; i < in->argc; i++)
-		words[n++] = in->argv[i];
+	for (const struct toml *item = listen->first; item && !said->listen.n; item = item->next) {
+		words[n++] = "--listen";
+		words[n++] = item->text.ptr;
+	}
+	if (config_is_set(c, KEY_SERVE_POOL)) {
+		words[n++] = "--pool";
+		words[n++] = arena_printf(&in->arena, "%lld",
+			(long long)config_int(c, KEY_SERVE_POOL));
+	}
+	for (int i = 0; i < in->argc; i++) {
+		bool is_ours = !strcmp(in->argv[i], "--config");
+		i += is_ours;
+		if (!is_ours && strncmp(in->argv[i], "--config=", 9) != 0)
+			words[n++] = in->argv[i];
+	}
 	words[n++] = "--state";
 	words[n++] = arena_str(&in->arena, str_from(state));
 	words[n++] = "--socket";
@@ -169,22 +185,55 @@ static const char **make_words(struct invocation *in, const char *state, const c
 	return words;
 }
 
+/* What the command line leaves open is the configuration's. */
+static void apply(const struct config *c, struct arena *arena, struct serve_options *o)
+{
+	const struct toml *listen = config_value(c, KEY_SERVE_LISTEN);
+	if (!o->state && config_text(c, KEY_SERVE_STATE).len)
+		o->state = config_text(c, KEY_SERVE_STATE).ptr;
+	if (!o->socket && config_text(c, KEY_SERVE_SOCKET).len)
+		o->socket = config_text(c, KEY_SERVE_SOCKET).ptr;
+	if (o->listen.n)
+		return;
+	o->listen.items = arena_new_n(arena, const char *, (size_t)listen->n + 1);
+	for (const struct toml *item = listen->first; item; item = item->next)
+		o->listen.items[o->listen.n++] = item->text.ptr;
+}
+
+static int configure(struct config *c, const char *file, struct error *err)
+{
+	auto_buf struct buf settings = BUF_INIT(SETTINGS_MAX);
+	if (config_load(c, file, (const char *const *)environ, err) < 0 ||
+		config_put_settings(c, &settings, err) < 0)
+		return error_wrap(err, "configuration");
+	for (int i = 0; i < c->n_warnings; i++)
+		fprintf(stderr, "cay: warning: %s\n", c->warnings[i]);
+	if (setenv("CAY_SETTINGS", settings.ptr, 1) < 0)
+		return error_sys(err, errno, "hand the configuration on");
+	return 0;
+}
+
 int serve_main(struct invocation *in, struct error *err)
 {
-	const struct serve_options *o = in->values;
+	struct serve_options *o = in->values;
+	auto_config struct config config = CONFIG_INIT;
 	auto_buf struct buf state = BUF_INIT(PATH_BYTES_MAX), socket = BUF_INIT(PATH_BYTES_MAX),
 			    greeting = BUF_INIT(GREETING_MAX);
 	auto_fd int program_fd = -1;
 	int ready_fd = -1;
 	if (o->ready_fd && fcntl((int)o->ready_fd, F_GETFD) < 0)
 		return error_sys(err, errno, "--ready-fd %d", (int)o->ready_fd);
+	if (configure(&config, o->config, err) < 0)
+		return -1;
+	const struct serve_options said = *o;
+	apply(&config, &in->arena, o);
 	if (find_places(o, &state, &socket, err) < 0 ||
 		program_open("cay-supervisor", &program_fd, err) < 0)
 		return -1;
 	serve_put_greeting(&greeting, o, state.ptr, socket.ptr);
 	if (start_herald((int)o->ready_fd, buf_str(&greeting), &ready_fd, err) < 0)
 		return -1;
-	const char **words = make_words(in, state.ptr, socket.ptr, ready_fd);
+	const char **words = make_words(in, &config, &said, state.ptr, socket.ptr, ready_fd);
 	fexecve(program_fd, (char *const *)(uintptr_t)words, environ);
 	return error_sys(err, errno, "run cay-supervisor");
 }

@@ -6,6 +6,8 @@
 
 /* Does not return if all goes well: this process becomes the supervisor. */
 int serve_main(struct invocation *in, struct error *err);
+/* cay config */
+int config_main(struct invocation *in, struct error *err);
 /* What a person reads once requests are accepted: how each kind of client is pointed at the server. */
 struct buf;
 struct serve_options;

@@ -162,8 +162,33 @@ static const struct command_option serve_options[] = {
 	{ "ready-fd", 0, OPTION_INT, SERVE(ready_fd), "FD",
 		"write one byte to this descriptor when requests are accepted", .min = 3,
 		.max = 1048576 },
+	{ "config", 0, OPTION_TEXT, SERVE(config), "FILE",
+		"read this file (default: ./cay.toml, else ~/.config/cay/cay.toml, if there is one); see "
+		"cay.toml(5)",
+		.complete = COMPLETE_FILE },
 	{ "log-json", 0, OPTION_FLAG, SERVE(log_json), .help = "log JSON, one object per line" },
 	{ 0 },
+};
+
+static const struct command_option config_options[] = {
+	{ "config", 0, OPTION_TEXT, OPTION_AT(struct config_options, config), "FILE",
+		"read this file instead of ./cay.toml or ~/.config/cay/cay.toml",
+		.complete = COMPLETE_FILE },
+	{ "all", 'a', OPTION_FLAG, OPTION_AT(struct config_options, all),
+		.help = "also those keys of OpenHands that mean nothing to a server" },
+	{ 0 },
+};
+
+static const struct command config_command = {
+	.name = "config",
+	.group = "Server",
+	.summary = "print what a server would be configured with, and where each value comes from",
+	.description =
+		"What it prints is a cay.toml. The environment counts more than the file, and the command line of "
+		"`cay serve` more than both. Secrets are not shown.",
+	.examples = "cay config --config ./cay.toml\0What this file comes to:\0",
+	.options = { config_options, json_options },
+	.values_size = sizeof(struct config_options),
 };
 
 static const struct command serve_command = {
@@ -598,6 +623,7 @@ static const struct command help_command = {
 const struct command *const command_table[] = {
 	&run_command,
 	&serve_command,
+	&config_command,
 	&create_command,
 	&exec_command,
 	&py_command,

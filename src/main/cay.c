@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static const struct command_binding bindings[] = {
+	{ "config", config_main },
 	{ "doctor", doctor_main },
 	{ "gc", gc_main },
 	{ "help", help_main },

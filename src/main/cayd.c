@@ -141,6 +141,11 @@ static int serve(struct error *err)
 		guarding_open(d.loop, d.state_dir, &gate, err) < 0 ||
 		make_backend(&backend, err) < 0)
 		return -1;
+	const struct json *create = settings_of_server("create");
+	if (json_len(create) && create_set_standards(create, err) < 0)
+		return error_wrap(err, "configuration");
+	if (json_bool(settings_of_server("debug")))
+		log_set_level(LOG_DEBUG);
 	const struct runtime_config config = {
 		.loop = d.loop,
 		.backend = backend,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/create.h"
 
+#include "base/auto.h"
+
 enum {
 	TIMEOUT_MAX_MS = 1000000000, /* eleven days */
 	ENV_BYTES_MAX = 128 * 1024,  /* what Linux takes for one variable */
@@ -225,6 +227,27 @@ static int read_spec(const struct create_body *body, struct arena *arena, struct
 	return copy_text(body->hostname, spec->hostname, sizeof(spec->hostname), "hostname", err);
 }
 
+static uint32_t said_in(const struct json *json)
+{
+	static const struct {
+		const char *name;
+		uint32_t flag;
+	} names[] = {
+		{ "image", CREATE_SAID_IMAGE },
+		{ "workdir", CREATE_SAID_WORKDIR },
+		{ "mounts", CREATE_SAID_MOUNTS },
+		{ "user", CREATE_SAID_USER },
+		{ "network", CREATE_SAID_NETWORK },
+		{ "timeout_ms", CREATE_SAID_TIMEOUT },
+		{ "idle_timeout_ms", CREATE_SAID_IDLE },
+	};
+	uint32_t said = 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (json_kind(json_find(json, names[i].name)) != JSON_KIND_NULL)
+			said |= names[i].flag;
+	return said;
+}
+
 int create_from_json(const struct json *json, struct arena *arena, struct create *ret,
 	struct error *err)
 {
@@ -236,6 +259,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	struct create *create = arena_new(arena, struct create);
 	if (read_spec(body, arena, &create->spec, err) < 0)
 		return -1;
+	create->said = said_in(json);
 	create->name = body->name;
 	create->env = body->env;
 	create->labels = body->labels;

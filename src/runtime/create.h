@@ -15,7 +15,19 @@ enum {
 	CREATE_NOTE_BYTES = 2 * 1024 * 1024,
 };
 
+/* What a JSON body said, and standards leave alone. */
+enum {
+	CREATE_SAID_IMAGE = 1,
+	CREATE_SAID_WORKDIR = 2,
+	CREATE_SAID_MOUNTS = 4,
+	CREATE_SAID_USER = 8,
+	CREATE_SAID_NETWORK = 16,
+	CREATE_SAID_TIMEOUT = 32,
+	CREATE_SAID_IDLE = 64,
+};
+
 struct create {
+	uint32_t said; /* CREATE_SAID_x */
 	struct str name;      /* unique among the living; STR_NONE: none */
 	struct spec spec;     /* the id is given by the runtime */
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
@@ -32,6 +44,13 @@ extern const struct field create_fields[];
 /* Everything points into `body` and `arena`. runtime_create does the checks that span fields. */
 int create_from_json(const struct json *json, struct arena *arena, struct create *ret,
 	struct error *err);
+/*
+ * What wishes leave open: fields of a body, set once, before the first create; they stay the caller's. A wish
+ * that was not made of JSON leaves open what is zero in it.
+ */
+int create_set_standards(const struct json *json, struct error *err);
+/* Fills those in; env is the standards' with the wish's own on top. */
+void create_fill(struct create *create, struct arena *arena);
 /* A name: letters, digits, '-', '_', '.', at most 63, starts with a letter or digit, not of an id's form. */
 int create_check_name(struct str name, struct error *err);
 /* All that can be checked without asking the host; spec_check included. */

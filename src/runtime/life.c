@@ -19,7 +19,7 @@
 
 #include <stdarg.h>
 
-enum { GUARD_SETTINGS_MAX = 16384 };
+enum { GUARD_SETTINGS_MAX = 16384, FILL_ARENA_MAX = 1024 * 1024 };
 
 void life_set_reason(struct sandbox *s, const char *fmt, ...)
 {
@@ -406,7 +406,7 @@ static int guard_settings(struct runtime *rt, const struct create *create, struc
 	return 0;
 }
 
-void runtime_create(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done,
+static void create_filled(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done,
 	void *arg)
 {
 	struct error err;
@@ -431,6 +431,16 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 	*step->spec = create->spec;
 	memcpy(step->spec->id, s->id, sizeof(s->id));
 	step_after_commit(step);
+}
+
+void runtime_create(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done,
+	void *arg)
+{
+	auto_arena struct arena arena = ARENA_INIT(FILL_ARENA_MAX);
+	struct create *filled = arena_new(&arena, struct create);
+	*filled = *create;
+	create_fill(filled, &arena);
+	create_filled(rt, filled, done, arg);
 }
 
 /* End. */

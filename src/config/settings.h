@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings: what a configuration means to the server, in the server's own words: its CAY_SETTINGS. */
+#pragma once
+
+#include "config/config.h"
+
+/*
+ * Appends {"debug","guard":{…},"create":{…},"git":{…}}: create holds the fields of POST /v1/sandboxes that a
+ * wish leaves open. Relative directories are made absolute, and have to be there.
+ */
+int config_put_settings(const struct config *c, struct buf *b, struct error *err);

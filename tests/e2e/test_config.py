@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cay.toml as `cay serve` takes it: what a configuration says is what sandboxes get."""
+import contextlib
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+from conftest import PATIENCE, PROGRAMS
+
+CAY = PROGRAMS / "cay"
+
+
+class Served:
+    """`cay serve` in a directory of its own, configured by a file there."""
+
+    def __init__(self, directory, text, *options, **environment):
+        self.dir = pathlib.Path(directory)
+        (self.dir / "cay.toml").write_text(f"[serve]\nstate = '{self.dir}/state'\nsocket = '{self.dir}/cay.sock'\nlisten = ['none']\npool = 0\n" + text)
+        ready, child_ready = os.pipe()
+        self.env = {"PATH": "/usr/bin:/bin", "HOME": str(self.dir), "XDG_RUNTIME_DIR": str(self.dir), **environment}
+        self.log = open(self.dir / "log", "w+")
+        self.process = subprocess.Popen([CAY, "serve", "--ready-fd", str(child_ready), *options], cwd=self.dir,
+                                        env=self.env, pass_fds=[child_ready], stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log)
+        os.close(child_ready)
+        with open(ready) as pipe:
+            assert select.select([pipe], [], [], PATIENCE)[0]
+            assert pipe.read() == "\n", self.text()
+        self.env["CAY_TOKEN"] = (self.dir / "state" / "token").read_text().strip()
+        self.env["CAY_URL"] = f"unix:{self.dir}/cay.sock"
+
+    def text(self):
+        return (self.dir / "log").read_text()
+
+    def cay(self, *words, ok=True):
+        done = subprocess.run([CAY, *words], env=self.env, capture_output=True, text=True, timeout=PATIENCE, cwd=self.dir)
+        assert done.returncode == 0 or not ok, done.stderr
+        return done
+
+    def record(self, name):
+        listed = json.loads(self.cay("ls", "--json").stdout)
+        sandboxes = listed["sandboxes"] if isinstance(listed, dict) else listed
+        return next(s for s in sandboxes if s["name"] == name)
+
+
+@pytest.fixture
+def serve():
+    with contextlib.ExitStack() as stack:
+        def start(text, *options, **environment):
+            directory = tempfile.mkdtemp(prefix="cay-config-")
+            os.chmod(directory, 0o755)
+            stack.callback(shutil.rmtree, directory)
+            (pathlib.Path(directory) / "work").mkdir()
+            (pathlib.Path(directory) / "work" / "hello").write_text("hi")
+            served = Served(directory, text.replace("DIR", directory), *options, **environment)
+            stack.callback(served.log.close)
+            stack.callback(served.process.wait, PATIENCE)
+            stack.callback(served.process.send_signal, signal.SIGTERM)
+            return served
+        yield start
+
+
+def test_a_file_says_what_sandboxes_get(serve):
+    served = serve("""
+[core]
+workspace_base = './work'
+[sandbox]
+volumes = 'DIR/work:/data:overlay'
+runtime_startup_env_vars = { GREETING = "hello" }
+close_delay = 900
+[limits]
+memory = "300M"
+[guard]
+mode = "rules"
+""", SANDBOX_ENV_OTHER="from outside")
+    served.cay("create", "--name", "box")
+    record = served.record("box")
+    assert record["enforced"]["limits"]["memory_bytes"] == 300 << 20 or record["spec"]["limits"]["memory_bytes"] == 300 << 20
+    assert record["idle_timeout_ms"] == 900000
+    assert record["spec"]["guard"]["mode"] == "rules"
+    done = served.cay("exec", "box", "--", "sh", "-c", "cat hello /data/hello; echo $GREETING $OTHER; echo changed > /data/hello")
+    assert done.stdout == "hihihello from outside\n"
+    served.cay("exec", "box", "--", "sh", "-c", "echo written > hello")
+    assert (served.dir / "work" / "hello").read_text() == "written\n", "an overlay keeps its changes, a workspace gives them"
+    assert "hush" not in served.text()
+
+
+def test_what_a_wish_says_counts_more(serve):
+    served = serve("[core]\nrun_as_openhands = false\n[sandbox]\nuse_host_network = true\nruntime_startup_env_vars = { A = '1' }\n")
+    served.cay("create", "--name", "open")
+    served.cay("create", "--name", "said", "--network", "loopback", "--user", "agent", "--env", "A=2")
+    assert (served.record("open")["spec"]["network"], served.record("open")["spec"]["user"]) == ("host", "root")
+    assert (served.record("said")["spec"]["network"], served.record("said")["spec"]["user"]) == ("loopback", "agent")
+    assert served.cay("exec", "said", "--", "printenv", "A").stdout == "2\n"
+
+
+def test_the_command_line_counts_more_than_the_file(serve):
+    served = serve("", "--pool", "1")
+    assert "pool=1" in served.text()
+
+
+def test_what_cannot_be_honoured_yet_is_said_and_the_server_starts(serve):
+    served = serve("[sandbox]\nenable_gpu = true\n")
+    assert "cay: warning: sandbox.enable_gpu (file) is understood, but cannot be honoured yet" in served.text()
+
+
+def run(directory, *words, **environment):
+    return subprocess.run([CAY, *words], cwd=directory, capture_output=True, text=True, timeout=PATIENCE,
+                          env={"PATH": "/usr/bin:/bin", "HOME": str(directory), **environment})
+
+
+def test_a_mistake_is_one_line_and_nothing_starts(tmp_path):
+    (tmp_path / "cay.toml").write_text("[sandbox]\nvolume = '/a:/b'\n")
+    done = run(tmp_path, "serve")
+    assert done.returncode == 2
+    assert done.stderr == "cay: serve: configuration: ./cay.toml: line 2: sandbox.volume: no such key; did you mean volumes?\n"
+
+
+def test_config_prints_a_file_that_it_reads_again(tmp_path):
+    (tmp_path / "cay.toml").write_text("[core]\ngit_user_name = 'me'\n[guard]\nllm_key = 'sk-1'\nllm_url = 'http://x'\n")
+    first = run(tmp_path, "config", GIT_USER_EMAIL="me@x")
+    assert 'git_user_name = "me"' in first.stdout and "# file" in first.stdout
+    assert "sk-1" not in first.stdout + first.stderr
+    (tmp_path / "again.toml").write_text(first.stdout)
+    again = run(tmp_path, "config", "--config", "again.toml", "--json")
+    values = {(row["section"], row["key"]): row for row in json.loads(again.stdout)}
+    assert values["core", "git_user_email"]["toml"] == '"me@x"'
+
+
+def test_the_usual_places_are_looked_at(tmp_path):
+    usual = tmp_path / ".config" / "cay"
+    usual.mkdir(parents=True)
+    (usual / "cay.toml").write_text("[core]\ngit_user_name = 'home'\n")
+    assert run(tmp_path, "config").stdout.startswith(f"# {usual}/cay.toml\n")
+    (tmp_path / "cay.toml").write_text("[core]\ngit_user_name = 'here'\n")
+    assert run(tmp_path, "config").stdout.startswith("# ./cay.toml\n")
+    assert run(tmp_path, "config", "--config", "none.toml").returncode == 5

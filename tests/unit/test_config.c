@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configurations: the file, the environment, what counts more, and what it means to the server. */
+#include "config/settings.h"
+
+#include "unit.h"
+
+#include "base/auto.h"
+#include "base/file.h"
+#include "wire/json.h"
+
+#include <fcntl.h>
+
+struct world {
+	char dir[64], file[96];
+	struct config c;
+	struct error err;
+	struct buf settings;
+};
+
+static int load(struct world *w, const char *text, const char *const *environment)
+{
+	struct config empty = CONFIG_INIT;
+	config_fini(&w->c);
+	w->c = empty;
+	if (file_replace(AT_FDCWD, w->file, str_from(text), 0600, &w->err) < 0)
+		return -1;
+	return config_load(&w->c, w->file, environment, &w->err);
+}
+
+static int mean(struct world *w)
+{
+	buf_reset(&w->settings);
+	return config_put_settings(&w->c, &w->settings, &w->err);
+}
+
+static int setup(void **state)
+{
+	static struct world w;
+	snprintf(w.dir, sizeof(w.dir), "/tmp/cay-config-XXXXXX");
+	assert_non_null(mkdtemp(w.dir));
+	snprintf(w.file, sizeof(w.file), "%s/cay.toml", w.dir);
+	buf_init(&w.settings, 1 << 20);
+	*state = &w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	config_fini(&w->c);
+	buf_fini(&w->settings);
+	file_remove_tree(AT_FDCWD, w->dir, NULL);
+	return 0;
+}
+
+static const char *const none[] = { NULL };
+
+static void every_standard_is_readable_and_documented(void **state)
+{
+	struct world *w = *state;
+	assert_works(load(w, "", none), w->err);
+	assert_str(config_text(&w->c, KEY_GIT_USER_EMAIL), "openhands@all-hands.dev");
+	assert_str(config_text(&w->c, KEY_WORKSPACE_IN_SANDBOX), "/workspace");
+	assert_int_equal(config_int(&w->c, KEY_SANDBOX_TIMEOUT), 120);
+	assert_int_equal(config_int(&w->c, KEY_SANDBOX_INIT_TIMEOUT), 180);
+	assert_int_equal(config_int(&w->c, KEY_LIMITS_MEMORY), 1 << 30);
+	for (int i = 0; i < KEY_MAX; i++)
+		assert_true(strlen(config_rows[i].help) > 0);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"mode\":\"off\"");
+}
+
+static void the_environment_counts_more_than_the_file(void **state)
+{
+	static const char *const environment[] = { "SANDBOX_VOLUMES=/b:/b", "GIT_USER_NAME=env",
+		"DEBUG=TRUE", "SANDBOX_CLOSE_DELAY=5", "CORE_DEBUG=1", "SANDBOX_USER_ID=", NULL };
+	struct world *w = *state;
+	assert_works(
+		load(w, "[core]\ngit_user_name = 'file'\ngit_user_email = 'file'\n", environment),
+		w->err);
+	assert_str(config_text(&w->c, KEY_GIT_USER_NAME), "env");
+	assert_int_equal(w->c.values[KEY_GIT_USER_NAME].origin, ORIGIN_ENVIRONMENT);
+	assert_str(config_text(&w->c, KEY_GIT_USER_EMAIL), "file");
+	assert_int_equal(w->c.values[KEY_GIT_USER_EMAIL].origin, ORIGIN_FILE);
+	assert_true(config_bool(&w->c, KEY_DEBUG));
+	assert_int_equal(config_int(&w->c, KEY_SANDBOX_CLOSE_DELAY), 5);
+	assert_false(config_is_set(&w->c, KEY_SANDBOX_USER_ID));
+	config_set(&w->c, KEY_GIT_USER_NAME, STR("line"));
+	assert_str(config_text(&w->c, KEY_GIT_USER_NAME), "line");
+}
+
+static void variables_are_written_as_in_python(void **state)
+{
+	static const char *const environment[] = {
+		"SANDBOX_RUNTIME_STARTUP_ENV_VARS={'A': 'b:c', \"T\": True}", "SANDBOX_ENV_FOO=x y",
+		"SANDBOX_TRUSTED_DIRS=['/a', \"/b\"]", "CAY_GUARD_THRESHOLD=1",
+		"SANDBOX_TIMEOUT=soon", NULL
+	};
+	struct world *w = *state;
+	assert_works(load(w, "", environment), w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"env\":{\"FOO\":\"x y\",\"A\":\"b:c\",\"T\":\"true\"}");
+	assert_text(w->settings.ptr, "\"threshold\":1");
+	assert_int_equal(config_value(&w->c, KEY_SANDBOX_TRUSTED)->n, 2);
+	assert_int_equal(w->c.n_warnings, 1);
+	assert_text(w->c.warnings[0], "SANDBOX_TIMEOUT is left aside");
+	assert_int_equal(config_int(&w->c, KEY_SANDBOX_TIMEOUT), 120);
+}
+
+static void a_slip_is_named_with_what_was_meant(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} slips[] = {
+		{ "[sandbox]\n\nvolume = '/a:/b'",
+			"line 3: sandbox.volume: no such key; did you mean volumes?" },
+		{ "[sandbx]\ntimeout = 1", "sandbx: no such section; did you mean sandbox?" },
+		{ "[core]\nxyzzyx = 1", "core.xyzzyx: no such key" },
+		{ "timeout = 1", "timeout: no such section" },
+		{ "[sandbox]\ntimeout = 'soon'", "sandbox.timeout must be an integer, not string" },
+		{ "[core]\ndebug = 1", "core.debug must be true or false, not integer" },
+		{ "[guard]\nignore = [1]", "must be an array of strings" },
+		{ "[limits]\nmemory = 'much'", "must be a size" },
+		{ "[core", "line 1: ']' is missing" },
+		{ 0 },
+	};
+	struct world *w = *state;
+	for (int i = 0; slips[i].text; i++)
+		assert_fails(load(w, slips[i].text, none), w->err, INVALID, slips[i].words);
+}
+
+static void a_file_of_the_original_is_taken_as_it_is(void **state)
+{
+	struct world *w = *state;
+	assert_works(
+		load(w,
+			"[core]\nworkspace_base = '/tmp'\nmax_iterations = 10\n"
+			"[llm]\nmodel = 'x'\n[llm.fast]\nmodel = 'y'\n[agent]\nenable_cmd = true\n"
+			"[sandbox]\nuse_host_network = true\nenable_gpu = true\n[security]\n",
+			none),
+		w->err);
+	assert_int_equal(w->c.n_warnings, 1);
+	assert_text(w->c.warnings[0],
+		"sandbox.enable_gpu (file) is understood, but cannot be honoured yet");
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"network\":\"host\"");
+	assert_text(w->settings.ptr,
+		"\"mounts\":[{\"source\":\"/tmp\",\"target\":\"/workspace\",\"mode\":\"rw\"}]");
+}
+
+static void volumes_are_mounts(void **state)
+{
+	static const struct {
+		const char *volumes, *words;
+	} examples[] = {
+		{ "/a:/b", "{\"source\":\"/a\",\"target\":\"/b\",\"mode\":\"rw\"}" },
+		{ "/a:/b:ro, /c:/workspace:overlay",
+			"\"/b\",\"mode\":\"ro\"},{\"source\":\"/c\",\"target\":\"/workspace\",\"mode\":\"copy\"}" },
+		{ 0 },
+	};
+	static const struct {
+		const char *volumes, *words;
+	} mistakes[] = {
+		{ "/a", "Invalid mount format in sandbox.volumes: /a. " },
+		{ "data:/b", "a named volume" },
+		{ "volume:/b", "a named volume" },
+		{ "/a:b", "must be absolute" },
+		{ "/a:/b:maybe", "the mode is ro, rw or overlay" },
+		{ 0 },
+	};
+	struct world *w = *state;
+	char text[200];
+	for (int i = 0; examples[i].volumes; i++) {
+		snprintf(text, sizeof(text), "[sandbox]\nvolumes = '%s'", examples[i].volumes);
+		assert_works(load(w, text, none), w->err);
+		assert_works(mean(w), w->err);
+		assert_text(w->settings.ptr, examples[i].words);
+	}
+	for (int i = 0; mistakes[i].volumes; i++) {
+		snprintf(text, sizeof(text), "[sandbox]\nvolumes = '%s'", mistakes[i].volumes);
+		assert_works(load(w, text, none), w->err);
+		assert_fails(mean(w), w->err, INVALID, mistakes[i].words);
+	}
+}
+
+static void a_workspace_is_rewritten_and_yields_to_a_volume(void **state)
+{
+	struct world *w = *state;
+	assert_works(
+		load(w, "[core]\nworkspace_base = '/usr/lib'\nworkspace_mount_rewrite = '/usr:/mnt'",
+			none),
+		w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"source\":\"/mnt/lib\"");
+	assert_works(
+		load(w, "[core]\nworkspace_base = '/tmp'\n[sandbox]\nvolumes = '/a:/workspace'",
+			none),
+		w->err);
+	assert_works(mean(w), w->err);
+	assert_null(strstr(w->settings.ptr, "\"/tmp\""));
+	assert_works(load(w, "[core]\nworkspace_base = '/nowhere/at/all'", none), w->err);
+	assert_fails(mean(w), w->err, NOT_FOUND, "core.workspace_base: /nowhere/at/all");
+}
+
+static void what_cannot_be_had_is_refused(void **state)
+{
+	struct world *w = *state;
+	assert_works(load(w, "[core]\nruntime = 'kubernetes'", none), w->err);
+	assert_fails(mean(w), w->err, UNSUPPORTED, "core.runtime = \"kubernetes\"");
+	assert_works(load(w, "[security]\nsecurity_analyzer = 'invariant'", none), w->err);
+	assert_fails(mean(w), w->err, UNSUPPORTED, "it cannot be had here");
+}
+
+static void confirmation_mode_guards(void **state)
+{
+	struct world *w = *state;
+	assert_works(load(w, "[security]\nconfirmation_mode = true", none), w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"mode\":\"rules\",\"threshold\":2,\"confirm\":true");
+	assert_works(load(w, "[security]\nsecurity_analyzer = 'llm'\n[guard]\nllm_url = 'http://x'",
+			     none),
+		w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"mode\":\"llm\"");
+}
+
+static void secrets_are_not_shown(void **state)
+{
+	static const char *const environment[] = { "CAY_GUARD_LLM_KEY=sk-1",
+		"SANDBOX_ENV_TOKEN=hush", NULL };
+	struct world *w = *state;
+	auto_buf struct buf b = BUF_INIT(65536);
+	assert_works(load(w, "", environment), w->err);
+	config_put_value(&b, &w->c, KEY_GUARD_LLM_KEY);
+	config_put_value(&b, &w->c, KEY_SANDBOX_STARTUP_ENV);
+	assert_string_equal(b.ptr, "\"***\"{ \"TOKEN\" = \"***\" }");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_standard_is_readable_and_documented),
+		cmocka_unit_test(the_environment_counts_more_than_the_file),
+		cmocka_unit_test(variables_are_written_as_in_python),
+		cmocka_unit_test(a_slip_is_named_with_what_was_meant),
+		cmocka_unit_test(a_file_of_the_original_is_taken_as_it_is),
+		cmocka_unit_test(volumes_are_mounts),
+		cmocka_unit_test(a_workspace_is_rewritten_and_yields_to_a_volume),
+		cmocka_unit_test(what_cannot_be_had_is_refused),
+		cmocka_unit_test(confirmation_mode_guards),
+		cmocka_unit_test(secrets_are_not_shown),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
