@@ -271,3 +271,45 @@ void fields_schema(const struct field *fields, struct jsonw *w)
 	jsonw_key_bool(w, "additionalProperties", false);
 	jsonw_close(w);
 }
+
+bool action_has_field(const struct action *a, const char *name)
+{
+	for (const struct field *f = a->fields; f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			return true;
+	return false;
+}
+
+bool action_can_be_whole(const struct action *a)
+{
+	return !(a->flags & ACTION_STREAMS_OUT) || action_has_field(a, "capture");
+}
+
+int action_put_whole(const struct action *a, struct str params_json, struct buf *ret,
+	struct error *err)
+{
+	auto_json struct json *given = NULL;
+	bool is_told = a->flags & ACTION_STREAMS_OUT;
+	if (params_json.len && json_parse(params_json, &given, err) < 0)
+		return error_wrap(err, "%s", a->name);
+	if (!is_told || (given && json_kind(given) != JSON_KIND_OBJECT) ||
+		json_find(given, "capture")) {
+		buf_put(ret, params_json);
+	} else {
+		struct jsonw w = JSONW(ret);
+		void *it = NULL;
+		struct str key;
+		struct json *value;
+		jsonw_open(&w);
+		jsonw_key_bool(&w, "capture", true);
+		while ((value = json_next(given, &it, &key))) {
+			jsonw_key_dyn(&w, key);
+			json_write(value, ret);
+			w.needs_comma = true;
+		}
+		jsonw_close(&w);
+	}
+	return ret->is_full ? error_set(err, ERROR_TOO_LARGE, "%s: over %zu bytes of parameters",
+				      a->name, ret->limit)
+			    : 0;
+}

@@ -85,6 +85,16 @@ struct action {
 extern const struct action *const action_table[];
 const struct action *action_find(struct str name); /* NULL if there is none */
 
+bool action_has_field(const struct action *a, const char *name);
+
+/*
+ * One JSON answer has no place for data. An action can be performed so if it sends none, or can put it into its
+ * result: then it is told so by the field `capture`, unless the caller said what it wants. Appends the parameters.
+ */
+bool action_can_be_whole(const struct action *a);
+int action_put_whole(const struct action *a, struct str params_json, struct buf *ret,
+	struct error *err);
+
 /* Fills params (zeroed by the arena) from a JSON object; NULL or JSON null is an empty object. */
 int action_decode(const struct action *a, const struct json *params, struct arena *arena,
 	void **ret_params, struct error *err);

@@ -49,7 +49,7 @@ struct mcphub_turn {
 	struct jsonrpc message;
 	void *state;               /* of the owner */
 	bool is_gone;              /* nobody waits for the answer */
-	struct http_request *http; /* private */
+	struct http_request *http; /* may be read while on_request runs; else private */
 	struct json *tree;         /* private */
 	bool is_streaming;         /* private */
 };

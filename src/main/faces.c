@@ -2,6 +2,7 @@
 #include "main/faces.h"
 
 #include "base/auto.h"
+#include "face/mcp/mcp.h"
 #include "face/openhands/openhands.h"
 #include "face/rest/ports.h"
 #include "face/rest/rest.h"
@@ -49,12 +50,26 @@ static void openhands_close(void)
 	openhands_free(take_ptr(openhands));
 }
 
+static struct mcp_face *mcp;
+
+static const struct http_face *mcp_open(struct runtime *rt)
+{
+	mcp = mcp_face_new(rt, CAY_VERSION);
+	return mcp_face_http(mcp);
+}
+
+static void mcp_close(void)
+{
+	mcp_face_free(take_ptr(mcp));
+}
+
 static const struct {
 	const struct http_face *(*open)(struct runtime *rt);
 	void (*close)(void); /* also of one that was never opened */
 } rows[] = {
 	{ rest_open, NULL },
 	{ ports_open, NULL }, /* after rest, whose runtime it shares */
+	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
 };
 

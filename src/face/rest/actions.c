@@ -111,45 +111,13 @@ static const struct call_sink stream_sink = {
 	.error = on_stream_error,
 };
 
-static bool has_field(const struct action *action, const char *name)
-{
-	for (const struct field *f = action->fields; f->name; f++)
-		if (strcmp(f->name, name) == 0)
-			return true;
-	return false;
-}
-
-/*
- * One JSON answer has no place for data: an action that can put its output into the result is told so,
- * unless the caller said what it wants; one that cannot is refused.
- */
 static int prepare_whole(struct http_request *r, const struct action *action, struct buf *params,
 	struct error *err)
 {
-	if (!(action->flags & ACTION_STREAMS_OUT))
-		return 0;
-	if (!has_field(action, "capture"))
+	if (!action_can_be_whole(action))
 		return error_set(err, ERROR_INVALID,
 			"%s answers with a stream: send 'Accept: text/event-stream'", action->name);
-	auto_json struct json *body = NULL;
-	if (r->body.len && json_parse(r->body, &body, err) < 0)
-		return error_wrap(err, "%s", action->name);
-	bool is_object = !body || json_kind(body) == JSON_KIND_OBJECT;
-	if (!is_object || json_find(body, "capture"))
-		return 0;
-	struct jsonw w = JSONW(params);
-	void *it = NULL;
-	struct str key;
-	struct json *value;
-	jsonw_open(&w);
-	jsonw_key_bool(&w, "capture", true);
-	while (body && (value = json_next(body, &it, &key))) {
-		jsonw_key_dyn(&w, key);
-		json_write(value, params);
-		w.needs_comma = true;
-	}
-	jsonw_close(&w);
-	return 0;
+	return action_put_whole(action, r->body, params, err);
 }
 
 static const struct action *find_action(struct http_request *r, struct error *err)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sandbox as an MCP server: over HTTP in a session of its own, and by name."""
+import json
+import threading
+
+import pytest
+from mcp import HttpClient, Refused, at_once
+
+
+@pytest.fixture
+def client(server):
+    c = HttpClient(server, "/mcp")
+    c.initialize()
+    yield c
+    server.request("DELETE", "/mcp", headers=c.extra)
+
+
+@pytest.fixture
+def named(server, box):
+    c = HttpClient(server, f"/mcp/{box.id}")
+    c.initialize()
+    return c
+
+
+def sandboxes(server):
+    return {s["id"]: s for s in server.request("GET", "/v1/sandboxes").json["sandboxes"] if s["state"] in ("ready", "running")}
+
+
+def test_it_says_what_it_is(server):
+    c = HttpClient(server, "/mcp")
+    hello = c.initialize("2025-06-18")
+    assert (hello["protocolVersion"], hello["serverInfo"]["name"], hello["capabilities"]) == ("2025-06-18", "cay", {"tools": {}})
+    assert c.request("ping") == {}
+    assert HttpClient(server, "/mcp").initialize("1999-01-01")["protocolVersion"] == "2025-11-25"
+
+
+def test_the_tools_are_the_actions(client, server):
+    tools = {t["name"]: t for t in client.request("tools/list")["tools"]}
+    assert {"run", "exec", "read", "write", "edit", "list", "grep", "glob", "process_list", "process_input"} <= set(tools)
+    assert not {"configure", "subscribe", "connect", "upload", "download", "session_attach"} & set(tools)
+    schema = server.request("GET", "/v1/openapi.json").json["paths"]["/v1/sandboxes/{id}/actions/run"]["post"]["requestBody"]
+    assert tools["run"]["inputSchema"] == schema["content"]["application/json"]["schema"]
+    assert tools["read"]["annotations"]["readOnlyHint"] and not tools["write"]["annotations"]["readOnlyHint"]
+
+
+def test_a_session_has_a_sandbox_of_its_own_which_ends_with_it(server):
+    before = set(sandboxes(server))
+    c = HttpClient(server, "/mcp")
+    c.initialize()
+    assert set(sandboxes(server)) == before, "nothing is made before it is needed"
+    assert c.text("run", command="cd /tmp; X=1; pwd") == "/tmp\n"
+    assert c.text("run", command="echo $X $PWD") == "1 /tmp\n"
+    own, = set(sandboxes(server)) - before
+    assert sandboxes(server)[own]["labels"] == {"mcp.session": c.extra["Mcp-Session-Id"]}
+    assert server.request("DELETE", "/mcp", headers=c.extra).status == 204
+    while own in sandboxes(server):
+        pass
+    assert c.post(c.message("ping", id=1)).status == 404
+
+
+def test_calls_that_come_at_once_share_the_session_s_one_sandbox(server, client):
+    before = set(sandboxes(server))
+    session = client.extra
+
+    def one(i):
+        c = HttpClient(server, "/mcp", session)
+        return c.text("exec", argv=["sh", "-c", f"echo {i} >> /tmp/all; echo {i}"])
+
+    assert at_once(*(lambda i=i: one(i) for i in range(5))) == [f"{i}\n" for i in range(5)]
+    assert len(set(sandboxes(server)) - before) == 1
+    assert sorted(client.text("read", path="/tmp/all").split()) == list("01234")
+
+
+def test_sessions_do_not_see_each_other(server, client):
+    other = HttpClient(server, "/mcp")
+    other.initialize()
+    client.call("write", path="/tmp/mine", content="secret")
+    assert other.call("read", path="/tmp/mine")["isError"]
+    server.request("DELETE", "/mcp", headers=other.extra)
+
+
+def test_a_named_sandbox_is_shared_and_stays(server, box, named):
+    named.call("write", path="/workspace/x", content="hello")
+    assert box.output("cat /workspace/x") == "hello"
+    assert server.request("DELETE", f"/mcp/{box.id}").status == 405
+    with pytest.raises(Refused) as e:
+        HttpClient(server, "/mcp/nobody").initialize()
+    assert e.value.code == -32602 and "no such sandbox" in str(e.value)
+
+
+# What a model reads.
+
+def test_a_command_that_fails_is_a_result_that_says_so(named):
+    failed = named.call("run", command="ls /nonexistent")
+    assert failed["isError"] and failed["structuredContent"]["exit_code"] == 2
+    assert "No such file" in failed["content"][0]["text"] and failed["content"][0]["text"].endswith("[exit code 2]")
+
+
+def test_both_channels_of_a_program_are_read(named):
+    r = named.call("exec", argv=["sh", "-c", "echo out; echo err >&2; kill -9 $$"])
+    assert r["content"][0]["text"] == "out\nerr\n[ended by signal KILL]" and r["isError"]
+
+
+def test_a_file_is_read_as_it_is(named):
+    named.call("write", path="/tmp/f", content='a "b"\n')
+    assert named.text("read", path="/tmp/f") == 'a "b"\n'
+
+
+def test_a_command_that_goes_on_says_so(named):
+    assert named.text("run", command="echo a; sleep 1000", timeout_ms=200).endswith("[running]")
+    assert "^C" in named.text("run", command="", keys="C-c")
+
+
+def test_wrong_arguments_and_unknown_tools_are_errors(named):
+    for tool, arguments, words in (("run", {"comand": "x"}, "comand"), ("run", {"command": 1}, "command"), ("nothing", {}, "Unknown tool"),
+                                   ("configure", {}, "Unknown tool"), ("download", {"path": "/"}, "Unknown tool")):
+        with pytest.raises(Refused) as e:
+            named.call(tool, **arguments)
+        assert e.value.code == -32602 and words in str(e.value)
+    assert "not_found" in named.text("read", path="/nonexistent")
+    with pytest.raises(Refused) as e:
+        named.request("resources/list")
+    assert e.value.code == -32601
+
+
+# The transport.
+
+def test_what_is_no_message_is_refused(server, box):
+    for body, code in ((b"{", -32700), (b"[]", -32600), (b'{"jsonrpc":"2.0","id":1.5,"method":"x"}', -32600)):
+        reply = server.request("POST", f"/mcp/{box.id}", body)
+        assert (reply.status, reply.json["error"]["code"]) == (400, code)
+    assert server.request("GET", "/mcp").status == 405
+    assert server.request("POST", "/mcp", {"jsonrpc": "2.0", "method": "notifications/initialized"}).status == 400
+    assert server.request("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers={"Mcp-Session-Id": "x"}).status == 404
+
+
+def test_it_needs_the_token_and_a_page_may_not_use_it(server):
+    assert server.request("POST", "/mcp", {}, token=None).status == 401
+    assert server.request("POST", "/mcp", {}, headers={"Origin": "http://evil.example"}).status == 403
+
+
+def test_a_cancelled_command_is_stopped(named, server, box):
+    done = threading.Event()
+
+    def wait():
+        with pytest.raises(Refused, match="Request cancelled"):
+            named.call("run", command="sh -c 'touch /tmp/started; exec sleep 1000'")
+        done.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while box.request("POST", "/actions/stat", {"path": "/tmp/started"}).status != 200:
+        pass
+    HttpClient(server, named.path).notify("notifications/cancelled", {"requestId": named.next_id})
+    assert done.wait(20)
+    thread.join()
+    while any(s["status"] == "running" for s in box.action("session_list")["sessions"]):
+        pass
+
+
+def test_a_client_that_leaves_kills_its_program(server, box):
+    connection = server.connection()
+    c = HttpClient(server, f"/mcp/{box.id}")
+    connection.request("POST", c.path, json.dumps(c.message("tools/call", {"name": "exec", "arguments": {
+        "argv": ["sleep", "1000"]}}, id=1)), server.headers("", c.extra))
+    while not any(p["status"] == "running" for p in box.action("process_list")["processes"]):
+        pass
+    connection.close()
+    while any(p["status"] == "running" for p in box.action("process_list")["processes"]):
+        pass
