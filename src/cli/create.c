@@ -101,7 +101,7 @@ static void put_said(struct jsonw *w, const char *field, const char *option, con
 		jsonw_key_str(w, field, str_from(value));
 }
 
-static int put_body(struct jsonw *w, const struct create_options *o, struct error *err)
+int create_put_body(struct jsonw *w, const struct create_options *o, struct error *err)
 {
 	char image[SPEC_PATH_SIZE];
 	if (wish_image(o->spec.image, image, err) < 0)
@@ -138,7 +138,7 @@ int create_main(struct invocation *in, struct error *err)
 	auto_remote struct remote s = REMOTE_INIT;
 	auto_json struct json *sandbox = NULL;
 	struct jsonw w = JSONW(&body);
-	if (put_body(&w, o, err) < 0 || remote_open(in, &s, err) < 0 ||
+	if (create_put_body(&w, o, err) < 0 || remote_open(in, &s, err) < 0 ||
 		remote_post(&s, "/v1/sandboxes", buf_str(&body), &reply, err) < 0)
 		return -1;
 	if (o->spec.common.json)

@@ -407,6 +407,29 @@ static const struct command port_command = {
 	.values_size = sizeof(struct port_options),
 };
 
+static const struct command_argument mcp_arguments[] = {
+	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX,
+		"name or id of one that is there; without it one is made, and removed at the end" },
+	{ 0 },
+};
+
+static const struct command mcp_command = {
+	.name = "mcp",
+	.group = "Server",
+	.summary = "be an MCP server on standard input and output",
+	.description =
+		"For hosts that start their MCP servers themselves: this is the command line to give them. The "
+		"tools are the actions of a sandbox. The options say what a new sandbox is like. A running `cay serve` "
+		"is needed; over HTTP it offers the same at /mcp.",
+	.examples = "cay mcp\0A sandbox that lives as long as the host keeps this running:\0"
+		    "cay mcp --workspace ~/project:copy --network none\0"
+		    "One that works on a copy of a project:\0"
+		    "cay mcp demo\0The sandbox called demo, which stays:\0",
+	.arguments = mcp_arguments,
+	.options = { create_options, spec_options, server_options, help_options },
+	.values_size = sizeof(struct create_options),
+};
+
 static const struct command_option logs_options[] = {
 	{ "follow", 'f', OPTION_FLAG, OPTION_AT(struct logs_options, follow),
 		.help = "go on until the process has ended" },
@@ -623,6 +646,7 @@ static const struct command help_command = {
 const struct command *const command_table[] = {
 	&run_command,
 	&serve_command,
+	&mcp_command,
 	&config_command,
 	&create_command,
 	&exec_command,

@@ -229,3 +229,56 @@ int http_client_delete(struct http_client *c, const char *path, struct buf *repl
 	struct http_call call = { .method = "DELETE", .path = path, .reply = reply };
 	return http_client_call(c, &call, err);
 }
+
+struct loop *http_client_loop(const struct http_client *c)
+{
+	return c->loop;
+}
+
+struct later {
+	struct fetch *fetch;
+	char *json;
+	struct buf reply;
+	http_later_fn *done;
+	void *arg;
+};
+
+static int on_later_body(void *arg, struct str piece, struct error *err)
+{
+	struct later *l = arg;
+	return buf_put(&l->reply, piece) == 0
+		? 0
+		: error_set(err, ERROR_TOO_LARGE, "the answer is over %zu bytes", l->reply.limit);
+}
+
+static void on_later_done(void *arg, const struct error *err)
+{
+	struct later *l = arg;
+	l->done(l->arg, fetch_status(l->fetch), buf_str(&l->reply), err);
+	buf_fini(&l->reply);
+	free(l->json);
+	free(l);
+}
+
+void http_client_post_later(struct http_client *c, const char *path, struct str json,
+	size_t reply_max, http_later_fn *done, void *arg)
+{
+	static const struct fetch_ops ops = { .on_body = on_later_body, .on_done = on_later_done };
+	auto_free char *url = mem_printf("%s%s", c->base, path);
+	auto_free char *token = mem_printf("Authorization: Bearer %s", c->token ? c->token : "");
+	const char *headers[] = { "Content-Type: application/json", "Accept: application/json",
+		c->token ? token : NULL, NULL };
+	struct later *l = mem_new(struct later);
+	l->json = str_dup(json);
+	l->done = done;
+	l->arg = arg;
+	buf_init(&l->reply, reply_max);
+	const struct fetch_request request = {
+		.method = "POST",
+		.url = url,
+		.unix_path = c->unix_path,
+		.headers = headers,
+		.body = { l->json, json.len },
+	};
+	l->fetch = fetch_new(c->fetcher, &request, &ops, l);
+}

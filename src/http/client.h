@@ -63,6 +63,17 @@ int http_client_delete(struct http_client *client, const char *path, struct buf 
 	struct error *err);
 
 /*
+ * The same without waiting, for a program that runs the client's loop itself. `done` comes from there, unless
+ * the client is freed before. body: of whatever status; NULL err: there was an answer.
+ */
+struct loop;
+struct loop *http_client_loop(const struct http_client *client);
+typedef void http_later_fn(void *arg, int status, struct str body, const struct error *err);
+/* json is copied; an answer of more than reply_max bytes is an error. */
+void http_client_post_later(struct http_client *client, const char *path, struct str json,
+	size_t reply_max, http_later_fn *done, void *arg);
+
+/*
  * A WebSocket, for a program with a poll(2) loop of its own:
  *
  *	struct pollfd p = { .fd = http_ws_fd(ws), .events = http_ws_poll_events(ws) };

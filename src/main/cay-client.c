@@ -13,6 +13,7 @@ static const struct command_binding bindings[] = {
 	{ "help", help_main },
 	{ "logs", logs_main },
 	{ "ls", ls_main },
+	{ "mcp", mcp_main },
 	{ "pause", pause_main },
 	{ "port", port_main },
 	{ "py", py_main },

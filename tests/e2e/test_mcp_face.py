@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sandbox as an MCP server: over HTTP in a session of its own, and by name."""
 import json
+import os
+import subprocess
 import threading
 
 import pytest
-from mcp import HttpClient, Refused, at_once
+from conftest import PATIENCE, PROGRAMS
+from mcp import Client, HttpClient, Refused, at_once
 
 
 @pytest.fixture
@@ -168,3 +171,104 @@ def test_a_client_that_leaves_kills_its_program(server, box):
     connection.close()
     while any(p["status"] == "running" for p in box.action("process_list")["processes"]):
         pass
+
+
+# Over standard input and output.
+
+class Bridge(Client):
+    def __init__(self, server, *args):
+        super().__init__()
+        self.process = subprocess.Popen([PROGRAMS / "cay", "mcp", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, env={
+                                            "PATH": os.environ["PATH"], "CAY_URL": f"unix:{server.socket}", "CAY_TOKEN": server.token})
+        self.answers = {}
+
+    def say(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def notify(self, method, params=None):
+        self.say(json.dumps(self.message(method, params)))
+
+    def start(self, method, params=None):
+        self.next_id += 1
+        self.say(json.dumps(self.message(method, params, id=self.next_id)))
+        return self.next_id
+
+    def read(self):
+        return json.loads(self.process.stdout.readline())
+
+    def wait(self, number):
+        while number not in self.answers:
+            answer = self.read()
+            self.answers[answer["id"]] = answer
+        return self.answers.pop(number)
+
+    def end(self):
+        self.process.stdin.close()
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return status
+
+
+def test_the_bridge_has_a_sandbox_that_ends_with_its_input(server):
+    before = set(sandboxes(server))
+    bridge = Bridge(server, "--label", "of=bridge")
+    bridge.initialize()
+    own, = set(sandboxes(server)) - before
+    assert sandboxes(server)[own]["labels"] == {"of": "bridge"}
+    assert bridge.text("run", command="echo hi") == "hi\n"
+    assert bridge.end() == 0
+    assert own not in sandboxes(server)
+
+
+def test_the_bridge_removes_its_sandbox_when_it_is_terminated(server):
+    before = set(sandboxes(server))
+    bridge = Bridge(server)
+    bridge.initialize()
+    bridge.start("tools/call", {"name": "run", "arguments": {"command": "sleep 1000"}})
+    bridge.process.terminate()
+    assert bridge.process.wait(PATIENCE) == 0
+    assert set(sandboxes(server)) == before
+    bridge.end()
+
+
+def test_the_bridge_leads_to_a_named_sandbox(server, box):
+    bridge = Bridge(server, box.id)
+    bridge.call("write", path="/tmp/x", content="y")
+    assert bridge.end() == 0
+    assert box.output("cat /tmp/x") == "y"
+
+
+def test_a_long_call_delays_no_other_and_can_be_cancelled(server, box):
+    bridge = Bridge(server, box.id)
+    number = bridge.start("tools/call", {"name": "exec", "arguments": {"argv": ["sleep", "1000"]}})
+    assert bridge.text("exec", argv=["echo", "quick"]) == "quick\n"
+    bridge.notify("notifications/cancelled", {"requestId": number})
+    assert bridge.wait(number)["error"]["message"] == "Request cancelled"
+    assert bridge.end() == 0
+
+
+def test_only_messages_come_out_whatever_goes_in(server, box):
+    bridge = Bridge(server, box.id)
+    for line, code in (("garbage", -32700), ("[]", -32600), ('{"jsonrpc":"2.0","id":7,"method":"nothing"}', -32601)):
+        bridge.say(line)
+        assert bridge.read()["error"]["code"] == code
+    bridge.say("")
+    assert bridge.request("ping") == {}
+    assert bridge.end() == 0
+
+
+def test_input_may_be_a_file(server, box, tmp_path):
+    (tmp_path / "in").write_text('{"jsonrpc":"2.0","id":1,"method":"ping"}\n{"jsonrpc":"2.0","id":2,"method":"ping"}')
+    with open(tmp_path / "in") as f:
+        done = subprocess.run([PROGRAMS / "cay", "mcp", box.id], stdin=f, capture_output=True, text=True, timeout=PATIENCE, check=True,
+                              env={"PATH": os.environ["PATH"], "CAY_URL": f"unix:{server.socket}", "CAY_TOKEN": server.token})
+    assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == [1, 2]
+
+
+def test_a_bridge_to_nowhere_says_so(server):
+    bridge = Bridge(server, "nobody")
+    assert "no such sandbox" in bridge.process.stderr.readline()
+    assert bridge.end() != 0
