@@ -2,6 +2,7 @@
 /* Every action, once, alphabetically. A new one is a row in a file of its group and a line here. */
 #include "action/action.h"
 #include "action/browser_actions.h"
+#include "action/document_actions.h"
 #include "action/executor_actions.h"
 #include "action/file_actions.h"
 #include "action/kernel_actions.h"
@@ -16,6 +17,7 @@ const struct action *const action_table[] = {
 	&cell_action,
 	&configure_action,
 	&connect_action,
+	&convert_action,
 	&download_action,
 	&edit_action,
 	&exec_action,
@@ -27,6 +29,7 @@ const struct action *const action_table[] = {
 	&kernel_list_action,
 	&kernel_open_action,
 	&kernel_restart_action,
+	&lint_action,
 	&list_action,
 	&mkdir_action,
 	&move_action,

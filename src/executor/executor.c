@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "executor/browser.h"
 #include "executor/calls.h"
+#include "executor/clerk.h"
 #include "executor/files.h"
 #include "executor/guest.h"
 #include "executor/kernel.h"
@@ -181,6 +182,7 @@ void executor_free(struct executor *e)
 		call_lose(call);
 	sessions_free_all(e);
 	processes_free_all(e);
+	clerk_free(e->clerk);
 	browser_free(e->browser);
 	kernels_free_all(e);
 	guests_free_all(e);

@@ -29,6 +29,7 @@ enum {
 struct browser; /* executor/browser.h */
 struct files;   /* executor/files.h */
 struct sudo;    /* executor/sudo.h */
+struct clerk;   /* executor/clerk.h */
 
 struct executor {
 	struct loop *loop;
@@ -53,6 +54,7 @@ struct executor {
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
+	struct clerk *clerk;     /* NULL: not needed yet */
 	struct sudo *sudo;       /* NULL: nobody can become root */
 	struct browser *browser; /* NULL until the first use */
 	int64_t started_ms;      /* monotonic */

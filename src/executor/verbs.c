@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every verb, once, alphabetically by the name of its action. */
 #include "executor/browser.h"
+#include "executor/clerk.h"
 #include "executor/connect.h"
 #include "executor/executor_verbs.h"
 #include "executor/file_verbs.h"
@@ -15,6 +16,7 @@ const struct verb *const verb_table[] = {
 	&cell_verb,
 	&configure_verb,
 	&connect_verb,
+	&convert_verb,
 	&download_verb,
 	&edit_verb,
 	&exec_verb,
@@ -26,6 +28,7 @@ const struct verb *const verb_table[] = {
 	&kernel_list_verb,
 	&kernel_open_verb,
 	&kernel_restart_verb,
+	&lint_verb,
 	&list_verb,
 	&mkdir_verb,
 	&move_verb,

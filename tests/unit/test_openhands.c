@@ -152,6 +152,9 @@ static void on_frame(void *arg, const struct frame *frame)
 		return;
 	if (str_is(action, "configure"))
 		channel_send(e->channel, FRAME_RESULT, 0, STR("{}"));
+	else if (str_is(action, "exec") && /* whether edits are linted: no */
+		str_find(frame->payload, STR("ENABLE_AUTO_LINT")) >= 0)
+		channel_send(e->channel, FRAME_RESULT, 0, STR("{\"exit_code\":1}"));
 	else if (str_is(action, "exec")) /* what prepares a sandbox */
 		channel_send(e->channel, FRAME_RESULT, 0, STR("{\"exit_code\":0}"));
 	else if (str_is(action, "info"))

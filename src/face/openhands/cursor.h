@@ -18,13 +18,14 @@ struct job;
 struct runtime;
 
 struct cursor {
-	struct list link; /* cursors::all */
-	char id[ID_SIZE]; /* of the sandbox */
-	bool is_known;    /* the fields below are */
-	bool is_waiting;  /* the last report said that a command goes on */
-	bool has_shown;   /* output of that command has been reported already */
-	char *cwd;        /* of the shell after the last command that ended */
-	char *workdir;    /* where relative paths of /list_files and new shells start */
+	struct list link;          /* cursors::all */
+	char id[ID_SIZE];          /* of the sandbox */
+	bool is_known;             /* the fields below are */
+	bool is_waiting;           /* the last report said that a command goes on */
+	bool has_shown;            /* output of that command has been reported already */
+	bool is_lint_known, lints; /* whether edits are looked over: lint.c */
+	char *cwd;                 /* of the shell after the last command that ended */
+	char *workdir;             /* where relative paths of /list_files and new shells start */
 	char *username;
 	char *hostname;    /* up to its first dot */
 	bool has_kernel;   /* it was opened */

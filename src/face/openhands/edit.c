@@ -2,15 +2,21 @@
 /* The editor and its words are the core's (action `edit`); here its parameters and its result change form. */
 #include "face/openhands/edit.h"
 
+#include "action/document_actions.h"
 #include "action/file_actions.h"
 #include "base/arena.h"
 #include "base/auto.h"
 #include "base/num.h"
 #include "face/openhands/kinds.h"
+#include "face/openhands/lint.h"
 #include "face/openhands/observation.h"
 #include "face/openhands/request.h"
 
-enum { PARAMS_MAX = 16 * 1024 * 1024 };
+enum {
+	PARAMS_MAX = 16 * 1024 * 1024,
+	PATH_PARAMS_MAX = 64 * 1024,
+	DOCUMENT_CHARS = 16000, /* of a document that are shown */
+};
 
 struct edit_args {
 	struct str path;
@@ -74,22 +80,111 @@ static void put_content(struct buf *b, const struct json *result, const struct e
 	buf_put(b, err ? str_from(err->text) : json_str(json_find(result, "text")));
 }
 
-static void on_edited(struct job *job, const struct json *result, const struct error *err)
+/* ---- documents ---- */
+
+/* The editor shows what is no text as Markdown, whoever asked for it: `edit` or `read`. */
+struct showing {
+	struct str path;
+	edit_fn *answer;
+};
+
+static bool is_document(struct str path, const struct json *result)
+{
+	if (!str_is(json_str(json_find(result, "failure")), "tool"))
+		return false;
+	static const char *const suffixes[] = { ".docx", ".flac", ".m4a", ".mp3", ".pdf", ".pptx",
+		".wav", ".xlsx" };
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		struct str suffix = str_from(suffixes[i]);
+		if (path.len > suffix.len &&
+			str_eq_nocase(str_skip(path, path.len - suffix.len), suffix))
+			return true;
+	}
+	return false;
+}
+
+static void put_markdown(struct buf *b, struct str path, struct str markdown)
+{
+	size_t n = 0, at = 0;
+	for (; at < markdown.len && n < DOCUMENT_CHARS; n++)
+		do
+			at++;
+		while (at < markdown.len && (markdown.ptr[at] & 0xc0) == 0x80);
+	buf_printf(b, "Here's the content of the file %.*s displayed in Markdown format:\n",
+		STR_ARG(path));
+	buf_put(b, str_first(markdown, at));
+	if (at < markdown.len)
+		buf_puts(b,
+			"<response clipped><NOTE>Due to the max output limit, only part of this file has "
+			"been shown to you. Please use Python libraries to view the entire file or search "
+			"for specific content within the file.</NOTE>");
+	buf_putc(b, '\n');
+}
+
+static void on_converted(struct job *job, const struct json *result, const struct error *err)
+{
+	const struct showing *c = job->state;
+	auto_buf struct buf content = BUF_INIT(PARAMS_MAX);
+	if (err)
+		buf_printf(&content,
+			"ERROR:\nError in converting file to Markdown: %s. Please use Python code to read "
+			"%.*s",
+			err->text, STR_ARG(c->path));
+	else
+		put_markdown(&content, c->path, json_str(json_find(result, "markdown")));
+	c->answer(job, buf_str(&content), STR(""));
+}
+
+/* After the editor has found that path and command go together, and that this is no text. */
+static void convert(struct job *job, struct str path, edit_fn *answer)
+{
+	auto_buf struct buf params = BUF_INIT(PATH_PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	struct showing *c = arena_new(&job->request->arena, struct showing);
+	*c = (struct showing){ path, answer };
+	job->state = c;
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", path);
+	jsonw_close(&w);
+	job_perform(job, &convert_action, &params, on_converted);
+}
+
+/* ---- the action ---- */
+
+static void answer_edited(struct job *job, struct str content, struct str diff)
 {
 	const struct edit_args *args = job->args;
-	auto_buf struct buf content = BUF_INIT(PARAMS_MAX);
 	auto_buf struct buf b = JOB_OBSERVATION_INIT;
-	struct str diff = json_str(json_find(result, "diff"));
-	put_content(&content, result, err);
 	observation_put_edit(&b,
 		&(struct edit_observation){
 			.path = args->path,
-			.content = buf_str(&content),
+			.content = content,
 			.old_content = args->old_str,
 			.new_content = args->new_str,
 			.diff = diff.ptr ? diff : STR(""),
 		});
 	job_answer(job, &b);
+}
+
+/* What puts new text among old is looked over, as by the original's editor. */
+static bool is_looked_over(const struct edit_args *args, const struct json *result)
+{
+	return json_bool(json_find(result, "applied")) &&
+		(str_is(args->command, "str_replace") || str_is(args->command, "insert"));
+}
+
+static void on_edited(struct job *job, const struct json *result, const struct error *err)
+{
+	const struct edit_args *args = job->args;
+	auto_buf struct buf content = BUF_INIT(PARAMS_MAX);
+	struct str diff = json_str(json_find(result, "diff"));
+	put_content(&content, result, err);
+	if (is_document(args->path, result))
+		convert(job, args->path, answer_edited);
+	else if (result && is_looked_over(args, result))
+		lint_edit(job, args->path, buf_str(&content), diff, answer_edited);
+	else
+		answer_edited(job, buf_str(&content), diff);
 }
 
 static void put_optional(struct jsonw *w, const char *key, struct str s)
@@ -191,19 +286,20 @@ const struct job_kind edit_kind = {
 
 static void on_viewed(struct job *job, const struct json *result, const struct error *err)
 {
-	const struct str *path = job->state;
+	const struct showing *shown = job->state;
 	auto_buf struct buf content = BUF_INIT(PARAMS_MAX);
-	auto_buf struct buf b = JOB_OBSERVATION_INIT;
 	put_content(&content, result, err);
-	observation_put_read(&b, *path, STR("oh_aci"), buf_str(&content));
-	job_answer(job, &b);
+	if (is_document(shown->path, result))
+		convert(job, shown->path, shown->answer);
+	else
+		shown->answer(job, buf_str(&content), STR(""));
 }
 
-void edit_view(struct job *job, struct str path, const struct json *view_range)
+void edit_view(struct job *job, struct str path, const struct json *view_range, edit_fn *answer)
 {
-	struct str *kept = arena_new(&job->request->arena, struct str);
-	*kept = path;
-	job->state = kept;
+	struct showing *s = arena_new(&job->request->arena, struct showing);
+	*s = (struct showing){ path, answer };
+	job->state = s;
 	ask_edit(job,
 		&(struct edit_args){ .path = path,
 			.command = STR("view"),

@@ -226,6 +226,14 @@ static void on_text(struct job *job, const struct json *result, const struct err
 	}
 }
 
+static void answer_viewed(struct job *job, struct str content, struct str diff)
+{
+	const struct read_args *args = job->args;
+	auto_buf struct buf b = JOB_OBSERVATION_INIT;
+	observation_put_read(&b, args->path, STR("oh_aci"), content);
+	job_answer(job, &b);
+}
+
 /* Only the sniff counts: what else is wrong with the path, the editor says. */
 static void on_sniff(struct job *job, const struct json *result, const struct error *err)
 {
@@ -233,7 +241,7 @@ static void on_sniff(struct job *job, const struct json *result, const struct er
 	if (result && json_bool(json_find(result, "is_binary")))
 		job_refuse(job, STR("ERROR_BINARY_FILE"));
 	else
-		edit_view(job, args->path, args->view_range);
+		edit_view(job, args->path, args->view_range, answer_viewed);
 }
 
 static void read_start(struct job *job, const void *params)

@@ -314,9 +314,13 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 	pairs_add(&p, STR(LABEL_USERNAME), start->username);
 	pairs_add(&p, STR(LABEL_PLUGINS), start->plugins);
 	pairs_add(&p, STR(LABEL_BROWSER), start->has_browser ? STR("yes") : STR("no"));
-	for (size_t i = 0; i < start->environment.n; i++)
-		if (str_is(start->environment.keys[i], LABEL_QUIET))
-			pairs_add(&p, STR(LABEL_QUIET), start->environment.values[i]);
+	for (size_t i = 0; i < start->environment.n; i++) {
+		struct str key = start->environment.keys[i], value = start->environment.values[i];
+		if (str_is(key, LABEL_QUIET))
+			pairs_add(&p, STR(LABEL_QUIET), value);
+		if (str_is(key, "ENABLE_AUTO_LINT") && str_eq_nocase(value, STR("true")))
+			pairs_add(&p, STR(LABEL_LINT), STR("yes"));
+	}
 	return (struct field_map){ p.keys, p.values, p.n };
 }
 

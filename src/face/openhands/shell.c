@@ -14,6 +14,7 @@
 #include "base/auto.h"
 #include "face/openhands/cursor.h"
 #include "face/openhands/lines.h"
+#include "face/openhands/lint.h"
 #include "face/openhands/observation.h"
 #include "face/openhands/request.h"
 #include "face/openhands/split.h"
@@ -164,6 +165,7 @@ static void note_end(struct job *job, const struct json *result)
 		return;
 	job->cursor->is_waiting = false;
 	job->cursor->has_shown = false;
+	lint_note_command(job, command_of(job));
 	if (cwd.len) {
 		free(job->cursor->cwd);
 		job->cursor->cwd = str_dup(cwd);

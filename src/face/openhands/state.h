@@ -13,10 +13,10 @@ struct openhands {
 	struct cursors cursors;
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
-	struct list preparing; /* preparation::link */
+	struct list preparing;   /* preparation::link */
 	struct list mcp_proxies; /* mcp_proxy::link */
-	struct list transfers; /* transfer::link: requests of transfer.c that are under way */
-	int64_t started_ms;    /* monotonic */
+	struct list transfers;   /* transfer::link: requests of transfer.c that are under way */
+	int64_t started_ms;      /* monotonic */
 	int64_t cpu_us,
 		cpu_seen_us; /* used by the process, at which monotonic time: of /server_info */
 };
