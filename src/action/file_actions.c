@@ -354,5 +354,5 @@ const struct action download_action = {
 		"read; skipped: sockets, devices and what could not be opened",
 	.fields = download_fields,
 	.params_size = sizeof(struct download_params),
-	.flags = ACTION_STREAMS_OUT | ACTION_READS,
+	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
 };

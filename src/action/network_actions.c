@@ -22,5 +22,5 @@ const struct action connect_action = {
 		"(0: to the socket, 1: from it) and the events connected and eof",
 	.fields = connect_fields,
 	.params_size = sizeof(struct connect_params),
-	.flags = ACTION_STREAMS_IN | ACTION_STREAMS_OUT | ACTION_READS,
+	.flags = ACTION_STREAMS_IN | ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
 };

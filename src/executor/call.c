@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "executor/calls.h"
+#include "executor/cover.h"
 #include "executor/executor.h"
 
 enum { CALL_ARENA_MAX = 64 * 1024 * 1024 };
@@ -13,6 +14,7 @@ static void end_action(struct call *call)
 {
 	if (call->verb && call->verb->drop)
 		call->verb->drop(call);
+	cover_drop(call);
 	json_free(call->request);
 	arena_fini(&call->arena);
 	call->request = NULL;
@@ -30,6 +32,9 @@ static void drop(struct call *call)
 
 void call_finish(struct call *call, struct str result_json)
 {
+	auto_buf struct buf covered = BUF_INIT(SIZE_MAX / 2);
+	cover_flush(call);
+	result_json = cover_json(call, result_json, &covered);
 	if (result_json.len > FRAME_PAYLOAD_MAX) {
 		struct error err;
 		error_set(&err, ERROR_TOO_LARGE, "a result of %zu bytes", result_json.len);
@@ -52,6 +57,14 @@ void call_fail(struct call *call, const struct error *err)
 
 void call_send(struct call *call, uint8_t channel, struct str bytes)
 {
+	if (cover_wants(call))
+		cover_data(call, channel, bytes);
+	else
+		call_send_bare(call, channel, bytes);
+}
+
+void call_send_bare(struct call *call, uint8_t channel, struct str bytes)
+{
 	while (bytes.len) {
 		struct str piece = str_first(bytes, FRAME_DATA_MAX);
 		channel_send(call->channel, FRAME_DATA, channel, piece);
@@ -61,7 +74,9 @@ void call_send(struct call *call, uint8_t channel, struct str bytes)
 
 void call_event(struct call *call, struct str event_json)
 {
-	channel_send(call->channel, FRAME_EVENT, 0, event_json);
+	auto_buf struct buf covered = BUF_INIT(SIZE_MAX / 2);
+	cover_flush(call);
+	channel_send(call->channel, FRAME_EVENT, 0, cover_json(call, event_json, &covered));
 }
 
 static const struct verb *find_verb(struct str name)

@@ -25,6 +25,7 @@ struct call {
 	struct channel *channel;
 	struct arena arena; /* params and whatever lives as long as the call; 64 MiB at most */
 	struct json *request;
+	struct held *held; /* data that waits for its rest, see executor/cover.h; NULL: none */
 	void *state;      /* of the verb; freed in drop */
 	struct list link; /* executor::calls */
 	bool is_used;     /* there was a call before: what comes late belongs to that */
@@ -49,4 +50,5 @@ void call_finish(struct call *call, struct str result_json);
 void call_fail(struct call *call, const struct error *err);
 /* Sends data or an event of a running call; look at channel_is_full and wait for drain. */
 void call_send(struct call *call, uint8_t channel, struct str bytes);
+void call_send_bare(struct call *call, uint8_t channel, struct str bytes); /* past the cover */
 void call_event(struct call *call, struct str event_json);

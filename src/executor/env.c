@@ -117,10 +117,20 @@ void env_names_fini(struct env_names *names)
 	*names = (struct env_names){ 0 };
 }
 
-void env_names_set(struct env_names *names, const struct field_strings *list)
+static bool has_name(const struct env_names *names, struct str name)
 {
-	env_names_fini(names);
-	names->names = mem_new_n(char *, list->n + 1);
-	for (size_t i = 0; i < list->n; i++)
+	for (size_t i = 0; i < names->n; i++)
+		if (str_is(name, names->names[i]))
+			return true;
+	return false;
+}
+
+void env_names_add(struct env_names *names, const struct field_strings *list)
+{
+	for (size_t i = 0; i < list->n && names->n < ENV_VARS_MAX; i++) {
+		if (has_name(names, list->items[i]))
+			continue;
+		names->names = mem_realloc(names->names, (names->n + 1) * sizeof(char *));
 		names->names[names->n++] = str_dup(list->items[i]);
+	}
 }

@@ -37,4 +37,4 @@ int env_add(struct env *env, const struct env *from, struct error *err);
 char *const *env_vector(const struct env *env);
 
 void env_names_fini(struct env_names *names);
-void env_names_set(struct env_names *names, const struct field_strings *list);
+void env_names_add(struct env_names *names, const struct field_strings *list);

@@ -193,6 +193,7 @@ void executor_free(struct executor *e)
 	close_fd(e->control_fd);
 	env_fini(&e->env);
 	env_names_fini(&e->secrets);
+	mask_fini(&e->mask);
 	free(e->workdir);
 	loop_free(e->loop);
 	free(e);

@@ -19,6 +19,7 @@
 #include "executor/env.h"
 #include "executor/spawn.h"
 #include "executor/user.h"
+#include "wire/mask.h"
 
 enum {
 	EXECUTOR_CALLS_MAX = 1024,
@@ -51,6 +52,7 @@ struct executor {
 	char *workdir;            /* absolute; where sessions and processes start */
 	struct env env;           /* what every child gets */
 	struct env_names secrets; /* variables whose values are masked in reports */
+	struct mask mask;         /* their values */
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;

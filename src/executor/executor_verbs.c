@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/num.h"
+#include "executor/cover.h"
 #include "executor/executor.h"
 #include "executor/sudo.h"
 
@@ -40,7 +41,8 @@ static int configure(struct executor *e, const struct configure_params *p, struc
 	if (p->has_sudo && !e->sudo && sudo_new(e, &e->sudo, err) < 0)
 		return -1;
 	if (p->secrets.n)
-		env_names_set(&e->secrets, &p->secrets);
+		env_names_add(&e->secrets, &p->secrets);
+	cover_learn(e);
 	return 0;
 }
 

@@ -134,6 +134,11 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 
 int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data)
 {
+	auto_buf struct buf masked = BUF_INIT(2 * EVENT_DATA_MAX);
+	if (mask_finds(&s->mask, buf_str(data), MASK_JSON)) {
+		mask_put(&s->mask, buf_str(data), MASK_JSON, &masked);
+		data = &masked;
+	}
 	struct event event = {
 		.index = ++s->next_index,
 		.cause = cause,

@@ -15,7 +15,7 @@ static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 struct create_body {
 	struct str name, image, workdir, user, network, hostname;
 	const struct json *mounts, *limits, *guard;
-	struct field_map env, labels;
+	struct field_map env, labels, secrets;
 	struct field_strings require;
 	int64_t timeout_ms, idle_timeout_ms;
 };
@@ -31,6 +31,8 @@ const struct field create_fields[] = {
 	{ "mounts", FIELD_JSON, AT(mounts),
 		.help = "[{\"source\":…,\"target\":…,\"mode\":\"ro\"|\"rw\"|\"copy\"}]" },
 	{ "env", FIELD_MAP, AT(env), FIELD_SECRET, .help = "environment of everything that runs in it" },
+	{ "secrets", FIELD_MAP, AT(secrets), FIELD_SECRET,
+		.help = "variables, too, whose values become <secret_hidden> in everything that is reported or logged" },
 	{ "user", FIELD_STRING, AT(user), .standard = "agent", .words = user_words, .help = "who runs in it" },
 	{ "limits", FIELD_JSON, AT(limits),
 		.help = "{\"memory_bytes\",\"pids\",\"cpu_milli\",\"disk_bytes\",\"disk_inodes\"}: 0 the default, -1 none" },
@@ -196,7 +198,7 @@ int create_check(const struct create *create, struct error *err)
 {
 	if (create->name.len && create_check_name(create->name, err) < 0)
 		return -1;
-	if (check_env(&create->env, err) < 0 ||
+	if (check_env(&create->env, err) < 0 || check_env(&create->secrets, err) < 0 ||
 		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
 			0)
 		return -1;
@@ -263,6 +265,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->name = body->name;
 	create->env = body->env;
 	create->labels = body->labels;
+	create->secrets = body->secrets;
 	create->guard = body->guard;
 	create->timeout_ms = body->timeout_ms;
 	create->idle_timeout_ms = body->idle_timeout_ms;
@@ -325,6 +328,11 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 	jsonw_open_array(w);
 	for (size_t i = 0; i < create->env.n; i++)
 		jsonw_str(w, create->env.keys[i]);
+	jsonw_close_array(w);
+	jsonw_key(w, "secrets");
+	jsonw_open_array(w);
+	for (size_t i = 0; i < create->secrets.n; i++)
+		jsonw_str(w, create->secrets.keys[i]);
 	jsonw_close_array(w);
 	jsonw_key_str(w, "user", str_from(user_words[spec->user]));
 	jsonw_key(w, "limits");

@@ -31,6 +31,7 @@ struct create {
 	struct str name;      /* unique among the living; STR_NONE: none */
 	struct spec spec;     /* the id is given by the runtime */
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
+	struct field_map secrets; /* as env, and masked in all that is reported; never stored either */
 	struct field_map labels;
 	struct str note;         /* what a face wants to know about it later; stored as it is */
 	int64_t timeout_ms;      /* ends this long after it was asked for; 0: never */

@@ -375,20 +375,31 @@ static int check_room(struct runtime *rt, const struct create *create, struct er
 	return 0;
 }
 
+static void put_map(struct jsonw *w, const struct field_map *map)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		jsonw_key_dyn(w, map->keys[i]);
+		jsonw_str(w, map->values[i]);
+	}
+}
+
 static char *configure_json(const struct create *create)
 {
-	if (!create->env.n)
+	if (!create->env.n && !create->secrets.n)
 		return NULL;
 	struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
 	jsonw_key(&w, "env");
 	jsonw_open(&w);
-	for (size_t i = 0; i < create->env.n; i++) {
-		jsonw_key_dyn(&w, create->env.keys[i]);
-		jsonw_str(&w, create->env.values[i]);
-	}
+	put_map(&w, &create->env);
+	put_map(&w, &create->secrets);
 	jsonw_close(&w);
+	jsonw_key(&w, "secrets");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < create->secrets.n; i++)
+		jsonw_str(&w, create->secrets.keys[i]);
+	jsonw_close_array(&w);
 	jsonw_close(&w);
 	return buf_take(&b);
 }
@@ -417,6 +428,8 @@ static void create_filled(struct runtime *rt, const struct create *create, runti
 	}
 	struct sandbox *s = sandbox_new(create, buf_str(&guard));
 	s->configure_json = configure_json(create);
+	for (size_t i = 0; i < create->secrets.n; i++)
+		mask_add(&s->mask, create->secrets.values[i]);
 	runtime_enlist(rt, s);
 	store_put(rt->store, s);
 	add_event(s, true);

@@ -48,6 +48,7 @@ void sandbox_free(struct sandbox *s)
 	free(s->label_values);
 	free(s->spec_json);
 	free(s->guard_json);
+	mask_fini(&s->mask);
 	free(s->note);
 	free(s->configure_json);
 	free(s);

@@ -11,6 +11,7 @@
 #include "runtime/lifecycle.h"
 #include "sandbox/monitor.h"
 #include "wire/json.h"
+#include "wire/mask.h"
 
 struct runtime;
 struct timer;
@@ -49,6 +50,7 @@ struct sandbox {
 	bool is_going;          /* the backend has been asked to destroy it */
 	bool is_buried;         /* on runtime::buried */
 	bool is_unwanted;       /* forget it as soon as nothing of it is left */
+	struct mask mask; /* what this server knows of its secrets: for what callers say of them */
 	char *configure_json;   /* for its executor; freed once sent */
 	struct error failure;   /* why it could not be made */
 };
