@@ -10,6 +10,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 enum { PARAMETERS_MAX = 3, HISTORY_PATIENCE_MS = 5000, CHOOSER_PATIENCE_MS = 2000, FILES_MAX = 64 };
@@ -74,6 +75,7 @@ static int navigate(struct driver *d, struct str url, struct cdp_reply *ret, str
 static int perform_goto(struct driver *d, const struct py_value *const *v)
 {
 	struct str url = str_trim(v[0]->text);
+	struct tab *tab = d->active; /* the page may open another, which is then the active one */
 	int64_t since_ms = clock_mono_ms();
 	auto_cdp_reply struct cdp_reply reply = { 0 };
 	struct error err;
@@ -99,10 +101,10 @@ static int perform_goto(struct driver *d, const struct py_value *const *v)
 		return 0; /* within the document */
 	char copy[CDP_ID_SIZE];
 	snprintf(copy, sizeof(copy), "%.*s", STR_ARG(loader));
-	if (tabs_wait_loaded(d->active, copy, d->deadline_ms, &err) < 0)
+	if (tabs_wait_loaded(tab, copy, d->deadline_ms, &err) < 0)
 		return err.code == ERROR_TIMEOUT ? goto_timed_out(d, url, since_ms)
 						 : complain_error(d, "goto", &err);
-	if (d->active->is_crashed || d->active->is_gone)
+	if (tab->is_crashed || tab->is_gone)
 		return goto_failed(d, url, "Page crashed");
 	return 0;
 }
@@ -419,7 +421,7 @@ static int put_file(struct driver *d, struct str path, struct jsonw *w)
 	if (!str_starts(path, STR("/")))
 		buf_printf(&absolute, "%s/", d->workdir);
 	buf_put(&absolute, path);
-	if (absolute.is_full || str_has_nul(path) || access(absolute.ptr, R_OK) < 0)
+	if (absolute.is_full || str_has_nul(path) || faccessat(AT_FDCWD, absolute.ptr, R_OK, 0) < 0)
 		return complain(d, "FileNotFoundError",
 			"[Errno 2] No such file or directory: '%.*s'",
 			STR_ARG(str_first(path, 1000)));

@@ -276,6 +276,8 @@ static int put_look(struct driver *d, const struct browse_params *params,
 		.page = &page,
 		.tree = tree,
 		.w = w };
+	buf_reset(&d->active->url);
+	buf_put(&d->active->url, str_first(page.documents[0].url, DRIVER_URL_MAX));
 	jsonw_key_str(w, "title", page.documents[0].title);
 	jsonw_key_str(w, "focused", axtree_focused(tree));
 	put_texts(&v);

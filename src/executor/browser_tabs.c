@@ -133,8 +133,8 @@ static void on_attached(struct driver *d, const struct json *params)
 	copy_id(tab->session, text_at(params, "sessionId"));
 	buf_init(&tab->url, DRIVER_URL_MAX);
 	buf_init(&tab->drag_json, 1024 * 1024);
-	set_text(&tab->url, text_at(info, "url"));
-	tab->has_content = tab->is_loaded = true;
+	set_text(&tab->url, text_at(info, "url")); /* how far it is, is told on enabling */
+	tab->has_content = tab->is_loaded = str_is(buf_str(&tab->url), "about:blank");
 	list_append(&d->tabs, &tab->link);
 	d->n_tabs++;
 	d->active = tab;

@@ -71,7 +71,8 @@ bool cdp_is_gone(const struct cdp *cdp)
 static int gone(struct cdp *cdp, struct error *err)
 {
 	cdp->is_gone = true;
-	return error_set(err, ERROR_UNAVAILABLE, "the browser has ended");
+	return error_set(err, ERROR_UNAVAILABLE,
+		"the browser has ended; the next step starts another one");
 }
 
 /* ---- what comes ---- */

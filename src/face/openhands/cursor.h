@@ -30,6 +30,7 @@ struct cursor {
 	char *hostname;    /* up to its first dot */
 	bool has_kernel;   /* it was opened */
 	char *kernel_cwd;  /* the cwd that the kernel was told last; NULL: none */
+	int n_downloads;   /* of the browser, so far */
 	int64_t active_ms; /* monotonic: when the last action began */
 	struct job *active;
 	struct list queue; /* job::link */
