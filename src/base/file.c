@@ -82,7 +82,7 @@ int file_mkdirs(const char *path, mode_t mode, struct error *err)
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		if (mkdirat(AT_FDCWD, copy, mode) < 0 && errno != EEXIST)
 			return error_sys(err, errno, "mkdir %s", copy);
 		*p = c;
 		if (c == '\0')

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The browser attaches us to every page that is opened, by whomever; a page becomes a tab when
- * that is told, and active, as with a person who sees it come up. What follows is told as events of its session:
+ * Theory of operation. Every page that is opened, by whomever, is told; we attach to it then, and it becomes a tab,
+ * and active, as with a person who sees it come up. (The browser could attach us by itself, Target.setAutoAttach: but
+ * with that a page that opens a window stands still for ever in Chromium 156.) What follows is told as events of its session:
  * which document it loads and how far that is, what it has on the network, dialogs, file choosers. Dialogs are
  * answered at once, since a page stands still until then: an alert is accepted, a question is not.
  *
@@ -113,6 +114,20 @@ static void set_up(struct driver *d, const struct tab *tab)
 	/* Every page believes that a person is looking at it. */
 	tell_bool(d, tab->session, "Emulation.setFocusEmulationEnabled", "enabled", true);
 	tell_size(d, tab);
+}
+
+static void on_created(struct driver *d, const struct json *params)
+{
+	const struct json *info = json_find(params, "targetInfo");
+	auto_buf struct buf attach = DRIVER_PARAMS;
+	if (!str_is(text_at(info, "type"), "page"))
+		return;
+	struct jsonw w = JSONW(&attach);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "targetId", text_at(info, "targetId"));
+	jsonw_key_bool(&w, "flatten", true);
+	jsonw_close(&w);
+	cdp_tell(d->cdp, "", "Target.attachToTarget", &attach);
 }
 
 static void on_attached(struct driver *d, const struct json *params)
@@ -321,6 +336,7 @@ static const struct {
 } browser_events[] = {
 	{ "Target.attachedToTarget", on_attached },
 	{ "Target.detachedFromTarget", on_detached },
+	{ "Target.targetCreated", on_created },
 	{ "Target.targetDestroyed", on_destroyed },
 	{ "Browser.downloadWillBegin", on_download },
 	{ "Browser.downloadProgress", on_progress },
@@ -365,12 +381,7 @@ static bool has_tab(void *arg)
 
 int tabs_start(struct driver *d, struct error *err)
 {
-	auto_buf struct buf attach = DRIVER_PARAMS;
-	buf_puts(&attach,
-		"{\"autoAttach\":true,\"waitForDebuggerOnStart\":false,\"flatten\":true}");
 	int64_t deadline_ms = clock_mono_ms() + OPEN_PATIENCE_MS;
-	if (cdp_call(d->cdp, "", "Target.setAutoAttach", &attach, deadline_ms, NULL, err) < 0)
-		return -1;
 	tell_bool(d, "", "Target.setDiscoverTargets", "discover", true);
 	return cdp_wait_until(d->cdp, deadline_ms, has_tab, d, err);
 }
