@@ -51,6 +51,15 @@ static void put_required(struct jsonw *w, const struct option_texts *texts)
 	jsonw_close_array(w);
 }
 
+static void put_texts(struct jsonw *w, const char *key, const struct option_texts *texts)
+{
+	jsonw_key(w, key);
+	jsonw_open_array(w);
+	for (int i = 0; i < texts->n; i++)
+		jsonw_str(w, str_from(texts->items[i]));
+	jsonw_close_array(w);
+}
+
 static int put_labels(struct jsonw *w, const struct option_texts *texts, struct error *err)
 {
 	jsonw_key(w, "labels");
@@ -114,6 +123,8 @@ int create_put_body(struct jsonw *w, const struct create_options *o, struct erro
 	put_said(w, "workdir", "workdir", o->spec.workdir);
 	put_said(w, "user", "user", o->spec.user);
 	put_said(w, "network", "network", o->spec.network);
+	if (o->allow.n)
+		put_texts(w, "allow", &o->allow);
 	put_said(w, "hostname", "hostname", o->spec.hostname);
 	if (o->spec.timeout_ms)
 		jsonw_key_int(w, "timeout_ms", o->spec.timeout_ms);

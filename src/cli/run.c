@@ -101,6 +101,9 @@ static int make_plan(struct run *run, struct error *err)
 {
 	if (wish_spec(&run->options->spec, &spec, err) < 0)
 		return -1;
+	if (spec.network == NETWORK_PROXY)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"--network proxy needs a server, which decides what goes out: cay create");
 	id_make(spec.id);
 	if (is_bare(run))
 		return spec_check(&spec, err);

@@ -28,7 +28,7 @@ static const struct command_option server_options[] = {
 };
 
 static const char *const users[] = { "agent", "root", NULL };
-static const char *const networks[] = { "loopback", "none", "host", NULL };
+static const char *const networks[] = { "loopback", "none", "host", "proxy", NULL };
 
 /* Where the exit status is another program's, ours is what env, timeout and docker use for their own. */
 enum { OWN_FAILURE = 125 };
@@ -57,7 +57,7 @@ static const struct command_option spec_options[] = {
 		"the host",
 		.standard = "agent", .words = users },
 	{ "network", 0, OPTION_TEXT, SPEC(network), "NETWORK",
-		"loopback, none, or host: the host's own network, without any wall",
+		"loopback, none, host: the host's own network, without any wall; or, of a server, proxy: what is allowed",
 		.standard = "loopback", .words = networks },
 	{ "hostname", 0, OPTION_TEXT, SPEC(hostname), "NAME", "the sandbox's own host name",
 		.standard = "cay" },
@@ -215,6 +215,9 @@ static const struct command_option create_options[] = {
 	{ "name", 0, OPTION_TEXT, CREATE(name), "NAME", "a name to call it by" },
 	{ "label", 0, OPTION_TEXTS, CREATE(labels), "KEY=VALUE",
 		"a note that is kept with it; may be given often" },
+	{ "allow", 0, OPTION_TEXTS, CREATE(allow), "TARGET",
+		"with --network proxy: what it may connect to: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, "
+		"or without for 80 and 443; may be given often" },
 	{ "idle-timeout", 0, OPTION_DURATION, CREATE(idle_timeout_ms), "TIME",
 		"end it when nothing was done in it for so long; 0: never", .standard = "0" },
 	{ "guard", 0, OPTION_TEXT, CREATE(guard), "MODE",

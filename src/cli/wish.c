@@ -139,7 +139,8 @@ int wish_spec(const struct spec_options *o, struct spec *ret, struct error *err)
 {
 	static const char *const networks[] = { [NETWORK_LOOPBACK] = "loopback",
 		[NETWORK_NONE] = "none",
-		[NETWORK_HOST] = "host" };
+		[NETWORK_HOST] = "host",
+		[NETWORK_PROXY] = "proxy" };
 	static const char *const users[] = { [USER_AGENT] = "agent", [USER_ROOT] = "root" };
 
 	*ret = (struct spec){

@@ -13,6 +13,7 @@
 #include "action/network_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "executor/egress.h"
 #include "executor/executor.h"
 #include "executor/files.h"
 
@@ -342,6 +343,30 @@ static void connect_start(struct call *call, const void *params)
 	await(c);
 }
 
+static void take_start(struct call *call, const void *params)
+{
+	const struct egress_take_params *p = params;
+	struct error err;
+	auto_buf struct buf first = BUF_INIT(EGRESS_FIRST_MAX);
+	struct connect *c = arena_new(&call->arena, struct connect);
+	c->call = call;
+	c->fd = -1;
+	buf_init(&c->out, OUT_MAX);
+	call->state = c;
+	if (egress_claim(call->executor, p->id, &c->fd, &first, &err) < 0) {
+		fail(c, &err);
+		return;
+	}
+	c->watch = watch_new(call->executor->loop, c->fd, 0, on_ready, c);
+	c->is_connected = true;
+	c->n_addresses = c->next = 1;
+	snprintf(c->addresses[0].text, sizeof(c->addresses[0].text), "a program of the sandbox");
+	c->received_bytes = (int64_t)first.len;
+	if (first.len)
+		call_send(call, 1, buf_str(&first));
+	await(c);
+}
+
 static void connect_data(struct call *call, uint8_t channel, struct str bytes)
 {
 	struct connect *c = call->state;
@@ -384,6 +409,15 @@ static void connect_drop(struct call *call)
 const struct verb connect_verb = {
 	.action = &connect_action,
 	.start = connect_start,
+	.data = connect_data,
+	.eof = connect_eof,
+	.drain = connect_drain,
+	.drop = connect_drop,
+};
+
+const struct verb egress_take_verb = {
+	.action = &egress_take_action,
+	.start = take_start,
 	.data = connect_data,
 	.eof = connect_eof,
 	.drain = connect_drain,

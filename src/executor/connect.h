@@ -5,3 +5,5 @@
 #include "executor/call.h"
 
 extern const struct verb connect_verb;
+/* The same for a connection that was begun in the sandbox (executor/egress.h). */
+extern const struct verb egress_take_verb;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "executor/browser.h"
+#include "executor/egress.h"
 #include "executor/calls.h"
 #include "executor/clerk.h"
 #include "executor/files.h"
@@ -184,6 +185,7 @@ void executor_free(struct executor *e)
 	processes_free_all(e);
 	clerk_free(e->clerk);
 	browser_free(e->browser);
+	egress_free(e);
 	kernels_free_all(e);
 	guests_free_all(e);
 	sudo_free(e->sudo);

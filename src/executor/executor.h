@@ -59,6 +59,7 @@ struct executor {
 	struct clerk *clerk;     /* NULL: not needed yet */
 	struct sudo *sudo;       /* NULL: nobody can become root */
 	struct browser *browser; /* NULL until the first use */
+	struct egress *egress;   /* NULL: nothing goes out through us */
 	int64_t started_ms;      /* monotonic */
 	bool is_stateless;       /* see executor_options */
 	bool is_bare;            /* on the host itself: its system is nobody's to change */

@@ -3,6 +3,7 @@
 #include "executor/browser.h"
 #include "executor/clerk.h"
 #include "executor/connect.h"
+#include "executor/egress.h"
 #include "executor/executor_verbs.h"
 #include "executor/file_verbs.h"
 #include "executor/kernel_verbs.h"
@@ -19,6 +20,8 @@ const struct verb *const verb_table[] = {
 	&convert_verb,
 	&download_verb,
 	&edit_verb,
+	&egress_verb,
+	&egress_take_verb,
 	&exec_verb,
 	&glob_verb,
 	&grep_verb,

@@ -8,6 +8,7 @@
 #include "runtime/internal.h"
 
 #include "base/log.h"
+#include "runtime/egress.h"
 
 static void take_record(void *arg, struct sandbox *s)
 {
@@ -63,6 +64,7 @@ static void settle_found(struct sandbox *s)
 {
 	if (sandbox_is_usable(s)) {
 		life_start_deadlines(s);
+		egress_open(s);
 		log_info("sandbox.adopt", "id=%s state=%s", s->id, sandbox_state_name(s->state));
 		return;
 	}

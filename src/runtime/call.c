@@ -456,12 +456,10 @@ struct runtime_call *runtime_perform(struct sandbox *s, const struct action *act
 	return call;
 }
 
-struct runtime_call *call_perform_quietly(struct sandbox *s, const char *action,
+struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg)
 {
-	const struct action *row = action_find(str_from(action));
-	BUG_IF(!row, "the runtime performs an action that is in no table");
-	struct runtime_call *call = call_new(s, row, sink, arg);
+	struct runtime_call *call = call_new(s, action, sink, arg);
 	struct error err;
 	if (build_request(call, params_json, &err) < 0)
 		fail(call, &err);

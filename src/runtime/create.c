@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/create.h"
+#include "wire/allow.h"
 
 #include "base/auto.h"
 
@@ -9,14 +10,14 @@ enum {
 };
 
 static const char *const user_words[] = { "agent", "root", NULL };
-static const char *const network_words[] = { "loopback", "none", "host", NULL };
+static const char *const network_words[] = { "loopback", "none", "host", "proxy", NULL };
 static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
 	struct str name, image, workdir, user, network, hostname;
 	const struct json *mounts, *limits, *guard;
 	struct field_map env, labels, secrets;
-	struct field_strings require;
+	struct field_strings require, allow;
 	int64_t timeout_ms, idle_timeout_ms;
 };
 
@@ -36,7 +37,10 @@ const struct field create_fields[] = {
 	{ "user", FIELD_STRING, AT(user), .standard = "agent", .words = user_words, .help = "who runs in it" },
 	{ "limits", FIELD_JSON, AT(limits),
 		.help = "{\"memory_bytes\",\"pids\",\"cpu_milli\",\"disk_bytes\",\"disk_inodes\"}: 0 the default, -1 none" },
-	{ "network", FIELD_STRING, AT(network), .standard = "loopback", .words = network_words, .help = "what it can reach" },
+	{ "network", FIELD_STRING, AT(network), .standard = "loopback", .words = network_words,
+		.help = "what it can reach: loopback (itself), none, host (all that the host can), or proxy (what `allow` names)" },
+	{ "allow", FIELD_STRINGS, AT(allow),
+		.help = "with network proxy: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, or without for 80 and 443" },
 	{ "hostname", FIELD_STRING, AT(hostname), .standard = "cay", .help = "its host name" },
 	{ "labels", FIELD_MAP, AT(labels), .help = "the caller's own notes" },
 	{ "timeout_ms", FIELD_INT, AT(timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
@@ -194,6 +198,18 @@ int create_check_name(struct str name, struct error *err)
 	return 0;
 }
 
+static int check_allow(const struct create *create, struct error *err)
+{
+	struct allow allow = { 0 };
+	int r = 0;
+	if (create->allow.n && create->spec.network != NETWORK_PROXY)
+		return error_set(err, ERROR_INVALID, "'allow' is for the network 'proxy'");
+	for (size_t i = 0; r == 0 && i < create->allow.n; i++)
+		r = allow_add(&allow, create->allow.items[i], err);
+	allow_fini(&allow);
+	return r;
+}
+
 int create_check(const struct create *create, struct error *err)
 {
 	if (create->name.len && create_check_name(create->name, err) < 0)
@@ -205,7 +221,7 @@ int create_check(const struct create *create, struct error *err)
 	if (create->note.len > CREATE_NOTE_BYTES)
 		return error_set(err, ERROR_TOO_LARGE, "create: a note of %zu bytes",
 			create->note.len);
-	if (spec_check(&create->spec, err) < 0)
+	if (spec_check(&create->spec, err) < 0 || check_allow(create, err) < 0)
 		return error_wrap(err, "create");
 	return 0;
 }
@@ -266,6 +282,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->env = body->env;
 	create->labels = body->labels;
 	create->secrets = body->secrets;
+	create->allow = body->allow;
 	create->guard = body->guard;
 	create->timeout_ms = body->timeout_ms;
 	create->idle_timeout_ms = body->idle_timeout_ms;
@@ -316,6 +333,15 @@ void enforced_write(const struct enforced *enforced, struct jsonw *w)
 	jsonw_close(w);
 }
 
+static void write_allow(const struct create *create, struct jsonw *w)
+{
+	jsonw_key(w, "allow");
+	jsonw_open_array(w);
+	for (size_t i = 0; i < create->allow.n; i++)
+		jsonw_str(w, create->allow.items[i]);
+	jsonw_close_array(w);
+}
+
 void create_write(const struct create *create, struct str guard, struct jsonw *w)
 {
 	const struct spec *spec = &create->spec;
@@ -338,6 +364,8 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 	jsonw_key(w, "limits");
 	write_limits(&spec->limits, w);
 	jsonw_key_str(w, "network", str_from(network_words[spec->network]));
+	if (create->allow.n)
+		write_allow(create, w);
 	jsonw_key_str(w, "hostname", str_from(spec->hostname[0] ? spec->hostname : "cay"));
 	jsonw_key(w, "require");
 	write_controls(spec->required, w);

@@ -33,6 +33,7 @@ struct create {
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
 	struct field_map secrets; /* as env, and masked in all that is reported; never stored either */
 	struct field_map labels;
+	struct field_strings allow; /* of network proxy: wire/allow.h */
 	struct str note;         /* what a face wants to know about it later; stored as it is */
 	int64_t timeout_ms;      /* ends this long after it was asked for; 0: never */
 	const struct json *guard; /* what the gate shall be told (action/gate.h); NULL: nothing */

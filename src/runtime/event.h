@@ -10,6 +10,7 @@
  *	verdict      {"action":"run","verdict":"passed","risk":"LOW","score":1,"by":"rules","reason":"…"}: what a
  *	             guard said; also blocked, awaiting_confirmation, confirmed, rejected
  *	observation  {"action":"run","duration_ms":…,"result":{…}} or "error":{…}; `cause` is the action
+ *	network      {"decision":"allowed"|"denied","name":…,"address":…,"port":…,"reason":…}: of runtime/egress.h
  *	gap          {"after":N}: what a follower missed because it is no longer kept; is in no log
  *
  * Following: a follower is a cursor, no queue. It gets every event after `after` in order, old ones from

@@ -97,7 +97,7 @@ void call_end_all(struct sandbox *s,
 	const struct error *gone); /* fails them: the sandbox is gone */
 void call_free_all(struct runtime *rt);
 /* An action of the runtime itself: no event, whatever the sandbox's state. */
-struct runtime_call *call_perform_quietly(struct sandbox *s, const char *action,
+struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
 
 /* spare.c: of the call sockets of a sandbox the last that had a result is kept for the next call. */

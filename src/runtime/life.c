@@ -11,10 +11,13 @@
  */
 #include "runtime/internal.h"
 
+#include "action/executor_actions.h"
+
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/egress.h"
 #include "wire/frame.h"
 
 #include <stdarg.h>
@@ -220,7 +223,7 @@ static void deed_configure(struct sandbox *s)
 		life_apply(s, LIFE_CONFIGURED);
 		return;
 	}
-	call_perform_quietly(s, "configure", str_from(s->configure_json), &sink,
+	call_perform_quietly(s, &configure_action, str_from(s->configure_json), &sink,
 		step_new(s->runtime, s, NULL));
 	free(s->configure_json);
 	s->configure_json = NULL;
@@ -231,6 +234,7 @@ static void deed_welcome(struct sandbox *s)
 	s->runtime->created++;
 	store_put(s->runtime->store, s);
 	life_start_deadlines(s);
+	egress_open(s);
 	release(s, false, NULL);
 }
 
@@ -271,6 +275,7 @@ static void deed_bury(struct sandbox *s)
 	error_set(&gone, ERROR_GONE, "sandbox %s ended: %s", s->id, s->reason);
 	s->is_there = false;
 	s->ended_ms = clock_wall_ms();
+	egress_close(s);
 	call_end_all(s, &gone);
 	stop_deadlines(s);
 	store_put(s->runtime->store, s);

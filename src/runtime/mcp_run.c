@@ -192,7 +192,7 @@ static int perform(struct mcp_run *run, const char *action, struct str params,
 	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
 		return error_set(err, ERROR_UNAVAILABLE, "sandbox %s is %s", s->id,
 			sandbox_state_name(s->state));
-	run->call = call_perform_quietly(s, action, params, sink, run);
+	run->call = call_perform_quietly(s, action_find(str_from(action)), params, sink, run);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "runtime/internal.h"
 
+#include "runtime/egress.h"
+
 #include "base/bug.h"
 #include "base/clock.h"
 
@@ -53,6 +55,9 @@ void runtime_free(struct runtime *rt)
 	rt->is_closing = true;
 	rt->backend->ops->free(rt->backend);
 	mcp_run_free_all(rt);
+	struct sandbox *s;
+	list_for_each(s, &rt->living, link)
+		egress_close(s);
 	call_free_all(rt);
 	follow_free_all(rt);
 	while (!list_is_empty(&rt->steps))

@@ -13,6 +13,7 @@
 #include "wire/json.h"
 #include "wire/mask.h"
 
+struct egress;
 struct runtime;
 struct timer;
 
@@ -39,6 +40,7 @@ struct sandbox {
 	struct runtime *runtime;
 	struct list link;      /* runtime::living or runtime::buried */
 	struct list calls;     /* runtime_call::link */
+	struct egress *egress; /* NULL: its network is no proxy */
 	struct channel *spare; /* a call socket that has no call; NULL: none */
 	struct list waiters;   /* step::wait_link: who is told of its readiness or end */
 	struct timer *deadline, *idle;

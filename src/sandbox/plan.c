@@ -264,7 +264,9 @@ static void add_network(struct plan *plan)
 	if (plan->spec.network == NETWORK_HOST)
 		return;
 	s = plan_add(plan, STEP_NETWORK);
-	s->data = plan->spec.network == NETWORK_LOOPBACK ? "loopback" : NULL;
+	s->data = plan->spec.network == NETWORK_LOOPBACK ? "loopback"
+		: plan->spec.network == NETWORK_PROXY    ? "proxy"
+							 : NULL;
 }
 
 static void add_sysctl(struct plan *plan, const char *name, const char *value)

@@ -155,7 +155,7 @@ static int check_limits(const struct spec_limits *l, struct error *err)
 
 static int check_words(const struct spec *spec, struct error *err)
 {
-	if (spec->network > NETWORK_HOST)
+	if (spec->network > NETWORK_PROXY)
 		return error_set(err, ERROR_INVALID, "unknown network mode %u", spec->network);
 	if (spec->user > USER_ROOT)
 		return error_set(err, ERROR_INVALID, "unknown user mode %u", spec->user);

@@ -25,7 +25,12 @@ enum mount_mode {
 	MOUNT_COPY,          /* overlay: the sandbox sees its changes, the host does not */
 };
 
-enum network_mode { NETWORK_LOOPBACK = 0, NETWORK_NONE, NETWORK_HOST };
+enum network_mode {
+	NETWORK_LOOPBACK = 0,
+	NETWORK_NONE,
+	NETWORK_HOST,
+	NETWORK_PROXY, /* every address is the sandbox's own: the executor catches what is begun to it */
+};
 
 enum user_mode {
 	USER_AGENT = 0, /* uid 1000 of the sandbox, no capabilities */

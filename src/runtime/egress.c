@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. One call of `egress` per sandbox tells of connections; each becomes a relay:
+ *
+ *	RESOLVING (a worker thread) ──▶ CONNECTING (address after address) ──▶ OPEN (egress_take)
+ *
+ * A relay that cannot go on tells the executor why (drop), which tells the program in its own terms. What the executor
+ * says of a connection is believed as far as its name goes: names that may not be connected to are refused here as
+ * well, so an executor that was taken over reaches what the agent could have reached anyway.
+ *
+ * The worker has a `lookup` of its own: a relay that goes away meanwhile leaves it behind.
+ */
+#include "runtime/egress.h"
+
+#include "action/network_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/log.h"
+#include "runtime/internal.h"
+#include "wire/allow.h"
+#include "wire/frame.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+enum {
+	CONNECT_MS = 10000, /* for all addresses together */
+	READ_BYTES = 64 * 1024,
+	READS_PER_TURN = 4,
+	OUT_HIGH = 256 * 1024, /* bytes for the outside at which the sandbox waits */
+	OUT_MAX = OUT_HIGH + 2 * FRAME_PAYLOAD_MAX,
+	REASON_SIZE = 200,
+};
+
+struct egress {
+	struct sandbox *sandbox;
+	struct allow allow;
+	struct runtime_call *call; /* NULL: it has ended, and nothing is told any more */
+	struct list relays;        /* relay::link */
+	int n_relays;
+};
+
+struct lookup {
+	struct relay *relay; /* NULL: it is gone */
+	char name[DNS_NAME_SIZE];
+	char port[8];
+	struct addrinfo *found;
+	int failure; /* of getaddrinfo */
+};
+
+struct relay {
+	struct list link;
+	struct egress *egress;
+	int64_t id;               /* the executor's */
+	char name[DNS_NAME_SIZE]; /* or the text of an address */
+	bool is_name;
+	int port;
+	struct lookup *lookup; /* while a worker has it */
+	struct addrinfo *found, *next;
+	struct netaddr address; /* that is tried or connected to */
+	int fd;
+	struct watch *watch;
+	struct timer *timer;
+	struct runtime_call *call; /* egress_take */
+	struct buf out;            /* for the outside; the first `sent` bytes are gone */
+	size_t sent;
+	bool is_open, is_full;
+	bool in_ended, out_eof, out_ended;
+};
+
+/* ---- what is told ---- */
+
+static void audit(struct egress *g, const char *decision, const char *name, const char *address,
+	int port, const char *reason)
+{
+	auto_buf struct buf b = BUF_INIT(4096);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "decision", str_from(decision));
+	if (name && *name)
+		jsonw_key_str(&w, "name", str_from(name));
+	if (address && *address)
+		jsonw_key_str(&w, "address", str_from(address));
+	if (port)
+		jsonw_key_int(&w, "port", port);
+	if (reason)
+		jsonw_key_str(&w, "reason", str_from(reason));
+	jsonw_close(&w);
+	audit_add(g->sandbox, "network", 0, &b);
+}
+
+static void relay_free(struct relay *r)
+{
+	list_remove(&r->link);
+	r->egress->n_relays--;
+	if (r->lookup)
+		r->lookup->relay = NULL;
+	if (r->found)
+		freeaddrinfo(r->found);
+	if (r->call)
+		runtime_call_cancel(r->call);
+	watch_free(r->watch);
+	timer_free(r->timer);
+	close_fd(r->fd);
+	buf_fini(&r->out);
+	free(r);
+}
+
+/* Before it is open: the program is told why, and so is the log. */
+static void refuse(struct relay *r, const char *reason)
+{
+	struct egress *g = r->egress;
+	auto_buf struct buf b = BUF_INIT(1024);
+	struct jsonw w = JSONW(&b);
+	audit(g, "denied", r->is_name ? r->name : NULL, r->is_name ? NULL : r->name, r->port,
+		reason);
+	jsonw_open(&w);
+	jsonw_key_int(&w, "drop", r->id);
+	jsonw_key_str(&w, "reason", str_from(reason));
+	jsonw_close(&w);
+	if (g->call)
+		runtime_call_control(g->call, buf_str(&b));
+	relay_free(r);
+}
+
+/* ---- an open connection ---- */
+
+static void await(struct relay *r)
+{
+	int events = 0;
+	if (r->sent < r->out.len || !r->is_open)
+		events |= LOOP_WRITE;
+	if (r->is_open && !r->is_full && !r->in_ended)
+		events |= LOOP_READ;
+	watch_set(r->watch, events);
+	if (r->call)
+		runtime_call_pause(r->call, r->out.len - r->sent > OUT_HIGH);
+}
+
+static void flush(struct relay *r)
+{
+	while (r->sent < r->out.len && !r->out_ended) {
+		ssize_t n = send(r->fd, r->out.ptr + r->sent, r->out.len - r->sent,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			r->out_ended = true; /* what it has sent before may still be read */
+		else
+			r->sent += (size_t)n;
+	}
+	if (r->sent == r->out.len || r->out_ended) {
+		buf_reset(&r->out);
+		r->sent = 0;
+	} else if (r->sent > OUT_HIGH) {
+		buf_drop_front(&r->out, r->sent);
+		r->sent = 0;
+	}
+	if (r->out_eof && !r->out_ended && r->out.len == 0) {
+		shutdown(r->fd, SHUT_WR);
+		r->out_ended = true;
+	}
+}
+
+/* False: it is over. */
+static bool take(struct relay *r)
+{
+	static char bytes[READ_BYTES]; /* one thread */
+	for (int i = 0; i < READS_PER_TURN && !r->is_full && !r->in_ended; i++) {
+		ssize_t n = recv(r->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return true;
+		if (n < 0)
+			return false;
+		r->in_ended = n == 0;
+		if (n == 0)
+			runtime_call_eof(r->call, 0);
+		else
+			runtime_call_send(r->call, 0, str_from_len(bytes, (size_t)n));
+		r->is_full = runtime_call_is_full(r->call);
+		if (n < (ssize_t)sizeof(bytes))
+			break;
+	}
+	return true;
+}
+
+static void on_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct relay *r = arg;
+	if (r->out_ended)
+		return;
+	buf_put(&r->out, bytes);
+	flush(r);
+	await(r);
+}
+
+static void on_taken_event(void *arg, struct str json)
+{
+	struct relay *r = arg;
+	auto_json struct json *event = NULL;
+	if (json_parse(json, &event, NULL) < 0 ||
+		!str_is(json_str(json_find(event, "event")), "eof"))
+		return;
+	r->out_eof = true;
+	flush(r);
+	await(r);
+}
+
+static void on_drain(void *arg)
+{
+	struct relay *r = arg;
+	r->is_full = false;
+	await(r);
+}
+
+static void on_taken_result(void *arg, struct str json)
+{
+	struct relay *r = arg;
+	r->call = NULL;
+	relay_free(r);
+}
+
+static void on_taken_error(void *arg, const struct error *err)
+{
+	on_taken_result(arg, STR_NONE);
+}
+
+static void open_relay(struct relay *r)
+{
+	static const struct call_sink sink = { on_data, on_taken_event, on_drain, on_taken_result,
+		on_taken_error };
+	char params[48], address[NETADDR_TEXT_MAX];
+	r->is_open = true;
+	timer_clear(r->timer);
+	freeaddrinfo(take_ptr(r->found));
+	netaddr_text(&r->address, address);
+	audit(r->egress, "allowed", r->is_name ? r->name : NULL, address, r->port, NULL);
+	snprintf(params, sizeof(params), "{\"id\":%lld}", (long long)r->id);
+	r->call = call_perform_quietly(r->egress->sandbox, &egress_take_action, str_from(params),
+		&sink, r);
+	await(r);
+}
+
+/* ---- on the way to it ---- */
+
+/* What a name leads to: a public address, or one that is in the list itself. */
+static const char *why_not(const struct relay *r, const struct netaddr *address)
+{
+	if (netaddr_is_metadata(address))
+		return "it leads to a metadata service";
+	if (netaddr_is_private(address) && !allow_has_address(&r->egress->allow, address, r->port))
+		return "it leads to a private address, which is not allowed by itself";
+	return NULL;
+}
+
+static void on_connecting(void *arg, int events);
+
+/* The next address; true if one is being connected to. */
+static bool try_next(struct relay *r, char *reason)
+{
+	watch_free(take_ptr(r->watch));
+	r->fd = close_fd(r->fd);
+	for (; r->next; r->next = r->next->ai_next) {
+		const struct addrinfo *a = r->next;
+		const char *why = netaddr_from(a->ai_addr, &r->address, NULL) < 0
+			? "it leads to no internet address"
+			: why_not(r, &r->address);
+		if (why) {
+			snprintf(reason, REASON_SIZE, "%s", why);
+			continue;
+		}
+		int on = 1;
+		r->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (r->fd >= 0 &&
+			(connect(r->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS)) {
+			setsockopt(r->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+			r->next = a->ai_next;
+			r->watch = watch_new(r->egress->sandbox->runtime->loop, r->fd, LOOP_WRITE,
+				on_connecting, r);
+			return true;
+		}
+		snprintf(reason, REASON_SIZE, "connect: %s", strerror(errno));
+		r->fd = close_fd(r->fd);
+	}
+	return false;
+}
+
+static void on_connecting(void *arg, int events)
+{
+	struct relay *r = arg;
+	char reason[REASON_SIZE];
+	int sys = 0;
+	socklen_t len = sizeof(sys);
+	if (r->is_open) {
+		flush(r);
+		if ((events & LOOP_READ) && r->call && !take(r))
+			relay_free(r);
+		else
+			await(r);
+		return;
+	}
+	getsockopt(r->fd, SOL_SOCKET, SO_ERROR, &sys, &len);
+	if (sys == 0) {
+		open_relay(r);
+		return;
+	}
+	snprintf(reason, sizeof(reason), "connect: %s", strerror(sys));
+	if (!try_next(r, reason))
+		refuse(r, reason);
+}
+
+static void on_late(void *arg)
+{
+	refuse(arg, "it did not answer in time");
+}
+
+static void look_up(void *arg)
+{
+	struct lookup *l = arg;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG };
+	l->failure = getaddrinfo(l->name, l->port, &hints, &l->found);
+}
+
+static void on_looked_up(void *arg)
+{
+	struct lookup *l = arg;
+	struct relay *r = l->relay;
+	char reason[REASON_SIZE] = "it has no address";
+	if (r) {
+		r->lookup = NULL;
+		r->found = r->next = take_ptr(l->found);
+		if (l->failure)
+			snprintf(reason, sizeof(reason), "%s", gai_strerror(l->failure));
+		if (!try_next(r, reason))
+			refuse(r, reason);
+	}
+	if (l->found)
+		freeaddrinfo(l->found);
+	free(l);
+}
+
+static void relay_begin(struct egress *g, int64_t id, struct str target, bool is_name, int port)
+{
+	struct relay *r = mem_new(struct relay);
+	struct netaddr address;
+	*r = (struct relay){ .egress = g, .id = id, .fd = -1, .port = port, .is_name = is_name };
+	snprintf(r->name, sizeof(r->name), "%.*s", STR_ARG(str_first(target, DNS_NAME_SIZE - 1)));
+	buf_init(&r->out, OUT_MAX);
+	r->timer = timer_new(g->sandbox->runtime->loop, on_late, r);
+	list_append(&g->relays, &r->link);
+	g->n_relays++;
+	bool is_allowed = is_name ? allow_has_name(&g->allow, r->name, port)
+				  : netaddr_parse(str_from(r->name), &address, NULL) == 0 &&
+			allow_has_address(&g->allow, &address, port);
+	if (!is_allowed || g->n_relays > EGRESS_RELAYS_MAX) {
+		refuse(r, is_allowed ? "too many connections at once" : "it is not allowed");
+		return;
+	}
+	timer_set(r->timer, CONNECT_MS);
+	r->lookup = mem_new(struct lookup);
+	*r->lookup = (struct lookup){ .relay = r };
+	memcpy(r->lookup->name, r->name, sizeof(r->name));
+	snprintf(r->lookup->port, sizeof(r->lookup->port), "%d", port);
+	loop_work(g->sandbox->runtime->loop, look_up, on_looked_up, r->lookup);
+}
+
+/* ---- the call that tells ---- */
+
+static void on_event(void *arg, struct str json)
+{
+	struct egress *g = arg;
+	auto_json struct json *event = NULL;
+	if (json_parse(json, &event, NULL) < 0)
+		return;
+	struct str kind = json_str(json_find(event, "event"));
+	struct str name = json_str(json_find(event, "name")),
+		   address = json_str(json_find(event, "address"));
+	int port = (int)json_int(json_find(event, "port"));
+	if (str_is(kind, "connection")) {
+		relay_begin(g, json_int(json_find(event, "id")), name.len ? name : address,
+			name.len > 0, port);
+	} else if (str_is(kind, "refused")) {
+		auto_free char *n = str_dup(str_first(name, DNS_NAME_SIZE));
+		auto_free char *a = str_dup(str_first(address, NETADDR_TEXT_MAX));
+		auto_free char *why = str_dup(
+			str_first(json_str(json_find(event, "reason")), 2 * DNS_NAME_SIZE));
+		audit(g, "denied", n, a, port, why);
+	}
+}
+
+static void on_end(void *arg, const struct error *err)
+{
+	struct egress *g = arg;
+	g->call = NULL;
+	log_warn("egress.ended", "id=%s error=%s", g->sandbox->id, err->text);
+}
+
+static void on_result(void *arg, struct str json)
+{
+	struct egress *g = arg;
+	g->call = NULL;
+}
+
+/* From what was asked for, which is what a restarted server knows as well. False: it is not for us. */
+static bool read_allow(const struct sandbox *s, struct allow *ret, struct buf *params)
+{
+	auto_json struct json *spec = NULL;
+	struct jsonw w = JSONW(params);
+	if (json_parse(str_from(s->spec_json), &spec, NULL) < 0 ||
+		!str_is(json_str(json_find(spec, "network")), "proxy"))
+		return false;
+	const struct json *list = json_find(spec, "allow");
+	jsonw_open(&w);
+	jsonw_key(&w, "allow");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct str rule = json_str(json_at(list, i));
+		if (allow_add(ret, rule, NULL) == 0)
+			jsonw_str(&w, rule);
+	}
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	return true;
+}
+
+void egress_open(struct sandbox *s)
+{
+	static const struct call_sink sink = { .event = on_event,
+		.result = on_result,
+		.error = on_end };
+	auto_buf struct buf params = BUF_INIT(ALLOW_RULES_MAX * (DNS_NAME_SIZE + 16));
+	struct allow allow = { 0 };
+	if (s->egress || !read_allow(s, &allow, &params))
+		return;
+	struct egress *g = mem_new(struct egress);
+	*g = (struct egress){ .sandbox = s, .allow = allow };
+	list_init(&g->relays);
+	s->egress = g;
+	g->call = call_perform_quietly(s, &egress_action, buf_str(&params), &sink, g);
+}
+
+void egress_close(struct sandbox *s)
+{
+	struct egress *g = take_ptr(s->egress);
+	if (!g)
+		return;
+	while (!list_is_empty(&g->relays))
+		relay_free(list_get_first(&g->relays, struct relay, link));
+	if (g->call)
+		runtime_call_cancel(g->call);
+	allow_fini(&g->allow);
+	free(g);
+}

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network `proxy`: what is allowed goes out, and nothing else, whatever a program does about it.
+
+The server lives in a network namespace of its own, where addresses of the internet are its loopback's.
+"""
+import contextlib
+import ctypes
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import threading
+
+import pytest
+from conftest import PATIENCE, Server, end_server
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network namespace of the server's")
+
+PUBLIC, OTHER, PRIVATE, METADATA = "93.184.216.34", "93.184.216.35", "10.9.9.9", "169.254.169.254"
+HOSTS = f"""{PUBLIC} files.test a.below.test both.test
+{OTHER} other.test
+{PRIVATE} private.test
+{METADATA} metadata.test
+::ffff:{PRIVATE} mapped.test
+"""
+ALLOW = ["files.test", "*.below.test", "other.test:7000", "private.test", "metadata.test", "mapped.test",
+         "unknown.test", f"{PRIVATE}:7001"]
+PREPARE = "ip link set lo up && for a in {addresses}; do ip addr add $a/32 dev lo; done && " \
+          "mount --bind {hosts} /etc/hosts && exec \"$@\""
+
+
+class Outside:
+    """What is reached, in the server's network: says on each port who was connected to, and echoes."""
+
+    def __init__(self, pid):
+        self.pid, self.sockets = pid, []
+        self.seen = []
+
+    def listen(self, port):
+        done = threading.Event()
+
+        def work():
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(f"/proc/{self.pid}/ns/net", encoding="ascii") as ns:  # of this thread alone
+                assert libc.setns(ns.fileno(), 0x40000000) == 0
+            listener = socket.create_server(("0.0.0.0", port))
+            self.sockets.append(listener)
+            done.set()
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=work, daemon=True).start()
+        assert done.wait(PATIENCE)
+
+    def serve(self, connection):
+        with contextlib.closing(connection):
+            self.seen.append(connection.getsockname())
+            data = connection.recv(65536)
+            if data[:4] == b"GET ":
+                body = f"reached {connection.getsockname()[0]}\n".encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" %
+                                   (len(body), body))
+                return
+            while data:
+                connection.sendall(data)
+                data = connection.recv(65536)
+
+
+@pytest.fixture(scope="module")
+def server():
+    directory = tempfile.mkdtemp(prefix="cay-e2e-")
+    os.chmod(directory, 0o755)
+    hosts = pathlib.Path(directory) / "hosts"
+    hosts.write_text(HOSTS)
+    hosts.chmod(0o644)
+    prepare = PREPARE.format(addresses=f"{PUBLIC} {OTHER} {PRIVATE} {METADATA}", hosts=hosts)
+    started = Server(directory, "--pool", "0", prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])
+    started.outside = Outside(started.process.pid)
+    for port in (80, 443, 7000, 7001):
+        started.outside.listen(port)
+    yield started
+    for s in started.outside.sockets:
+        s.close()
+    end_server(started)
+
+
+@pytest.fixture
+def box(server):
+    made = server.create(network="proxy", allow=ALLOW)
+    yield made
+    made.delete()
+
+
+def get(box, url, *options):
+    words = " ".join(f"'{o}'" for o in options)
+    return box.output(f"curl -sS --max-time 10 {words} {url}")
+
+
+def decisions(box, decision=None):
+    found = [e["data"] for e in box.events() if e["kind"] == "network"]
+    return [d for d in found if decision in (None, d["decision"])]
+
+
+def tcp(box, host, port, data="ping"):
+    program = (f"import socket; s = socket.create_connection(('{host}', {port}), timeout=10); "
+               f"s.sendall(b'{data}'); s.shutdown(socket.SHUT_WR); print(s.recv(100))")
+    return box.output(f'python3 -c "{program}" 2>&1 | tail -1')
+
+
+def test_an_allowed_name_is_reached_by_a_program_that_knows_of_no_proxy(box):
+    assert get(box, "http://files.test/") == f"reached {PUBLIC}\n"
+    assert get(box, "http://a.below.test/") == f"reached {PUBLIC}\n"
+    assert decisions(box) == [
+        {"decision": "allowed", "name": name, "address": PUBLIC, "port": 80} for name in ("files.test", "a.below.test")]
+
+
+def test_any_protocol_goes_over_an_allowed_port(box):
+    assert tcp(box, "other.test", 7000) == "b'ping'\n"
+    assert tcp(box, PRIVATE, 7001) == "b'ping'\n"
+
+
+@pytest.mark.parametrize("url, options, words", [
+    ("http://evil.test/", [], "Could not resolve host"),
+    ("http://below.test/", [], "Could not resolve host"),
+    ("http://other.test/", [], "the name is not allowed on this port"),
+    (f"http://{PUBLIC}/", [], "the address is not allowed"),
+    (f"http://{PUBLIC}/", ["-HHost: evil.test"], "the address is not allowed"),
+    ("http://files.test/", ["-HHost: other.test"], "begun to files.test and asks for other.test"),
+    ("http://private.test/", [], "private address"),
+    ("http://mapped.test/", [], "private address"),
+    ("http://metadata.test/", [], "metadata service"),
+    (f"http://{METADATA}/latest/meta-data/", [], "the address is not allowed"),
+    ("http://unknown.test/", [], "name resolution"),
+    ("http://files.test:8080/", [], "connect to files.test port 8080"),
+    ("http://[2606:4700::1111]/", [], "connect to 2606:4700::1111"),
+    (f"http://[::ffff:{PUBLIC}]/", [], "the address is not allowed"),
+    ("https://files.test/", ["--connect-to", "files.test:443:a.below.test:443"], "access denied"),
+    (f"https://{PUBLIC}/", ["-k"], "access denied"),
+])
+def test_what_is_not_allowed_is_told_why_and_reaches_nobody(server, box, url, options, words):
+    before = len(server.outside.seen)
+    assert words in get(box, url, *options).replace("\n", " ")
+    assert len(server.outside.seen) == before
+    assert decisions(box, "allowed") == []
+
+
+def test_a_program_that_resolved_the_name_itself_is_let_out_by_the_name(box):
+    assert get(box, f"http://{OTHER}/", "-HHost: files.test") == f"reached {PUBLIC}\n"
+
+
+def test_every_refusal_is_an_event(box):
+    get(box, "http://evil.test/")
+    get(box, f"http://{PUBLIC}/")
+    get(box, "http://private.test/")
+    assert [(d.get("name"), d.get("address")) for d in decisions(box, "denied")] == [
+        ("evil.test", None), (None, PUBLIC), ("private.test", None)]
+
+
+@pytest.mark.parametrize("resolver", ["8.8.8.8", "127.0.0.1", PRIVATE])
+def test_questions_for_names_never_leave(box, resolver):
+    """Not even to a resolver of the program's choice: nothing can be told in a name."""
+    program = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); "
+        "q = b'\\x00\\x07\\x01\\x00\\x00\\x01' + bytes(6) + b'\\x06secret\\x04evil\\x04test' + b'\\x00\\x00\\x10\\x00\\x01'; "
+        f"s.connect(('{resolver}', 53)); s.send(q); print(s.recv(512)[3] & 15)")
+    assert box.output(f'python3 -c "{program}"') == "3\n"  # there is no such name
+    assert decisions(box) == [{"decision": "denied", "name": "secret.evil.test", "reason": "the name is not allowed"}]
+
+
+@pytest.mark.parametrize("program", [
+    "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('93.184.216.34', 443)); s.send(b'x'); s.send(b'x')",
+    "socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)",
+    "socket.create_connection(('93.184.216.34', 22), timeout=5)",
+    "s = socket.socket(); s.bind(('0.0.0.0', 443))",
+    "s = socket.socket(); s.bind(('93.184.216.34', 443))",
+], ids=["quic", "raw socket", "another port", "our port", "our port on one address"])
+def test_other_ways_are_closed_at_once(box, program):
+    assert box.run(f'python3 -c "import socket; {program}" 2>/dev/null')["exit_code"] == 1
+
+
+def test_its_own_servers_are_its_own(box):
+    box.run("python3 -m http.server 3000 --bind 127.0.0.1 >/dev/null 2>&1 &")
+    out = box.output("for i in 1 2 3 4 5 6 7 8 9; do curl -s -o /dev/null -w '%{http_code}\\n' "
+                     "http://127.0.0.1:3000/ && break; sleep 0.2; done")
+    assert out.split()[-1] == "200"
+
+
+def test_much_goes_both_ways(box):
+    program = ("import socket, threading; s = socket.create_connection(('other.test', 7000)); n = 32 << 20; "
+               "threading.Thread(target=lambda: (s.sendall(bytes(n)), s.shutdown(1))).start(); got = 0\n"
+               "while d := s.recv(1 << 20): got += len(d)\nprint(got == n)")
+    assert box.run(f"python3 - <<'E'\n{program}\nE", timeout_ms=60000)["output"] == "True\n"
+
+
+def test_many_connections_at_once(box):
+    program = ("import socket\nss = [socket.create_connection(('other.test', 7000)) for _ in range(100)]\n"
+               "for i, s in enumerate(ss): s.sendall(str(i).encode())\n"
+               "print(all(s.recv(10) == str(i).encode() for i, s in enumerate(ss)))")
+    assert box.output(f"python3 - <<'E'\n{program}\nE") == "True\n"
+
+
+def test_a_restarted_server_decides_as_before(server, box):
+    assert get(box, "http://files.test/") == f"reached {PUBLIC}\n"
+    server.kill_server()
+    server.wait_until_up()
+    assert get(box, "http://files.test/") == f"reached {PUBLIC}\n"
+    assert "Could not resolve" in get(box, "http://evil.test/")
+
+
+@pytest.mark.parametrize("wish, words", [
+    ({"network": "proxy", "allow": ["localhost"]}, "without a dot"),
+    ({"network": "proxy", "allow": ["10.0.0.0/40"]}, "allow: '10.0.0.0/40'"),
+    ({"network": "proxy", "allow": [METADATA]}, "cannot be allowed"),
+    ({"allow": ["files.test"]}, "'allow' is for the network 'proxy'"),
+])
+def test_a_rule_that_is_none_is_refused(server, wish, words):
+    reply = server.request("POST", "/v1/sandboxes", wish)
+    assert reply.status in (400, 403) and words in reply.json["error"]["message"]
+
+
+def test_nothing_is_allowed_unless_it_is_named(server):
+    box = server.create(network="proxy")
+    assert "Could not resolve" in get(box, "http://files.test/")
+    box.delete()
+
+
+def test_the_same_from_the_command_line(server):
+    cay = subprocess.run([server_program(), "create", "--network", "proxy", "--allow", "files.test", "--name", "cli"],
+                         capture_output=True, text=True, env={**os.environ, "CAY_URL": f"unix:{server.socket}",
+                                                              "CAY_TOKEN": server.token})
+    assert cay.returncode == 0, cay.stderr
+    record = server.request("GET", "/v1/sandboxes/cli").json
+    assert (record["spec"]["network"], record["spec"]["allow"]) == ("proxy", ["files.test"])
+    server.request("DELETE", "/v1/sandboxes/cli")
+    run = subprocess.run([server_program(), "run", "--network", "proxy", "true"], capture_output=True, text=True)
+    assert run.returncode == 125 and "needs a server" in run.stderr
+
+
+def server_program():
+    return pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).parents[2] / "build")) / "src/main/cay"
