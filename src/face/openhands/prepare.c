@@ -42,34 +42,43 @@ struct preparation {
 };
 
 /*
- * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's program if there
- * is a browser, whose downloads have a directory from the start. An account of the host image has another name; any other image may
- * have none. Python only looks into the user's own packages if their directory is there when it starts. What fails because the host maps one user only, needs not be done there.
+ * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's program if there is a
+ * browser, whose downloads have a directory from the start. An account of the host image has another name; any other
+ * image may have none. Python only looks into the user's own packages if their directory is there when it starts.
+ * What fails because the host maps one user only, need not be done there.
+ *
+ * Each command that the shell does not do itself costs a client the better part of a millisecond.
  */
 static const char script[] =
-	"set -e; umask 022; name=$1 work=$2\n"
+	"set -e; umask 022; name=$1 work=$2 link=$3 viewer=$4 home=\n"
+	"own() {\n" /* FILE LINE: the line of that name is in FILE, instead of the one of id 1000 */
+	"  all= has=\n"
+	"  while IFS= read -r line; do\n"
+	"    id=${line#*:}; id=${id#*:}\n"
+	"    case $line in \"$name:\"*) has=1;; *) case $id in 1000:*) continue;; esac;; esac\n"
+	"    all=\"$all$line\n\"\n"
+	"  done <\"$1\"\n"
+	"  [ \"$has\" ] || printf '%s%s\\n' \"$all\" \"$2\" >\"$1\"\n"
+	"}\n"
 	"if [ \"$name\" != root ]; then\n"
-	"  if ! grep -q \"^$name:\" /etc/passwd; then\n"
-	"    sed -i \"/^[^:]*:[^:]*:1000:/d\" /etc/passwd\n"
-	"    echo \"$name:x:1000:1000::/home/$name:/bin/bash\" >>/etc/passwd\n"
-	"    sed -i \"/^[^:]*:[^:]*:1000:/d\" /etc/group\n"
-	"    echo \"$name:x:1000:\" >>/etc/group\n"
-	"  fi\n"
-	"  if [ ! -d \"/home/$name\" ]; then\n"
-	"    if [ -d /home/agent ]; then mv /home/agent \"/home/$name\"; else mkdir -p \"/home/$name\"; fi\n"
-	"    for d in /usr/lib/python3.[0-9]*; do mkdir -p \"/home/$name/.local/lib/${d##*/}/site-packages\"; done\n"
-	"    chown -R 1000:1000 \"/home/$name\" 2>/dev/null || true\n"
-	"  fi\n"
+	"  home=/home/$name\n"
+	"  own /etc/passwd \"$name:x:1000:1000::$home:/bin/bash\"\n"
+	"  own /etc/group \"$name:x:1000:\"\n"
+	"  if [ ! -d \"$home\" ] && [ -d /home/agent ]; then mv /home/agent \"$home\"; fi\n"
 	"fi\n"
-	"mkdir -p \"$work\"; \n"
-	"if [ -n \"$4\" ]; then\n"
-	"  mkdir -p \"$work/.downloads\" /openhands/code; printf %s \"$4\" >" VIEWER "\n"
-	"fi\n"
-	"[ \"$name\" = root ] || chown -R 1000:1000 \"$work\" 2>/dev/null || true\n"
 	"python=$(command -v python3 || command -v python || true)\n"
+	"set -- \"$work\" /openhands/code\n"
+	"[ -z \"$viewer\" ] || set -- \"$@\" \"$work/.downloads\"\n"
+	"[ -z \"$python\" ] || set -- \"$@\" \"${link%/*}\"\n"
+	"if [ \"$home\" ]; then\n"
+	"  for d in /usr/lib/python3.[0-9]*; do set -- \"$@\" \"$home/.local/lib/${d##*/}/site-packages\"; done\n"
+	"fi\n"
+	"mkdir -p \"$@\"\n"
+	"[ -z \"$home\" ] || chown -R \"$name:\" \"$work\" \"$home\" 2>/dev/null || true\n"
+	"[ -z \"$viewer\" ] || printf %s \"$viewer\" >" VIEWER "\n"
 	"if [ -n \"$python\" ]; then\n"
+	"  ln -sf \"$python\" \"$link\"\n"
 	"  command -v python >/dev/null || ln -s \"$python\" /usr/local/bin/python\n"
-	"  mkdir -p \"${3%/*}\" /openhands/code; ln -sf \"$python\" \"$3\"\n"
 	"fi\n";
 
 static void preparation_free(struct preparation *p)
@@ -137,23 +146,24 @@ static void finish(struct preparation *p)
 	done(done_arg, s, NULL);
 }
 
-static void on_viewer(void *arg, struct str result)
+/* Nobody waits for these: a sandbox without Python is one all the same, and who wants to run a cell is told. */
+static void on_nothing(void *arg, struct str result)
 {
-	struct preparation *p = arg;
-	p->call = NULL;
-	finish(p);
 }
 
-/* Neither without Python nor without a viewer is a sandbox of no use. */
-static void on_no_viewer(void *arg, const struct error *err)
+static void on_no_matter(void *arg, const struct error *err)
 {
-	on_viewer(arg, STR_NONE);
+}
+
+static void begin(struct sandbox *s, const struct action *action, const struct buf *params)
+{
+	static const struct call_sink sink = { .result = on_nothing, .error = on_no_matter };
+	runtime_perform(s, action, buf_str(params), &sink, NULL);
 }
 
 /* What shows files to the browser, where there is one. */
-static void start_viewer(struct preparation *p)
+static void begin_viewer(struct sandbox *s)
 {
-	static const struct call_sink sink = { .result = on_viewer, .error = on_no_viewer };
 	const char *const argv[] = { "python3", "-I", "-S", VIEWER };
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
@@ -162,36 +172,21 @@ static void start_viewer(struct preparation *p)
 	jsonw_key_str(&w, "name", STR("file-viewer"));
 	jsonw_key_bool(&w, "detach", true);
 	jsonw_close(&w);
-	perform(p, &exec_action, &params, &sink);
+	begin(s, &exec_action, &params);
 }
 
-static void on_kernel(void *arg, struct str result)
-{
-	struct preparation *p = arg;
-	p->call = NULL;
-	if (p->has_browser)
-		start_viewer(p);
-	else
-		finish(p);
-}
-
-/* A sandbox without Python is one all the same; whoever wants to run a cell is told. */
-static void on_no_kernel(void *arg, const struct error *err)
-{
-	on_kernel(arg, STR_NONE);
-}
-
-/* The kernel gets ready while the client does what comes before its first cell. */
+/* Kernel and viewer get ready while the client does what comes before it needs them. */
 static void on_configured(void *arg, struct str result)
 {
-	static const struct call_sink sink = { .result = on_kernel, .error = on_no_kernel };
 	struct preparation *p = arg;
+	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), NULL);
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	p->call = NULL;
-	if (ipython_put_open(p->oh->rt, p->id, false, &params))
-		perform(p, &kernel_open_action, &params, &sink);
-	else
-		on_kernel(p, STR_NONE);
+	if (s && ipython_put_open(p->oh->rt, p->id, false, &params))
+		begin(s, &kernel_open_action, &params);
+	if (s && p->has_browser && !sandbox_is_bare(s))
+		begin_viewer(s);
+	finish(p);
 }
 
 /* Whether the host can give a sandbox a root besides its user. */
