@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "sandbox/request.h"
+#include "sandbox/server.h"
 
 #include <fcntl.h>
 
@@ -108,11 +109,30 @@ static int on_adopt(struct desk *d, const struct monitor_request *request, struc
 	return 0;
 }
 
-static int on_create(struct desk *d, const struct monitor_request *request, struct error *err)
+/* A path in the state directory, as the server sees it, becomes the host's. */
+static int translate(const struct desk *d, char path[SPEC_PATH_SIZE], struct error *err)
 {
+	static const struct str seen = { SERVER_STATE_DIR "/", sizeof(SERVER_STATE_DIR) };
+	char copy[SPEC_PATH_SIZE];
+	if (!d->state_dir || !str_starts(str_from(path), seen))
+		return 0;
+	memcpy(copy, path, sizeof(copy));
+	int n = snprintf(path, SPEC_PATH_SIZE, "%s/%s", d->state_dir, copy + seen.len);
+	return n < SPEC_PATH_SIZE ? 0
+				  : error_set(err, ERROR_INVALID, "the path is too long: %s", copy);
+}
+
+static int on_create(struct desk *d, struct monitor_request *request, struct error *err)
+{
+	struct spec *spec = &request->spec;
 	if (d->is_closing)
 		return error_set(err, ERROR_UNAVAILABLE, "the supervisor is stopping");
-	return stock_create(d->stock, &request->spec, request->serial, err); /* see desk_made */
+	if (translate(d, spec->image_path, err) < 0)
+		return -1;
+	for (uint32_t i = 0; i < spec->n_mounts; i++)
+		if (translate(d, spec->mounts[i].source, err) < 0)
+			return -1;
+	return stock_create(d->stock, spec, request->serial, err); /* see desk_made */
 }
 
 static struct member *find(struct desk *d, const struct monitor_request *request, struct error *err)
@@ -177,7 +197,7 @@ static int on_host(struct desk *d, const struct monitor_request *request, struct
 }
 
 /* Each either answers, now or later, or fails. */
-static int dispatch(struct desk *d, const struct monitor_request *request, struct error *err)
+static int dispatch(struct desk *d, struct monitor_request *request, struct error *err)
 {
 	switch (request->op) {
 	case MONITOR_ADOPT:
@@ -198,7 +218,7 @@ static int dispatch(struct desk *d, const struct monitor_request *request, struc
 	}
 }
 
-static void handle(struct desk *d, const struct monitor_request *request)
+static void handle(struct desk *d, struct monitor_request *request)
 {
 	struct error err;
 	if (request_check(request, &err) == 0 && dispatch(d, request, &err) == 0)

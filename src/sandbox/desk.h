@@ -17,6 +17,7 @@ struct desk {
 	struct source source;
 	struct poller *poller;
 	struct stock *stock;
+	const char *state_dir; /* where the server sees it as SERVER_STATE_DIR; NULL: it sees it as it is */
 	int fd;             /* of the server's socket, which belongs to `struct server` */
 	int ready_fd;       /* gets one byte, and is closed, at the first HELLO; or -1 */
 	bool has_served;    /* a server has said HELLO, now or before */

@@ -147,6 +147,20 @@ static int make_owner_userns(const struct build *b, const struct step *s, int *r
 	return r;
 }
 
+/* Layers of an image have one owner, and one namespace does for all of them. */
+static int find_userns(struct build *b, const struct step *s, int *ret_fd, struct error *err)
+{
+	bool is_image = !strcmp(s->data, "image");
+	if (!strcmp(s->data, "range"))
+		return open_userns(b->init_pid, ret_fd, err);
+	if (!is_image)
+		return make_owner_userns(b, s, ret_fd, err);
+	if (b->image_userns < 0 && make_owner_userns(b, s, &b->image_userns, err) < 0)
+		return -1;
+	*ret_fd = fcntl(b->image_userns, F_DUPFD_CLOEXEC, 3);
+	return *ret_fd < 0 ? error_sys(err, errno, "duplicate a descriptor") : 0;
+}
+
 /*
  * Not every file system can be shown with other owners (overlayfs cannot, a network one seldom can). For
  * what is only read that is a matter of looks: files then belong to nobody, and stay as unreadable as the
@@ -156,9 +170,7 @@ int idmap_tree(struct build *b, const struct step *s, struct error *err)
 {
 	bool is_range = !strcmp(s->data, "range");
 	auto_fd int userns = -1;
-	int r = is_range ? open_userns(b->init_pid, &userns, err)
-			 : make_owner_userns(b, s, &userns, err);
-	if (r < 0)
+	if (find_userns(b, s, &userns, err) < 0)
 		return -1;
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
 	unsigned depth = s->flags & STEP_RECURSIVE ? AT_RECURSIVE : 0;

@@ -137,10 +137,12 @@ static int allow_root_entries(const struct ruleset *rules, struct error *err)
 	return n < 0 ? error_sys(err, errno, "read /") : 0;
 }
 
-static int allow_all(const struct ruleset *rules, enum user_mode user, struct error *err)
+static int allow_all(const struct ruleset *rules, enum user_mode user, bool makes_marks,
+	struct error *err)
 {
 	/* Root mode may put a new directory into the root, and then use it. */
-	uint64_t root = FS_READ | (user == USER_ROOT ? FS_WRITE | FS_MAKE : 0);
+	uint64_t root = FS_READ | (user == USER_ROOT ? FS_WRITE | FS_MAKE : 0) |
+		(makes_marks ? LANDLOCK_ACCESS_FS_MAKE_CHAR : 0);
 	if (allow(rules, AT_FDCWD, "/", root, err) < 0)
 		return -1;
 	if (user != USER_ROOT && allow_root_entries(rules, err) < 0)
@@ -158,13 +160,13 @@ static int restrict_self(const struct ruleset *rules, struct error *err)
 	return 0;
 }
 
-int landlock_enter(int abi, enum user_mode user, struct error *err)
+int landlock_enter(int abi, enum user_mode user, bool makes_marks, struct error *err)
 {
 	struct ruleset rules = { -1, 0 };
 	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
 	auto_fd int fd = rules.fd;
-	return allow_all(&rules, user, err) < 0 ? -1 : restrict_self(&rules, err);
+	return allow_all(&rules, user, makes_marks, err) < 0 ? -1 : restrict_self(&rules, err);
 }
 
 int landlock_enter_server(int abi, const char *state_dir, struct error *err)

@@ -15,8 +15,8 @@
 
 /* The highest ABI of this kernel, 0 if it has no Landlock or has it switched off. */
 int landlock_abi(void);
-/* Needs no_new_privs. abi: from landlock_abi, more than 0. */
-int landlock_enter(int abi, enum user_mode user, struct error *err);
+/* Needs no_new_privs. abi: from landlock_abi, more than 0. makes_marks: character devices may be made. */
+int landlock_enter(int abi, enum user_mode user, bool makes_marks, struct error *err);
 /*
  * For cayd: it reads what programs and libraries read (/usr, /lib, /etc, /proc), uses /dev/null and
  * /dev/urandom, and changes nothing but what is in its state directory.

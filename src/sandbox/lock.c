@@ -56,10 +56,10 @@ uint64_t lock_controls(const struct lock *lock)
 	return controls;
 }
 
-static bool has_writable_mount(const struct spec *spec)
+static bool has_mount(const struct spec *spec, enum mount_mode mode)
 {
 	for (uint32_t i = 0; i < spec->n_mounts; i++)
-		if (spec->mounts[i].mode == MOUNT_WRITABLE)
+		if (spec->mounts[i].mode == mode)
 			return true;
 	return false;
 }
@@ -69,7 +69,9 @@ int lock_make(const struct spec *spec, struct lock *ret_lock, struct error *err)
 	struct lock lock = { .version = LOCK_VERSION, .user = spec->user };
 	lock.parts = PARTS_ALL & ~PART(SECCOMP_CHILD) & ~(uint32_t)PARTS_LEFT_OUT;
 	lock.uid = lock.gid = spec->user == USER_ROOT ? 0 : 1000;
-	lock.makes_set_id = spec->user == USER_ROOT && !has_writable_mount(spec);
+	lock.makes_marks = has_mount(spec, MOUNT_LAYER);
+	lock.makes_set_id = spec->user == USER_ROOT && !has_mount(spec, MOUNT_WRITABLE) &&
+		!lock.makes_marks;
 	lock.n_rlimits = rlimits_make(&spec->limits, lock.rlimits);
 	lock.landlock_abi = (uint32_t)landlock_abi();
 	if (lock.landlock_abi == 0)
@@ -215,7 +217,8 @@ static int put_nnp(const struct lock *lock, struct error *err)
 
 static int put_landlock(const struct lock *lock, struct error *err)
 {
-	return landlock_enter((int)lock->landlock_abi, (enum user_mode)lock->user, err);
+	return landlock_enter((int)lock->landlock_abi, (enum user_mode)lock->user,
+		lock->makes_marks, err);
 }
 
 static int put_seccomp(const struct lock *lock, struct error *err)

@@ -15,6 +15,7 @@
 #include "sandbox/step.h"
 
 #include "base/auto.h"
+#include "base/buf.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -195,6 +196,46 @@ static int make_overlay(const struct build *b, int tree, const char *name, int *
 	return mounts_make("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, ret_fd, err);
 }
 
+/*
+ * lowerdir names them all, the topmost first, but the kernel takes no more than 255 bytes for one option. For
+ * more layers there is lowerdir+ (since Linux 6.5), once for each.
+ */
+static void put_lowers(uint32_t n, struct buf *b)
+{
+	auto_buf struct buf joined = BUF_INIT(4096);
+	for (uint32_t i = n; i-- > 0;)
+		buf_printf(&joined, "%slower/%u", joined.len ? ":" : "", i);
+	if (joined.len < 256 - sizeof("lowerdir=")) {
+		buf_printf(b, "lowerdir=%s", joined.ptr);
+		return;
+	}
+	for (uint32_t i = n; i-- > 0;)
+		buf_printf(b, "%slowerdir+=lower/%u", b->len ? "," : "", i);
+}
+
+/* Several layers, one above the other. */
+static int make_pile(const struct build *b, const struct step *s, int *ret_fd, struct error *err)
+{
+	struct stat top;
+	auto_buf struct buf options = BUF_INIT(8192);
+	for (uint32_t i = 0; i < s->count; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "%u", i);
+		if (!b->is_tree_dir[s->tree + (int32_t)i])
+			return error_set(err, ERROR_INVALID, "layer %u is no directory", i + 1);
+		if (hang_lower(b, s->tree + (int)i, name, &top, err) < 0)
+			return error_wrap(err, "layer %u", i + 1);
+	}
+	if (make_layer_dir(b, "upper", s->source, &top, err) < 0 ||
+		make_layer_dir(b, "work", s->source, NULL, err) < 0)
+		return -1;
+	put_lowers(s->count, &options);
+	buf_printf(&options, ",upperdir=upper/%s,workdir=work/%s,userxattr,index=off,xino=off",
+		s->source, s->source);
+	return mounts_make("overlay", options.ptr, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, ret_fd,
+		err);
+}
+
 int mounts_overlay(struct build *b, const struct step *s, struct error *err)
 {
 	auto_fd int fd = -1, target = -1;
@@ -217,7 +258,10 @@ int mounts_root(struct build *b, const struct step *s, struct error *err)
 {
 	if (s->tree >= 0 && !b->is_tree_dir[s->tree])
 		return error_set(err, ERROR_INVALID, "the image is no directory");
-	if (s->tree >= 0) {
+	if (s->count) {
+		if (make_pile(b, s, &b->root_fd, err) < 0)
+			return -1;
+	} else if (s->tree >= 0) {
 		if (make_overlay(b, s->tree, s->source, &b->root_fd, err) < 0)
 			return -1;
 	} else {

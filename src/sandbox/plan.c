@@ -85,7 +85,7 @@ int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, 
 	map->tree = s->tree;
 	map->data = idmap;
 	map->flags = flags;
-	map->uid = !strcmp(idmap, "owner") ? plan_agent(plan) : 0;
+	map->uid = !strcmp(idmap, "owner") ? plan_agent(plan) : 0; /* "image": it is root's */
 	return s->tree;
 }
 

@@ -21,7 +21,7 @@
 #include "sandbox/host.h"
 #include "sandbox/spec.h"
 
-enum { PLAN_STEPS_MAX = 256, PLAN_TREES_MAX = 32 };
+enum { PLAN_STEPS_MAX = 384, PLAN_TREES_MAX = 96 };
 
 /* Who walks a step: in this order, and within each in the order of the list. */
 enum step_stage {
@@ -48,6 +48,7 @@ struct step {
 	uint32_t mode;
 	uint32_t uid;
 	int32_t tree; /* -1: none */
+	uint32_t count; /* of trees, from `tree` on; 0: one */
 	const char *path;
 	const char *source;
 	const char *data;

@@ -68,6 +68,8 @@ static void put_step(struct buf *b, const struct step *s)
 		buf_printf(b, " %s", host_part((enum cgroup_part)s->tree));
 	else if (s->tree >= 0)
 		buf_printf(b, " #%d", s->tree);
+	if (s->count)
+		buf_printf(b, "+%u", s->count);
 	if (s->path)
 		buf_printf(b, " %s", s->path);
 	if (s->source)

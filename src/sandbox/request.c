@@ -59,7 +59,10 @@ static int check_spec(const struct spec *spec, struct error *err)
 {
 	bool is_sound = is_ended(spec->hostname, sizeof(spec->hostname)) &&
 		is_ended(spec->image_path, sizeof(spec->image_path)) &&
-		is_ended(spec->workdir, sizeof(spec->workdir)) && spec->n_mounts <= SPEC_MOUNTS_MAX;
+		is_ended(spec->workdir, sizeof(spec->workdir)) &&
+		spec->n_mounts <= SPEC_MOUNTS_MAX && spec->n_layers <= SPEC_LAYERS_MAX;
+	for (uint32_t i = 0; is_sound && i < spec->n_layers; i++)
+		is_sound = is_ended(spec->layers[i], sizeof(spec->layers[i]));
 	for (uint32_t i = 0; is_sound && i < spec->n_mounts; i++)
 		is_sound = is_ended(spec->mounts[i].source, sizeof(spec->mounts[i].source)) &&
 			is_ended(spec->mounts[i].target, sizeof(spec->mounts[i].target));

@@ -173,11 +173,25 @@ static void add_host_root(struct plan *plan)
 	add_host_layers(plan);
 }
 
+/* The first of the trees that the root is made of. A directory keeps its owners; layers are all of one's. */
+static int32_t add_image_trees(struct plan *plan)
+{
+	const struct spec *spec = &plan->spec;
+	if (spec->image == IMAGE_DIR)
+		return plan_add_tree(plan, spec->image_path, "range", 0);
+	int32_t first = (int32_t)plan->n_trees;
+	for (uint32_t i = 0; i < spec->n_layers; i++)
+		plan_add_tree(plan, plan_text(plan, "%s/%s", spec->image_path, spec->layers[i]),
+			"image", 0);
+	return first;
+}
+
 static void add_image_root(struct plan *plan)
 {
-	int32_t tree = plan_add_tree(plan, plan->spec.image_path, "range", 0);
+	int32_t tree = add_image_trees(plan);
 	struct step *root = plan_add(plan, STEP_ROOT);
 	root->tree = tree;
+	root->count = plan->spec.image == IMAGE_LAYERS ? plan->spec.n_layers : 0;
 	root->path = "/";
 	root->source = "root";
 	for (size_t i = 0; i < ARRAY_LEN(image_dirs); i++) {

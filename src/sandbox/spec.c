@@ -98,7 +98,7 @@ static int check_mount(const struct spec *spec, uint32_t i, struct error *err)
 	const struct spec_mount *m = &spec->mounts[i];
 	if (check_path(m->source, "source", err) < 0 || check_target(m->target, "target", err) < 0)
 		return error_wrap(err, "mount %u", i + 1);
-	if (m->mode > MOUNT_COPY)
+	if (m->mode > MOUNT_LAYER)
 		return error_set(err, ERROR_INVALID, "mount %u: unknown mode %u", i + 1, m->mode);
 	for (uint32_t k = 0; k < i; k++)
 		if (!strcmp(spec->mounts[k].target, m->target))
@@ -164,6 +164,18 @@ static int check_words(const struct spec *spec, struct error *err)
 	return 0;
 }
 
+static int check_layers(const struct spec *spec, struct error *err)
+{
+	if (spec->n_layers < 1 || spec->n_layers > SPEC_LAYERS_MAX)
+		return error_set(err, ERROR_INVALID, "an image of %u layers; the limit is %d",
+			spec->n_layers, SPEC_LAYERS_MAX);
+	for (uint32_t i = 0; i < spec->n_layers; i++)
+		if (strspn(spec->layers[i], "0123456789abcdef") != SPEC_LAYER_SIZE - 1)
+			return error_set(err, ERROR_INVALID, "layer %u has no digest as its name",
+				i + 1);
+	return check_path(spec->image_path, "image", err);
+}
+
 static int check_image(const struct spec *spec, struct error *err)
 {
 	switch (spec->image) {
@@ -171,6 +183,8 @@ static int check_image(const struct spec *spec, struct error *err)
 		return 0;
 	case IMAGE_DIR:
 		return check_path(spec->image_path, "image", err);
+	case IMAGE_LAYERS:
+		return check_layers(spec, err);
 	default:
 		return error_set(err, ERROR_INVALID, "unknown kind of image %u", spec->image);
 	}

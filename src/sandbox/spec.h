@@ -13,16 +13,19 @@
 #include <stdint.h>
 
 enum { SPEC_PATH_SIZE = 1024, SPEC_NAME_SIZE = 64, SPEC_MOUNTS_MAX = 16 };
+enum { SPEC_LAYER_SIZE = 65, SPEC_LAYERS_MAX = 64 };
 
 enum image_kind {
 	IMAGE_HOST = 0, /* an allow-listed view of the host's own toolchain, copy-on-write */
 	IMAGE_DIR,      /* a directory of the host as root, copy-on-write */
+	IMAGE_LAYERS,   /* several directories of image_path, one above the other, copy-on-write */
 };
 
 enum mount_mode {
 	MOUNT_READ_ONLY = 0, /* bind, read-only */
 	MOUNT_WRITABLE,      /* bind: changes reach the host; new files belong to the caller */
 	MOUNT_COPY,          /* overlay: the sandbox sees its changes, the host does not */
+	MOUNT_LAYER, /* bind, writable, for a layer of an image: the executor may make overlayfs' marks in it */
 };
 
 enum network_mode {
@@ -73,6 +76,8 @@ struct spec {
 	uint32_t user;            /* enum user_mode */
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
+	uint32_t n_layers; /* of IMAGE_LAYERS: names in image_path (sha256 in hex), the lowest first */
+	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE];
 	uint32_t n_mounts;
 	struct spec_mount mounts[SPEC_MOUNTS_MAX];
 };

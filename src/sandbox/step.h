@@ -33,6 +33,7 @@ struct build {
 	uint32_t tree_owners[PLAN_TREES_MAX]; /* host uid of the tree's root */
 	uint32_t tree_groups[PLAN_TREES_MAX];
 	bool is_tree_dir[PLAN_TREES_MAX];
+	int image_userns; /* maps the owner of an image's layers; -1: not made yet */
 	pid_t init_pid;
 	int work_fd, root_fd, proc_fd, dev_fd;
 	int net_fd; /* the namespace, where it is made */
@@ -64,7 +65,7 @@ enum step_stage step_stage(enum step_kind kind);
  * etc_find         finds or makes the curated copy of /etc
  * mounts_tree      tree: its number; source: a host path, NULL: the curated /etc; flags; data: the idmap
  * idmap_map        data: "range", or "single" with uid: the only id inside
- * idmap_tree       tree; data: "range": ids as on the host; "owner": who owns it there is `uid` inside
+ * idmap_tree       tree; data: "range": ids as on the host; "owner", "image": who owns it there is `uid` inside
  * net_hostname     data
  * net_make         data: "loopback": with lo up; "proxy": and every address its own
  * net_join         waits for the second process to have made it
@@ -72,7 +73,8 @@ enum step_stage step_stage(enum step_kind kind);
  * files_dir        path; mode: permissions; uid: owner inside, gid alike; flags
  * files_link       path; data: what it points to
  * files_write      path; data: content; mode
- * mounts_root      tree: lower layer of an overlay, -1: the work area's "root"; source: name of the layers
+ * mounts_root      tree, count: lower layers of an overlay, the lowest first, or -1: the work area's "root";
+ *                  source: name of the layers
  * mounts_overlay   tree: lower; path: target in the root; source: name of the layers
  * mounts_bind      tree; path: target in the root
  * files_replace    path: a file of the root; data: content. What was there is unlinked, not followed

@@ -253,6 +253,7 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 	s->server.pool = config->pool;
 	if (place_open(place, config, has_own_uid, &s->server, err) < 0)
 		return -1;
+	s->desk.state_dir = has_own_uid ? place->state_dir : NULL;
 	if (!config->backend && sweep_and_watch(s, err) < 0)
 		return -1;
 	return start_server(s, err);
