@@ -318,6 +318,11 @@ static const struct field upload_fields[] = {
 		"file: octal permissions; default: those of the file, or 0644"),
 	{ "create_parents", FIELD_BOOL, FIELD_AT(struct upload_params, create_parents),
 		.standard = "true", .help = "make missing directories on the way" },
+	{ "layer", FIELD_BOOL, FIELD_AT(struct upload_params, layer), .standard = "false",
+		.help = "tar: it is a layer of an image: devices are passed over, whiteouts become overlayfs' own" },
+	{ "max_bytes", FIELD_INT, FIELD_AT(struct upload_params, max_bytes), .min = 0,
+		.max = INT64_MAX / 2, .standard = "0",
+		.help = "tar, zip: stop where more than this comes out; 0: never" },
 	{ 0 },
 };
 
@@ -325,7 +330,7 @@ const struct action upload_action = {
 	.name = "upload",
 	.group = "file",
 	.summary = "take a file or an archive as a stream of any length",
-	.result = "path; bytes received; entries unpacked (1 for a file); created",
+	.result = "path; bytes received; entries unpacked (1 for a file); written_bytes that came out; created",
 	.fields = upload_fields,
 	.params_size = sizeof(struct upload_params),
 	.flags = ACTION_STREAMS_IN,

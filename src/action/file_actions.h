@@ -108,6 +108,8 @@ struct upload_params {
 	struct str kind; /* file, tar, zip */
 	struct str mode;
 	bool create_parents;
+	bool layer;
+	int64_t max_bytes; /* 0: any */
 };
 
 struct download_params {

@@ -21,17 +21,19 @@ struct upload {
 struct unpack_job {
 	const char *path;
 	enum unpack_kind kind;
+	struct unpack_how how;
 	bool create_parents;
 };
 
 static void put_result(struct buf *b, const char *path, int64_t bytes, int64_t entries,
-	bool created)
+	int64_t written, bool created)
 {
 	struct jsonw w = JSONW(b);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(path));
 	jsonw_key_int(&w, "bytes", bytes);
 	jsonw_key_int(&w, "entries", entries);
+	jsonw_key_int(&w, "written_bytes", written);
 	jsonw_key_bool(&w, "created", created);
 	jsonw_close(&w);
 }
@@ -44,10 +46,10 @@ static int unpack_in_worker(void *arg, struct worker_io *io, struct buf *result,
 	int made = job->create_parents ? path_mkdirs(io->root, job->path, 0755, err) : 0;
 	if (made < 0 || path_open_dir(io->root, job->path, &dir_fd, err) < 0)
 		return -1;
-	if (unpack(job->kind, io->in_fd, dir_fd, io->root, &counts, err) < 0)
+	if (unpack(job->kind, &job->how, io->in_fd, dir_fd, io->root, &counts, err) < 0)
 		return error_wrap(err, "unpack into %s, after %lld entries", job->path,
 			(long long)MAX(0, counts.items - 1));
-	put_result(result, job->path, counts.bytes, counts.items, made > 0);
+	put_result(result, job->path, counts.bytes, counts.items, counts.written, made > 0);
 	return 0;
 }
 
@@ -67,7 +69,8 @@ static int begin(struct call *call, const struct upload_params *p, struct upload
 	}
 	struct unpack_job *job = arena_new(&call->arena, struct unpack_job);
 	*job = (struct unpack_job){ files_keep(call, path),
-		str_is(p->kind, "zip") ? UNPACK_ZIP : UNPACK_TAR, p->create_parents };
+		str_is(p->kind, "zip") ? UNPACK_ZIP : UNPACK_TAR,
+		{ p->layer, p->max_bytes }, p->create_parents };
 	u->worker = worker_new(&files->streams, call, unpack_in_worker, job, err);
 	return u->worker ? 0 : -1;
 }
@@ -106,7 +109,7 @@ static void take_eof(struct call *call, uint8_t channel)
 		return;
 	}
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	put_result(&b, u->replace.path, u->replace.bytes, 1, u->replace.created);
+	put_result(&b, u->replace.path, u->replace.bytes, 1, u->replace.bytes, u->replace.created);
 	files_finish(call, &b);
 }
 

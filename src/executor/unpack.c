@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/xattr.h>
 
 enum { CHUNK = 64 * 1024 };
 
@@ -39,6 +40,7 @@ struct unpacking {
 	int parent_fd;          /* -1: none yet */
 	struct inodes made;
 	bool is_spooled; /* counts->bytes is known already */
+	struct unpack_how how;
 };
 
 static void inodes_put(struct inodes *set, ino_t inode)
@@ -262,9 +264,15 @@ static int fill_file(struct unpacking *u, struct pack_reader *r, int fd,
 	const struct pack_item *item, struct error *err)
 {
 	ssize_t n;
-	while ((n = pack_read(r, u->bytes, sizeof(u->bytes), err)) > 0)
+	while ((n = pack_read(r, u->bytes, sizeof(u->bytes), err)) > 0) {
+		u->counts->written += n;
+		if (u->how.max_bytes && u->counts->written > u->how.max_bytes)
+			return error_set(err, ERROR_LIMIT,
+				"more than %lld bytes come out of the archive",
+				(long long)u->how.max_bytes);
 		if (file_write_all(fd, str_from_len(u->bytes, (size_t)n), err) < 0)
 			return -1;
+	}
 	if (n < 0)
 		return -1;
 	struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = item->mtime_s } };
@@ -330,6 +338,46 @@ static int make_hardlink(struct unpacking *u, const char *name, const struct pac
 	return 0;
 }
 
+/*
+ * A character device 0:0, which tells overlayfs that the name is gone. It needs no privilege, but mknod is nobody's
+ * here; the kernel makes one too where a file was renamed away.
+ */
+static int make_mark(struct unpacking *u, const char *name)
+{
+	char away[PATH_NAME_SIZE], id[ID_SIZE];
+	id_make(id);
+	snprintf(away, sizeof(away), ".cay-%s", id);
+	unlinkat(u->parent_fd, name, 0);
+	auto_fd int fd = openat(u->parent_fd, name,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	int r = renameat2(u->parent_fd, name, u->parent_fd, away, RENAME_WHITEOUT);
+	unlinkat(u->parent_fd, r < 0 ? name : away, 0);
+	return r;
+}
+
+/* Marks of overlayfs mounted with userxattr. */
+static int make_whiteout(struct unpacking *u, const char *name, const struct pack_item *item,
+	struct error *err)
+{
+	static const char opaque[] = ".wh..wh..opq";
+	const char *hidden = name + 4;
+	if (strcmp(name, opaque) == 0) {
+		auto_fd int fd = openat(u->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) < 0)
+			return error_sys(err, errno, "mark the directory of %s", item->path);
+		return 0;
+	}
+	if (str_starts(str_from(name), STR(".wh..wh.")))
+		return 0; /* notes of a storage driver */
+	if (!*hidden || !strcmp(hidden, ".") || !strcmp(hidden, ".."))
+		return error_set(err, ERROR_INVALID, "%s: hides no name", item->path);
+	if (make_mark(u, hidden) < 0)
+		return error_sys(err, errno, "mark %s", item->path);
+	return 0;
+}
+
 static int make_item(struct unpacking *u, struct pack_reader *r, const struct pack_item *item,
 	struct error *err)
 {
@@ -342,10 +390,14 @@ static int make_item(struct unpacking *u, struct pack_reader *r, const struct pa
 			? 0
 			: error_set(err, ERROR_INVALID, "%s: names the directory itself",
 				  item->path);
+	if (item->kind == PACK_OTHER && u->how.is_layer)
+		return 0;
 	if (item->kind == PACK_OTHER)
 		return error_set(err, ERROR_INVALID, "%s: a device, socket or FIFO", item->path);
 	if (find_place(u, path, &name, err) < 0)
 		return -1;
+	if (u->how.is_layer && str_starts(str_from(name), STR(".wh.")))
+		return make_whiteout(u, name, item, err);
 	switch (item->kind) {
 	case PACK_DIR:
 		return make_dir(u, name, item, err);
@@ -383,12 +435,13 @@ static int read_rest(struct unpacking *u, struct error *err)
 	return n < 0 ? -1 : 0;
 }
 
-int unpack(enum unpack_kind kind, int in_fd, int dir_fd, const struct path_root *root,
-	struct unpack_counts *ret, struct error *err)
+int unpack(enum unpack_kind kind, const struct unpack_how *how, int in_fd, int dir_fd,
+	const struct path_root *root, struct unpack_counts *ret, struct error *err)
 {
 	struct unpacking *u = mem_new(struct unpacking);
 	struct pack_reader *r = NULL;
 	*ret = (struct unpack_counts){ 0 };
+	u->how = *how;
 	u->in_fd = in_fd;
 	u->dir_fd = dir_fd;
 	u->parent_fd = -1;

@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void unpack_as(enum unpack_kind kind, struct str bytes)
+static void unpack_as(enum unpack_kind kind, bool is_layer, struct str bytes)
 {
 	char base[] = "/tmp/cay-fuzz-unpack-XXXXXX";
 	BUG_IF(!mkdtemp(base), "no temporary directory");
@@ -29,7 +29,8 @@ static void unpack_as(enum unpack_kind kind, struct str bytes)
 
 	struct path_root root = path_root(base_fd);
 	struct unpack_counts counts;
-	unpack(kind, in_fd, dir_fd, &root, &counts, NULL);
+	struct unpack_how how = { is_layer, 1 << 20 };
+	unpack(kind, &how, in_fd, dir_fd, &root, &counts, NULL);
 
 	struct stat st;
 	BUG_IF(fstatat(base_fd, "canary", &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size != 6 ||
@@ -45,7 +46,8 @@ static void unpack_as(enum unpack_kind kind, struct str bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	unpack_as(UNPACK_TAR, str_from_len((const char *)data, size));
-	unpack_as(UNPACK_ZIP, str_from_len((const char *)data, size));
+	unpack_as(UNPACK_TAR, false, str_from_len((const char *)data, size));
+	unpack_as(UNPACK_TAR, true, str_from_len((const char *)data, size));
+	unpack_as(UNPACK_ZIP, false, str_from_len((const char *)data, size));
 	return 0;
 }
