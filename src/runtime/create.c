@@ -11,6 +11,7 @@ enum {
 
 static const char *const user_words[] = { "agent", "root", NULL };
 static const char *const network_words[] = { "loopback", "none", "host", "proxy", NULL };
+/* What may be asked for; an image being taken in has a mode of its own. */
 static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
@@ -27,8 +28,8 @@ const struct field create_fields[] = {
 	{ "name", FIELD_STRING, AT(name),
 		.help = "a name of its own, unique among the living: letters, digits, '-', '_', '.'" },
 	{ "image", FIELD_STRING, AT(image), .standard = "host",
-		.help = "its root: 'host', a copy-on-write view of the host's tools, or the absolute path of a directory or tar archive" },
-	{ "workdir", FIELD_STRING, AT(workdir), .standard = "/workspace", .help = "where sessions start; made if missing" },
+		.help = "its root: 'host', a copy-on-write view of the host's tools, or the absolute path of a directory or tar archive, or the name or id of an image of the server's" },
+	{ "workdir", FIELD_STRING, AT(workdir), .help = "where sessions start, made if missing; standard: the image's, else /workspace" },
 	{ "mounts", FIELD_JSON, AT(mounts),
 		.help = "[{\"source\":…,\"target\":…,\"mode\":\"ro\"|\"rw\"|\"copy\"}]" },
 	{ "env", FIELD_MAP, AT(env), FIELD_SECRET, .help = "environment of everything that runs in it" },
@@ -133,14 +134,15 @@ static int read_mounts(const struct json *mounts, struct arena *arena, struct sp
 	return 0;
 }
 
-static int read_image(struct str image, struct spec *spec, struct error *err)
+static int read_image(struct str image, struct create *create, struct error *err)
 {
+	struct spec *spec = &create->spec;
 	if (str_is(image, "host"))
 		return 0;
-	if (!str_starts(image, STR("/")))
-		return error_set(err, ERROR_INVALID,
-			"create: 'image' must be 'host' or the absolute path of a directory or an archive, not '%.*s'",
-			STR_ARG(str_first(image, 60)));
+	if (!str_starts(image, STR("/"))) {
+		create->image = image;
+		return 0;
+	}
 	spec->image = IMAGE_DIR;
 	return copy_text(image, spec->image_path, sizeof(spec->image_path), "image", err);
 }
@@ -226,9 +228,10 @@ int create_check(const struct create *create, struct error *err)
 	return 0;
 }
 
-static int read_spec(const struct create_body *body, struct arena *arena, struct spec *spec,
+static int read_spec(const struct create_body *body, struct arena *arena, struct create *create,
 	struct error *err)
 {
+	struct spec *spec = &create->spec;
 	void *limits;
 	if (fields_decode(limit_fields, sizeof(struct spec_limits), "create: limits", body->limits,
 		    arena, &limits, err) < 0)
@@ -236,7 +239,7 @@ static int read_spec(const struct create_body *body, struct arena *arena, struct
 	spec->limits = *(struct spec_limits *)limits;
 	spec->user = word_index(user_words, body->user);
 	spec->network = word_index(network_words, body->network);
-	if (read_image(body->image, spec, err) < 0 ||
+	if (read_image(body->image, create, err) < 0 ||
 		read_mounts(body->mounts, arena, spec, err) < 0 ||
 		read_require(&body->require, spec, err) < 0)
 		return -1;
@@ -275,7 +278,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 		return -1;
 	const struct create_body *body = params;
 	struct create *create = arena_new(arena, struct create);
-	if (read_spec(body, arena, &create->spec, err) < 0)
+	if (read_spec(body, arena, create, err) < 0)
 		return -1;
 	create->said = said_in(json);
 	create->name = body->name;
@@ -306,7 +309,10 @@ static void write_mounts(const struct spec *spec, struct jsonw *w)
 		jsonw_open(w);
 		jsonw_key_str(w, "source", str_from(spec->mounts[i].source));
 		jsonw_key_str(w, "target", str_from(spec->mounts[i].target));
-		jsonw_key_str(w, "mode", str_from(mode_words[spec->mounts[i].mode]));
+		jsonw_key_str(w, "mode",
+			str_from(spec->mounts[i].mode == MOUNT_LAYER
+					? "layer"
+					: mode_words[spec->mounts[i].mode]));
 		jsonw_close(w);
 	}
 	jsonw_close_array(w);
@@ -346,7 +352,13 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 {
 	const struct spec *spec = &create->spec;
 	jsonw_open(w);
-	jsonw_key_str(w, "image", str_from(spec->image == IMAGE_DIR ? spec->image_path : "host"));
+	if (create->image_id[0]) {
+		jsonw_key_str(w, "image", create->image);
+		jsonw_key_str(w, "image_id", str_from(create->image_id));
+	} else {
+		jsonw_key_str(w, "image",
+			str_from(spec->image == IMAGE_DIR ? spec->image_path : "host"));
+	}
 	jsonw_key_str(w, "workdir", str_from(spec->workdir[0] ? spec->workdir : "/workspace"));
 	jsonw_key(w, "mounts");
 	write_mounts(spec, w);

@@ -27,17 +27,21 @@ enum {
 };
 
 struct create {
-	uint32_t said; /* CREATE_SAID_x */
-	struct str name;      /* unique among the living; STR_NONE: none */
-	struct spec spec;     /* the id is given by the runtime */
+	uint32_t said;    /* CREATE_SAID_x */
+	struct str name;  /* unique among the living; STR_NONE: none */
+	struct spec spec; /* the id is given by the runtime */
+	struct str
+		image; /* one of the server's (runtime/images.h), which fills the spec's; STR_NONE: as there */
+	char image_id[SPEC_LAYER_SIZE]; /* of that; "" if none */
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
-	struct field_map secrets; /* as env, and masked in all that is reported; never stored either */
+	struct field_map
+		secrets; /* as env, and masked in all that is reported; never stored either */
 	struct field_map labels;
 	struct field_strings allow; /* of network proxy: wire/allow.h */
-	struct str note;         /* what a face wants to know about it later; stored as it is */
-	int64_t timeout_ms;      /* ends this long after it was asked for; 0: never */
-	const struct json *guard; /* what the gate shall be told (action/gate.h); NULL: nothing */
-	int64_t idle_timeout_ms; /* ends when no action was under way for so long; 0: never */
+	struct str note;            /* what a face wants to know about it later; stored as it is */
+	int64_t timeout_ms;         /* ends this long after it was asked for; 0: never */
+	const struct json *guard;   /* what the gate shall be told (action/gate.h); NULL: nothing */
+	int64_t idle_timeout_ms;    /* ends when no action was under way for so long; 0: never */
 };
 
 /* What a JSON body may say; its struct is private to create.c. */

@@ -20,6 +20,7 @@ struct runtime {
 	struct loop *loop;
 	struct backend *backend;
 	struct store *store;
+	struct images *images;
 	int sandboxes_max;
 	struct map by_id, by_name, by_backend_id; /* values: struct sandbox */
 	struct list living, buried;               /* sandbox::link, oldest first */

@@ -9,6 +9,7 @@
  * the event and does the deed. Deadlines are one timer each; the idle one is not moved by each action but
  * looks at last_active_ms when it fires.
  */
+#include "runtime/images.h"
 #include "runtime/internal.h"
 
 #include "action/executor_actions.h"
@@ -22,7 +23,7 @@
 
 #include <stdarg.h>
 
-enum { GUARD_SETTINGS_MAX = 16384, FILL_ARENA_MAX = 1024 * 1024 };
+enum { GUARD_SETTINGS_MAX = 16384, FILL_ARENA_MAX = 16 * 1024 * 1024 };
 
 void life_set_reason(struct sandbox *s, const char *fmt, ...)
 {
@@ -456,9 +457,13 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 {
 	auto_arena struct arena arena = ARENA_INIT(FILL_ARENA_MAX);
 	struct create *filled = arena_new(&arena, struct create);
+	struct error err;
 	*filled = *create;
 	create_fill(filled, &arena);
-	create_filled(rt, filled, done, arg);
+	if (filled->image.len && images_apply(rt->images, filled, &arena, &err) < 0)
+		refuse(rt, &err, done, arg);
+	else
+		create_filled(rt, filled, done, arg);
 }
 
 /* End. */

@@ -4,6 +4,7 @@
  * stays to be looked at). It has one id for its callers and one at the backend, which may hand out a
  * ready one. Names are those of the living first: a buried one loses its name to whoever takes it.
  */
+#include "runtime/images.h"
 #include "runtime/internal.h"
 
 #include "runtime/egress.h"
@@ -31,6 +32,10 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	rt->backend->events = &life_backend_events;
 	rt->backend->events_arg = rt;
 	if (store_open(config->loop, config->state_dir, &rt->store, err) < 0) {
+		runtime_free(rt);
+		return -1;
+	}
+	if (images_open(rt, config->state_dir, &rt->images, err) < 0) {
 		runtime_free(rt);
 		return -1;
 	}
@@ -64,12 +69,18 @@ void runtime_free(struct runtime *rt)
 		step_free(list_get_first(&rt->steps, struct step, link));
 	loop_undefer(rt->loop, rt);
 	store_close(rt->store);
+	images_free(rt->images);
 	free_sandboxes(&rt->living);
 	free_sandboxes(&rt->buried);
 	map_fini(&rt->by_id);
 	map_fini(&rt->by_name);
 	map_fini(&rt->by_backend_id);
 	free(rt);
+}
+
+struct images *runtime_images(struct runtime *rt)
+{
+	return rt->images;
 }
 
 struct loop *runtime_loop(const struct runtime *rt)

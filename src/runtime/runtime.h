@@ -25,6 +25,7 @@ struct loop;
 struct backend;
 struct runtime;
 struct runtime_call;
+struct images;
 
 enum {
 	RUNTIME_SANDBOXES_MAX = 8192, /* alive at once, unless configured lower */
@@ -76,6 +77,9 @@ void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, voi
 typedef void runtime_usage_fn(void *arg, const struct monitor_usage *usage,
 	const struct error *err);
 void runtime_usage(struct sandbox *s, runtime_usage_fn *done, void *arg);
+
+/* The images that the server keeps (runtime/images.h). */
+struct images *runtime_images(struct runtime *rt);
 
 struct runtime_stats {
 	int64_t sandboxes, sandboxes_max; /* alive */

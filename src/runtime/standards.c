@@ -41,7 +41,8 @@ static void fill_limits(struct spec_limits *limits, const struct spec_limits *st
 
 static void fill_spec(struct create *create, struct spec *spec, const struct spec *standard)
 {
-	if (is_open(create, CREATE_SAID_IMAGE, spec->image == IMAGE_HOST)) {
+	if (is_open(create, CREATE_SAID_IMAGE, spec->image == IMAGE_HOST && !create->image.len)) {
+		create->image = standards.image;
 		spec->image = standard->image;
 		memcpy(spec->image_path, standard->image_path, sizeof(spec->image_path));
 	}

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/images.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "runtime/internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define HOST_ID "00000000000000000000000000000000000000000000000000000000686f7374"
+
+struct images {
+	struct runtime *rt;
+	char *dir, *layers_dir;
+	int layers_fd, records_fd, dir_fd;
+	struct list all;
+	size_t n;
+	struct map names; /* "name:tag" → struct image */
+	int n_held;
+};
+
+/* ---- records ---- */
+
+static void image_free(struct image *image)
+{
+	list_remove(&image->link);
+	json_free(image->config);
+	free(image->architecture);
+	free(image);
+}
+
+static void put_record(const struct image *image, struct buf *b)
+{
+	struct jsonw w = JSONW(b);
+	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX);
+	jsonw_open(&w);
+	jsonw_key_int(&w, "created_ms", image->created_ms);
+	jsonw_key_int(&w, "size_bytes", image->size_bytes);
+	jsonw_key_str(&w, "architecture", str_from(image->architecture));
+	jsonw_key(&w, "layers");
+	jsonw_open_array(&w);
+	for (uint32_t i = 0; i < image->n_layers; i++)
+		jsonw_str(&w, str_from(image->layers[i]));
+	jsonw_close_array(&w);
+	jsonw_key(&w, "config");
+	if (image->config && json_write(image->config, &config) == 0)
+		jsonw_raw(&w, buf_str(&config));
+	else
+		jsonw_null(&w);
+	jsonw_close(&w);
+}
+
+static struct json *copy_of(const struct json *part)
+{
+	struct json *copy = NULL;
+	auto_buf struct buf b = BUF_INIT(IMAGE_JSON_MAX);
+	if (json_kind(part) == JSON_KIND_OBJECT && json_write(part, &b) == 0)
+		json_parse(buf_str(&b), &copy, NULL);
+	return copy;
+}
+
+/* NULL: it is none, or a layer of it is missing. */
+static struct image *read_record(struct images *images, const char *id)
+{
+	auto_buf struct buf text = BUF_INIT(2 * IMAGE_JSON_MAX);
+	auto_json struct json *record = NULL;
+	if (!sha256_is_hex(str_from(id)) || file_read(images->records_fd, id, &text, NULL) < 0 ||
+		json_parse(buf_str(&text), &record, NULL) < 0)
+		return NULL;
+	const struct json *layers = json_find(record, "layers");
+	size_t n = json_len(layers);
+	if (n < 1 || n > SPEC_LAYERS_MAX)
+		return NULL;
+	struct image *image = mem_new(struct image);
+	list_init(&image->link);
+	snprintf(image->id, sizeof(image->id), "%s", id);
+	image->created_ms = json_int(json_find(record, "created_ms"));
+	image->size_bytes = json_int(json_find(record, "size_bytes"));
+	image->architecture = str_dup(json_str(json_find(record, "architecture")));
+	image->config = copy_of(json_find(record, "config"));
+	for (size_t i = 0; i < n; i++) {
+		struct str layer = json_str(json_at(layers, i));
+		snprintf(image->layers[i], SPEC_LAYER_SIZE, "%.*s", STR_ARG(layer));
+		if (sha256_is_hex(layer) && images_has_layer(images, image->layers[i]))
+			continue;
+		image_free(image);
+		return NULL;
+	}
+	image->n_layers = (uint32_t)n;
+	return image;
+}
+
+static void enlist(struct images *images, struct image *image)
+{
+	struct list *at = images->all.prev;
+	while (at != &images->all &&
+		list_entry(at, struct image, link)->created_ms > image->created_ms)
+		at = at->prev;
+	list_append(at->next, &image->link); /* before the first younger one */
+	images->n++;
+}
+
+static struct image *find_id(struct images *images, struct str id)
+{
+	struct image *image, *found = NULL;
+	list_for_each(image, &images->all, link) {
+		if (str_is(id, image->id))
+			return image;
+		if (id.len < 4 || !str_starts(str_from(image->id), id))
+			continue;
+		if (found)
+			return NULL;
+		found = image;
+	}
+	return found;
+}
+
+static int write_names(struct images *images, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT((IMAGE_NAME_MAX + 80) * (size_t)IMAGE_NAMES_MAX);
+	struct jsonw w = JSONW(&b);
+	struct image *image;
+	struct str name;
+	size_t i = 0;
+	jsonw_open(&w);
+	while ((image = map_next(&images->names, &i, &name))) {
+		jsonw_key_dyn(&w, name);
+		jsonw_str(&w, str_from(image->id));
+	}
+	jsonw_close(&w);
+	return file_replace(images->dir_fd, "names", buf_str(&b), 0600, err);
+}
+
+static void read_names(struct images *images)
+{
+	auto_buf struct buf text = BUF_INIT((IMAGE_NAME_MAX + 80) * (size_t)IMAGE_NAMES_MAX);
+	auto_json struct json *names = NULL;
+	const struct json *id;
+	struct str name;
+	void *it = NULL;
+	if (file_read(images->dir_fd, "names", &text, NULL) < 0 ||
+		json_parse(buf_str(&text), &names, NULL) < 0)
+		return;
+	while ((id = json_next(names, &it, &name))) {
+		struct image *image = find_id(images, json_str(id));
+		if (image)
+			map_put(&images->names, name, image);
+	}
+}
+
+static void each_entry(int dir_fd, struct images *images,
+	void (*fn)(struct images *images, const char *name))
+{
+	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	if (!dir) {
+		close_fd(copy);
+		return;
+	}
+	for (struct dirent *e; (e = readdir(dir));)
+		if (e->d_name[0] != '.')
+			fn(images, e->d_name);
+	closedir(dir);
+}
+
+static void load_one(struct images *images, const char *name)
+{
+	struct image *image = read_record(images, name);
+	if (image)
+		enlist(images, image);
+	else
+		log_warn("image.damaged", "id=%s", name);
+}
+
+static void drop_unfinished(struct images *images, const char *name)
+{
+	if (str_starts(str_from(name), STR("new-")) || str_starts(str_from(name), STR("old-")))
+		images_remove_dir(images, name);
+}
+
+static void add_host(struct images *images)
+{
+	struct image *image = mem_new(struct image);
+	image->is_host = true;
+	snprintf(image->id, sizeof(image->id), "%s", HOST_ID);
+	image->architecture = str_dup(STR(""));
+	list_append(&images->all, &image->link);
+	images->n++;
+	map_put(&images->names, STR("host:latest"), image);
+}
+
+static int open_dir(const char *path, int *ret_fd, struct error *err)
+{
+	if (file_mkdirs(path, 0700, err) < 0)
+		return -1;
+	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_fd < 0 ? error_sys(err, errno, "open %s", path) : 0;
+}
+
+int images_open(struct runtime *rt, const char *dir, struct images **ret, struct error *err)
+{
+	struct images *images = mem_new(struct images);
+	images->rt = rt;
+	images->dir = mem_printf("%s/images", dir);
+	images->layers_dir = mem_printf("%s/images/layers", dir);
+	images->layers_fd = images->records_fd = images->dir_fd = -1;
+	list_init(&images->all);
+	auto_free char *records = mem_printf("%s/records", images->dir);
+	add_host(images);
+	if (open_dir(images->dir, &images->dir_fd, err) < 0 ||
+		open_dir(images->layers_dir, &images->layers_fd, err) < 0 ||
+		open_dir(records, &images->records_fd, err) < 0) {
+		images_free(images);
+		return -1;
+	}
+	each_entry(images->records_fd, images, load_one);
+	each_entry(images->layers_fd, images, drop_unfinished);
+	read_names(images);
+	*ret = images;
+	return 0;
+}
+
+void images_free(struct images *images)
+{
+	if (!images)
+		return;
+	while (!list_is_empty(&images->all))
+		image_free(list_get_first(&images->all, struct image, link));
+	map_fini(&images->names);
+	close_fd(images->layers_fd);
+	close_fd(images->records_fd);
+	close_fd(images->dir_fd);
+	free(images->dir);
+	free(images->layers_dir);
+	free(images);
+}
+
+/* ---- names ---- */
+
+/* With ":latest" where there is no tag, and without the registry that Docker would ask. */
+static int full_name(struct str name, struct buf *b, struct error *err)
+{
+	static const char *const registries[] = { "docker.io/library/", "docker.io/", "library/" };
+	for (size_t i = 0; i < ARRAY_LEN(registries); i++)
+		if (str_starts(name, str_from(registries[i]))) {
+			name = str_skip(name, strlen(registries[i]));
+			break;
+		}
+	size_t slash = name.len;
+	while (slash > 0 && name.ptr[slash - 1] != '/')
+		slash--;
+	bool has_tag = str_find_char(str_skip(name, slash), ':') >= 0;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] <= ' ' || name.ptr[i] == '\x7f' || strchr("\"\\*?@", name.ptr[i]))
+			return error_set(err, ERROR_INVALID, "'%.*s' is no name of an image",
+				STR_ARG(str_first(name, 200)));
+	buf_printf(b, "%.*s%s", STR_ARG(name), has_tag ? "" : ":latest");
+	if (!name.len || b->len > IMAGE_NAME_MAX || name.ptr[0] == ':' || name.ptr[0] == '/')
+		return error_set(err, ERROR_INVALID, "'%.*s' is no name of an image",
+			STR_ARG(str_first(name, 200)));
+	return 0;
+}
+
+struct image *images_find(struct images *images, struct str ref, struct error *err)
+{
+	auto_buf struct buf name = BUF_INIT(4096);
+	struct image *image = NULL;
+	bool is_id = str_starts(ref, STR("sha256:"));
+	if (!is_id && full_name(ref, &name, NULL) == 0)
+		image = map_find(&images->names, buf_str(&name));
+	if (!image)
+		image = find_id(images, is_id ? str_skip(ref, 7) : ref);
+	if (!image)
+		error_set(err, ERROR_NOT_FOUND, "No such image: %.*s",
+			STR_ARG(str_first(ref, 200)));
+	return image;
+}
+
+struct image *images_next(struct images *images, struct image *image)
+{
+	struct list *at = image ? image->link.next : images->all.next;
+	return at == &images->all ? NULL : list_entry(at, struct image, link);
+}
+
+const char *images_next_name(const struct images *images, const struct image *image, size_t *i)
+{
+	struct str name;
+	const struct image *owner;
+	while ((owner = map_next(&images->names, i, &name)))
+		if (owner == image)
+			return name.ptr;
+	return NULL;
+}
+
+int images_tag(struct images *images, const struct image *image, struct str name, struct error *err)
+{
+	auto_buf struct buf full = BUF_INIT(4096);
+	struct image *owner = find_id(images, str_from(image->id));
+	if (full_name(name, &full, err) < 0)
+		return -1;
+	if (images->names.count >= IMAGE_NAMES_MAX)
+		return error_set(err, ERROR_LIMIT, "%d names of images; that is the limit",
+			IMAGE_NAMES_MAX);
+	if (str_is(buf_str(&full), "host:latest") && !image->is_host)
+		return error_set(err, ERROR_FORBIDDEN,
+			"'host' is the view of this machine's own tools");
+	map_put(&images->names, buf_str(&full), owner);
+	return write_names(images, err);
+}
+
+/* ---- use and removal ---- */
+
+int images_users(struct images *images, const struct image *image)
+{
+	int n = 0;
+	auto_free char *wanted = mem_printf("\"image_id\":\"%s\"", image->id);
+	for (struct sandbox *s = NULL; (s = runtime_next(images->rt, s));)
+		n += sandbox_is_alive(s) && strstr(s->spec_json, wanted);
+	return n;
+}
+
+static bool is_layer_needed(struct images *images, const char *digest)
+{
+	const struct image *image;
+	list_for_each(image, &images->all, link)
+		for (uint32_t i = 0; i < image->n_layers; i++)
+			if (!strcmp(image->layers[i], digest))
+				return true;
+	return false;
+}
+
+/* Out of the way first, so that nobody finds a layer that is half there. */
+static bool drop_layer(struct images *images, const char *digest)
+{
+	char id[ID_SIZE];
+	id_make(id);
+	auto_free char *away = mem_printf("old-%s", id);
+	if (renameat(images->layers_fd, digest, images->layers_fd, away) < 0)
+		return false;
+	images_remove_dir(images, away);
+	return true;
+}
+
+static int64_t n_collected; /* by the walk below, which takes no argument */
+
+static void collect_layer(struct images *images, const char *name)
+{
+	if (sha256_is_hex(str_from(name)) && !is_layer_needed(images, name))
+		n_collected += drop_layer(images, name);
+}
+
+static int64_t collect_layers(struct images *images)
+{
+	n_collected = 0;
+	if (images->n_held == 0)
+		each_entry(images->layers_fd, images, collect_layer);
+	return n_collected;
+}
+
+static void drop_names(struct images *images, const struct image *image)
+{
+	size_t i = 0;
+	const char *name;
+	while ((name = images_next_name(images, image, &i))) {
+		map_remove(&images->names, str_from(name));
+		i = 0;
+	}
+}
+
+static void drop_image(struct images *images, struct image *image)
+{
+	drop_names(images, image);
+	write_names(images, NULL);
+	unlinkat(images->records_fd, image->id, 0);
+	images->n--;
+	image_free(image);
+}
+
+static int count_names(struct images *images, const struct image *image)
+{
+	size_t i = 0;
+	int n = 0;
+	while (images_next_name(images, image, &i))
+		n++;
+	return n;
+}
+
+int images_remove(struct images *images, struct str ref, bool is_forced, bool *ret_gone,
+	struct error *err)
+{
+	auto_buf struct buf name = BUF_INIT(4096);
+	struct image *image = images_find(images, ref, err);
+	*ret_gone = false;
+	if (!image)
+		return -1;
+	bool is_name = full_name(ref, &name, NULL) == 0 &&
+		map_find(&images->names, buf_str(&name)) == image;
+	int n = count_names(images, image);
+	if (is_name && (n > 1 || (image->is_host && !str_is(buf_str(&name), "host:latest")))) {
+		map_remove(&images->names, buf_str(&name));
+		return write_names(images, err);
+	}
+	if (image->is_host)
+		return error_set(err, ERROR_FORBIDDEN, "the image 'host' cannot be removed");
+	int users = images_users(images, image);
+	if (users)
+		return error_set(err, ERROR_CONFLICT,
+			"image %.12s is in use by %d sandbox%s: remove what is made of it first",
+			image->id, users, users == 1 ? "" : "es");
+	if (!is_name && n > 1 && !is_forced)
+		return error_set(err, ERROR_CONFLICT,
+			"image %.12s has %d names: remove them, or force it", image->id, n);
+	drop_image(images, image);
+	collect_layers(images);
+	*ret_gone = true;
+	return 0;
+}
+
+void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_layers)
+{
+	struct image *image, *next;
+	*ret_images = 0;
+	list_for_each_safe(image, next, &images->all, link) {
+		if (image->is_host || count_names(images, image) || images_users(images, image))
+			continue;
+		drop_image(images, image);
+		++*ret_images;
+	}
+	*ret_layers = collect_layers(images);
+}
+
+struct tree_removal {
+	int dir_fd;
+	char *name;
+};
+
+static void remove_tree(void *arg)
+{
+	const struct tree_removal *t = arg;
+	struct error err;
+	if (file_remove_tree(t->dir_fd, t->name, &err) < 0)
+		log_warn("image.remove", "dir=%s error=%s", t->name, err.text);
+}
+
+static void tree_removed(void *arg)
+{
+	struct tree_removal *t = arg;
+	close_fd(t->dir_fd);
+	free(t->name);
+	free(t);
+}
+
+void images_remove_dir(struct images *images, const char *name)
+{
+	struct tree_removal *t = mem_new(struct tree_removal);
+	t->dir_fd = fcntl(images->layers_fd, F_DUPFD_CLOEXEC, 3);
+	t->name = str_dup(str_from(name));
+	loop_work(images->rt->loop, remove_tree, tree_removed, t);
+}
+
+/* ---- for import and create ---- */
+
+const char *images_layers_dir(const struct images *images)
+{
+	return images->layers_dir;
+}
+
+bool images_has_layer(const struct images *images, const char *digest)
+{
+	return faccessat(images->layers_fd, digest, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void images_hold(struct images *images, bool is_held)
+{
+	images->n_held += is_held ? 1 : -1;
+	if (images->n_held == 0)
+		collect_layers(images); /* of an import that failed halfway */
+}
+
+struct runtime *images_runtime(const struct images *images)
+{
+	return images->rt;
+}
+
+int images_add(struct images *images, const char *id, const struct image *like,
+	struct str config_json, struct image **ret, struct error *err)
+{
+	auto_buf struct buf record = BUF_INIT(2 * IMAGE_JSON_MAX);
+	struct image *image = find_id(images, str_from(id));
+	if (image && strlen(id) == SHA256_HEX_SIZE - 1) {
+		*ret = image;
+		return 0;
+	}
+	if (images->n >= IMAGES_MAX)
+		return error_set(err, ERROR_LIMIT, "%d images; that is the limit", IMAGES_MAX);
+	image = mem_new(struct image);
+	*image = *like;
+	list_init(&image->link);
+	snprintf(image->id, sizeof(image->id), "%s", id);
+	image->architecture = str_dup(str_from(like->architecture));
+	image->config = NULL;
+	if (config_json.len && json_parse(config_json, &image->config, err) < 0) {
+		image_free(image);
+		return error_wrap(err, "configuration of the image");
+	}
+	put_record(image, &record);
+	if (file_replace(images->records_fd, id, buf_str(&record), 0600, err) < 0) {
+		image_free(image);
+		return -1;
+	}
+	enlist(images, image);
+	*ret = image;
+	return 0;
+}
+
+void image_put_spec(const struct images *images, const struct image *image, struct spec *spec)
+{
+	if (image->is_host) {
+		spec->image = IMAGE_HOST;
+		return;
+	}
+	spec->image = IMAGE_LAYERS;
+	snprintf(spec->image_path, sizeof(spec->image_path), "%s", images->layers_dir);
+	spec->n_layers = image->n_layers;
+	memcpy(spec->layers, image->layers, sizeof(spec->layers));
+}
+
+void image_write(const struct images *images, const struct image *image, struct jsonw *w)
+{
+	char created[CLOCK_TEXT_MAX];
+	const char *name;
+	size_t at = 0;
+	clock_text(image->created_ms, created);
+	jsonw_open(w);
+	jsonw_key_str(w, "id", str_from(image->id));
+	jsonw_key(w, "names");
+	jsonw_open_array(w);
+	while ((name = images_next_name(images, image, &at)))
+		jsonw_str(w, str_from(name));
+	jsonw_close_array(w);
+	jsonw_key_str(w, "created_at", str_from(created));
+	jsonw_key_int(w, "size_bytes", image->size_bytes);
+	jsonw_key_str(w, "architecture", str_from(image->architecture));
+	jsonw_key(w, "layers");
+	jsonw_open_array(w);
+	for (uint32_t i = 0; i < image->n_layers; i++)
+		jsonw_str(w, str_from(image->layers[i]));
+	jsonw_close_array(w);
+	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX);
+	jsonw_key(w, "config");
+	if (image->config && json_write(image->config, &config) == 0)
+		jsonw_raw(w, buf_str(&config));
+	else
+		jsonw_null(w);
+	jsonw_close(w);
+}
+
+/* "K=V" of the image in front of what the caller wants, which replaces it. */
+static void apply_env(const struct json *env, struct create *create, struct arena *arena)
+{
+	size_t n = json_len(env), total = n + create->env.n, at = 0;
+	struct field_map all = { arena_new_n(arena, struct str, total + 1),
+		arena_new_n(arena, struct str, total + 1), 0 };
+	for (size_t i = 0; i < n && total <= CREATE_ENV_MAX; i++) {
+		struct str pair = json_str(json_at(env, i));
+		ptrdiff_t sign = str_find_char(pair, '=');
+		bool is_replaced = sign <= 0;
+		for (size_t k = 0; k < create->env.n && !is_replaced; k++)
+			is_replaced = str_eq(create->env.keys[k], str_first(pair, (size_t)sign));
+		if (is_replaced)
+			continue;
+		size_t key_len = (size_t)sign;
+		all.keys[at] = (struct str){ arena_str(arena, str_first(pair, key_len)), key_len };
+		pair = str_skip(pair, key_len + 1);
+		all.values[at++] = (struct str){ arena_str(arena, pair), pair.len };
+	}
+	for (size_t i = 0; i < create->env.n; i++, at++) {
+		all.keys[at] = create->env.keys[i];
+		all.values[at] = create->env.values[i];
+	}
+	all.n = at;
+	create->env = all;
+}
+
+int images_apply(struct images *images, struct create *create, struct arena *arena,
+	struct error *err)
+{
+	const struct image *image = images_find(images, create->image, err);
+	if (!image)
+		return error_wrap(err, "create");
+	struct spec *spec = &create->spec;
+	struct str dir = json_str(json_find(image->config, "WorkingDir"));
+	image_put_spec(images, image, spec);
+	snprintf(create->image_id, sizeof(create->image_id), "%s", image->id);
+	if (!spec->workdir[0] && dir.len > 1 && dir.len < SPEC_PATH_SIZE && dir.ptr[0] == '/')
+		snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(dir));
+	apply_env(json_find(image->config, "Env"), create, arena);
+	return 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * images: root file systems that the server keeps, in DIR/images:
+ *
+ *	records/ID      what an image is: its layers, configuration and size, as JSON; ID is the sha256 of its
+ *	                configuration (an image's own id, where it has one)
+ *	names           {"NAME:TAG":"ID"}
+ *	layers/SHA256   an unpacked layer, named by the digest of the archive it came in; shared by images
+ *
+ * A sandbox of an image has its layers as lower directories of an overlay: nothing is copied. All files of a layer
+ * have one owner on the disk, whom nobody else is, and belong to root in a sandbox; set-id bits are gone.
+ *
+ * An archive is only ever unpacked by a worker in a sandbox of its own (runtime/import.h), and a directory
+ * bears a digest only once it is whole and the bytes had that digest. Names and records are replaced by a
+ * rename, so a server that is killed leaves no half image; what it was unpacking is removed by the next.
+ *
+ * The image `host` is always there, and is a view of the machine's own tools.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "runtime/runtime.h"
+#include "wire/sha256.h"
+
+enum {
+	IMAGES_MAX = 1024,
+	IMAGE_NAMES_MAX = 4096,
+	IMAGE_NAME_MAX = 255,
+	IMAGE_JSON_MAX = 4 * 1024 * 1024, /* of a configuration or manifest */
+};
+
+struct image {
+	struct list link; /* images::all, oldest first */
+	char id[SHA256_HEX_SIZE];
+	bool is_host;
+	int64_t created_ms, size_bytes;
+	uint32_t n_layers;
+	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE]; /* the lowest first */
+	char *architecture;
+	struct json *config; /* Env, Cmd, Entrypoint, WorkingDir, User, Labels; NULL: none */
+};
+
+/* Reads the records of DIR, a directory of the server's; `shown_dir` is how the supervisor is told of it. */
+int images_open(struct runtime *rt, const char *dir, struct images **ret, struct error *err);
+void images_free(struct images *images);
+
+/* By "name", "name:tag", "sha256:ID", ID or at least 4 digits of one. */
+struct image *images_find(struct images *images, struct str ref, struct error *err);
+struct image *images_next(struct images *images, struct image *image); /* NULL: from the first */
+/* size_t i = 0; while ((name = images_next_name(images, image, &i))) … "name:tag" */
+const char *images_next_name(const struct images *images, const struct image *image, size_t *i);
+/* How many living sandboxes are made of it. */
+int images_users(struct images *images, const struct image *image);
+
+/* "name" is "name:latest". A name that another image had is taken from it. */
+int images_tag(struct images *images, const struct image *image, struct str name,
+	struct error *err);
+/*
+ * Removes a name; with the last one, or by its id, the image, unless a living sandbox is made of it. What of the
+ * layers nobody needs any more goes with it. *ret_gone: the image is gone.
+ */
+int images_remove(struct images *images, struct str ref, bool is_forced, bool *ret_gone,
+	struct error *err);
+/* Removes images that have no name and no sandbox, and layers of no image; how many of each. */
+void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_layers);
+
+/* Fills image, image_path and layers of a spec. */
+void image_put_spec(const struct images *images, const struct image *image, struct spec *spec);
+/*
+ * create->image, looked up: its layers go into the spec, its variables in front of those asked for, its WorkingDir
+ * in place of one not asked for. What is new is in `arena`.
+ */
+int images_apply(struct images *images, struct create *create, struct arena *arena,
+	struct error *err);
+/* {"id","names","created_at","size_bytes","architecture","layers","config"} */
+void image_write(const struct images *images, const struct image *image, struct jsonw *w);
+
+/* For import.c. */
+const char *images_layers_dir(const struct images *images);
+bool images_has_layer(const struct images *images, const char *digest);
+/* While something is imported, layers of no image are not collected. */
+void images_hold(struct images *images, bool is_held);
+struct runtime *images_runtime(const struct images *images);
+/* The record of an image; what is there already stays. `id` NULL: the digest of config_json. */
+int images_add(struct images *images, const char *id, const struct image *like,
+	struct str config_json, struct image **ret, struct error *err);
+/* rm -r of what is beneath the layers' directory, in a worker thread. */
+void images_remove_dir(struct images *images, const char *name);

@@ -1,0 +1,816 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. One step after the other, each a call into the import's own sandbox, which sees its
+ * staging directory (layers/new-ID) as /image:
+ *
+ *	upload    the archive is unpacked into /image/tree, and hashed: a root file system is done then
+ *	manifest  /image/tree/manifest.json (docker save), else index.json (OCI), whose blobs are followed
+ *	config    of the next image
+ *	layer     /image/tree/BLOB is downloaded, hashed, and uploaded to /image/layer-N; its directory gets the
+ *	          digest as its name
+ *
+ * The staging directory is the server's, so that renaming out of it is too; what is left of it is removed
+ * behind the import, or by the next server. The sandbox has a deadline of its own.
+ */
+#include "runtime/import.h"
+
+#include "action/file_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "runtime/internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { EARLY_MAX = 1024 * 1024, PATH_MAX_BYTES = 256, IMPORT_MS = 3600 * 1000, DEPTH_MAX = 4 };
+
+struct blob {
+	char path[PATH_MAX_BYTES];
+	char digest[SHA256_HEX_SIZE]; /* what it must have; "": whatever it has */
+};
+
+/* An image of the archive, while it is taken in. */
+struct entry {
+	struct blob config;
+	struct blob layers[SPEC_LAYERS_MAX];
+	size_t n_layers;
+	char **names;
+	size_t n_names;
+};
+
+struct import {
+	struct images *images;
+	struct import_wish wish;
+	char *name, *config_json;
+	const struct import_ops *ops;
+	void *arg;
+	char sandbox_id[ID_SIZE]; /* "": not made yet */
+	char staging[ID_SIZE + 8];
+	struct runtime_call *from, *to; /* under way */
+	struct buf early;               /* came before the sandbox was there */
+	bool has_eof, is_gone, is_making;
+	struct sha256 hash;
+	struct entry entries[IMPORT_RESULTS_MAX];
+	size_t n_entries, at_entry, at_layer;
+	struct image image; /* the one being taken in */
+	struct buf config;
+	int depth; /* of indexes in indexes */
+	int64_t written_bytes;
+	char *ids[IMPORT_RESULTS_MAX];
+	size_t n_ids;
+	struct str blob_wanted;
+	void (*then)(struct import *in, struct str text);
+};
+
+static void next_layer(struct import *in);
+static void next_entry(struct import *in);
+
+/* ---- the end ---- */
+
+static void on_destroyed(void *arg, const struct error *err)
+{
+}
+
+static void release(struct import *in)
+{
+	struct error err;
+	struct sandbox *s = in->sandbox_id[0]
+		? runtime_find(images_runtime(in->images), str_from(in->sandbox_id), &err)
+		: NULL;
+	if (in->from)
+		runtime_call_cancel(in->from);
+	if (in->to)
+		runtime_call_cancel(in->to);
+	if (s)
+		runtime_destroy(s, on_destroyed, NULL);
+	images_remove_dir(in->images, in->staging);
+	images_hold(in->images, false);
+	for (size_t i = 0; i < in->n_entries; i++) {
+		for (size_t k = 0; k < in->entries[i].n_names; k++)
+			free(in->entries[i].names[k]);
+		free(in->entries[i].names);
+	}
+	for (size_t i = 0; i < in->n_ids; i++)
+		free(in->ids[i]);
+	free(in->image.architecture);
+	buf_fini(&in->early);
+	buf_fini(&in->config);
+	free(in->name);
+	free(in->config_json);
+	free(in);
+}
+
+void import_cancel(struct import *in)
+{
+	if (!in)
+		return;
+	if (in->is_making) {
+		in->is_gone = true; /* until its sandbox is there */
+		return;
+	}
+	release(in);
+}
+
+static void fail(struct import *in, const struct error *err)
+{
+	const struct import_ops *ops = in->is_gone ? NULL : in->ops;
+	void *arg = in->arg;
+	struct error copy = *err;
+	release(in);
+	if (ops)
+		ops->failed(arg, &copy);
+}
+
+static void fail_text(struct import *in, enum error_code code, const char *text)
+{
+	struct error err;
+	error_set(&err, code, "%s", text);
+	fail(in, &err);
+}
+
+static void on_error(void *arg, const struct error *err)
+{
+	struct import *in = arg;
+	in->from = in->to = NULL;
+	fail(in, err);
+}
+
+static void succeed(struct import *in)
+{
+	char *ids[IMPORT_RESULTS_MAX];
+	size_t n = in->n_ids;
+	const struct import_ops *ops = in->ops;
+	void *arg = in->arg;
+	memcpy(ids, in->ids, sizeof(ids));
+	in->n_ids = 0;
+	release(in);
+	ops->done(arg, (const char *const *)ids, n);
+	for (size_t i = 0; i < n; i++)
+		free(ids[i]);
+}
+
+static struct sandbox *sandbox_of(struct import *in)
+{
+	struct error err;
+	struct sandbox *s = runtime_find(images_runtime(in->images), str_from(in->sandbox_id),
+		&err);
+	if (!s)
+		fail(in, &err);
+	return s;
+}
+
+/* ---- an image is complete ---- */
+
+static int add_names(struct import *in, const struct image *image, const struct entry *entry,
+	struct error *err)
+{
+	if (in->name && in->at_entry == 0 &&
+		images_tag(in->images, image, str_from(in->name), err) < 0)
+		return -1;
+	for (size_t i = 0; entry && !in->name && i < entry->n_names; i++)
+		if (images_tag(in->images, image, str_from(entry->names[i]), err) < 0)
+			return -1;
+	return 0;
+}
+
+/* id: NULL: that of config_json. */
+static int add_image(struct import *in, const char *id, struct str config_json,
+	const struct entry *entry, struct error *err)
+{
+	struct image *image;
+	char own_id[SHA256_HEX_SIZE];
+	in->image.size_bytes = in->written_bytes;
+	if (!in->image.created_ms)
+		in->image.created_ms = clock_wall_ms();
+	if (!in->image.architecture)
+		in->image.architecture = str_dup(STR(""));
+	if (!id) {
+		struct sha256 h;
+		sha256_init(&h);
+		for (uint32_t i = 0; i < in->image.n_layers; i++)
+			sha256_add(&h, str_from(in->image.layers[i]));
+		sha256_add(&h, config_json);
+		sha256_end(&h, own_id);
+		id = own_id;
+	}
+	if (images_add(in->images, id, &in->image, config_json, &image, err) < 0 ||
+		add_names(in, image, entry, err) < 0)
+		return -1;
+	in->ids[in->n_ids++] = str_dup(str_from(image->id));
+	return 0;
+}
+
+/* A directory of the staging area gets its digest as its name; one that is there already is the same. */
+static int keep_layer(struct import *in, const char *dir, const char *digest, struct error *err)
+{
+	auto_free char *from = mem_printf("%s/%s/%s", images_layers_dir(in->images), in->staging,
+		dir);
+	auto_free char *to = mem_printf("%s/%s", images_layers_dir(in->images), digest);
+	if (rename(from, to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+		return error_sys(err, errno, "keep layer %.12s", digest);
+	return 0;
+}
+
+static int push_layer(struct import *in, const char *digest, struct error *err)
+{
+	struct image *image = &in->image;
+	if (image->n_layers == SPEC_LAYERS_MAX)
+		return error_set(err, ERROR_UNSUPPORTED, "an image of more than %d layers",
+			SPEC_LAYERS_MAX);
+	snprintf(image->layers[image->n_layers++], SPEC_LAYER_SIZE, "%s", digest);
+	return 0;
+}
+
+/* ---- a root file system ---- */
+
+static void finish_tree(struct import *in)
+{
+	char digest[SHA256_HEX_SIZE];
+	struct error err;
+	sha256_end(&in->hash, digest);
+	struct str config = in->config_json ? str_from(in->config_json) : STR("{}");
+	if (keep_layer(in, "tree", digest, &err) < 0 || push_layer(in, digest, &err) < 0 ||
+		add_image(in, NULL, config, NULL, &err) < 0)
+		fail(in, &err);
+	else
+		succeed(in);
+}
+
+/* ---- reading JSON of the archive ---- */
+
+static bool is_path_good(struct str path)
+{
+	struct str rest = path, piece;
+	if (!path.len || path.len >= PATH_MAX_BYTES || path.ptr[0] == '/' || str_has_nul(path))
+		return false;
+	while (str_split(&rest, '/', &piece))
+		if (str_is(piece, "..") || str_is(piece, "."))
+			return false;
+	return true;
+}
+
+static void on_read(void *arg, struct str text)
+{
+	struct import *in = arg;
+	auto_json struct json *result = NULL;
+	in->from = NULL;
+	json_parse(text, &result, NULL);
+	if (json_bool(json_find(result, "truncated"))) {
+		fail_text(in, ERROR_TOO_LARGE,
+			"a manifest or configuration of the archive is too large");
+		return;
+	}
+	in->then(in, json_str(json_find(result, "content")));
+}
+
+/* Missing is what it is to find out whether the archive is an image at all. */
+static void on_not_read(void *arg, const struct error *err)
+{
+	struct import *in = arg;
+	in->from = NULL;
+	if (err->code == ERROR_NOT_FOUND)
+		in->then(in, STR_NONE);
+	else
+		fail(in, err);
+}
+
+static void read_file(struct import *in, const char *path,
+	void (*then)(struct import *in, struct str text))
+{
+	static const struct call_sink sink = { .result = on_read, .error = on_not_read };
+	auto_buf struct buf params = BUF_INIT(8192);
+	struct sandbox *s = sandbox_of(in);
+	if (!s)
+		return;
+	struct jsonw w = JSONW(&params);
+	auto_free char *full = mem_printf("/image/tree/%s", path);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", str_from(full));
+	jsonw_key_int(&w, "max_bytes", IMAGE_JSON_MAX);
+	jsonw_close(&w);
+	in->then = then;
+	in->from = runtime_perform(s, &read_action, buf_str(&params), &sink, in);
+}
+
+/* "sha256:HEX" → blobs/sha256/HEX */
+static int blob_of_digest(struct str digest, struct blob *ret, struct error *err)
+{
+	struct str hex = str_skip(digest, 7);
+	if (!str_starts(digest, STR("sha256:")) || !sha256_is_hex(hex))
+		return error_set(err, ERROR_INVALID, "'%.*s' is no digest",
+			STR_ARG(str_first(digest, 100)));
+	snprintf(ret->path, sizeof(ret->path), "blobs/sha256/%.*s", STR_ARG(hex));
+	snprintf(ret->digest, sizeof(ret->digest), "%.*s", STR_ARG(hex));
+	return 0;
+}
+
+/* A path that names a digest promises it. */
+static int blob_of_path(struct str path, struct blob *ret, struct error *err)
+{
+	if (!is_path_good(path))
+		return error_set(err, ERROR_INVALID, "the manifest names '%.*s'",
+			STR_ARG(str_first(path, 200)));
+	snprintf(ret->path, sizeof(ret->path), "%.*s", STR_ARG(path));
+	struct str hex = str_skip(path, path.len - MIN(path.len, (size_t)64));
+	ret->digest[0] = '\0';
+	if (str_starts(path, STR("blobs/sha256/")) && sha256_is_hex(hex))
+		snprintf(ret->digest, sizeof(ret->digest), "%.*s", STR_ARG(hex));
+	return 0;
+}
+
+static struct entry *new_entry(struct import *in, size_t n_names)
+{
+	struct entry *e = &in->entries[in->n_entries++];
+	e->names = mem_new_n(char *, n_names + 1);
+	return e;
+}
+
+/* ---- docker save ---- */
+
+static int take_entry(struct import *in, const struct json *item, struct error *err)
+{
+	const struct json *layers = json_find(item, "Layers"), *names = json_find(item, "RepoTags");
+	size_t n = json_len(layers),
+	       n_names = json_kind(names) == JSON_KIND_ARRAY ? json_len(names) : 0;
+	if (n < 1 || n > SPEC_LAYERS_MAX)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"an image of %zu layers; 1 to %d are offered", n, SPEC_LAYERS_MAX);
+	struct entry *e = new_entry(in, n_names);
+	if (blob_of_path(json_str(json_find(item, "Config")), &e->config, err) < 0)
+		return -1;
+	for (e->n_layers = 0; e->n_layers < n; e->n_layers++)
+		if (blob_of_path(json_str(json_at(layers, e->n_layers)), &e->layers[e->n_layers],
+			    err) < 0)
+			return -1;
+	for (; e->n_names < n_names; e->n_names++)
+		e->names[e->n_names] = str_dup(json_str(json_at(names, e->n_names)));
+	return 0;
+}
+
+static void on_manifest(struct import *in, const struct json *manifest)
+{
+	struct error err;
+	size_t n = json_len(manifest);
+	if (json_kind(manifest) != JSON_KIND_ARRAY || n < 1 || n > IMPORT_RESULTS_MAX) {
+		fail_text(in, ERROR_INVALID, "manifest.json lists no images, or too many");
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (take_entry(in, json_at(manifest, i), &err) < 0) {
+			fail(in, &err);
+			return;
+		}
+	next_entry(in);
+}
+
+/* ---- OCI layout ---- */
+
+static const char *own_architecture(void)
+{
+#if defined(__x86_64__)
+	return "amd64";
+#else
+	return "arm64";
+#endif
+}
+
+static void on_oci_blob(struct import *in, struct str text);
+
+static int take_oci_manifest(struct import *in, const struct json *manifest, struct error *err)
+{
+	const struct json *layers = json_find(manifest, "layers");
+	struct entry *e = &in->entries[0];
+	size_t n = json_len(layers);
+	if (n < 1 || n > SPEC_LAYERS_MAX)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"an image of %zu layers; 1 to %d are offered", n, SPEC_LAYERS_MAX);
+	if (blob_of_digest(json_str(json_find(json_find(manifest, "config"), "digest")), &e->config,
+		    err) < 0)
+		return -1;
+	for (e->n_layers = 0; e->n_layers < n; e->n_layers++)
+		if (blob_of_digest(json_str(json_find(json_at(layers, e->n_layers), "digest")),
+			    &e->layers[e->n_layers], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Of several platforms ours, else the first. */
+static const struct json *choose(const struct json *manifests)
+{
+	for (size_t i = 0; i < json_len(manifests); i++) {
+		const struct json *platform = json_find(json_at(manifests, i), "platform");
+		if (str_is(json_str(json_find(platform, "architecture")), own_architecture()))
+			return json_at(manifests, i);
+	}
+	return json_at(manifests, 0);
+}
+
+static void follow_index(struct import *in, const struct json *index)
+{
+	const struct json *chosen = choose(json_find(index, "manifests"));
+	struct str name = json_str(
+		json_find(json_find(chosen, "annotations"), "org.opencontainers.image.ref.name"));
+	struct entry *e = &in->entries[0];
+	struct blob blob;
+	struct error err;
+	if (++in->depth > DEPTH_MAX) {
+		fail_text(in, ERROR_INVALID, "indexes in indexes");
+		return;
+	}
+	if (blob_of_digest(json_str(json_find(chosen, "digest")), &blob, &err) < 0) {
+		error_wrap(&err, "index.json");
+		fail(in, &err);
+		return;
+	}
+	if (name.len && e->n_names == 0)
+		e->names[e->n_names++] = str_dup(name);
+	read_file(in, blob.path, on_oci_blob);
+}
+
+static void on_oci_blob(struct import *in, struct str text)
+{
+	auto_json struct json *blob = NULL;
+	struct error err;
+	if (!text.ptr || json_parse(text, &blob, &err) < 0) {
+		fail_text(in, ERROR_INVALID, "a manifest of the archive is missing, or is no JSON");
+		return;
+	}
+	if (json_find(blob, "manifests"))
+		follow_index(in, blob);
+	else if (take_oci_manifest(in, blob, &err) < 0)
+		fail(in, &err);
+	else
+		next_entry(in);
+}
+
+static void on_index_text(struct import *in, struct str text)
+{
+	auto_json struct json *index = NULL;
+	if (!text.ptr && in->wish.kind == IMPORT_ANY) {
+		finish_tree(in);
+		return;
+	}
+	if (!text.ptr || json_parse(text, &index, NULL) < 0) {
+		fail_text(in, ERROR_INVALID,
+			"the archive holds no image: neither manifest.json nor index.json is in it");
+		return;
+	}
+	new_entry(in, 1);
+	follow_index(in, index);
+}
+
+static void on_manifest_text(struct import *in, struct str text)
+{
+	auto_json struct json *manifest = NULL;
+	if (!text.ptr) {
+		read_file(in, "index.json", on_index_text);
+		return;
+	}
+	if (json_parse(text, &manifest, NULL) < 0 || json_kind(manifest) != JSON_KIND_ARRAY) {
+		if (in->wish.kind == IMPORT_ANY)
+			finish_tree(in); /* a file of that name in somebody's root */
+		else
+			fail_text(in, ERROR_INVALID,
+				"manifest.json is not what docker save writes");
+		return;
+	}
+	on_manifest(in, manifest);
+}
+
+/* ---- one image ---- */
+
+/* What our records keep of a configuration: the part named "config". */
+static void finish_entry(struct import *in)
+{
+	struct entry *e = &in->entries[in->at_entry];
+	auto_json struct json *all = NULL;
+	auto_buf struct buf own = BUF_INIT(IMAGE_JSON_MAX);
+	char id[SHA256_HEX_SIZE];
+	struct sha256 h;
+	struct error err;
+	sha256_init(&h);
+	sha256_add(&h, buf_str(&in->config));
+	sha256_end(&h, id);
+	json_parse(buf_str(&in->config), &all, NULL);
+	const struct json *config = json_find(all, "config");
+	if (json_kind(config) == JSON_KIND_OBJECT)
+		json_write(config, &own);
+	else
+		buf_puts(&own, "{}");
+	in->image.architecture = str_dup(json_str(json_find(all, "architecture")));
+	if (add_image(in, id, buf_str(&own), e, &err) < 0) {
+		fail(in, &err);
+		return;
+	}
+	in->at_entry++;
+	next_entry(in);
+}
+
+/* Docker says what the digest of each layer is before compression: layers without a digest in their path. */
+static int check_diff_ids(struct import *in, const struct json *config, struct error *err)
+{
+	struct entry *e = &in->entries[in->at_entry];
+	const struct json *ids = json_find(json_find(config, "rootfs"), "diff_ids");
+	if (json_len(ids) != e->n_layers)
+		return error_set(err, ERROR_INVALID,
+			"the configuration lists %zu layers, the manifest %zu", json_len(ids),
+			e->n_layers);
+	for (size_t i = 0; i < e->n_layers; i++) {
+		struct str hex = str_skip(json_str(json_at(ids, i)), 7);
+		if (!e->layers[i].digest[0] && sha256_is_hex(hex))
+			snprintf(e->layers[i].digest, SHA256_HEX_SIZE, "%.*s", STR_ARG(hex));
+	}
+	return 0;
+}
+
+static int check_config(struct import *in, struct str text, struct error *err)
+{
+	struct entry *e = &in->entries[in->at_entry];
+	auto_json struct json *config = NULL;
+	char digest[SHA256_HEX_SIZE];
+	struct sha256 h;
+	if (!text.ptr || json_parse(text, &config, err) < 0)
+		return error_set(err, ERROR_INVALID,
+			"the configuration %.100s is missing, or no JSON", e->config.path);
+	sha256_init(&h);
+	sha256_add(&h, text);
+	sha256_end(&h, digest);
+	if (e->config.digest[0] && strcmp(e->config.digest, digest) != 0)
+		return error_set(err, ERROR_INVALID,
+			"the configuration does not have the digest %.12s…", e->config.digest);
+	struct str os = json_str(json_find(config, "os"));
+	if (os.len && !str_is(os, "linux"))
+		return error_set(err, ERROR_UNSUPPORTED, "an image for %.*s",
+			STR_ARG(str_first(os, 40)));
+	buf_reset(&in->config);
+	buf_put(&in->config, text);
+	return check_diff_ids(in, config, err);
+}
+
+static void on_config_text(struct import *in, struct str text)
+{
+	struct error err;
+	if (check_config(in, text, &err) < 0) {
+		fail(in, &err);
+		return;
+	}
+	in->at_layer = 0;
+	next_layer(in);
+}
+
+static void next_entry(struct import *in)
+{
+	if (in->at_entry == in->n_entries) {
+		succeed(in);
+		return;
+	}
+	free(in->image.architecture);
+	in->image = (struct image){ 0 };
+	read_file(in, in->entries[in->at_entry].config.path, on_config_text);
+}
+
+/* ---- one layer: from the archive, past the hash, into its directory ---- */
+
+static void on_layer_made(void *arg, struct str text)
+{
+	struct import *in = arg;
+	struct entry *e = &in->entries[in->at_entry];
+	struct blob *blob = &e->layers[in->at_layer];
+	auto_json struct json *result = NULL;
+	char digest[SHA256_HEX_SIZE], dir[32];
+	struct error err;
+	in->to = NULL;
+	json_parse(text, &result, NULL);
+	in->written_bytes += json_int(json_find(result, "written_bytes"));
+	sha256_end(&in->hash, digest);
+	snprintf(dir, sizeof(dir), "layer-%zu-%zu", in->at_entry, in->at_layer);
+	if (blob->digest[0] && strcmp(blob->digest, digest) != 0) {
+		error_set(&err, ERROR_INVALID,
+			"layer %zu does not have the digest %.12s… it claims", in->at_layer + 1,
+			blob->digest);
+		fail(in, &err);
+		return;
+	}
+	if (keep_layer(in, dir, digest, &err) < 0 || push_layer(in, digest, &err) < 0) {
+		fail(in, &err);
+		return;
+	}
+	in->at_layer++;
+	next_layer(in);
+}
+
+static void on_layer_bytes(void *arg, uint8_t channel, struct str bytes)
+{
+	struct import *in = arg;
+	sha256_add(&in->hash, bytes);
+	if (!in->to)
+		return;
+	runtime_call_send(in->to, 0, bytes);
+	if (runtime_call_is_full(in->to))
+		runtime_call_pause(in->from, true);
+}
+
+static void on_layer_taken(void *arg)
+{
+	struct import *in = arg;
+	if (in->from)
+		runtime_call_pause(in->from, false);
+}
+
+static void on_layer_read(void *arg, struct str text)
+{
+	struct import *in = arg;
+	auto_json struct json *result = NULL;
+	in->from = NULL;
+	json_parse(text, &result, NULL);
+	if (json_bool(json_find(result, "truncated")))
+		fail_text(in, ERROR_INVALID, "a layer ended early");
+	else if (in->to)
+		runtime_call_eof(in->to, 0);
+}
+
+static void start_layer(struct import *in, struct sandbox *s, const struct blob *blob)
+{
+	static const struct call_sink to_sink = {
+		.drain = on_layer_taken,
+		.result = on_layer_made,
+		.error = on_error,
+	};
+	static const struct call_sink from_sink = {
+		.data = on_layer_bytes,
+		.result = on_layer_read,
+		.error = on_error,
+	};
+	auto_buf struct buf params = BUF_INIT(8192);
+	struct jsonw w = JSONW(&params);
+	auto_free char *to = mem_printf("/image/layer-%zu-%zu", in->at_entry, in->at_layer);
+	auto_free char *from = mem_printf("/image/tree/%s", blob->path);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", str_from(to));
+	jsonw_key_str(&w, "kind", STR("tar"));
+	jsonw_key_bool(&w, "layer", true);
+	jsonw_key_int(&w, "max_bytes", MAX(in->wish.max_bytes - in->written_bytes, 1));
+	jsonw_close(&w);
+	in->to = runtime_perform(s, &upload_action, buf_str(&params), &to_sink, in);
+	buf_reset(&params);
+	w = JSONW(&params);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", str_from(from));
+	jsonw_close(&w);
+	sha256_init(&in->hash);
+	in->from = runtime_perform(s, &download_action, buf_str(&params), &from_sink, in);
+}
+
+static void next_layer(struct import *in)
+{
+	struct entry *e = &in->entries[in->at_entry];
+	struct error err;
+	if (in->at_layer == e->n_layers) {
+		finish_entry(in);
+		return;
+	}
+	const struct blob *blob = &e->layers[in->at_layer];
+	/* What bears this digest had it when it was made: there is no need to look again. */
+	if (blob->digest[0] && images_has_layer(in->images, blob->digest)) {
+		if (push_layer(in, blob->digest, &err) < 0) {
+			fail(in, &err);
+			return;
+		}
+		in->at_layer++;
+		next_layer(in);
+		return;
+	}
+	struct sandbox *s = sandbox_of(in);
+	if (s)
+		start_layer(in, s, blob);
+}
+
+/* ---- the archive itself ---- */
+
+static void on_unpacked(void *arg, struct str text)
+{
+	struct import *in = arg;
+	auto_json struct json *result = NULL;
+	in->to = NULL;
+	json_parse(text, &result, NULL);
+	in->written_bytes = json_int(json_find(result, "written_bytes"));
+	if (json_int(json_find(result, "entries")) == 0)
+		fail_text(in, ERROR_INVALID, "the archive is empty");
+	else if (in->wish.kind == IMPORT_TREE)
+		finish_tree(in);
+	else
+		read_file(in, "manifest.json", on_manifest_text);
+}
+
+static void on_taken(void *arg)
+{
+	struct import *in = arg;
+	in->ops->drain(in->arg);
+}
+
+static void start_upload(struct import *in, struct sandbox *s)
+{
+	static const struct call_sink sink = {
+		.drain = on_taken,
+		.result = on_unpacked,
+		.error = on_error,
+	};
+	auto_buf struct buf params = BUF_INIT(1024);
+	buf_printf(&params,
+		"{\"path\":\"/image/tree\",\"kind\":\"tar\",\"layer\":true,\"max_bytes\":%lld}",
+		(long long)in->wish.max_bytes);
+	in->to = runtime_perform(s, &upload_action, buf_str(&params), &sink, in);
+	runtime_call_send(in->to, 0, buf_str(&in->early));
+	buf_fini(&in->early);
+	if (in->has_eof)
+		runtime_call_eof(in->to, 0);
+	else if (!runtime_call_is_full(in->to))
+		in->ops->drain(in->arg);
+}
+
+static void on_made(void *arg, struct sandbox *s, const struct error *err)
+{
+	struct import *in = arg;
+	in->is_making = false;
+	if (s)
+		memcpy(in->sandbox_id, s->id, sizeof(in->sandbox_id));
+	if (err)
+		fail(in, err);
+	else if (in->is_gone)
+		release(in);
+	else
+		start_upload(in, s);
+}
+
+void import_send(struct import *in, struct str bytes)
+{
+	sha256_add(&in->hash, bytes);
+	if (in->to)
+		runtime_call_send(in->to, 0, bytes);
+	else
+		buf_put(&in->early, bytes);
+}
+
+void import_eof(struct import *in)
+{
+	in->has_eof = true;
+	if (in->to)
+		runtime_call_eof(in->to, 0);
+}
+
+bool import_is_full(const struct import *in)
+{
+	return in->to ? runtime_call_is_full(in->to) : in->early.len > EARLY_MAX / 4;
+}
+
+static void make_sandbox(struct import *in)
+{
+	static struct str keys[] = { { "cay.role", 8 } }, values[] = { { "image import", 12 } };
+	auto_free struct create *create = mem_new(struct create);
+	struct spec *spec = &create->spec;
+	create->said = UINT32_MAX; /* whatever is standard for others */
+	spec->network = NETWORK_NONE;
+	spec->n_mounts = 1;
+	spec->mounts[0].mode = MOUNT_LAYER;
+	snprintf(spec->mounts[0].source, SPEC_PATH_SIZE, "%s/%s", images_layers_dir(in->images),
+		in->staging);
+	snprintf(spec->mounts[0].target, SPEC_PATH_SIZE, "/image");
+	create->labels = (struct field_map){ keys, values, 1 };
+	create->timeout_ms = IMPORT_MS;
+	in->is_making = true;
+	runtime_create(images_runtime(in->images), create, on_made, in);
+}
+
+static void on_refused(void *arg)
+{
+	fail_text(arg, ERROR_INTERNAL, "the directory for the image could not be made");
+}
+
+struct import *import_new(struct images *images, const struct import_wish *wish,
+	const struct import_ops *ops, void *arg)
+{
+	struct import *in = mem_new(struct import);
+	char id[ID_SIZE];
+	id_make(id);
+	in->images = images;
+	in->wish = *wish;
+	in->wish.max_bytes = wish->max_bytes ? wish->max_bytes : IMPORT_BYTES_STANDARD;
+	in->name = wish->name.len ? str_dup(wish->name) : NULL;
+	in->config_json = wish->config_json.len ? str_dup(wish->config_json) : NULL;
+	in->ops = ops;
+	in->arg = arg;
+	snprintf(in->staging, sizeof(in->staging), "new-%s", id);
+	buf_init(&in->early, EARLY_MAX);
+	buf_init(&in->config, IMAGE_JSON_MAX);
+	sha256_init(&in->hash);
+	images_hold(images, true);
+	auto_free char *path = mem_printf("%s/%s", images_layers_dir(images), in->staging);
+	if (mkdir(path, 0755) < 0)
+		loop_defer(images_runtime(images)->loop, on_refused, in);
+	else
+		make_sandbox(in);
+	return in;
+}
