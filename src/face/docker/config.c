@@ -10,6 +10,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "runtime/images.h"
 
 struct making {
 	const struct json *body, *host, *image; /* image: its Config; NULL */
@@ -365,14 +366,15 @@ static void put_host(struct making *m, struct jsonw *w)
 	jsonw_close(w);
 }
 
-static void put_note(struct making *m, const struct image_facts *image, struct buf *note)
+static void put_note(struct making *m, const struct image *image, struct buf *note)
 {
+	auto_free char *id = mem_printf("sha256:%s", image->id);
 	struct jsonw w = JSONW(note);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "face", STR("docker"));
 	jsonw_key_str(&w, "name", m->create->name);
-	jsonw_key_str(&w, "image", str_from(image->name));
-	jsonw_key_str(&w, "image_id", str_from(image->id));
+	jsonw_key_str(&w, "image", json_str(json_find(m->body, "Image")));
+	jsonw_key_str(&w, "image_id", str_from(id));
 	jsonw_key_str(&w, "state", STR("created"));
 	jsonw_key_int(&w, "created_ms", clock_wall_ms());
 	jsonw_key(&w, "config");
@@ -393,13 +395,14 @@ int config_from_body(struct docker *d, const struct json *body, struct str name,
 		.create = create,
 		.warnings = JSONW(warnings),
 	};
-	struct image_facts image;
+	const struct image *image;
 	struct str ref = json_str(json_find(body, "Image"));
 	if (!ref.len)
 		return error_set(err, ERROR_INVALID, "no image is named");
-	if (image_find(d, ref, arena, &create->spec, &image, err) < 0)
+	if (image_find(d, ref, &image, err) < 0)
 		return -1;
-	m.image = image.config;
+	m.image = image->config;
+	create->image = str_from(arena_str(arena, str_from(image->id)));
 	create->name = name;
 	create->spec.user = USER_ROOT;
 	jsonw_open_array(&m.warnings);
@@ -408,7 +411,7 @@ int config_from_body(struct docker *d, const struct json *body, struct str name,
 		return -1;
 	set_limits(&m);
 	jsonw_close_array(&m.warnings);
-	put_note(&m, &image, note);
+	put_note(&m, image, note);
 	create->note = buf_str(note);
 	if (note->is_full)
 		return error_set(err, ERROR_TOO_LARGE, "the configuration is too large");

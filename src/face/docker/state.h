@@ -42,6 +42,7 @@ struct docker {
 };
 
 struct pump;
+struct image;
 
 enum container_state { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED };
 
@@ -187,9 +188,4 @@ void ports_put_list(const struct container *c, struct jsonw *w);
 
 /* image.c */
 int64_t images_count(struct docker *d);
-struct image_facts {
-	char *id, *name;           /* in the arena */
-	const struct json *config; /* NULL: none */
-};
-int image_find(struct docker *d, struct str ref, struct arena *arena, struct spec *spec,
-	struct image_facts *ret, struct error *err);
+int image_find(struct docker *d, struct str ref, const struct image **ret, struct error *err);

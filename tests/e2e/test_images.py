@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: taken in from archives, shared by sandboxes, removed; and archives that lie, bite or never end."""
+import gzip
+import os
+import select
+import socket
+import tarfile
+import threading
+
+import pytest
+import rootfs
+from conftest import end_server
+from docker_api import tar_of
+from test_docker import error_of, serve_docker
+
+CONFIG = {"Env": ["FROM_IMAGE=yes", "PATH=/bin"], "Cmd": ["sh", "-c", "echo $FROM_IMAGE; pwd"], "WorkingDir": "/etc"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    started = serve_docker()
+    yield started
+    end_server(started)
+
+
+@pytest.fixture
+def own_server():
+    started = serve_docker()
+    yield started
+    end_server(started)
+
+
+@pytest.fixture(scope="module")
+def docker(server):
+    return server.docker
+
+
+@pytest.fixture(scope="module")
+def base():
+    return rootfs.tar(rootfs.base_files(), ["tmp", "removed", "opaque"])
+
+
+@pytest.fixture(scope="module")
+def layers(base):
+    return [base, rootfs.tar({"removed/x": b"x", "removed/y": b"y", "opaque/old": b"o"}),
+            rootfs.tar({"etc/top": b"top", "removed/.wh.x": b"", "opaque/.wh..wh..opq": b"", "opaque/new": b"n"})]
+
+
+def load(docker, archive):
+    return docker.request("POST", "/v1.43/images/load", archive)
+
+
+def import_tree(docker, archive, name="", **query):
+    return docker.request("POST", "/v1.43/images/create", archive, fromSrc="-", repo=name, **query)
+
+
+def names(docker):
+    return {t for i in docker.request("GET", "/v1.43/images/json").json for t in i["RepoTags"]}
+
+
+def layer_dirs(server):
+    return set(os.listdir(server.state / "images" / "layers"))
+
+
+def run(docker, image, *command, **body):
+    container = docker.start(*command, Image=image, **body)
+    code = container.wait()
+    out = container.logs()[1]
+    container.remove()
+    return code, out
+
+
+def wait_for_no_staging(server):
+    """Removing directories is a worker thread's business: followed by inotify would be too much for a test."""
+    while any(d.startswith(("new-", "old-")) for d in layer_dirs(server)):
+        select.select([], [], [], 0.01)
+
+
+# ---- what comes in ----
+
+def test_a_root_file_system_becomes_an_image_that_runs(docker, base):
+    reply = import_tree(docker, base, "from-tree", changes='CMD ["sh","-c","echo hello"]')
+    assert reply.status == 200 and reply.json["status"].startswith("sha256:")
+    container = docker.create(Image="from-tree", Cmd=None)
+    container.start()
+    container.wait()
+    assert container.logs()[1] == b"hello\n"
+    container.remove()
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_an_archive_of_docker_save_or_an_oci_layout_brings_layers_names_and_configuration(docker, layers, compress):
+    archive = rootfs.oci_layout(layers, "oci:v1", CONFIG, compress) if compress else \
+        rootfs.docker_save(layers, ["saved:one", "saved:two"], CONFIG)
+    assert load(docker, archive).status == 200
+    name = "oci:v1" if compress else "saved:two"
+    assert name in names(docker)
+    container = docker.create(Image=name, Cmd=None)
+    container.start()
+    assert container.wait() == 0
+    assert container.logs()[1] == b"yes\n/etc\n"
+    container.remove()
+    told = docker.request("GET", f"/v1.43/images/{name}/json").json
+    assert told["Config"]["Env"] == CONFIG["Env"] and len(told["RootFS"]["Layers"]) == 3
+
+
+def test_upper_layers_hide_what_they_say_they_hide(docker, layers):
+    load(docker, rootfs.docker_save(layers, ["hiding:latest"]))
+    assert run(docker, "hiding", "ls", "/removed", "/opaque")[1] == b"/opaque:\nnew\n\n/removed:\ny\n"
+    assert run(docker, "hiding", "cat", "/etc/top")[1] == b"top"
+
+
+def test_everything_belongs_to_root_and_can_be_changed_in_the_sandbox_alone(docker, layers):
+    load(docker, rootfs.docker_save(layers, ["owned:latest"]))
+    assert run(docker, "owned", "stat", "-c", "%u %g", "/bin/sh", "/etc/top")[1] == b"0 0\n0 0\n"
+    assert run(docker, "owned", "sh", "-c", "echo new > /etc/top; rm /bin/ls; cat /etc/top")[1] == b"new\n"
+    assert run(docker, "owned", "sh", "-c", "cat /etc/top; ls /opaque")[1] == b"topnew\n"
+
+
+def test_layers_are_kept_once_and_go_with_their_last_image(own_server, layers):
+    docker = own_server.docker
+    load(docker, rootfs.docker_save(layers[:2], ["two:latest"], {"Env": ["A=2"]}))
+    load(docker, rootfs.docker_save(layers, ["three:latest"], {"Env": ["A=3"]}))
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == {rootfs.digest(x) for x in layers}
+    assert docker.request("DELETE", "/v1.43/images/three").status == 200
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == {rootfs.digest(x) for x in layers[:2]}
+    assert docker.request("DELETE", "/v1.43/images/two").status == 200
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == set()
+
+
+def test_an_image_in_use_stays_and_so_do_its_layers(own_server, layers):
+    docker = own_server.docker
+    load(docker, rootfs.docker_save(layers, ["used:latest"]))
+    container = docker.start("sleep", "1000", Image="used")
+    reply = docker.request("DELETE", "/v1.43/images/used", force=1)
+    assert reply.status == 409 and "in use" in error_of(reply)
+    docker.request("POST", "/v1.43/images/prune")
+    assert container.exec("cat", "/etc/top")[1] == b"top"
+    container.remove()
+    assert docker.request("DELETE", "/v1.43/images/used").status == 200
+
+
+def test_a_name_moves_to_the_newest_image_that_claims_it(docker, base, layers):
+    load(docker, rootfs.docker_save(layers[:1], ["moving:latest"], {"Env": ["A=1"]}))
+    first = docker.request("GET", "/v1.43/images/moving/json").json["Id"]
+    load(docker, rootfs.docker_save(layers[:1], ["moving:latest"], {"Env": ["A=2"]}))
+    assert docker.request("GET", "/v1.43/images/moving/json").json["Id"] != first
+    assert docker.request("GET", f"/v1.43/images/{first}/json").json["RepoTags"] == []
+    docker.request("POST", "/v1.43/images/prune")
+    assert docker.request("GET", f"/v1.43/images/{first}/json").status == 404
+
+
+def test_images_are_found_by_name_tag_and_id_and_can_be_named_again(docker, base):
+    import_tree(docker, base, "a/b/named")
+    image = docker.request("GET", "/v1.43/images/a/b/named/json").json["Id"]
+    assert docker.request("POST", "/v1.43/images/a/b/named/tag", repo="other", tag="t").status == 201
+    for ref in ("other:t", image, image.removeprefix("sha256:")[:8], "a/b/named:latest"):
+        assert docker.request("GET", f"/v1.43/images/{ref}/json").json["Id"] == image
+    listed = docker.request("GET", "/v1.43/images/json", filters='{"reference":["other"]}').json
+    assert [i["Id"] for i in listed] == [image]
+    reply = docker.request("DELETE", f"/v1.43/images/{image}")
+    assert reply.status == 409 and "2 names" in error_of(reply)
+    assert docker.request("DELETE", f"/v1.43/images/{image}", force="True").status == 200
+
+
+def test_pulling_finds_what_is_there_and_says_what_is_not(docker):
+    assert docker.request("POST", "/v1.43/images/create", fromImage="host", tag="latest").status == 200
+    reply = docker.request("POST", "/v1.43/images/create", fromImage="no/such", tag="latest")
+    assert reply.status == 404 and "no registry" in error_of(reply)
+
+
+def test_the_host_image_can_be_named_but_not_removed(docker):
+    assert docker.request("POST", "/v1.43/images/host/tag", repo="my-tools").status == 201
+    assert run(docker, "my-tools", "sh", "-c", "echo hi")[1] == b"hi\n"
+    assert docker.request("DELETE", "/v1.43/images/my-tools").status == 200
+    reply = docker.request("DELETE", "/v1.43/images/host")
+    assert reply.status == 403
+
+
+def test_a_sandbox_over_rest_can_be_made_of_an_image(server, docker, layers):
+    load(docker, rootfs.docker_save(layers, ["rested:latest"], {"Env": ["FROM_IMAGE=1", "OWN=image"]}))
+    box = server.create(image="rested", env={"OWN": "mine"})
+    told = box.action("exec", argv=["sh", "-c", "echo $FROM_IMAGE $OWN; cat /etc/top"], capture=True)
+    assert told["stdout"] == "1 mine\ntop"
+    assert box.record["spec"]["image"] == "rested"
+    box.delete()
+    reply = server.request("POST", "/v1/sandboxes", {"image": "no-such-image"})
+    assert reply.status == 404 and reply.code == "not_found"
+
+
+# ---- what lies, bites or never ends ----
+
+def test_a_layer_that_does_not_have_its_digest_is_refused_and_nothing_is_left(own_server, layers):
+    reply = load(own_server.docker, rootfs.oci_layout(layers, "lie:v1", lie=True))
+    assert reply.status == 400 and "digest" in error_of(reply)
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == set() and names(own_server.docker) == {"host:latest"}
+
+
+def entry(name, kind, target="", size=0):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, target, size
+    return info
+
+
+@pytest.mark.parametrize("files", [
+    {"../outside": b"x"},
+    {"/absolute": b"x"},
+    {"a/../../outside": b"x"},
+    {"link": entry("link", tarfile.SYMTYPE, "/image"), "link/outside": b"x"},
+    {"hard": entry("hard", tarfile.LNKTYPE, "/etc/passwd")},
+    {"hard": entry("hard", tarfile.LNKTYPE, "../../escape")},
+    {".wh...": b""},
+    {"d" + "/d" * 70: b"x"},
+])
+def test_a_hostile_tree_is_refused_and_nothing_is_left(own_server, files):
+    reply = import_tree(own_server.docker, tar_of(files), "hostile")
+    assert reply.status in (400, 409), reply.body
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == set() and names(own_server.docker) == {"host:latest"}
+
+
+def test_devices_in_a_tree_are_passed_over(docker, base):
+    devices = {f"dev/{n}": entry(f"dev/{n}", k) for n, k in (("sda", tarfile.BLKTYPE), ("mem", tarfile.CHRTYPE))}
+    files = {**devices, "pipe": entry("pipe", tarfile.FIFOTYPE), **rootfs.base_files()}
+    assert import_tree(docker, tar_of(files), "devices").status == 200
+    assert run(docker, "devices", "sh", "-c", "ls /pipe /dev/sda /dev/mem; test -c /dev/null && echo null")[1] == b"null\n"
+
+
+def test_set_id_bits_do_not_come_along(docker, base):
+    info = tarfile.TarInfo("bin/su")
+    info.mode = 0o6755
+    load(docker, rootfs.docker_save([base, tar_of({"bin/su": info})], ["set-id:latest"]))
+    assert run(docker, "set-id", "stat", "-c", "%a", "/bin/su")[1] == b"755\n"
+
+
+@pytest.mark.parametrize("manifest", [
+    b"{", b"{}", b"[]", b'[{"Config":"../x","Layers":["a"]}]', b'[{"Config":"/etc/passwd","Layers":["/etc/passwd"]}]',
+    b'[{"Config":"c","Layers":[]}]', b'[{"Config":"c","Layers":["l"]}]', b'[1,2]', b'[{"Config":7,"Layers":[7]}]',
+    b'[{"Config":"c","Layers":[' + b",".join([b'"l"'] * 100) + b"]}]",
+])
+def test_a_manifest_that_makes_no_sense_is_refused(docker, manifest):
+    reply = load(docker, tar_of({"manifest.json": manifest, "c": b'{"rootfs":{"diff_ids":["sha256:00"]}}', "l": b"no tar"}))
+    assert reply.status in (400, 404, 501), reply.body
+    assert error_of(reply)
+
+
+def test_what_is_no_archive_or_holds_no_image_is_refused(docker):
+    for body in (b"", b"text", os.urandom(50000), gzip.compress(b"x" * 1000)):
+        assert load(docker, body).status == 400
+        assert import_tree(docker, body, "junk").status == 400
+    reply = load(docker, tar_of({"just": b"a file"}))
+    assert reply.status == 400 and "no image" in error_of(reply)
+
+
+def test_clients_that_leave_halfway_leave_nothing(own_server, base):
+    for _ in range(3):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(own_server.docker.path)
+        sock.sendall(b"POST /v1.43/images/load HTTP/1.1\r\nHost: d\r\nContent-Length: 99999999\r\n\r\n" + base[:2000000])
+        sock.close()
+    assert import_tree(own_server.docker, base, "after").status == 200
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == {rootfs.digest(base)}
+    while own_server.request("GET", "/v1/sandboxes").json["sandboxes"]:
+        select.select([], [], [], 0.01)
+
+
+def test_two_imports_of_the_same_at_once_give_one_image(own_server, layers):
+    archive, statuses = rootfs.docker_save(layers, ["twice:latest"]), []
+    threads = [threading.Thread(target=lambda: statuses.append(load(own_server.docker, archive).status)) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert statuses == [200] * 3
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == {rootfs.digest(x) for x in layers}
+    assert run(own_server.docker, "twice", "cat", "/etc/top")[1] == b"top"
+
+
+def test_images_survive_the_server_and_a_half_import_does_not(own_server, layers, base):
+    docker = own_server.docker
+    load(docker, rootfs.docker_save(layers, ["kept:latest"], CONFIG))
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(docker.path)
+    sock.sendall(b"POST /v1.43/images/load HTTP/1.1\r\nHost: d\r\nContent-Length: 99999999\r\n\r\n" + base)
+    while not any(d.startswith("new-") for d in layer_dirs(own_server)):
+        pass
+    own_server.kill_server()
+    own_server.wait_until_up()
+    sock.close()
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == {rootfs.digest(x) for x in layers}
+    assert names(docker) == {"host:latest", "kept:latest"}
+    assert run(docker, "kept", "cat", "/etc/top")[1] == b"top"
