@@ -403,6 +403,7 @@ int config_from_body(struct docker *d, const struct json *body, struct str name,
 		return -1;
 	m.image = image->config;
 	create->image = str_from(arena_str(arena, str_from(image->id)));
+	create->said = UINT32_MAX; /* Docker has standards of its own */
 	create->name = name;
 	create->spec.user = USER_ROOT;
 	jsonw_open_array(&m.warnings);
