@@ -20,8 +20,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "executor/guest_channel.h"
-#include "executor/python.h"
+#include "executor/guest_internal.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -35,52 +34,11 @@ enum {
 	READ_STEP = 64 * 1024,
 	PACKETS_PER_TURN = 64,
 	PACKETS_LATE_MAX = 1024, /* more than a socket holds */
-	LAST_WORDS_MAX = 4096,
-	CHANNEL_GONE_MS = 500, /* how long it may live on without one */
-	STATUS_WAIT_MS = 500,  /* for the word of a parent on how its child ended */
-	WHAT_MAX = 80,
+	MESSAGE_SMALL = 64 * 1024,
+	VALUES_MAX = 1024 * 1024, /* in one message */
+	CHANNEL_GONE_MS = 500,    /* how long it may live on without one */
+	STATUS_WAIT_MS = 500,     /* for the word of a parent on how its child ended */
 };
-
-struct guest_pipe {
-	int fd;
-	struct watch *watch;
-	uint8_t channel;
-	struct guest *guest;
-};
-
-struct guest {
-	struct executor *executor;
-	struct list link; /* executor::guests */
-	char what[WHAT_MAX];
-	const struct guest_ops *ops; /* NULL: nobody listens any more */
-	void *arg;
-	struct guest *parent; /* it was forked from; NULL: it is our child, or its parent is gone */
-	bool is_forked;
-	struct child child; /* own_pid 0: not known yet; pidfd -1 */
-	struct watch *child_watch;
-	struct guest_channel channel;
-	struct guest_pipe out[2];
-	struct list requests; /* guest_request::link */
-	size_t n_requests;
-	uint32_t next_id;
-	struct timer *timer;
-	struct buf last_words; /* what came on descriptor 2 since a request has ended */
-	bool has_exited, has_status, is_finished;
-	int exit_code, signo; /* one counts: signo if not 0 */
-	int early_signo;      /* for when it is known who it is */
-	int n_holds;
-	bool is_freed; /* as soon as nobody holds it */
-};
-
-static const char boot[] =
-	"import sys\n"
-	"if sys.version_info < (3, 8): sys.exit('it is Python %d.%d; 3.8 is needed' % sys.version_info[:2])\n"
-	"if sys.path[:1] == ['']: sys.path.pop(0)\n"
-	"import os, socket, types\n"
-	"m = sys.modules['cay_guest'] = types.ModuleType('cay_guest')\n"
-	"t = socket.socket(fileno=os.dup(0)).recv(1 << 17)\n"
-	"exec(compile(t, '<cay guest>', 'exec'), m.__dict__)\n"
-	"m._main()\n";
 
 /* ---- memory ---- */
 
@@ -235,9 +193,9 @@ static void finish(struct guest *g)
 static void keep_last_words(struct guest *g, struct str bytes)
 {
 	bytes = str_skip(bytes,
-		bytes.len > LAST_WORDS_MAX / 2 ? bytes.len - LAST_WORDS_MAX / 2 : 0);
-	if (g->last_words.len + bytes.len > LAST_WORDS_MAX)
-		buf_drop_front(&g->last_words, g->last_words.len - LAST_WORDS_MAX / 2);
+		bytes.len > GUEST_LAST_WORDS_MAX / 2 ? bytes.len - GUEST_LAST_WORDS_MAX / 2 : 0);
+	if (g->last_words.len + bytes.len > GUEST_LAST_WORDS_MAX)
+		buf_drop_front(&g->last_words, g->last_words.len - GUEST_LAST_WORDS_MAX / 2);
 	buf_put(&g->last_words, bytes);
 }
 
@@ -281,8 +239,6 @@ static void empty_pipes(struct guest *g)
 	}
 }
 
-static void on_exit_of_child(void *arg, int events);
-
 /* The kernel says who sent the first packet of a forked guest. */
 static void learn_pid(struct guest *g, pid_t sender)
 {
@@ -294,8 +250,7 @@ static void learn_pid(struct guest *g, pid_t sender)
 		g->child.own_pid = 0;
 		return;
 	}
-	g->child_watch = watch_new(g->executor->loop, g->child.pidfd, LOOP_READ, on_exit_of_child,
-		g);
+	g->child_watch = watch_new(g->executor->loop, g->child.pidfd, LOOP_READ, guest_on_exit, g);
 	if (g->early_signo)
 		child_signal(&g->child, g->early_signo, false, NULL);
 }
@@ -311,7 +266,7 @@ static void take_status(struct guest *parent, const struct json *message)
 		g->has_status = true;
 		g->signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 		g->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-		on_exit_of_child(g, 0);
+		guest_on_exit(g, 0);
 		return;
 	}
 }
@@ -352,6 +307,34 @@ static void end_request(struct guest *g, struct guest_request *r, const struct g
 	r->ops->on_result(r, json);
 }
 
+/*
+ * How many values a JSON text has at most: a tree of them takes many times the bytes of the text, and the text is
+ * the agent's. Commas and brackets within strings do not count.
+ */
+static size_t count_values(struct str json)
+{
+	size_t n = 1;
+	bool is_string = false;
+	for (size_t i = 0; i < json.len; i++) {
+		char c = json.ptr[i];
+		if (is_string && c == '\\')
+			i++;
+		else if (c == '"')
+			is_string = !is_string;
+		else if (!is_string && (c == ',' || c == '[' || c == '{'))
+			n++;
+	}
+	return n;
+}
+
+static int parse_message(struct str text, struct json **ret, struct error *err)
+{
+	if (text.len > MESSAGE_SMALL && count_values(text) > VALUES_MAX)
+		return error_set(err, ERROR_TOO_LARGE, "a message of more than %d values",
+			VALUES_MAX);
+	return json_parse(text, ret, err);
+}
+
 static void dispatch(struct guest *g, const struct guest_packet *p)
 {
 	auto_json struct json *json = NULL;
@@ -366,7 +349,7 @@ static void dispatch(struct guest *g, const struct guest_packet *p)
 	struct error err;
 	if (p->flags & GUEST_FINAL)
 		buf_reset(&g->last_words);
-	if (json_parse(p->payload, &json, &err) < 0) {
+	if (parse_message(p->payload, &json, &err) < 0) {
 		if (r && (p->flags & GUEST_FINAL))
 			fail_request(g, r, &err);
 		return;
@@ -426,7 +409,7 @@ static void finish_if_done(struct guest *g)
 		finish(g);
 }
 
-static void on_channel(void *arg, int events)
+void guest_on_channel(void *arg, int events)
 {
 	struct guest *g = arg;
 	hold(g);
@@ -438,7 +421,7 @@ static void on_channel(void *arg, int events)
 	release(g);
 }
 
-static void on_pipe(void *arg, int events)
+void guest_on_pipe(void *arg, int events)
 {
 	struct guest_pipe *pipe = arg;
 	struct guest *g = pipe->guest;
@@ -461,7 +444,7 @@ static void on_timer(void *arg)
 	release(g);
 }
 
-static void on_exit_of_child(void *arg, int events)
+void guest_on_exit(void *arg, int events)
 {
 	struct guest *g = arg;
 	int code, status;
@@ -488,173 +471,7 @@ static void on_exit_of_child(void *arg, int events)
 	release(g);
 }
 
-/* ---- start ---- */
-
-static int open_pipe(struct guest *g, int i, int *ret_write_fd, struct error *err)
-{
-	int fds[2];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_sys(err, errno, "make a pipe");
-	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	*ret_write_fd = fds[1];
-	g->out[i] = (struct guest_pipe){ .fd = fds[0], .channel = (uint8_t)(i + 1), .guest = g };
-	g->out[i].watch = watch_new(g->executor->loop, fds[0], LOOP_READ, on_pipe, &g->out[i]);
-	return 0;
-}
-
-/* Everything but a process. The peer's ends: channel, stdout, stderr. */
-static int guest_new(struct executor *e, const struct guest_plan *plan, const struct guest_ops *ops,
-	void *arg, int ret_fds[3], struct guest **ret, struct error *err)
-{
-	struct guest *g = mem_new(struct guest);
-	g->executor = e;
-	g->ops = ops;
-	g->arg = arg;
-	g->channel.fd = g->child.pidfd = g->out[0].fd = g->out[1].fd = -1;
-	list_init(&g->requests);
-	buf_init(&g->last_words, LAST_WORDS_MAX);
-	snprintf(g->what, sizeof(g->what), "%s", plan->what);
-	list_append(&e->guests, &g->link);
-	for (int i = 0; i < 3; i++)
-		ret_fds[i] = -1;
-	if (guest_channel_open(&g->channel, e->loop, on_channel, g, &ret_fds[0], err) < 0 ||
-		open_pipe(g, 0, &ret_fds[1], err) < 0 || open_pipe(g, 1, &ret_fds[2], err) < 0) {
-		guest_free(g);
-		return -1;
-	}
-	*ret = g;
-	return 0;
-}
-
-static void put_arguments(struct jsonw *w, const struct guest_plan *plan)
-{
-	jsonw_key(w, "arguments");
-	if (plan->arguments.len)
-		jsonw_raw(w, plan->arguments);
-	else
-		jsonw_null(w);
-}
-
-/* guest.py itself, then what it is to run. */
-static int send_program(struct guest *g, const struct guest_plan *plan, struct error *err)
-{
-	auto_buf struct buf b = BUF_INIT(GUEST_MESSAGE_MAX);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	jsonw_key(&w, "sources");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < plan->n_sources; i++) {
-		jsonw_open_array(&w);
-		jsonw_str(&w, str_from(plan->sources[i].name));
-		jsonw_str(&w, str_from(plan->sources[i].text));
-		jsonw_close_array(&w);
-	}
-	jsonw_close_array(&w);
-	put_arguments(&w, plan);
-	jsonw_key_bool(&w, "has_fork", plan->has_fork);
-	jsonw_close(&w);
-	if (b.is_full)
-		return error_set(err, ERROR_TOO_LARGE, "the program is too large");
-	if (guest_channel_send_raw(&g->channel, str_from(python_guest), err) < 0)
-		return -1;
-	return guest_channel_send(&g->channel, 0, buf_str(&b), err);
-}
-
-static int start_python(struct guest *g, const struct guest_plan *plan, const int fds[3],
-	struct error *err)
-{
-	const struct executor *e = g->executor;
-	const struct env *env = plan->env ? plan->env : &e->env;
-	const char *python = plan->python ? plan->python : "python3";
-	const char *argv[] = { python, "-c", boot, NULL };
-	struct spawn_plan spawn_plan = {
-		.argv = argv,
-		.envp = env_vector(env),
-		.path = env_get(env, STR("PATH")),
-		.cwd = plan->cwd ? plan->cwd : e->workdir,
-		.stdio_fds = { fds[0], fds[1], fds[2] },
-		.user = &e->user,
-		.confine = &e->confine,
-	};
-	struct error why;
-	if (spawn(&spawn_plan, &g->child, &why) == 0)
-		return 0;
-	if (err)
-		*err = why;
-	if (why.code == ERROR_NOT_FOUND && str_starts(str_from(why.text), STR("start ")))
-		return error_set(err, ERROR_UNSUPPORTED, "there is no %s in the sandbox", python);
-	return -1;
-}
-
-static void close_fds(const int fds[3])
-{
-	for (int i = 0; i < 3; i++)
-		close_fd(fds[i]);
-}
-
-int guest_start(struct executor *e, const struct guest_plan *plan, const struct guest_ops *ops,
-	void *arg, struct guest **ret, struct error *err)
-{
-	struct guest *g;
-	int fds[3];
-	if (guest_new(e, plan, ops, arg, fds, &g, err) < 0)
-		return error_wrap(err, "start %s", plan->what);
-	int r = start_python(g, plan, fds, err);
-	close_fds(fds);
-	if (r == 0)
-		r = send_program(g, plan, err);
-	if (r < 0) {
-		guest_free(g);
-		return error_wrap(err, "start %s", plan->what);
-	}
-	g->child_watch = watch_new(e->loop, g->child.pidfd, LOOP_READ, on_exit_of_child, g);
-	*ret = g;
-	return 0;
-}
-
-/* What the child changes in itself before it goes on. */
-static int send_changes(struct guest *g, const struct guest_plan *plan, struct error *err)
-{
-	const struct executor *e = g->executor;
-	const struct env *env = plan->env ? plan->env : &e->env;
-	auto_buf struct buf b = BUF_INIT(GUEST_MESSAGE_MAX);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "cwd", str_from(plan->cwd ? plan->cwd : e->workdir));
-	jsonw_key(&w, "env");
-	jsonw_open_array(&w);
-	for (char *const *var = env_vector(env); *var; var++)
-		jsonw_str(&w, str_from(*var));
-	jsonw_close_array(&w);
-	put_arguments(&w, plan);
-	jsonw_close(&w);
-	if (b.is_full)
-		return error_set(err, ERROR_TOO_LARGE, "the arguments are too large");
-	return guest_channel_send(&g->channel, 0, buf_str(&b), err);
-}
-
-int guest_fork(struct guest *from, const struct guest_plan *plan, const struct guest_ops *ops,
-	void *arg, struct guest **ret, struct error *err)
-{
-	struct guest *g;
-	int fds[3];
-	if (from->has_exited)
-		return error_set(err, ERROR_UNAVAILABLE, "%s has ended", from->what);
-	if (guest_new(from->executor, plan, ops, arg, fds, &g, err) < 0)
-		return error_wrap(err, "start %s", plan->what);
-	g->is_forked = true;
-	g->parent = from;
-	int r = guest_channel_send_fork(&from->channel, fds, err);
-	close_fds(fds);
-	if (r == 0)
-		r = send_changes(g, plan, err);
-	if (r < 0) {
-		guest_free(g);
-		return error_wrap(err, "start %s", plan->what);
-	}
-	*ret = g;
-	return 0;
-}
+/* ---- the end that is asked for ---- */
 
 void guest_close(struct guest *g)
 {

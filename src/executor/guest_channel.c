@@ -131,9 +131,15 @@ int guest_channel_send_fork(struct guest_channel *c, const int fds[3], struct er
 {
 	auto_buf struct buf packet = BUF_INIT(GUEST_HEAD);
 	put_head(&packet, c, GUEST_FORK, 0, 0);
-	if (c->fd < 0 || c->out.len)
+	if (c->out.len)
 		return error_set(err, ERROR_UNAVAILABLE, "it takes no messages");
-	return fd_send(c->fd, buf_str(&packet), fds, 3, err);
+	struct error why;
+	if (c->fd < 0 || fd_send(c->fd, buf_str(&packet), fds, 3, &why) == 0 || why.sys == EPIPE ||
+		why.sys == ECONNRESET)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
 }
 
 /* ---- from the guest ---- */

@@ -62,7 +62,7 @@ int guest_channel_send_raw(struct guest_channel *c, struct str bytes, struct err
 /* ERROR_LIMIT if the guest takes nothing and the queue is full. */
 int guest_channel_send(struct guest_channel *c, uint32_t request, struct str message,
 	struct error *err);
-/* ERROR_UNAVAILABLE unless it can be sent at once. */
+/* ERROR_UNAVAILABLE unless it can be sent at once. A peer that is gone is no error: so is who it would have made. */
 int guest_channel_send_fork(struct guest_channel *c, const int fds[3], struct error *err);
 void guest_channel_flush(struct guest_channel *c);
 /* 1 a packet, 0 none now, -1 the peer closed. What is no packet is passed over. */

@@ -163,6 +163,7 @@ static void on_result(struct guest_request *r, const struct json *result)
 	if (json_kind(count) == JSON_KIND_INT)
 		cell->execution_count = json_int(count);
 	cell->python = str_dup(json_str(json_find(result, "python")));
+	k->is_second_try = false;
 	bool is_ok = str_is(status, "ok");
 	bool is_interrupted = cell->was_interrupted || str_is(status, "interrupted");
 	finish(cell, is_ok ? CELL_OK : is_interrupted ? CELL_INTERRUPTED : CELL_ERROR);
@@ -190,13 +191,31 @@ static const struct guest_request_ops request_ops = {
 	.on_error = on_error,
 };
 
+/*
+ * A kernel that never came to be, because the template died before it made it: its first cell has not begun, and
+ * gets one from a new template. Once: if that dies too, there is a reason.
+ */
+static bool start_again(struct kernel *k)
+{
+	struct cell *cell = list_first(&k->cells, struct cell, link);
+	if (k->is_second_try || !cell || kernel_start(k, NULL) < 0)
+		return false;
+	k->is_second_try = true;
+	cell->is_running = false;
+	timer_free(take_ptr(cell->timer));
+	start_next(k);
+	return true;
+}
+
 static void on_exit_of_kernel(void *arg, const struct error *reason)
 {
 	struct kernel *k = arg;
 	struct guest *g = take_ptr(k->guest);
+	bool is_unborn = guest_pid(g) == 0;
 	k->paused = NULL;
-	end_cells(k, reason);
 	guest_free(g);
+	if (!is_unborn || !start_again(k))
+		end_cells(k, reason);
 }
 
 static const struct guest_ops guest_ops = { .on_output = on_guest_output,
@@ -283,7 +302,6 @@ static void start_next(struct kernel *k)
 			cell_free(cell);
 			continue;
 		}
-		buf_fini(&cell->body);
 		cell->is_running = true;
 		cell->is_first = k->n_done == 0;
 		cell->began_ms = clock_mono_ms();

@@ -42,7 +42,7 @@ struct cell {
 	struct list link; /* kernel::cells */
 	struct guest_request request;
 	struct cell_watch *watch; /* NULL: nobody cares any more */
-	struct buf body;          /* what the guest is asked; empty once it was */
+	struct buf body;          /* what the guest is asked */
 	struct outputs outputs;
 	struct timer *timer;
 	int64_t timeout_ms, began_ms;
@@ -65,6 +65,7 @@ struct kernel {
 	size_t n_cells, n_done; /* n_done: of this guest */
 	int64_t created_ms;     /* wall clock */
 	struct cell *paused;    /* whose watch takes no more */
+	bool is_second_try;     /* the one before did not come to be */
 };
 
 /* Finds or makes; spec may be STR_NONE. ERROR_CONFLICT if it has another spec, ERROR_LIMIT beyond KERNELS_MAX. */

@@ -108,10 +108,17 @@ int kernel_guest_start(struct executor *e, const char *spec, const struct guest_
 	const struct guest_ops *ops, void *arg, struct guest **ret, struct error *err)
 {
 	struct template *t;
+	struct error why;
 	if (!kernel_spec_is_python(str_from(spec)))
 		return start_jupyter(e, plan, ops, arg, ret, err);
-	bool is_usual = !*spec || strcmp(spec, "python") == 0;
-	if (template_get(e, is_usual ? "python3" : spec, plan->arguments, &t, err) < 0)
+	const char *python = !*spec || strcmp(spec, "python") == 0 ? "python3" : spec;
+	if (template_get(e, python, plan->arguments, &t, err) < 0)
+		return -1;
+	if (guest_fork(t->guest, plan, ops, arg, ret, &why) == 0)
+		return 0;
+	/* It has just died, and nobody has noticed yet. */
+	template_free(t, false);
+	if (template_get(e, python, plan->arguments, &t, err) < 0)
 		return -1;
 	return guest_fork(t->guest, plan, ops, arg, ret, err);
 }

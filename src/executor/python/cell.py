@@ -275,6 +275,16 @@ def loop():
     return _loop
 
 
+def forget_loop():
+    """Before a fork: two processes cannot wait with one."""
+    global _loop
+    import asyncio
+    if _loop is not None:
+        _loop.close()
+        _loop = None
+        asyncio.set_event_loop(None)
+
+
 def run_coroutine(coroutine):
     task = loop().create_task(coroutine)
     try:

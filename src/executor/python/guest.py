@@ -36,6 +36,7 @@ MESSAGE_MAX = 16 * 1024 * 1024
 DESCRIPTOR_MIN = 200
 
 FORKED = {"forked": True}
+after_fork = None  # called once in what was forked from, after the first time
 arguments = None
 is_child = False  # of a fork that the agent's code made: what it prints goes to the descriptors
 
@@ -219,7 +220,7 @@ _forking = [False]
 
 def _fork(fds):
     """True in the child, which has its own channel, stdout and stderr, and leads its own session."""
-    global arguments, _lock
+    global after_fork, arguments, _lock
     _forking[0] = True
     try:
         pid = os.fork()
@@ -230,6 +231,9 @@ def _fork(fds):
         _forking[0] = False
         for fd in fds:
             os.close(fd)
+        if after_fork is not None:
+            then, after_fork = after_fork, None
+            then()
         return False
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
@@ -249,7 +253,9 @@ def _fork(fds):
     wanted = dict(var.split("=", 1) for var in changes["env"])
     for name in [name for name in os.environ if name not in wanted]:
         del os.environ[name]
-    os.environ.update(wanted)
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
     try:
         os.chdir(changes["cwd"])
     except OSError as why:

@@ -4,8 +4,10 @@ which runs cells until its channel ends.
 
 A cell: {"code", "history", "cwd"} → events of cay_cell, output, {"status", "execution_count", "error", "python"}.
 """
+import atexit
 import gc
 import importlib.util
+import io
 import os
 import sys
 
@@ -94,11 +96,40 @@ def serve(engine, messages):
             request.error("not_found", "%s: %s" % (why.strerror, why.filename))
 
 
+def finish():
+    """The end of a kernel: what was registered for it is run, what was written is written; the interpreter's own
+    tidying up, of all that the template had imported, would take far longer."""
+    for end in (atexit._run_exitfuncs, sys.stdout.flush):
+        try:
+            end()
+        except BaseException:  # the agent's
+            pass
+    for thing in gc.get_objects():  # those of the template are frozen, and not among these
+        if isinstance(thing, io.IOBase) and not isinstance(thing, cell.Stream):
+            try:
+                thing.flush()
+            except Exception:
+                pass
+    os._exit(0)
+
+
+def warm_up():
+    """What only a run brings in, so that the next fork need not: the first one should not wait for it."""
+    sys.stdout, sys.stderr = cell.stdout, cell.stderr  # with nobody to report to
+    for code in ("None", "print(end='')", "1 / 0", "await __import__('asyncio').sleep(0)"):
+        engine.run(code, False)
+    cell.forget_loop()
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    gc.collect()
+    gc.freeze()
+
+
 engine, missing = make_engine()
 if guest.arguments["skills"]:
     import cay_skills  # noqa: F401
 has_inline_backend = has_module("matplotlib_inline")
 messages = guest.messages()
+guest.after_fork = warm_up
 gc.collect()
 gc.freeze()
 for request, body in messages:
@@ -106,5 +137,4 @@ for request, body in messages:
         gc.enable()
         start(engine, guest.arguments)
         serve(engine, messages)
-        break
-sys.stdout.flush()
+        finish()
