@@ -165,28 +165,38 @@ int landlock_enter(int abi, enum user_mode user, bool makes_marks, struct error 
 	struct ruleset rules = { -1, 0 };
 	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
-	auto_fd int fd = rules.fd;
-	return allow_all(&rules, user, makes_marks, err) < 0 ? -1 : restrict_self(&rules, err);
+	int r = allow_all(&rules, user, makes_marks, err);
+	if (r == 0)
+		r = restrict_self(&rules, err);
+	close(rules.fd);
+	return r;
 }
 
-int landlock_enter_server(int abi, const char *state_dir, struct error *err)
+static int allow_server(const struct ruleset *rules, const char *state_dir, struct error *err)
 {
 	static const char *const read[] = { "/usr", "/lib", "/lib64", "/etc", "/proc",
 		"/run/resolvconf", "/run/systemd/resolve" };
 	static const char *const devices[] = { "/dev/null", "/dev/urandom" };
+	for (size_t i = 0; i < ARRAY_LEN(read); i++)
+		if (allow(rules, AT_FDCWD, read[i], FS_READ & ~LANDLOCK_ACCESS_FS_EXECUTE, err) < 0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
+		if (allow_kind(rules, AT_FDCWD, devices[i], 0,
+			    LANDLOCK_ACCESS_FS_READ_FILE | FS_WRITE, err) < 0)
+			return -1;
+	if (allow(rules, AT_FDCWD, state_dir, FS_READ | FS_WRITE | FS_MAKE, err) < 0)
+		return -1;
+	return 0;
+}
+
+int landlock_enter_server(int abi, const char *state_dir, struct error *err)
+{
 	struct ruleset rules = { -1, 0 };
 	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
-	auto_fd int fd = rules.fd;
-	for (size_t i = 0; i < ARRAY_LEN(read); i++)
-		if (allow(&rules, AT_FDCWD, read[i], FS_READ & ~LANDLOCK_ACCESS_FS_EXECUTE, err) <
-			0)
-			return -1;
-	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
-		if (allow_kind(&rules, AT_FDCWD, devices[i], 0,
-			    LANDLOCK_ACCESS_FS_READ_FILE | FS_WRITE, err) < 0)
-			return -1;
-	if (allow(&rules, AT_FDCWD, state_dir, FS_READ | FS_WRITE | FS_MAKE, err) < 0)
-		return -1;
-	return restrict_self(&rules, err);
+	int r = allow_server(&rules, state_dir, err);
+	if (r == 0)
+		r = restrict_self(&rules, err);
+	close(rules.fd);
+	return r;
 }

@@ -226,7 +226,8 @@ static void an_element_keeps_its_bid_as_long_as_its_document(void **unused)
 		{ 0 },
 	};
 	auto_json struct json *first = NULL, *second = NULL, *third = NULL;
-	auto_page struct page p = read_page(outer_rows, inner_rows, "L1", &first);
+	auto_page __attribute__((unused)) struct page p = read_page(outer_rows, inner_rows, "L1",
+		&first);
 	auto_page struct page q = read_page(later, NULL, "L1", &second);
 	assert_string_equal(bid(&q, 30), "6"); /* after those that were given */
 	assert_string_equal(bid(&q, 3), "1");
