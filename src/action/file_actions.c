@@ -64,6 +64,8 @@ static const struct field write_fields[] = {
 		.words = encodings, .help = "how the content is given" },
 	MODE_FIELD(struct write_params,
 		"octal permissions; default: those of the file, 0644 for a new one"),
+	{ "new_mode", FIELD_STRING, FIELD_AT(struct write_params, new_mode),
+		.help = "octal permissions of a file that is new, in place of 0644" },
 	{ "create_parents", FIELD_BOOL, FIELD_AT(struct write_params, create_parents),
 		.standard = "true", .help = "make missing directories on the way" },
 	{ "exclusive", FIELD_BOOL, FIELD_AT(struct write_params, exclusive),

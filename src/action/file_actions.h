@@ -35,7 +35,8 @@ struct write_params { /* write and append */
 	struct file_where where;
 	struct str content;
 	struct str encoding;
-	struct str mode; /* octal; STR_NONE: what the file has, 0644 for a new one */
+	struct str mode;     /* octal; STR_NONE: what the file has, 0644 for a new one */
+	struct str new_mode; /* octal; of a new one in place of 0644 */
 	bool create_parents;
 	bool exclusive;
 };

@@ -35,7 +35,7 @@ static int write_whole(const struct path_root *root, const char *path, const str
 	bool exclusive, struct str content, struct written *ret, struct error *err)
 {
 	struct replace r = REPLACE_NONE;
-	struct replace_how how = { p->create_parents, exclusive, p->mode };
+	struct replace_how how = { p->create_parents, exclusive, p->mode, p->new_mode };
 	int done = replace_begin(&r, root, path, &how, err);
 	if (done == 0)
 		done = replace_add(&r, content, err);

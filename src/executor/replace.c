@@ -93,7 +93,10 @@ int replace_begin(struct replace *r, const struct path_root *root, const char *p
 	r->root = root;
 	r->exclusive = how->exclusive;
 	r->path = path;
-	if (files_mode(how->mode, 0644, &mode, err) < 0 || open_at(r, how->create_parents, err) < 0)
+	mode_t standard;
+	if (files_mode(how->new_mode, 0644, &standard, err) < 0 ||
+		files_mode(how->mode, standard, &mode, err) < 0 ||
+		open_at(r, how->create_parents, err) < 0)
 		return -1;
 	if (path_check_fs(r->at.dir_fd, path, err) < 0 || look(r, &old, &old_fd, err) < 0)
 		return -1;

@@ -37,8 +37,9 @@ struct replace {
 
 struct replace_how {
 	bool create_parents;
-	bool exclusive;  /* ERROR_EXISTS if there is something */
-	struct str mode; /* octal; STR_NONE: keep, or 0644 */
+	bool exclusive;      /* ERROR_EXISTS if there is something */
+	struct str mode;     /* octal; STR_NONE: keep, or 0644 */
+	struct str new_mode; /* octal; STR_NONE: 0644 */
 };
 
 int replace_begin(struct replace *r, const struct path_root *root, const char *path,

@@ -4,8 +4,8 @@
  * them in a way of its own (lines.h). What an error was about is found out only when there is one: only then
  * stat says whether the path is a directory.
  *
- * write looks first (stat): a file that is there keeps its permissions, and is read before a range of its lines
- * is replaced. Nothing comes between the two, since a sandbox performs one action at a time; a program that
+ * write replaces a whole file at once; a file that is there keeps its permissions. Before a range of its lines is
+ * replaced it is looked at (stat) and read. Nothing comes between the two, since a sandbox performs one action at a time; a program that
  * writes the same file meanwhile has the same race with the original.
  */
 #include "face/openhands/files.h"
@@ -281,8 +281,7 @@ static void on_written(struct job *job, const struct json *result, const struct 
 	job_answer(job, &b);
 }
 
-/* `mode`: of a file that is new, else NULL. */
-static void ask_write(struct job *job, struct str old, const char *mode)
+static void ask_write(struct job *job, struct str old, job_step_fn *next)
 {
 	const struct write_args *args = job->args;
 	auto_buf struct buf text = BUF_INIT(2 * PARAMS_MAX), params = BUF_INIT(PARAMS_MAX);
@@ -291,10 +290,9 @@ static void ask_write(struct job *job, struct str old, const char *mode)
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", write_path(job));
 	jsonw_key_str(&w, "content", buf_str(&text));
-	if (mode)
-		jsonw_key_str(&w, "mode", str_from(mode));
+	jsonw_key_str(&w, "new_mode", STR("0664"));
 	jsonw_close(&w);
-	job_perform(job, &write_action, &params, on_written);
+	job_perform(job, &write_action, &params, next);
 }
 
 static void on_old_text(struct job *job, const struct json *result, const struct error *err)
@@ -306,29 +304,54 @@ static void on_old_text(struct job *job, const struct json *result, const struct
 		refuse_path(job, "File could not be decoded as utf-8: ", write_path(job), "");
 	} else if (!refuse_large(job, result, write_path(job))) {
 		lines_put_normal(&old, json_str(json_find(result, "content")));
-		ask_write(job, buf_str(&old), NULL);
+		ask_write(job, buf_str(&old), on_written);
 	}
 }
 
+/* Lines of it are replaced. */
 static void on_write_stat(struct job *job, const struct json *result, const struct error *err)
 {
-	const struct write_args *args = job->args;
 	if (err && err->code == ERROR_NOT_FOUND)
-		ask_write(job, STR(""), "0664");
+		ask_write(job, STR(""), on_written);
 	else if (err)
 		job_fail(job, err->text);
 	else if (is_directory(result))
 		refuse_path(job, "Path is a directory: ", write_path(job),
 			". You can only write to files");
-	else if (args->start == 0 && args->end == LINES_END)
-		ask_write(job, STR(""), NULL);
 	else
 		ask_read(job, write_path(job), "text", READ_MAX, on_old_text);
 }
 
+/* It could not be written for a reason that has no words of its own, unless it is a directory. */
+static void on_unwritten_stat(struct job *job, const struct json *result, const struct error *err)
+{
+	const struct error *cause = job->state;
+	if (result && is_directory(result))
+		refuse_path(job, "Path is a directory: ", write_path(job),
+			". You can only write to files");
+	else
+		job_fail(job, cause->text);
+}
+
+static void on_whole_written(struct job *job, const struct json *result, const struct error *err)
+{
+	if (!err) {
+		on_written(job, result, NULL);
+		return;
+	}
+	struct error *cause = arena_new(&job->request->arena, struct error);
+	*cause = *err;
+	job->state = cause;
+	ask_stat(job, write_path(job), on_unwritten_stat);
+}
+
 static void write_start(struct job *job, const void *params)
 {
-	ask_stat(job, write_path(job), on_write_stat);
+	const struct write_args *args = params;
+	if (args->start == 0 && args->end == LINES_END)
+		ask_write(job, STR(""), on_whole_written);
+	else
+		ask_stat(job, write_path(job), on_write_stat);
 }
 
 const struct job_kind write_kind = {
