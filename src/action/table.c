@@ -9,6 +9,7 @@
 #include "action/network_actions.h"
 #include "action/process_actions.h"
 #include "action/session_actions.h"
+#include "action/tool_actions.h"
 
 const struct action *const action_table[] = {
 	&append_action,
@@ -52,6 +53,11 @@ const struct action *const action_table[] = {
 	&session_resize_action,
 	&stat_action,
 	&subscribe_action,
+	&tool_add_action,
+	&tool_call_action,
+	&tool_list_action,
+	&tool_remove_action,
+	&tool_reset_action,
 	&upload_action,
 	&write_action,
 	NULL,

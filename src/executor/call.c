@@ -16,8 +16,10 @@ static void end_action(struct call *call)
 		call->verb->drop(call);
 	cover_drop(call);
 	json_free(call->request);
+	json_free(call->inner);
 	arena_fini(&call->arena);
-	call->request = NULL;
+	call->request = call->inner = NULL;
+	call->wrap = NULL;
 	call->verb = NULL;
 	call->state = NULL;
 }
@@ -32,9 +34,13 @@ static void drop(struct call *call)
 
 void call_finish(struct call *call, struct str result_json)
 {
-	auto_buf struct buf covered = BUF_INIT(SIZE_MAX / 2);
+	auto_buf struct buf covered = BUF_INIT(SIZE_MAX / 2), wrapped = BUF_INIT(SIZE_MAX / 2);
 	cover_flush(call);
 	result_json = cover_json(call, result_json, &covered);
+	if (call->wrap) {
+		call->wrap(call, result_json, &wrapped);
+		result_json = buf_str(&wrapped);
+	}
 	if (result_json.len > FRAME_PAYLOAD_MAX) {
 		struct error err;
 		error_set(&err, ERROR_TOO_LARGE, "a result of %zu bytes", result_json.len);
@@ -57,6 +63,8 @@ void call_fail(struct call *call, const struct error *err)
 
 void call_send(struct call *call, uint8_t channel, struct str bytes)
 {
+	if (call->wrap)
+		return;
 	if (cover_wants(call))
 		cover_data(call, channel, bytes);
 	else
@@ -74,6 +82,8 @@ void call_send_bare(struct call *call, uint8_t channel, struct str bytes)
 
 void call_event(struct call *call, struct str event_json)
 {
+	if (call->wrap)
+		return;
 	auto_buf struct buf covered = BUF_INIT(SIZE_MAX / 2);
 	cover_flush(call);
 	channel_send(call->channel, FRAME_EVENT, 0, cover_json(call, event_json, &covered));
@@ -108,6 +118,31 @@ static int start(struct call *call, struct str request, struct error *err)
 	call->executor->last_call_ms = clock_mono_ms();
 	verb->start(call, params);
 	return 0;
+}
+
+static int become(struct call *call, const struct action *action, struct str params_json,
+	struct error *err)
+{
+	const struct verb *verb = find_verb(str_from(action->name));
+	void *params;
+	if (!verb)
+		return error_set(err, ERROR_UNSUPPORTED, "%s is not performed here", action->name);
+	if (json_parse(params_json, &call->inner, err) < 0 ||
+		action_decode(action, call->inner, &call->arena, &params, err) < 0)
+		return -1;
+	call->verb = verb;
+	call->state = NULL;
+	verb->start(call, params);
+	return 0;
+}
+
+void call_become(struct call *call, const struct action *action, struct str params_json,
+	call_wrap_fn *wrap)
+{
+	struct error err;
+	call->wrap = wrap;
+	if (become(call, action, params_json, &err) < 0)
+		call_fail(call, &err);
 }
 
 static int control(struct call *call, struct str payload, struct error *err)

@@ -19,17 +19,24 @@
 
 struct executor; /* executor/executor.h: loop, workdir, environment, sessions, processes */
 
+struct call;
+/* Writes the result of a call that became another into b. */
+typedef void call_wrap_fn(struct call *call, struct str result_json, struct buf *b);
+
 struct call {
 	struct executor *executor;
 	const struct verb *verb; /* NULL between calls */
 	struct channel *channel;
 	struct arena arena; /* params and whatever lives as long as the call; 64 MiB at most */
 	struct json *request;
-	struct held *held; /* data that waits for its rest, see executor/cover.h; NULL: none */
-	void *state;      /* of the verb; freed in drop */
-	struct list link; /* executor::calls */
-	bool is_used;     /* there was a call before: what comes late belongs to that */
-	bool is_refused;  /* one too many: it is told so when it has sent its request */
+	struct held *held;  /* data that waits for its rest, see executor/cover.h; NULL: none */
+	void *state;        /* of the verb; freed in drop */
+	struct list link;   /* executor::calls */
+	bool is_used;       /* there was a call before: what comes late belongs to that */
+	bool is_refused;    /* one too many: it is told so when it has sent its request */
+	call_wrap_fn *wrap; /* makes the result, after call_become; NULL: it is as it is */
+	struct json *inner; /* params after call_become */
+	int64_t wrap_started_us;
 };
 
 struct verb {
@@ -45,6 +52,12 @@ struct verb {
 /* Every verb, NULL-terminated, sorted by action name (executor/verbs.c). */
 extern const struct verb *const verb_table[];
 
+/*
+ * From within start, in its place: the call goes on as one of another action, whose result is wrapped. What that
+ * action sends before its result goes nowhere.
+ */
+void call_become(struct call *call, const struct action *action, struct str params_json,
+	call_wrap_fn *wrap);
 /* Ends the call with a result: a whole JSON object. */
 void call_finish(struct call *call, struct str result_json);
 void call_fail(struct call *call, const struct error *err);

@@ -14,6 +14,7 @@
 #include "executor/kernel.h"
 #include "executor/process.h"
 #include "executor/session.h"
+#include "executor/toolbox.h"
 #include "executor/sudo.h"
 
 #include <fcntl.h>
@@ -154,6 +155,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	set_defaults(e);
 	if (options->inherits)
 		inherit(e);
+	e->tools = toolbox_new(e);
 	e->files = files_new(loop, take_fd(&root_fd), options->place, options->walks, &e->confine);
 	struct user user;
 	user_self(&user);
@@ -181,6 +183,7 @@ void executor_free(struct executor *e)
 	struct call *call;
 	while ((call = list_first(&e->calls, struct call, link)))
 		call_lose(call);
+	toolbox_free(e->tools);
 	sessions_free_all(e);
 	processes_free_all(e);
 	clerk_free(e->clerk);

@@ -29,6 +29,7 @@ enum {
 
 struct browser; /* executor/browser.h */
 struct files;   /* executor/files.h */
+struct toolbox; /* executor/toolbox.h */
 struct sudo;    /* executor/sudo.h */
 struct clerk;   /* executor/clerk.h */
 
@@ -56,6 +57,7 @@ struct executor {
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
 	struct files *files;
+	struct toolbox *tools;
 	struct clerk *clerk;     /* NULL: not needed yet */
 	struct sudo *sudo;       /* NULL: nobody can become root */
 	struct browser *browser; /* NULL until the first use */

@@ -13,3 +13,5 @@ extern const char python_kernel[];
 extern const char python_lint[];
 extern const char python_plain[];
 extern const char python_skills[];
+extern const char python_tool_host[];
+extern const char python_tool_schema[];

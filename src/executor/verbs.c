@@ -9,6 +9,7 @@
 #include "executor/kernel_verbs.h"
 #include "executor/process_verbs.h"
 #include "executor/session_verbs.h"
+#include "executor/tool_verbs.h"
 
 const struct verb *const verb_table[] = {
 	&append_verb,
@@ -54,6 +55,11 @@ const struct verb *const verb_table[] = {
 	&session_resize_verb,
 	&stat_verb,
 	&subscribe_verb,
+	&tool_add_verb,
+	&tool_call_verb,
+	&tool_list_verb,
+	&tool_remove_verb,
+	&tool_reset_verb,
 	&upload_verb,
 	&write_verb,
 	NULL,
