@@ -48,6 +48,7 @@ static int describe(CURLcode code, const char *where, struct error *err)
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
+	case CURLE_SEND_FAIL_REWIND: /* a kept connection broke; not asked again */
 		return error_set(err, ERROR_UNAVAILABLE, "%s: %s", where, curl_easy_strerror(code));
 	default:
 		return error_set(err, ERROR_PROTOCOL, "%s: %s", where, curl_easy_strerror(code));
@@ -87,6 +88,8 @@ static void finish(struct fetch *f, CURLcode code)
 		(code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
 	if (err.code == ERROR_OK && code != CURLE_OK && !has_answer)
 		describe(code, f->where, &err);
+	if (err.code == ERROR_TIMEOUT && code == CURLE_OPERATION_TIMEDOUT && !fetch_was_sent(f))
+		error_set(&err, ERROR_UNAVAILABLE, "%s: no connection in time", f->where);
 	/* The fetch is still there while it is told of its end: its status can be asked for. */
 	if (!f->is_zombie) {
 		f->is_zombie = true;

@@ -62,7 +62,7 @@ const char *fetch_type(
 bool fetch_was_sent(
 	const struct fetch *f);   /* at least a part of the request may have reached the server */
 void fetch_wake(struct fetch *f); /* pull has something again */
-/* Back-pressure: no on_body while paused. Not from inside on_body: return there and pause later. */
+/* Back-pressure: no on_body while paused. */
 void fetch_pause(struct fetch *f, bool is_paused);
 
 /* A bare connection to the server of a URL, made while the caller waits. */

@@ -3,10 +3,12 @@
  * Theory of operation. After a restart there are two truths: the records say what callers were told of,
  * the backend says what lives. What both know goes on, with its sessions. What only the records know is
  * lost: it ends with that reason. What only the backend knows, or what had not been handed out yet, was
- * promised to nobody and is destroyed.
+ * promised to nobody and is destroyed; but where sandboxes are shared, it is somebody else's and taken up.
  */
 #include "runtime/internal.h"
 
+#include "base/auto.h"
+#include "base/bug.h"
 #include "base/log.h"
 #include "runtime/egress.h"
 
@@ -19,10 +21,28 @@ static void take_record(void *arg, struct sandbox *s)
 	runtime_enlist(rt, s);
 }
 
+/* Somebody else's: it is known from now on, and stays theirs. */
+static struct sandbox *adopt_shared(struct runtime *rt, const struct backend_reply *reply)
+{
+	auto_free struct create *create = mem_new(struct create);
+	struct str name = str_from(reply->name);
+	if (create_check_name(name, NULL) == 0 && !map_find(&rt->by_name, name))
+		create->name = name;
+	struct sandbox *s = sandbox_new(create, STR_NONE);
+	memcpy(s->id, reply->id, sizeof(s->id));
+	memcpy(s->backend_id, reply->id, sizeof(s->backend_id));
+	s->state = reply->is_paused ? SANDBOX_PAUSED : SANDBOX_READY;
+	runtime_enlist(rt, s);
+	store_put(rt->store, s);
+	return s;
+}
+
 void adopt_one(void *arg, const struct backend_reply *reply)
 {
 	struct runtime *rt = arg;
 	struct sandbox *s = map_find(&rt->by_backend_id, str_from(reply->id));
+	if (!s && rt->backend->ops->is_shared)
+		s = adopt_shared(rt, reply);
 	if (!s) {
 		struct step *orphan = step_new(rt, NULL, NULL);
 		memcpy(orphan->id, reply->id, sizeof(orphan->id));

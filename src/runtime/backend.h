@@ -19,6 +19,8 @@ struct backend_reply {
 	int init_pid;
 	struct enforced enforced;
 	struct monitor_usage usage;
+	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */
+	bool is_paused;            /* the same */
 };
 
 typedef void backend_fn(void *arg, const struct backend_reply *reply);
@@ -28,15 +30,20 @@ struct backend_events {
 	void (*adopt)(void *arg,
 		const struct backend_reply *reply); /* during start: one that lives */
 	void (*building)(void *arg, const char *id);
+	void (*started)(void *arg, const char *id); /* it runs, but is not ready yet */
 	void (*ended)(void *arg, const char *id, enum end_reason reason);
 	void (*lost)(void *arg, const struct error *err); /* the backend is of no use any more */
 };
 
+struct sandbox; /* runtime/sandbox.h: a backend may read what its caller asked for */
+
 struct backend_ops {
 	const char *name;
+	bool is_shared; /* others have sandboxes there, too: one that is not known is theirs, and adopted */
 	/* Finds out what lives (events->adopt for each) and what the host can give (reply->enforced). */
 	void (*start)(struct backend *b, backend_fn *done, void *arg);
-	void (*create)(struct backend *b, const struct spec *spec, backend_fn *done, void *arg);
+	void (*create)(struct backend *b, const struct sandbox *s, const struct spec *spec,
+		backend_fn *done, void *arg);
 	/* done: nothing of it is left. One that is not known is an ERROR_NOT_FOUND. */
 	void (*destroy)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	void (*freeze)(struct backend *b, const char *id, bool is_frozen, backend_fn *done,

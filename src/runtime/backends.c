@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "runtime/local.h"
+#include "runtime/remote/remote.h"
 
 static int open_local(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
 	struct error *err)
@@ -15,14 +16,45 @@ static int open_local(struct loop *loop, const struct backend_choice *choice, st
 	return 0;
 }
 
+static const char *key_of(const struct backend_choice *choice, const char *variable)
+{
+	const char *key = choice->key ?: getenv(variable);
+	return key && key[0] ? key : getenv("CAY_TOKEN");
+}
+
+static int open_api(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
+	struct error *err)
+{
+	const struct remote_config config = {
+		.url = strchr(choice->name, '+') + 1,
+		.key = key_of(choice, "SANDBOX_API_KEY"),
+	};
+	return remote_backend_new(loop, &config, ret, err);
+}
+
+static int open_server(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
+	struct error *err)
+{
+	const struct remote_config config = {
+		.url = strchr(choice->name, '+') + 1,
+		.key = key_of(choice, "SESSION_API_KEY"),
+		.is_server = true,
+	};
+	return remote_backend_new(loop, &config, ret, err);
+}
+
 /* The row whose word is the name, or whose word ends in ':' and begins it. */
 static const struct {
 	const char *word;
 	int (*open)(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
 		struct error *err);
 } rows[] = {
+	{ "action+http:", open_server },
+	{ "action+https:", open_server },
 	{ "cli", open_local },
 	{ "local", open_local },
+	{ "openhands+http:", open_api },
+	{ "openhands+https:", open_api },
 };
 
 int backend_open(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
@@ -31,7 +63,8 @@ int backend_open(struct loop *loop, const struct backend_choice *choice, struct 
 	struct str name = str_from(choice->name);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct str word = str_from(rows[i].word);
-		if (str_eq(name, word) || (str_ends(word, STR(":")) && str_starts(name, word)))
+		bool is_url = str_ends(word, STR(":"));
+		if (is_url ? str_starts(name, word) : str_eq(name, word))
 			return rows[i].open(loop, choice, ret, err);
 	}
 	return error_set(err, ERROR_INVALID, "no backend '%.60s'; see cay help serve",

@@ -2,7 +2,11 @@
 /*
  * backends: every backend that a name or a URL opens, once: for the server, the library and the command line.
  *
- *	local, cli             executors on this machine, without isolation      runtime/local.h
+ *	local, cli                 executors on this machine, without isolation   runtime/local.h
+ *	openhands+http[s]://HOST   the sandboxes of a Remote Runtime API          runtime/remote/remote.h
+ *	action+http[s]://HOST      an action execution server: one sandbox        the same
+ *
+ * The key of an API is SANDBOX_API_KEY, that of an action server SESSION_API_KEY, or else CAY_TOKEN.
  */
 #pragma once
 

@@ -147,6 +147,8 @@ static void fail(struct runtime_call *call, const struct error *err)
 	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
 	call->error = *err;
 	audit_error(call->action, clock_mono_us() - call->started_us, err, &data);
+	if (err->code == ERROR_DISCONNECTED)
+		life_tell(call->sandbox, STATUS_ERROR_RUNTIME_DISCONNECTED, err->text);
 	settle(call, &data);
 }
 

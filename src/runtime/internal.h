@@ -34,6 +34,8 @@ struct runtime {
 	int64_t created, failed, calls, calls_under_way, started_ms;
 	runtime_done_fn *on_lost;
 	void *on_lost_arg;
+	runtime_status_fn *on_status;
+	void *on_status_arg;
 	struct gate *gate;
 	bool is_closing;
 };
@@ -88,6 +90,8 @@ void life_set_reason(struct sandbox *s, const char *fmt, ...) __attribute__((for
 void life_start_deadlines(struct sandbox *s);
 void life_touch(struct sandbox *s); /* an action began or ended */
 const char *end_reason_text(enum end_reason reason);
+/* Tells who watches. */
+void life_tell(const struct sandbox *s, enum status status, const char *text);
 extern const struct backend_events life_backend_events;
 
 /* adopt.c */

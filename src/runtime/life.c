@@ -299,6 +299,36 @@ static void (*const deeds[DEED_MAX])(struct sandbox *s) = {
 	[DEED_FORGET] = deed_forget,
 };
 
+void life_tell(const struct sandbox *s, enum status status, const char *text)
+{
+	const struct runtime *rt = s->runtime;
+	if (rt->on_status)
+		rt->on_status(rt->on_status_arg, s, status, text);
+}
+
+static void tell_step(const struct sandbox *s, enum life what)
+{
+	switch (what) {
+	case LIFE_BUILD:
+		life_tell(s, STATUS_BUILDING_RUNTIME, "");
+		break;
+	case LIFE_FAIL:
+		life_tell(s,
+			s->failure.code == ERROR_DISCONNECTED ? STATUS_ERROR_RUNTIME_DISCONNECTED
+							      : STATUS_ERROR,
+			s->reason);
+		break;
+	case LIFE_CONFIGURED:
+		life_tell(s, STATUS_READY, "");
+		break;
+	case LIFE_GONE:
+		life_tell(s, STATUS_STOPPED, s->reason);
+		break;
+	default:
+		break;
+	}
+}
+
 bool life_apply(struct sandbox *s, enum life what)
 {
 	const struct life_step *step = lifecycle_find(s->state, what);
@@ -310,6 +340,7 @@ bool life_apply(struct sandbox *s, enum life what)
 		life_set_reason(s, "destroyed");
 	if (!is_quiet)
 		add_event(s, false); /* busy and idle: the action's own events tell that */
+	tell_step(s, what);
 	if (what == LIFE_THAWED && s->n_busy > 0)
 		s->state = SANDBOX_RUNNING;
 	deeds[step->deed](s);
@@ -355,7 +386,8 @@ static void on_recorded(struct step *step, const struct error *err)
 		return;
 	}
 	struct backend *b = step->rt->backend;
-	b->ops->create(b, step->spec, on_created, step);
+	life_tell(s, STATUS_STARTING_RUNTIME, "");
+	b->ops->create(b, s, step->spec, on_created, step);
 }
 
 static void refuse(struct runtime *rt, const struct error *err, runtime_sandbox_fn *done, void *arg)
@@ -578,6 +610,14 @@ static void on_building(void *arg, const char *id)
 		life_apply(s, LIFE_BUILD);
 }
 
+static void on_started(void *arg, const char *id)
+{
+	struct runtime *rt = arg;
+	struct sandbox *s = map_find(&rt->by_backend_id, str_from(id));
+	if (s)
+		life_tell(s, STATUS_RUNTIME_STARTED, "");
+}
+
 static void on_ended(void *arg, const char *id, enum end_reason reason)
 {
 	struct runtime *rt = arg;
@@ -598,6 +638,7 @@ static void on_lost(void *arg, const struct error *err)
 const struct backend_events life_backend_events = {
 	.adopt = adopt_one,
 	.building = on_building,
+	.started = on_started,
 	.ended = on_ended,
 	.lost = on_lost,
 };

@@ -277,7 +277,8 @@ static void local_start(struct backend *b, backend_fn *done, void *arg)
 		fill_later(l);
 }
 
-static void local_create(struct backend *b, const struct spec *spec, backend_fn *done, void *arg)
+static void local_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
+	backend_fn *done, void *arg)
 {
 	struct local *l = local_from(b);
 	struct backend_reply *reply = answer_later(l, spec->id, done, arg);

@@ -190,7 +190,8 @@ static void ask_send(struct ask *ask)
 	send_unsent(n);
 }
 
-static void native_create(struct backend *b, const struct spec *spec, backend_fn *done, void *arg)
+static void native_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
+	backend_fn *done, void *arg)
 {
 	struct ask *ask = ask_new(native_from(b), MONITOR_CREATE, spec->id, done, arg);
 	ask->request->spec = *spec;

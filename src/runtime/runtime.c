@@ -21,6 +21,8 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	rt->started_ms = clock_wall_ms();
 	rt->on_lost = config->on_lost;
 	rt->on_lost_arg = config->on_lost_arg;
+	rt->on_status = config->on_status;
+	rt->on_status_arg = config->on_status_arg;
 	rt->gate = config->gate;
 	list_init(&rt->living);
 	list_init(&rt->buried);

@@ -20,6 +20,7 @@
 #include "runtime/create.h"
 #include "runtime/event.h"
 #include "runtime/sandbox.h"
+#include "runtime/status.h"
 
 struct loop;
 struct backend;
@@ -35,6 +36,10 @@ enum {
 
 typedef void runtime_done_fn(void *arg, const struct error *err); /* NULL: it went well */
 
+/* Of a sandbox on its way; *s is good until it returns. Asks nothing of the runtime. */
+typedef void runtime_status_fn(void *arg, const struct sandbox *s, enum status status,
+	const char *text);
+
 struct runtime_config {
 	struct loop *loop;
 	struct backend *backend; /* taken */
@@ -43,7 +48,10 @@ struct runtime_config {
 	runtime_done_fn
 		*on_lost; /* the backend is gone: nothing can be done any more; may be NULL */
 	void *on_lost_arg;
-	struct gate *gate; /* who is asked before an action; NULL: nobody. The caller's, and outlives us */
+	runtime_status_fn *on_status; /* may be NULL */
+	void *on_status_arg;
+	struct gate *
+		gate; /* who is asked before an action; NULL: nobody. The caller's, and outlives us */
 };
 /* *s is NULL if err is not. */
 typedef void runtime_sandbox_fn(void *arg, struct sandbox *s, const struct error *err);

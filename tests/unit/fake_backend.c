@@ -105,7 +105,8 @@ static void fake_start(struct backend *b, backend_fn *done, void *arg)
 	loop_defer(f->loop, answer_now, a);
 }
 
-static void fake_create(struct backend *b, const struct spec *spec, backend_fn *done, void *arg)
+static void fake_create(struct backend *b, const struct sandbox *wish, const struct spec *spec,
+	backend_fn *done, void *arg)
 {
 	struct fake *f = fake_from(b);
 	struct answer *a = answer_new(f, spec->id, done, arg);

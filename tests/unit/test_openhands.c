@@ -195,7 +195,8 @@ static void fake_start(struct backend *b, backend_fn *done, void *arg)
 	loop_defer(f->script->loop, answer_now, f);
 }
 
-static void fake_create(struct backend *b, const struct spec *spec, backend_fn *done, void *arg)
+static void fake_create(struct backend *b, const struct sandbox *wish, const struct spec *spec,
+	backend_fn *done, void *arg)
 {
 	struct fake *f = (struct fake *)b;
 	memcpy(f->answer.reply.id, spec->id, sizeof(spec->id));
