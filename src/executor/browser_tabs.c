@@ -104,11 +104,19 @@ static void tell_size(struct driver *d, const struct tab *tab)
 	cdp_tell(d->cdp, tab->session, "Emulation.setDeviceMetricsOverride", &params);
 }
 
+/* Its events are wanted, not the bodies that it would keep for who asks. */
+static void tell_network(struct driver *d, const struct tab *tab)
+{
+	auto_buf struct buf params = DRIVER_PARAMS;
+	buf_puts(&params, "{\"maxTotalBufferSize\":1,\"maxResourceBufferSize\":1}");
+	cdp_tell(d->cdp, tab->session, "Network.enable", &params);
+}
+
 static void set_up(struct driver *d, const struct tab *tab)
 {
 	cdp_tell(d->cdp, tab->session, "Page.enable", NULL);
 	tell_bool(d, tab->session, "Page.setLifecycleEventsEnabled", "enabled", true);
-	cdp_tell(d->cdp, tab->session, "Network.enable", NULL);
+	tell_network(d, tab);
 	cdp_tell(d->cdp, tab->session, "Inspector.enable", NULL);
 	tell_bool(d, tab->session, "Page.setInterceptFileChooserDialog", "enabled", true);
 	/* Every page believes that a person is looking at it. */
@@ -163,7 +171,9 @@ static void on_lifecycle(struct tab *tab, const struct json *params)
 	struct str name = text_at(params, "name"), loader = text_at(params, "loaderId");
 	if (!str_is(text_at(params, "frameId"), tab->target))
 		return;
-	if (str_is(name, "init") && !str_is(loader, tab->loader)) {
+	/* "commit" alone if the document was there when we came */
+	bool is_start = str_is(name, "init") || str_is(name, "commit");
+	if (is_start && !str_is(loader, tab->loader)) {
 		copy_id(tab->loader, loader);
 		tab->has_content = tab->is_loaded = false;
 		tab->n_requests = 0;
