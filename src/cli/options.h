@@ -85,6 +85,13 @@ struct py_options {
 	bool raw;
 };
 
+struct browse_options {
+	struct common_options common;
+	const char *program, *picture;
+	bool tree, marks, raw;
+	int64_t timeout_ms;
+};
+
 struct shell_options {
 	struct common_options common;
 	const char *detach_key; /* "^]" */

@@ -333,6 +333,47 @@ static const struct command py_command = {
 	.values_size = sizeof(struct py_options),
 };
 
+#define BROWSE(member) OPTION_AT(struct browse_options, member)
+
+static const struct command_option browse_options[] = {
+	{ "program", 'p', OPTION_TEXT, BROWSE(program), "CALLS",
+		"what to do there, such as 'fill(\"12\", \"text\") click(\"15\")'" },
+	{ "tree", 't', OPTION_FLAG, BROWSE(tree),
+		.help = "print the accessibility tree, with the ids that CALLS use, and not the text" },
+	{ "screenshot", 'o', OPTION_TEXT, BROWSE(picture), "FILE",
+		"write a picture of the page, as PNG", .complete = COMPLETE_FILE },
+	{ "marks", 0, OPTION_FLAG, BROWSE(marks),
+		.help = "in the picture, mark what can be clicked with its id" },
+	{ "timeout", 0, OPTION_DURATION, BROWSE(timeout_ms), "TIME", "give up after this long",
+		.standard = "60s", .min = 1000, .max = 600000 },
+	RAW(struct browse_options),
+	{ 0 },
+};
+
+static const struct command_argument browse_arguments[] = {
+	ONE_SANDBOX,
+	{ "URL", ARGUMENT_OPTIONAL, COMPLETE_NOTHING, "the page to go to (default: stay)" },
+	{ 0 },
+};
+
+static const struct command browse_command = {
+	.name = "browse",
+	.group = "Sandboxes",
+	.summary = "look at a page in a sandbox's browser, and act there",
+	.description =
+		"The browser is the sandbox's own Chromium: it starts with the first call and keeps its page and its "
+		"tabs for the next. The page is printed as Markdown. CALLS are goto, click, dblclick, hover, fill, "
+		"clear, type, press, focus, select_option, scroll, drag_and_drop, upload_file, new_tab, tab_focus, "
+		"tab_close, go_back, go_forward and noop, in Python's syntax. The status is 1 if one fails.",
+	.examples =
+		"cay browse demo http://localhost:8000/\0A server in the sandbox:\0"
+		"cay browse -t demo\0What can be acted upon:\0"
+		"cay browse -p 'click(\"12\")' -o page.png --marks demo\0Click, and take a picture:\0",
+	.arguments = browse_arguments,
+	.options = { browse_options, server_options, json_options },
+	.values_size = sizeof(struct browse_options),
+};
+
 static const struct command_option shell_options[] = {
 	{ "detach-key", 0, OPTION_TEXT, OPTION_AT(struct shell_options, detach_key), "KEY",
 		"the key that leaves, ^A to ^_", .standard = "^]" },
@@ -656,6 +697,7 @@ const struct command *const command_table[] = {
 	&create_command,
 	&exec_command,
 	&py_command,
+	&browse_command,
 	&shell_command,
 	&cp_command,
 	&port_command,

@@ -5,14 +5,15 @@ import json
 import os
 import pathlib
 import re
-import select
 import shutil
-import signal
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 
 import pytest
+from conftest import PROGRAMS
 
 PATIENCE = 60
 CHROMIUM = next((p for p in ("/usr/lib/chromium/chromium", shutil.which("chromium")) if p and os.path.exists(p)), None)
@@ -424,4 +425,28 @@ def test_a_sandbox_without_a_browser_says_so(server):
     box = server.create(env={"CAY_BROWSER": "/nonexistent/browser"})
     reply = box.request("POST", "/actions/browse", {"url": "about:blank"})
     assert reply.status in (404, 501), reply.body
+    box.delete()
+
+
+def test_the_command_line_browses(server):
+    box = server.create(name="cli-browse")
+    browser = Browser(box)
+    url = f"http://localhost:{PORT}/index.html"
+
+    def cay(*args):
+        env = {**os.environ, "CAY_URL": f"unix:{server.socket}", "CAY_TOKEN": server.token}
+        return subprocess.run([PROGRAMS / "cay", "browse", *args], env=env, capture_output=True, text=True, timeout=PATIENCE)
+
+    done = cay("cli-browse", url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("# Welcome\n\nGo to [the form](form.html)")
+    done = cay("--tree", "cli-browse")
+    browser.last = {"axtree": done.stdout}
+    with tempfile.TemporaryDirectory() as directory:
+        picture = pathlib.Path(directory) / "page.png"
+        done = cay("-p", f"click('{browser.bid('the form')}')", "-o", picture, "--marks", "--json", "cli-browse")
+        assert json.loads(done.stdout)["url"].endswith("/form.html")
+        assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    done = cay("-p", "click('9999')", "cli-browse")
+    assert done.returncode == 1 and 'cay: browse: ValueError: Could not find element with bid "9999"' in done.stderr
     box.delete()

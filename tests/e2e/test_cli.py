@@ -35,7 +35,7 @@ def cay(*args, **more):
 def test_help_goes_to_stdout_and_lists_every_command():
     done = cay("help")
     assert done.returncode == 0 and done.stderr == ""
-    for name in "run serve mcp create exec py shell cp port logs events ls stats pause resume stop rm doctor gc version help".split():
+    for name in "run serve mcp create exec py browse shell cp port logs events ls stats pause resume stop rm doctor gc version help".split():
         assert re.search(rf"^  {name} ", done.stdout, re.M), name
     assert cay("--help").stdout == cay("-h").stdout == done.stdout
 
