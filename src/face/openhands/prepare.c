@@ -18,6 +18,7 @@
 #include "face/openhands/ipython.h"
 #include "face/openhands/programs.h"
 #include "face/openhands/state.h"
+#include "runtime/images.h"
 
 #define VIEWER "/openhands/code/viewer.py"
 
@@ -319,6 +320,15 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 	return (struct field_map){ p.keys, p.values, p.n };
 }
 
+/* An image that the server keeps; STR_NONE, which is the host's tools, for any other. */
+static struct str known_image(const struct openhands *oh, struct str name)
+{
+	struct error err;
+	const struct image *image = name.len ? images_find(runtime_images(oh->rt), name, &err)
+					     : NULL;
+	return image && !image->is_host ? name : STR_NONE;
+}
+
 static void fill_spec(struct spec *spec, const struct openhands *oh, const struct start *start)
 {
 	bool is_root = str_is(start->username, "root");
@@ -347,6 +357,7 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	snprintf(p->workdir, sizeof(p->workdir), "%.*s", STR_ARG(start->workdir));
 	list_append(&oh->preparing, &p->link);
 	create->name = name;
+	create->image = known_image(oh, start->image);
 	create->env = environment_of(start, &arena);
 	create->labels = labels_of(start, &arena);
 	fill_spec(&create->spec, oh, start);

@@ -16,6 +16,7 @@
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
+#include "runtime/images.h"
 #include "wire/url.h"
 
 #define REGISTRY_PREFIX "cay.local/openhands"
@@ -275,16 +276,42 @@ void registry_prefix(struct http_request *r)
 		STR("{\"registry_prefix\":\"" REGISTRY_PREFIX "\"}"));
 }
 
+static void put_image(struct jsonw *w, const struct image *image)
+{
+	jsonw_open(w);
+	jsonw_key_bool(w, "exists", true);
+	jsonw_key(w, "image");
+	jsonw_open(w);
+	jsonw_key(w, "upload_time");
+	jsonw_null(w);
+	jsonw_key_int(w, "image_size_bytes", image ? image->size_bytes : 0);
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
 void image_exists(struct http_request *r)
 {
-	struct str image = http_query(r, "image");
-	bool is_known = str_is(image, "host") || str_starts(image, STR(REGISTRY_PREFIX "/"));
-	if (!image.ptr)
+	auto_buf struct buf b = BUF_INIT(RUNTIME_MAX);
+	struct jsonw w = JSONW(&b);
+	struct str name = http_query(r, "image");
+	struct error err;
+	if (!name.ptr) {
 		reply_invalid(r,
 			"[{'type': 'missing', 'loc': ('query', 'image'), 'msg': 'Field required'}]");
+		return;
+	}
+	const struct image *image = images_find(runtime_images(openhands_of(r)->rt), name, &err);
+	if (image || str_starts(name, STR(REGISTRY_PREFIX "/")))
+		put_image(&w, image);
 	else
-		http_reply(r, 200, "application/json",
-			is_known ? STR("{\"exists\":true,\"image\":{\"upload_time\":null,"
-				       "\"image_size_bytes\":0}}")
-				 : STR("{\"exists\":false}"));
+		buf_puts(&b, "{\"exists\":false}");
+	http_reply_json(r, 200, &b);
+}
+
+void build_status(struct http_request *r)
+{
+	struct str id = http_query(r, "build_id");
+	reply_detail(r, 404,
+		"no build %.*s: what a client would have built is there (registry_prefix)",
+		STR_ARG(str_first(id, 100)));
 }
