@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/internal.h"
 #include "runtime/store.h"
 
 #include "unit.h"
@@ -209,12 +210,7 @@ static void a_record_comes_back_as_it_was(void **state)
 	assert_string_equal(r->label_values[0], "a \"b\"");
 	assert_memory_equal(&r->enforced, &s.enforced, sizeof(s.enforced));
 	assert_int_equal(r->init_pid, 11);
-	free(r->label_keys[0]);
-	free(r->label_values[0]);
-	free(r->label_keys);
-	free(r->label_values);
-	free(r->spec_json);
-	free(r);
+	sandbox_free(r);
 	free(keys[0]);
 	free(values[0]);
 
