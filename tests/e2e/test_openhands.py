@@ -209,6 +209,55 @@ def test_an_action_whose_client_left_before_its_turn_is_not_performed(server, oh
     assert oh.run("ls")["content"].split() == ["began", "go", "stays-True"]
 
 
+def test_a_client_that_leaves_in_the_middle_gives_its_turn_up_and_nothing_is_lost(server, oh):
+    oh.run("mkfifo began go")
+    connection = server.connection()
+    body = json.dumps({"action": {"action": "run", "args": {"command": "echo first; echo >began; cat go; echo last"}}})
+    connection.request("POST", "/openhands/oh/execute_action", body, {"X-Session-API-Key": server.token})
+    run = "/v1/sandboxes/oh/actions/run"
+    assert server.request("POST", run, {"command": "cat began", "fresh": True}).status == 200
+    connection.close()
+    refused = oh.run("echo other")
+    assert "NOT executed. The previous command is still running" in refused["extras"]["metadata"]["suffix"]
+    assert refused["content"] == "first", "what it had said is not lost"
+    assert server.request("POST", run, {"command": "echo >go", "fresh": True}).status == 200
+    seen = oh.run("")
+    assert seen["content"] == "last" and seen["extras"]["metadata"]["exit_code"] == 0
+    assert oh.run("echo on")["content"] == "on"
+
+
+def test_two_clients_at_once_are_served_one_after_the_other(oh):
+    said = []
+    threads = [threading.Thread(target=lambda n=n: said.append(oh.run(f"x={n}; for i in 1 2 3; do echo $x; done")["content"]))
+               for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(said) == [f"{n}\n{n}\n{n}" for n in range(8)]
+
+
+def test_a_workspace_that_vanishes_is_an_error_of_what_needs_it_and_no_more(oh):
+    oh.run("mkdir -p /tmp/w && cd /tmp/w && echo x >f && rm -rf /tmp/w")
+    assert oh.act("read", path="f")["content"].startswith("File not found: /tmp/w/f. Your current working directory is /tmp/w")
+    assert oh.request("POST", "/list_files", {"path": "/tmp/w"}).json == []
+    assert "does not exist" in oh.act("edit", command="view", path="/tmp/w/f")["content"]
+    assert oh.request("GET", "/download_files?path=/tmp/w").json == {"detail": "404: File not found"}
+    assert oh.act("write", path="f", content="again")["observation"] == "write", "which makes its directories"
+    assert oh.run("cat /tmp/w/f; cd /; pwd")["content"] == "again\n/"
+
+
+def test_an_archive_that_swells_fills_its_own_sandbox_and_no_more(server):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", bytes(200 << 20))
+    with sandbox(server, "small", limits={"disk_bytes": 32 << 20}) as small:
+        reply = small.upload("/workspace/in", "bomb.zip", bomb.getvalue(), recursive=True)
+        assert reply.status == 500 and "space" in reply.json["detail"].lower()
+        assert small.run("rm -rf /workspace/in; echo alive")["content"] == "alive"
+        assert small.upload("/workspace/in", "a.txt", b"x").status == 200
+
+
 def test_a_job_in_the_background_is_announced(oh):
     seen = oh.run("sleep 100 &")
     assert re.fullmatch(r"\[1\] \d+", seen["content"])

@@ -2,7 +2,7 @@
 /*
  * Theory of operation. A cursor has at most one active job; the others wait in its queue. take_turns is the
  * only place that makes a job active. A job may end while it is being started, so take_turns goes on in a
- * loop and is not entered twice for one cursor.
+ * loop and is not entered twice for one cursor. A client that goes away gives its turn up; what it began goes on.
  *
  * The first job of a cursor that is not known yet asks the sandbox who runs its shells (info) and what its
  * main session is doing (session_list), and then starts.
@@ -165,8 +165,26 @@ static void on_info(struct job *job, const struct json *result, const struct err
 
 /* ---- whose turn it is ---- */
 
+/*
+ * Whoever asked is gone: the turn goes on to the next, who finds the command still running, or its output waiting. What
+ * the shell does is asked for again, since its report has come to nobody.
+ */
+static void on_closed(void *arg)
+{
+	struct job *job = arg;
+	if (!job->call)
+		return;
+	runtime_call_cancel(take_ptr(job->call));
+	job->cursor->is_known = false;
+	job->cursor->has_shown = false;
+	job_fail(job, "the client went away");
+}
+
+static const struct http_ops request_ops = { .on_closed = on_closed };
+
 static void start(struct job *job)
 {
+	http_listen(job->request, &request_ops, job);
 	if (http_is_closed(job->request))
 		job_fail(job, "the client went away before its turn");
 	else if (job->cursor->is_known)
