@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-enum { DOOM_MS = 30000 };
+enum { DOOM_MS = 30000, LEAVE_MS = 2000 };
 
 static void on_ignored(void *arg, struct str result)
 {
@@ -94,19 +94,50 @@ static void on_gone(void *arg, const struct error *err)
 	free(going);
 }
 
-void container_remove(struct container *c)
+static void destroy(struct container *c)
 {
 	struct sandbox *s = container_sandbox(c);
-	if (c->is_removing)
-		return;
-	c->is_removing = true;
 	struct going *going = mem_new(struct going);
 	going->docker = c->docker;
+	c->is_leaving = false;
 	memcpy(going->id, c->id, sizeof(going->id));
 	if (s)
 		runtime_destroy(s, on_gone, going);
 	else
 		on_gone(going, NULL);
+}
+
+static void on_left_long_enough(void *arg)
+{
+	struct container *c = arg;
+	if (c->is_leaving)
+		destroy(c);
+}
+
+/*
+ * docker-py asks for the log, waits for the end, removes the container, and reads the log then: who is reading
+ * what an ended process said gets it, if that does not take long.
+ */
+void container_remove(struct container *c)
+{
+	if (c->is_removing)
+		return;
+	c->is_removing = true;
+	if (c->n_readings == 0 || c->state != CONTAINER_EXITED) {
+		destroy(c);
+		return;
+	}
+	c->is_leaving = true;
+	timer_free(c->doom);
+	c->doom = timer_new(c->docker->loop, on_left_long_enough, c);
+	timer_set(c->doom, LEAVE_MS);
+}
+
+void container_reading(struct container *c, bool begins)
+{
+	c->n_readings += begins ? 1 : -1;
+	if (c->is_leaving && c->n_readings == 0)
+		destroy(c);
 }
 
 void container_forget(struct container *c)

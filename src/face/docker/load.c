@@ -203,7 +203,7 @@ static void pull(struct http_request *r, struct str name, struct str tag)
 	const struct image *image = images_find(images_of(r), buf_str(&full), &err);
 	if (!image) {
 		docker_fail(r, 404,
-			"pull access denied for %.*s: there is no registry here; images are loaded (docker load) or imported (docker import, cay image import)",
+			"pull access denied for %.*s, repository does not exist: there is no registry here; images are loaded (docker load) or imported (docker import, cay image import)",
 			STR_ARG(str_first(name, 200)));
 		return;
 	}

@@ -145,9 +145,17 @@ static void send(struct reading *l, uint8_t channel, struct str bytes)
 	http_stream_write(l->request, bytes);
 }
 
+static void count_out(struct reading *l)
+{
+	struct container *c = container_find(docker_of(l->request), str_from(l->id));
+	if (c)
+		container_reading(c, false);
+}
+
 static void finish(struct reading *l, bool is_whole)
 {
 	struct http_request *r = l->request;
+	count_out(l);
 	if (l->call)
 		runtime_call_cancel(l->call);
 	buf_fini(&l->kept);
@@ -242,6 +250,7 @@ static void on_error(void *arg, const struct error *err)
 		return;
 	}
 	buf_fini(&l->kept);
+	count_out(l);
 	docker_fail_error(l->request, err);
 }
 
@@ -317,6 +326,7 @@ void containers_logs(struct http_request *r)
 		num_parse_i64(tail, 0, INT64_MAX, &l->tail, NULL);
 	l->is_tail = l->tail >= 0;
 	http_listen(r, &ops, l);
+	container_reading(c, true);
 	if (read_log(l, docker_of(r), 0, l->is_followed && !l->is_tail) < 0)
 		finish(l, true);
 	else if (l->is_followed)

@@ -72,6 +72,8 @@ struct container {
 	int n_execs;
 	struct list ports;  /* port::link: listeners while it runs */
 	struct timer *doom; /* removes it although somebody still reads */
+	int n_readings;     /* requests for its log that are being answered */
+	bool is_leaving;    /* removed as soon as those are through */
 };
 
 /* Somebody who waits for a container. */
@@ -157,7 +159,8 @@ void container_ended(struct container *c, int exit_code);
 void container_check_doom(struct container *c);
 /* Its sandbox is gone: told to all, freed. */
 void container_forget(struct container *c);
-void container_remove(struct container *c); /* see WAIT_REMOVED */
+void container_remove(struct container *c);               /* see WAIT_REMOVED */
+void container_reading(struct container *c, bool begins); /* its log: see container_remove */
 /* exit_code, or 128 + signal, of a process as the executor tells it. */
 int process_exit_code(const struct json *process);
 

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every function test_… of a module in its own virtual environment, and tells what came of each."""
+import os
+import sys
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import client  # noqa: E402
+
+
+def run_all(names, fixture=None):
+    """names: a module's globals(). fixture(): what each function gets."""
+    for name, function in list(names.items()):
+        if not name.startswith("test_") or not callable(function):
+            continue
+        try:
+            function(*((fixture(),) if fixture else ()))
+            client.tell(name.removeprefix("test_"), "passed")
+        except Exception as e:  # whatever a client raises is a result
+            traceback.print_exc()
+            client.tell(name.removeprefix("test_"), "failed", f"{type(e).__name__}: {e}"[:300])
