@@ -110,6 +110,41 @@ static void put_said(struct jsonw *w, const char *field, const char *option, con
 		jsonw_key_str(w, field, str_from(value));
 }
 
+static int put_secrets(struct jsonw *w, const struct option_texts *texts, struct error *err)
+{
+	jsonw_key(w, "secrets");
+	jsonw_open(w);
+	for (int i = 0; i < texts->n; i++) {
+		struct str name, value;
+		if (wish_variable(texts->items[i], &name, &value, err) < 0)
+			return error_wrap(err, "--secret");
+		if (!value.ptr)
+			return error_set(err, ERROR_INVALID, "--secret: %.*s is not set",
+				STR_ARG(str_first(name, 60)));
+		jsonw_key_dyn(w, name);
+		jsonw_str(w, value);
+	}
+	jsonw_close(w);
+	return 0;
+}
+
+static int put_repo(struct jsonw *w, const struct create_options *o, struct error *err)
+{
+	const char *token = o->token_env ? getenv(o->token_env) : NULL;
+	if (!o->repo)
+		return o->branch ? error_set(err, ERROR_INVALID, "--branch goes with --repo") : 0;
+	jsonw_key(w, "repo");
+	jsonw_open(w);
+	jsonw_key_str(w, "url", str_from(o->repo));
+	if (o->branch)
+		jsonw_key_str(w, "branch", str_from(o->branch));
+	if (token && token[0])
+		jsonw_key_str(w, "token", str_from(token));
+	jsonw_key_bool(w, "setup", !o->no_setup);
+	jsonw_close(w);
+	return 0;
+}
+
 int create_put_body(struct jsonw *w, const struct create_options *o, struct error *err)
 {
 	char image[SPEC_PATH_SIZE];
@@ -134,7 +169,8 @@ int create_put_body(struct jsonw *w, const struct create_options *o, struct erro
 	put_required(w, &o->spec.require);
 	put_guard(w, o);
 	if (put_mounts(w, &o->spec, err) < 0 || put_labels(w, &o->labels, err) < 0 ||
-		client_put_env(w, &o->spec.env, err) < 0)
+		client_put_env(w, &o->spec.env, err) < 0 || put_secrets(w, &o->secrets, err) < 0 ||
+		put_repo(w, o, err) < 0)
 		return -1;
 	jsonw_close(w);
 	return w->b->is_full

@@ -61,7 +61,18 @@ struct create_options {
 	const char *guard;           /* "off", "rules", "llm"; NULL: as the server has it */
 	const char *guard_threshold; /* "0" to "3"; NULL: as the server has it */
 	bool confirm;
+	struct option_texts secrets; /* NAME[=VALUE] */
+	const char *repo, *branch, *token_env;
+	bool no_setup;
 	int64_t idle_timeout_ms;
+};
+
+struct git_options {
+	struct common_options common;
+	const char *directory, *branch, *host;
+	const char *token_env; /* name of the variable that holds a token */
+	bool force, create;
+	int64_t depth;
 };
 
 struct confirm_options {

@@ -222,6 +222,18 @@ static const struct command_option create_options[] = {
 		"or without for 80 and 443; may be given often" },
 	{ "idle-timeout", 0, OPTION_DURATION, CREATE(idle_timeout_ms), "TIME",
 		"end it when nothing was done in it for so long; 0: never", .standard = "0" },
+	{ "secret", 0, OPTION_TEXTS, CREATE(secrets), "NAME[=VALUE]",
+		"set a variable, or pass the caller's on, whose value is hidden in all that is reported; "
+		"may be given often" },
+	{ "repo", 0, OPTION_TEXT, CREATE(repo), "URL",
+		"clone this repository, a URL or OWNER/NAME of GitHub, and run its .openhands/setup.sh" },
+	{ "branch", 0, OPTION_TEXT, CREATE(branch), "NAME",
+		"check this branch of it out, or make it if there is none" },
+	{ "git-token", 0, OPTION_TEXT, CREATE(token_env), "VARIABLE",
+		"the variable that holds a token for it, which nobody gets to see",
+		.standard = "CAY_GIT_TOKEN" },
+	{ "no-setup", 0, OPTION_FLAG, CREATE(no_setup),
+		.help = "run no script of the repository, and install no hook of it" },
 	{ "guard", 0, OPTION_TEXT, CREATE(guard), "MODE",
 		"look at actions before they are performed: rules, or llm (a language model, too), or off; "
 		"never less than the server's guard.mode",
@@ -595,6 +607,49 @@ static const struct command rm_command = {
 	.values_size = sizeof(struct rm_options),
 };
 
+#define GIT(member) OPTION_AT(struct git_options, member)
+
+static const struct command_option git_options[] = {
+	{ "directory", 'C', OPTION_TEXT, GIT(directory), "DIR",
+		"where the repository is, or where to clone to; relative to the workdir" },
+	{ "branch", 'b', OPTION_TEXT, GIT(branch), "NAME", "clone, pull, push: this branch" },
+	{ "git-token", 0, OPTION_TEXT, GIT(token_env), "VARIABLE",
+		"the variable that holds a token, which nobody gets to see",
+		.standard = "CAY_GIT_TOKEN" },
+	{ "host", 0, OPTION_TEXT, GIT(host), "https://HOST",
+		"pull, push: who the token is for; without it none is used" },
+	{ "force", 0, OPTION_FLAG, GIT(force),
+		.help = "push: overwrite what nobody else has changed meanwhile" },
+	{ "create", 0, OPTION_FLAG, GIT(create), .help = "branch: make it" },
+	{ "depth", 0, OPTION_INT, GIT(depth), "N", "clone: only so many commits", .min = 1,
+		.max = 1000000 },
+	{ 0 },
+};
+
+static const struct command_argument git_arguments[] = {
+	ONE_SANDBOX,
+	{ "VERB", 0, COMPLETE_NOTHING, "branch, changes, clone, init, pull or push" },
+	{ "ARGUMENT", ARGUMENT_OPTIONAL, COMPLETE_NOTHING,
+		"clone: the URL; branch: its name; pull and push: the remote (origin)" },
+	{ 0 },
+};
+
+static const struct command git_command = {
+	.name = "git",
+	.group = "Sandboxes",
+	.summary = "work with a repository of a sandbox",
+	.description =
+		"Runs the sandbox's own git, inside. A token goes to git for one host, and becomes part of no URL, "
+		"file, variable, event or log. changes lists what differs from where the branch left its origin: A "
+		"(added or untracked), M, D, U.",
+	.examples =
+		"CAY_GIT_TOKEN=$(gh auth token) cay git demo clone me/project\0Clone a private repository:\0"
+		"cay git demo changes -C project\0What an agent has changed:\0",
+	.arguments = git_arguments,
+	.options = { git_options, server_options, json_options },
+	.values_size = sizeof(struct git_options),
+};
+
 static const struct command confirmations_command = {
 	.name = "confirmations",
 	.group = "Guard",
@@ -709,6 +764,7 @@ const struct command *const command_table[] = {
 	&resume_command,
 	&stop_command,
 	&rm_command,
+	&git_command,
 	&confirmations_command,
 	&confirm_command,
 	&reject_command,

@@ -13,7 +13,7 @@
 struct call;
 struct executor;
 
-enum { COVER_HOLD_MS = 20 };
+enum { COVER_HOLD_MS = 50 };
 
 /* After env or secrets changed. What a secret was before stays covered. */
 void cover_learn(struct executor *e);

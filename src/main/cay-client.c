@@ -11,6 +11,7 @@ static const struct command_binding bindings[] = {
 	{ "create", create_main },
 	{ "events", events_main },
 	{ "exec", exec_main },
+	{ "git", git_main },
 	{ "help", help_main },
 	{ "logs", logs_main },
 	{ "ls", ls_main },

@@ -14,6 +14,7 @@
 #include "main/harden.h"
 #include "main/settings.h"
 #include "runtime/backend.h"
+#include "runtime/git.h"
 #include "runtime/backends.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
@@ -144,6 +145,7 @@ static int serve(struct error *err)
 	const struct json *create = settings_of_server("create");
 	if (json_len(create) && create_set_standards(create, err) < 0)
 		return error_wrap(err, "configuration");
+	git_set_standards(settings_of_server("git"));
 	if (json_bool(settings_of_server("debug")))
 		log_set_level(LOG_DEBUG);
 	const struct runtime_config config = {

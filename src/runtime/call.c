@@ -354,7 +354,7 @@ static int build_request(struct runtime_call *call, struct str params, struct er
 	return 0;
 }
 
-static int check_usable(struct sandbox *s, struct error *err)
+int call_check_usable(struct sandbox *s, struct error *err)
 {
 	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
 		return error_set(err, sandbox_is_alive(s) ? ERROR_CONFLICT : ERROR_GONE,
@@ -424,7 +424,7 @@ static int prepare(struct runtime_call *call, struct str params_json, struct err
 	auto_json struct json *params = NULL;
 	auto_arena struct arena arena = ARENA_INIT(PARAMS_ARENA_MAX);
 	void *decoded;
-	if (check_usable(call->sandbox, err) < 0 || build_request(call, params_json, err) < 0)
+	if (call_check_usable(call->sandbox, err) < 0 || build_request(call, params_json, err) < 0)
 		return -1;
 	if (params_json.len && json_parse(params_json, &params, err) < 0)
 		return error_wrap(err, "%s", action->name);

@@ -16,7 +16,7 @@ static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
 	struct str name, image, workdir, user, network, hostname;
-	const struct json *mounts, *limits, *guard;
+	const struct json *mounts, *limits, *guard, *repo;
 	struct field_map env, labels, secrets;
 	struct field_strings require, allow;
 	int64_t timeout_ms, idle_timeout_ms;
@@ -48,6 +48,8 @@ const struct field create_fields[] = {
 		.help = "ends so long after it was asked for; 0: never" },
 	{ "idle_timeout_ms", FIELD_INT, AT(idle_timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
 		.help = "ends when no action was under way for so long; 0: never" },
+	{ "repo", FIELD_JSON, AT(repo), FIELD_SECRET,
+		.help = "cloned before the answer: {\"url\",\"directory\",\"branch\",\"depth\",\"token\",\"user\",\"setup\"}, as …/git/clone takes it" },
 	{ "guard", FIELD_JSON, AT(guard),
 		.help = "who judges actions before they are performed: {\"mode\":\"off\"|\"rules\"|\"llm\",\"threshold\",\"confirm\","
 			"\"confirm_timeout_ms\",\"ignore\"}; standard: the server's" },
@@ -287,6 +289,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->secrets = body->secrets;
 	create->allow = body->allow;
 	create->guard = body->guard;
+	create->repo = body->repo;
 	create->timeout_ms = body->timeout_ms;
 	create->idle_timeout_ms = body->idle_timeout_ms;
 	*ret = *create;

@@ -7,6 +7,7 @@
  * Kinds and their data:
  *	state        {"state":"ready","reason":"…"}
  *	action       {"action":"run","params":{…}}: secrets masked, long texts cut and marked so
+ *	             or {"service":"git_clone","arguments":[…]}: work of the server in the sandbox (service.h)
  *	verdict      {"action":"run","verdict":"passed","risk":"LOW","score":1,"by":"rules","reason":"…"}: what a
  *	             guard said; also blocked, awaiting_confirmation, confirmed, rejected
  *	observation  {"action":"run","duration_ms":…,"result":{…}} or "error":{…}; `cause` is the action

@@ -101,6 +101,8 @@ void adopt_one(void *arg, const struct backend_reply *reply);
 void call_end_all(struct sandbox *s,
 	const struct error *gone); /* fails them: the sandbox is gone */
 void call_free_all(struct runtime *rt);
+/* Whether actions may begin in it now. */
+int call_check_usable(struct sandbox *s, struct error *err);
 /* An action of the runtime itself: no event, whatever the sandbox's state. */
 struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);

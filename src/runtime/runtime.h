@@ -88,6 +88,13 @@ void runtime_usage(struct sandbox *s, runtime_usage_fn *done, void *arg);
 
 /* The images that the server keeps (runtime/images.h). */
 struct images *runtime_images(struct runtime *rt);
+/*
+ * Sets variables for everything that is started from now on, and in the main session if that is idle; an empty
+ * value unsets. {"names":[…],"session":"updated"|"busy"|"none"}. A name that is none is told at once.
+ */
+typedef void runtime_env_fn(void *arg, struct str result_json, const struct error *err);
+void runtime_set_env(struct sandbox *s, const struct field_map *env,
+	const struct field_map *secrets, runtime_env_fn *done, void *arg);
 
 struct runtime_stats {
 	int64_t sandboxes, sandboxes_max; /* alive */

@@ -30,6 +30,22 @@ void stream_open(struct http_request *r);
 void ports_describe(struct http_request *r);
 void ports_pass(struct http_request *r);
 
+void git_clone_post(struct http_request *r);
+void git_init_post(struct http_request *r);
+void git_push_post(struct http_request *r);
+void git_pull_post(struct http_request *r);
+void git_branch_post(struct http_request *r);
+void git_changes_get(struct http_request *r);
+void git_diff_get(struct http_request *r);
+void git_hook_post(struct http_request *r);
+void microagents_get(struct http_request *r);
+void setup_post(struct http_request *r);
+void environment_post(struct http_request *r);
+/* Prepares what the body of a create wishes for in s, and answers r then; false: it wishes for nothing. */
+bool workspace_prepare(struct http_request *r, struct sandbox *s, const struct json *body);
+int workspace_check(const struct json *body, struct arena *arena, struct error *err);
+
+extern const struct field environment_fields[];
 void guard_get(struct http_request *r);
 void guard_assess(struct http_request *r);
 void confirmations_get(struct http_request *r);
@@ -51,5 +67,7 @@ struct sandbox *rest_sandbox(struct http_request *r);
 int rest_query_json(struct http_request *r, const struct field *fields, struct buf *b);
 /* The same, decoded into the request's arena. */
 int rest_query(struct http_request *r, const struct field *fields, size_t size, void **ret);
+/* Copies the strings of decoded fields, whose tree will be freed, into the arena. */
+void rest_keep_strings(const struct field *fields, char *params, struct arena *arena);
 /* Replies with a sandbox as JSON. */
 void rest_reply_sandbox(struct http_request *r, int status, const struct sandbox *s);

@@ -3,6 +3,7 @@
 
 #include "action/file_actions.h"
 #include "base/num.h"
+#include "runtime/git.h"
 #include "wire/url.h"
 
 #define DOC(...)                 \
@@ -82,6 +83,34 @@ const struct http_route rest_routes[] = {
 	{ HTTP_ANY_METHOD, SANDBOX "/ports/{port}/{path*}", ports_pass, HTTP_STREAMS_BODY, .body_max = INT64_MAX,
 		.summary = "pass a request on to what listens on a port inside a sandbox; WebSockets too",
 		.data = DOC(.result = "what that answers, or an error of this server") },
+	{ "POST", SANDBOX "/env", environment_post,
+		.summary = "set variables for everything that is started from now on, and in the main session",
+		.data = DOC(.body = environment_fields, .result = "names; session: updated, busy (it gets them when it is started anew) or none") },
+	{ "POST", SANDBOX "/git/clone", git_clone_post,
+		.summary = "clone a repository", .data = DOC(.body = git_clone_fields,
+			.result = "directory, branch, commit, has_setup, has_hook; its scripts are not run, see setup") },
+	{ "POST", SANDBOX "/git/init", git_init_post,
+		.summary = "make a repository", .data = DOC(.body = git_init_fields, .result = "directory, branch, commit or null") },
+	{ "POST", SANDBOX "/git/push", git_push_post,
+		.summary = "push a branch", .data = DOC(.body = git_sync_fields, .result = "output") },
+	{ "POST", SANDBOX "/git/pull", git_pull_post,
+		.summary = "pull what can be fast-forwarded", .data = DOC(.body = git_sync_fields, .result = "output") },
+	{ "POST", SANDBOX "/git/branch", git_branch_post,
+		.summary = "check out or make a branch, and list them", .data = DOC(.body = git_branch_fields, .result = "branch, branches") },
+	{ "GET", SANDBOX "/git/changes", git_changes_get,
+		.summary = "list what differs from where the branch left its origin",
+		.data = DOC(.query = git_changes_fields, .result = "an array of status (A, M, D, U) and path, sorted") },
+	{ "GET", SANDBOX "/git/diff", git_diff_get,
+		.summary = "give a file as it is and as it was there",
+		.data = DOC(.query = git_diff_fields, .result = "modified, original") },
+	{ "POST", SANDBOX "/git/hook", git_hook_post,
+		.summary = "install .openhands/pre-commit.sh as a hook", .data = DOC(.body = git_init_fields, .result = "hook, has_setup") },
+	{ "POST", SANDBOX "/setup", setup_post,
+		.summary = "run .openhands/setup.sh in the main session and install the hook",
+		.data = DOC(.body = git_init_fields, .result = "setup: status, exit_code, output, or null; hook") },
+	{ "GET", SANDBOX "/microagents", microagents_get,
+		.summary = "read .openhands/microagents and .openhands_instructions of a repository",
+		.data = DOC(.query = microagents_fields, .result = "an array of name, type (repo, knowledge, task), triggers, content, …") },
 	{ "GET", SANDBOX "/stream", stream_open, HTTP_WEBSOCKET,
 		.summary = "perform an action over a WebSocket",
 		.data = DOC(.result = "first a text {\"action\",\"params\"} from the client; then binary messages both ways, "
@@ -162,7 +191,7 @@ int rest_query_json(struct http_request *r, const struct field *fields, struct b
 }
 
 /* The tree they point into is freed; the request lives longer. */
-static void keep_strings(const struct field *fields, char *params, struct arena *arena)
+void rest_keep_strings(const struct field *fields, char *params, struct arena *arena)
 {
 	for (const struct field *f = fields; f->name; f++) {
 		struct str *s = (struct str *)(void *)(params + f->offset);
@@ -180,7 +209,7 @@ int rest_query(struct http_request *r, const struct field *fields, size_t size, 
 		return -1;
 	if (json_parse(buf_str(&b), &json, &err) == 0 &&
 		fields_decode(fields, size, "query", json, &r->arena, ret, &err) == 0) {
-		keep_strings(fields, *ret, &r->arena);
+		rest_keep_strings(fields, *ret, &r->arena);
 		return 0;
 	}
 	http_reply_error(r, &err);

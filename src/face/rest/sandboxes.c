@@ -3,26 +3,36 @@
 
 #include "base/auto.h"
 
+/* In the request's arena. */
+struct making {
+	struct http_request *r;
+	struct json *body;
+};
+
 static void on_made(void *arg, struct sandbox *s, const struct error *err)
 {
-	struct http_request *r = arg;
+	struct making *m = arg;
 	if (err)
-		http_reply_error(r, err);
-	else
-		rest_reply_sandbox(r, 201, s);
+		http_reply_error(m->r, err);
+	else if (!workspace_prepare(m->r, s, m->body))
+		rest_reply_sandbox(m->r, 201, s);
+	json_free(m->body);
 }
 
 void sandboxes_create(struct http_request *r)
 {
-	auto_json struct json *body = NULL;
 	struct error err;
 	struct create *create = arena_new(&r->arena, struct create);
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		create_from_json(body, &r->arena, create, &err) < 0) {
+	struct making *m = arena_new(&r->arena, struct making);
+	m->r = r;
+	if ((r->body.len && json_parse(r->body, &m->body, &err) < 0) ||
+		create_from_json(m->body, &r->arena, create, &err) < 0 ||
+		workspace_check(create->repo, &r->arena, &err) < 0) {
+		json_free(m->body);
 		http_reply_error(r, &err);
 		return;
 	}
-	runtime_create(rest_of(r)->runtime, create, on_made, r);
+	runtime_create(rest_of(r)->runtime, create, on_made, m);
 }
 
 void sandboxes_list(struct http_request *r)
