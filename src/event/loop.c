@@ -110,6 +110,22 @@ void loop_stop(struct loop *loop)
 	uv_stop(&loop->uv);
 }
 
+void loop_turn(struct loop *loop, bool waits)
+{
+	uv_run(&loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+int loop_fd(const struct loop *loop)
+{
+	return uv_backend_fd(&loop->uv);
+}
+
+int loop_timeout_ms(struct loop *loop)
+{
+	uv_update_time(&loop->uv);
+	return uv_backend_timeout(&loop->uv);
+}
+
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 {
 	struct deferred *d = mem_new(struct deferred);

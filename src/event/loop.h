@@ -28,6 +28,14 @@ void loop_free(struct loop *loop);
 /* Runs until loop_stop, or until nothing is watched any more. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+/* One turn: what there is to do now, after waiting for something if `waits`. */
+void loop_turn(struct loop *loop, bool waits);
+/*
+ * For a loop within another one: a descriptor that is readable, and a time (-1: never) after which, it is time
+ * for loop_turn. Ask for the time after each turn and each call that asks something of the loop.
+ */
+int loop_fd(const struct loop *loop);
+int loop_timeout_ms(struct loop *loop);
 
 typedef void loop_fn(void *arg);
 typedef void watch_fn(void *arg, int events);

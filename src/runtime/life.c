@@ -318,6 +318,10 @@ static void tell_step(const struct sandbox *s, enum life what)
 							      : STATUS_ERROR,
 			s->reason);
 		break;
+	case LIFE_STARTED:
+		if (!s->runtime->backend->ops->is_shared) /* one that is far away tells by itself */
+			life_tell(s, STATUS_RUNTIME_STARTED, "");
+		break;
 	case LIFE_CONFIGURED:
 		life_tell(s, STATUS_READY, "");
 		break;
