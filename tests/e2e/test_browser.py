@@ -450,3 +450,37 @@ def test_the_command_line_browses(server):
     done = cay("-p", "click('9999')", "cli-browse")
     assert done.returncode == 1 and 'cay: browse: ValueError: Could not find element with bid "9999"' in done.stderr
     box.delete()
+
+
+def test_a_killed_driver_takes_its_browser_along(fresh):
+    fresh.goto("index.html")
+    fresh.box.run("for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = cay-browser ] && kill -9 ${p#/proc/}; done")
+    for _ in range(2):
+        reply = fresh.box.request("POST", "/actions/browse", {"url": f"http://localhost:{PORT}/"}, timeout=PATIENCE)
+        if reply.status == 200:
+            break
+        assert reply.status == 503 and "the next step starts another one" in reply.json["error"]["message"]
+    assert reply.json["error"] == "" and fresh.goto("index.html")["title"] == "Start"
+
+
+def test_a_browser_runs_as_root_of_a_sandbox_too(server):
+    box = server.create(user="root")
+    browser = Browser(box)
+    assert browser.goto("index.html")["title"] == "Start"
+    assert box.output("stat -c %u /tmp/.cay-browser-*").strip() == "0"
+    box.delete()
+
+
+@pytest.mark.parametrize("script", [
+    "exit 3",                                             # ends at once
+    "head -c 1000000 /dev/urandom >&4; exec sleep 0.1",    # noise
+    "printf '{\"id\":1,\"result\":{}}\\0{\"id\":\\0[[[[\\0{\"method\":7}\\0' >&4; exit 0",
+])
+def test_a_program_that_is_no_browser_is_an_error(server, script):
+    box = server.create(env={"CAY_BROWSER": "/workspace/fake"})
+    box.action("write", path="/workspace/fake", content=f"#!/bin/bash\n{script}\n", mode="0755")
+    reply = box.request("POST", "/actions/browse", {"url": "about:blank"}, timeout=PATIENCE)
+    assert reply.status == 503, reply.body
+    assert "browser" in reply.json["error"]["message"]
+    assert box.output("echo on") == "on\n"
+    box.delete()
