@@ -91,6 +91,22 @@ def test_cells_run_as_the_account_that_was_asked_for(oh):
     assert cell(oh, "!whoami")["content"] == "openhands" + EXTRA
 
 
+def test_the_editor_of_cells_may_what_the_account_may(oh):
+    made = oh.act("run", command="sudo touch /root/test.txt && sudo chmod 600 /root/test.txt")
+    if made["extras"]["metadata"]["exit_code"] != 0:
+        pytest.skip("this host gives a sandbox no root besides its user")
+    for call in ("command='view', path='/root/test.txt'",
+                 "command='str_replace', path='/root/test.txt', old_str='', new_str='test'",
+                 "command='create', path='/root/new.txt', file_text='test'"):
+        assert "Permission denied" in cell(oh, f"print(file_editor({call}))")["content"]
+    content = cell(oh, "for more in (dict(command='create', file_text='Line 1\\nLine 2'), dict(command='view'),\n"
+                   "             dict(command='str_replace', old_str='Line 2', new_str='New Line 2'),\n"
+                   "             dict(command='undo_edit')):\n"
+                   "    print(file_editor(path='/workspace/test.txt', **more))")["content"]
+    for part in ("File created successfully", "Line 1", "New Line 2", "Last edit to", "undone successfully"):
+        assert part in content
+
+
 def test_without_the_plugin_it_is_refused_as_in_the_original(fleet):
     oh = fleet.start("plain", "--no-enable-browser")
     reply = oh.request("POST", "/execute_action", {"action": {"action": "run_ipython", "args": {"code": "1"}}})
