@@ -1,16 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """cay_ipython: cells in IPython's own shell, shown as a Jupyter kernel shows them. Works with IPython 7.23 to 9."""
 import sys
+import types
 
-import IPython
-from IPython.core.displayhook import DisplayHook
-from IPython.core.displaypub import DisplayPublisher
-from IPython.core.error import StdinNotImplementedError
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets import Type
-from traitlets.config import Config
 
-import cay_cell as cell
+def _embed(**options):
+    from IPython.terminal.embed import embed
+    return embed(**options)
+
+
+def _import_without_terminal():
+    """The package brings its terminal and a completer along, which a kernel has no use for: half of the time. Both can
+    be imported afterwards, as if nothing had been."""
+    stub = types.ModuleType("IPython.terminal.embed")
+    stub.embed = _embed
+    stubs = {"IPython.terminal.embed": stub, "jedi": None}
+    stubs = {name: module for name, module in stubs.items() if name not in sys.modules}
+    sys.modules.update(stubs)
+    try:
+        import IPython
+        import IPython.core.interactiveshell  # noqa: F401
+    finally:
+        for name in stubs:
+            sys.modules.pop(name, None)
+    return IPython
+
+
+IPython = _import_without_terminal()
+from IPython.core.displayhook import DisplayHook  # noqa: E402
+from IPython.core.displaypub import DisplayPublisher  # noqa: E402
+from IPython.core.error import StdinNotImplementedError  # noqa: E402
+from IPython.core.interactiveshell import InteractiveShell  # noqa: E402
+from traitlets import Type  # noqa: E402
+from traitlets.config import Config  # noqa: E402
+
+import cay_cell as cell  # noqa: E402
 
 version = IPython.__version__
 
