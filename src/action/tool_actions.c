@@ -117,16 +117,23 @@ const struct action tool_reset_action = {
 	.params_size = sizeof(struct tool_reset_params),
 };
 
-int tool_check_name(struct str name, struct error *err)
+bool tool_name_is_taken(struct str name)
 {
-	static const char *const taken[] = { "health", "docs", "redoc", NULL };
-	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	static const char *const taken[] = { "health", "docs", "redoc", "openapi.json", NULL };
 	for (const char *const *t = taken; *t; t++)
 		if (str_is(name, *t))
-			return error_set(err, ERROR_INVALID,
-				"a tool cannot be called '%s': a tool server has that path itself",
-				*t);
+			return true;
+	return false;
+}
+
+int tool_check_name(struct str name, struct error *err)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	if (tool_name_is_taken(name))
+		return error_set(err, ERROR_INVALID,
+			"a tool cannot be called '%.*s': a tool server has that path itself",
+			STR_ARG(name));
 	if (name.len == 0 || name.len > TOOL_NAME_MAX || str_has_nul(name))
 		return error_set(err, ERROR_INVALID,
 			"a tool's name has 1 to %d characters, not %zu", TOOL_NAME_MAX, name.len);

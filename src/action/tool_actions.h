@@ -71,4 +71,6 @@ extern const struct action tool_add_action, tool_call_action, tool_list_action, 
 	tool_reset_action;
 
 /* Letters, digits, _ and -, at most TOOL_NAME_MAX, and none of the paths that a tool server has itself. */
+/* Whether it is a path that a tool server answers itself. */
+bool tool_name_is_taken(struct str name);
 int tool_check_name(struct str name, struct error *err);

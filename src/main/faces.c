@@ -2,6 +2,7 @@
 #include "main/faces.h"
 
 #include "base/auto.h"
+#include "face/camel/camel.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/openhands.h"
 #include "face/rest/ports.h"
@@ -63,12 +64,24 @@ static void mcp_close(void)
 	mcp_face_free(take_ptr(mcp));
 }
 
+static const struct http_face *camel_open(struct runtime *rt)
+{
+	rest.camel = camel_new(rt);
+	return camel_face(rest.camel);
+}
+
+static void camel_close(void)
+{
+	camel_free(take_ptr(rest.camel));
+}
+
 static const struct {
 	const struct http_face *(*open)(struct runtime *rt);
 	void (*close)(void); /* also of one that was never opened */
 } rows[] = {
 	{ rest_open, NULL },
 	{ ports_open, NULL }, /* after rest, whose runtime it shares */
+	{ camel_open, camel_close },
 	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
 };

@@ -11,6 +11,7 @@
 
 #include "base/bug.h"
 #include "base/clock.h"
+#include "sandbox/listen.h"
 
 int runtime_new(const struct runtime_config *config, struct runtime **ret, struct error *err)
 {
@@ -83,6 +84,11 @@ void runtime_free(struct runtime *rt)
 struct images *runtime_images(struct runtime *rt)
 {
 	return rt->images;
+}
+
+int runtime_listen(const char *where, int *ret_fd, bool *ret_is_open, struct error *err)
+{
+	return listen_tcp(where, ret_fd, ret_is_open, err);
 }
 
 struct loop *runtime_loop(const struct runtime *rt)

@@ -62,6 +62,8 @@ void runtime_start(struct runtime *rt, runtime_done_fn *done, void *arg);
 /* Leaves every sandbox alive: ends calls and followers, writes out the store, frees. */
 void runtime_free(struct runtime *rt);
 struct loop *runtime_loop(const struct runtime *rt);
+/* A listening TCP socket at HOST:PORT. *ret_is_open: other machines can reach it. */
+int runtime_listen(const char *where, int *ret_fd, bool *ret_is_open, struct error *err);
 struct gate *runtime_gate(const struct runtime *rt); /* for what is no action: tools */
 
 /* By id, by name, or by the first characters (4 or more) of exactly one id. NULL: *err is NOT_FOUND. */

@@ -255,6 +255,7 @@ def load(config):
 
 # ---- coroutines ----
 
+_futures = {}  # thread that waits: what it waits for
 _loop = None
 _loop_lock = threading.Lock()
 
@@ -272,11 +273,11 @@ def wait_for(awaitable):
             thread = threading.Thread(target=_loop.run_forever, name="coroutines", daemon=True)
             contextvars.Context().run(thread.start)
     future = asyncio.run_coroutine_threadsafe(run(), _loop)
+    _futures[threading.get_ident()] = future
     try:
         return future.result()
-    except Cancelled:
-        future.cancel()
-        raise
+    finally:
+        del _futures[threading.get_ident()]
 
 
 # ---- calls ----
@@ -361,7 +362,9 @@ class Host:
     def cancel(self, number):
         with self.count:
             thread = self.running.get(number)
-            if thread is not None:
+            if thread in _futures:
+                _futures[thread].cancel()
+            elif thread is not None:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Cancelled))
 
     def receive(self):

@@ -27,6 +27,7 @@ void files_get(struct http_request *r);
 void events_get(struct http_request *r);
 void events_of_sandbox(struct http_request *r);
 void stream_open(struct http_request *r);
+void tool_server_open(struct http_request *r);
 void ports_describe(struct http_request *r);
 void ports_pass(struct http_request *r);
 
@@ -53,6 +54,7 @@ void confirmations_confirm(struct http_request *r);
 void confirmations_reject(struct http_request *r);
 
 extern const struct field assess_fields[], decision_fields[];
+extern const struct field tool_server_fields[];
 extern const struct field events_query[];    /* of /v1/events */
 extern const struct field events_of_query[]; /* of one sandbox */
 

@@ -17,12 +17,14 @@
 #include "http/server.h"
 #include "runtime/runtime.h"
 
+struct camel;
 struct guard;
 
 struct rest {
 	struct runtime *runtime;
 	const char *version;
 	struct guard *guard;        /* NULL: there is none */
+	struct camel *camel;        /* lends tool servers */
 	const char *approver_token; /* confirms what waits for it; NULL: the server's token does */
 };
 

@@ -111,6 +111,9 @@ const struct http_route rest_routes[] = {
 	{ "GET", SANDBOX "/microagents", microagents_get,
 		.summary = "read .openhands/microagents and .openhands_instructions of a repository",
 		.data = DOC(.query = microagents_fields, .result = "an array of name, type (repo, knowledge, task), triggers, content, …") },
+	{ "POST", SANDBOX "/tool-server", tool_server_open,
+		.summary = "listen as a tool server of CAMEL, at the root of a port, as long as this request is open",
+		.data = DOC(.body = tool_server_fields, .result = "an event stream: first `listening` with the port") },
 	{ "GET", SANDBOX "/stream", stream_open, HTTP_WEBSOCKET,
 		.summary = "perform an action over a WebSocket",
 		.data = DOC(.result = "first a text {\"action\",\"params\"} from the client; then binary messages both ways, "

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lent servers: an HTTP server of its own for each, whose root is the tools of one sandbox. It lives as long as the
+ * event stream of who asked for it, so that a client that dies leaves no port taken. Ending it cuts its
+ * connections; their handlers hear of it and end with them.
+ */
+#include "base/auto.h"
+#include "base/bug.h"
+#include "face/camel/state.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum { PING_MAX = 256 };
+
+struct server {
+	struct list link; /* camel::servers */
+	struct camel *camel;
+	struct http_request *r; /* the stream; NULL: it has ended */
+	struct http_server *http;
+	struct http_face face;
+	struct camel_view view;
+	int port;
+};
+
+static void server_free(void *arg)
+{
+	struct server *s = arg;
+	list_remove(&s->link);
+	s->camel->n_servers--;
+	http_server_free(s->http);
+	free(s);
+}
+
+static void on_closed(void *arg)
+{
+	struct server *s = arg;
+	http_stream_end(take_ptr(s->r), false);
+	loop_defer(runtime_loop(s->camel->rt), server_free, s);
+}
+
+static int port_of(int fd)
+{
+	struct sockaddr_in a = { 0 }; /* the port lies at the same place in a sockaddr_in6 */
+	socklen_t len = sizeof(a);
+	getsockname(fd, (struct sockaddr *)&a, &len);
+	return ntohs(a.sin_port);
+}
+
+static int start(struct server *s, const char *where, const char *token, struct error *err)
+{
+	int fd = -1;
+	bool is_open;
+	if (runtime_listen(where, &fd, &is_open, err) < 0)
+		return -1;
+	const struct http_config config = {
+		.listen_fds = &fd,
+		.n_listen_fds = 1,
+		.token = token,
+	};
+	s->port = port_of(fd);
+	if (is_open && !token) {
+		close_fd(fd);
+		return error_set(err, ERROR_INVALID,
+			"%s can be reached from other machines: a token is wanted for it", where);
+	}
+	s->face = (struct http_face){
+		.name = "camel",
+		.prefix = "/",
+		.routes = camel_root_routes,
+		.arg = &s->view,
+		.authorize = camel_authorize,
+		.render_error = camel_render_error,
+	};
+	if (http_server_new(runtime_loop(s->camel->rt), &config, &s->http, err) < 0)
+		return -1;
+	http_server_add_face(s->http, &s->face);
+	return 0;
+}
+
+void camel_lend(struct camel *camel, struct http_request *r, const struct sandbox *sandbox,
+	const char *where, const char *token)
+{
+	static const struct http_ops ops = { .on_closed = on_closed };
+	struct error err;
+	if (camel->n_servers >= CAMEL_SERVERS_MAX) {
+		error_set(&err, ERROR_LIMIT, "%d tool servers are lent already", CAMEL_SERVERS_MAX);
+		http_reply_error(r, &err);
+		return;
+	}
+	struct server *s = mem_new(struct server);
+	s->camel = camel;
+	s->r = r;
+	s->view.camel = camel;
+	snprintf(s->view.id, sizeof(s->view.id), "%s", sandbox->id);
+	if (start(s, where, token, &err) < 0) {
+		free(s);
+		http_reply_error(r, &err);
+		return;
+	}
+	list_append(&camel->servers, &s->link);
+	camel->n_servers++;
+	auto_buf struct buf b = BUF_INIT(PING_MAX);
+	buf_printf(&b, "event: listening\ndata: {\"port\":%d}\n\n", s->port);
+	http_stream_begin(r, 200, "text/event-stream", -1);
+	http_stream_write(r, buf_str(&b));
+	http_listen(r, &ops, s);
+}
+
+void camel_lend_free_all(struct camel *camel)
+{
+	while (!list_is_empty(&camel->servers)) {
+		struct server *s = list_get_first(&camel->servers, struct server, link);
+		loop_undefer(runtime_loop(camel->rt), s);
+		server_free(s);
+	}
+}
