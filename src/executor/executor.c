@@ -141,6 +141,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	struct executor *e = mem_new(struct executor);
 	e->loop = loop;
 	e->confine = options->confine;
+	e->limits = options->limits;
 	raise_descriptors(&e->confine);
 	e->started_ms = e->last_call_ms = clock_mono_ms();
 	e->next_process = 1;

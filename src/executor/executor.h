@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "event/loop.h"
 #include "executor/env.h"
+#include "executor/limit.h"
 #include "executor/spawn.h"
 #include "executor/user.h"
 #include "wire/mask.h"
@@ -56,6 +57,7 @@ struct executor {
 	struct mask mask;         /* their values */
 	struct user user;         /* who children run as */
 	struct confine confine;   /* what every child puts on */
+	struct limits limits;
 	struct files *files;
 	struct toolbox *tools;
 	struct clerk *clerk;     /* NULL: not needed yet */
@@ -78,6 +80,7 @@ struct executor_options {
 	bool inherits;     /* children get the executor's own environment, but for what is ours */
 	bool is_stateless; /* every run is in a shell of its own; nothing can be typed */
 	struct confine confine;
+	struct limits limits;
 };
 
 int executor_new(const struct executor_options *options, struct executor **ret, struct error *err);

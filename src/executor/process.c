@@ -151,6 +151,8 @@ static void on_exit_of_child(void *arg, int events)
 	p->ended_ms = clock_mono_ms();
 	p->exit_code = code == CLD_EXITED ? status : -1;
 	p->signo = code == CLD_EXITED ? 0 : status;
+	if (p->exit_code)
+		p->limit = limits_hit(&p->executor->limits);
 	watch_free(p->child_watch);
 	p->child_watch = NULL;
 	timer_free(p->timer);
@@ -547,6 +549,8 @@ void process_put(const struct process *p, struct jsonw *w, bool is_open)
 		jsonw_str(w, str_from(signal_name(p->signo)));
 	else
 		jsonw_null(w);
+	if (p->limit)
+		jsonw_key_str(w, "limit", str_from(p->limit));
 	jsonw_key_bool(w, "timed_out", p->has_timed_out);
 	jsonw_key_int(w, "stdout_bytes", (int64_t)p->out[0].bytes);
 	jsonw_key_int(w, "stderr_bytes", (int64_t)p->out[1].bytes);

@@ -126,6 +126,7 @@ struct report {
 	enum outcome outcome;
 	struct str output;
 	struct ring_gap gap;
+	const char *limit; /* that it ran into, or NULL */
 };
 
 static void put_result(const struct session *s, const struct report *r, struct buf *out)
@@ -139,6 +140,8 @@ static void put_result(const struct session *s, const struct report *r, struct b
 		jsonw_int(&w, s->exit_code);
 	else
 		jsonw_null(&w);
+	if (r->limit)
+		jsonw_key_str(&w, "limit", str_from(r->limit));
 	jsonw_key_str(&w, "output", r->output);
 	jsonw_key_int(&w, "truncated_bytes", (int64_t)r->gap.bytes);
 	jsonw_key_int(&w, "truncated_lines", (int64_t)r->gap.lines);
@@ -159,6 +162,8 @@ void session_put_outcome(struct session *s, enum outcome outcome, struct buf *ou
 	r.gap = session_take_output(s, &text,
 		outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED);
 	mask_secrets(s->executor, &text);
+	if ((outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED) && s->exit_code)
+		r.limit = limits_hit(&s->executor->limits);
 	r.output = buf_str(&text);
 	put_result(s, &r, out);
 	if (!out->is_full)

@@ -4,7 +4,7 @@
  * the pid namespace, with the control socket as descriptor 3:
  *
  *	cay-executor [--workdir DIR] [--cgroup-fd N | --tasks-fds A,B,…] [--lock-fd N]
- *		[--root DIR] [--resolve walk]
+ *		[--memory-fd N] [--pids-fd N] [--root DIR] [--resolve walk]
  *
  * --root: the file verbs see DIR as "/". --resolve walk: as on kernels without openat2.
  *
@@ -95,6 +95,10 @@ static int parse(int argc, char **argv, struct executor_options *o, struct keepe
 			r = take_tasks(value, &o->confine, err);
 		} else if (str_is(option, "--lock-fd")) {
 			r = take_lock(value, &o->confine, err);
+		} else if (str_is(option, "--memory-fd")) {
+			r = take_number(value, &o->limits.memory_fd, err);
+		} else if (str_is(option, "--pids-fd")) {
+			r = take_number(value, &o->limits.pids_fd, err);
 		} else if (str_is(option, "--root")) {
 			r = open_root(value.ptr, o, err);
 		} else if (str_is(option, "--kind")) {
@@ -133,7 +137,8 @@ int main(int argc, char **argv)
 {
 	struct executor_options options = { .control_fd = CONTROL_FD,
 		.root_fd = -1,
-		.confine.cgroup_fd = -1 };
+		.confine.cgroup_fd = -1,
+		.limits = LIMITS_INIT };
 	struct keeper keeper = { .lifeline_fd = -1, .given_fd = CONTROL_FD };
 	struct executor *executor;
 	struct error err;

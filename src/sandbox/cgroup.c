@@ -40,12 +40,18 @@ static void usage_none(const struct cgroup *c, struct launch_usage *ret)
 {
 }
 
+static int open_counter_none(const struct cgroup *c, enum cgroup_part part)
+{
+	return -1;
+}
+
 const struct cgroup_driver cgroup_none = {
 	.word = "none",
 	.enter = enter_none,
 	.freeze = freeze_none,
 	.kill = kill_none,
 	.usage = usage_none,
+	.open_counter = open_counter_none,
 };
 
 const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind)

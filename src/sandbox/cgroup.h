@@ -31,6 +31,8 @@ struct cgroup_driver {
 	void (*kill)(
 		const struct cgroup *c); /* everything in it, if the kernel does that at once */
 	void (*usage)(const struct cgroup *c, struct launch_usage *ret); /* fills what it knows */
+	/* To read how often this part's limit was hit (-1: unknown); the format is the kernel's. */
+	int (*open_counter)(const struct cgroup *c, enum cgroup_part part);
 	bool is_born_into; /* by clone3 with dir_fds[0] */
 };
 

@@ -79,6 +79,14 @@ static void usage_v1(const struct cgroup *c, struct launch_usage *ret)
 	ret->oom_kills = read_oom_kills(c);
 }
 
+static int open_counter_v1(const struct cgroup *c, enum cgroup_part part)
+{
+	if (c->dir_fds[part] < 0)
+		return -1;
+	return openat(c->dir_fds[part], part == PART_MEMORY ? "memory.oom_control" : "pids.events",
+		O_RDONLY | O_CLOEXEC);
+}
+
 const struct cgroup_driver cgroup_v1 = {
 	.word = "v1",
 	.open = open_v1,
@@ -87,4 +95,5 @@ const struct cgroup_driver cgroup_v1 = {
 	.freeze = freeze_v1,
 	.kill = kill_v1,
 	.usage = usage_v1,
+	.open_counter = open_counter_v1,
 };

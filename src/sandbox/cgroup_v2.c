@@ -109,6 +109,12 @@ static void usage_v2(const struct cgroup *c, struct launch_usage *ret)
 	ret->oom_kills = MAX(read_key(c, "memory.events", "oom_kill"), 0);
 }
 
+static int open_counter_v2(const struct cgroup *c, enum cgroup_part part)
+{
+	return openat(c->dir_fds[0], part == PART_MEMORY ? "memory.events" : "pids.events",
+		O_RDONLY | O_CLOEXEC);
+}
+
 const struct cgroup_driver cgroup_v2 = {
 	.word = "v2",
 	.open = open_v2,
@@ -117,5 +123,6 @@ const struct cgroup_driver cgroup_v2 = {
 	.freeze = freeze_v2,
 	.kill = kill_v2,
 	.usage = usage_v2,
+	.open_counter = open_counter_v2,
 	.is_born_into = true,
 };

@@ -23,18 +23,20 @@ enum {
 	FIRST_FD = 4, /* what else it inherits comes after */
 	ROOM_FD = 32, /* descriptors are moved up here before they are put in their places */
 	ARGS_MAX = 48,
-	INHERITED_MAX = PART_MAX + 1,
+	INHERITED_MAX = PART_MAX + 3,
+	NUMBER_SIZE = 16,
 };
 
 struct join {
 	struct box *box;
 	const struct lock *lock;
-	int executor_fd, control_fd, lock_fd;
+	int executor_fd, control_fd, lock_fd, memory_fd, pids_fd;
 	const struct launch_owner *owner; /* or NULL */
 	int owner_sock;
 	const char *const *extra;
 	int error_fd;
-	char tasks[64], lock_number[16];
+	char tasks[64];
+	char lock_number[NUMBER_SIZE], memory_number[NUMBER_SIZE], pids_number[NUMBER_SIZE];
 	char *argv[ARGS_MAX];
 	int n_args;
 	int inherited[INHERITED_MAX]; /* become FIRST_FD, FIRST_FD + 1, … */
@@ -53,6 +55,16 @@ static int inherit(struct join *j, int fd)
 	return FIRST_FD + j->n_inherited - 1;
 }
 
+/* An option whose value is a descriptor of the executor's; none for -1. */
+static void add_fd(struct join *j, const char *option, int fd, char number[NUMBER_SIZE])
+{
+	if (fd < 0)
+		return;
+	snprintf(number, NUMBER_SIZE, "%d", inherit(j, fd));
+	add_arg(j, option);
+	add_arg(j, number);
+}
+
 static void make_args(struct join *j)
 {
 	const struct cgroup *c = &j->box->cgroup;
@@ -66,11 +78,9 @@ static void make_args(struct join *j)
 		add_arg(j, "--tasks-fds");
 		add_arg(j, j->tasks);
 	}
-	if (j->lock_fd >= 0) {
-		snprintf(j->lock_number, sizeof(j->lock_number), "%d", inherit(j, j->lock_fd));
-		add_arg(j, "--lock-fd");
-		add_arg(j, j->lock_number);
-	}
+	add_fd(j, "--lock-fd", j->lock_fd, j->lock_number);
+	add_fd(j, "--memory-fd", j->memory_fd, j->memory_number);
+	add_fd(j, "--pids-fd", j->pids_fd, j->pids_number);
 	for (const char *const *e = j->extra; e && *e; e++)
 		add_arg(j, *e);
 }
@@ -207,11 +217,16 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_sys(err, errno, "make a pipe");
 	auto_fd int read_fd = ends[0];
+	const struct cgroup *c = &box->cgroup;
+	auto_fd int memory_fd = c->driver->open_counter(c, PART_MEMORY);
+	auto_fd int pids_fd = c->driver->open_counter(c, PART_PIDS);
 	struct join j = { .box = box,
 		.lock = lock,
 		.executor_fd = executor_fd,
 		.control_fd = control_fd,
 		.lock_fd = lock_fd,
+		.memory_fd = memory_fd,
+		.pids_fd = pids_fd,
 		.owner = owner,
 		.owner_sock = owner ? owner->sock : -1,
 		.extra = extra,

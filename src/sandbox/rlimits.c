@@ -27,13 +27,17 @@ static void add(struct lock_rlimit *limits, uint32_t *n, int resource, int64_t v
 			(uint64_t)value };
 }
 
+enum { NPROC_SLACK = 8 };
+
 uint32_t rlimits_make(const struct spec_limits *limits,
 	struct lock_rlimit ret_limits[LOCK_RLIMITS_MAX])
 {
 	uint32_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		ret_limits[n++] = fixed[i];
-	add(ret_limits, &n, RLIMIT_NPROC, limits->pids);
+	/* A little above the cgroup's, which counts how often it was hit; it counts our own processes, too. */
+	bool is_limited = limits->pids != SPEC_UNLIMITED;
+	add(ret_limits, &n, RLIMIT_NPROC, limits->pids + (is_limited ? NPROC_SLACK : 0));
 	add(ret_limits, &n, RLIMIT_FSIZE, limits->disk_bytes);
 	return n;
 }

@@ -88,6 +88,7 @@ static int setup(void **state)
 	struct error err;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	struct executor_options options = { .control_fd = fds[0],
+		.limits = LIMITS_INIT,
 		.root_fd = -1,
 		.workdir = "/tmp",
 		.confine.cgroup_fd = -1 };

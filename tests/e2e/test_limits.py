@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs into a limit is told which one; the sandbox goes on."""
+import pytest
+
+LIMITS = {"memory_bytes": 64 << 20, "pids": 32, "disk_bytes": 8 << 20, "disk_inodes": 2000}
+HITS = {
+    "memory": "python3 -c 'b = bytearray(200 << 20)'",
+    "pids": "for i in $(seq 100); do sleep 1 & done 2>/dev/null; wait; (exit 3)",
+    "disk": "cat /dev/zero > /tmp/full",
+}
+
+
+@pytest.fixture(scope="module")
+def small(server):
+    made = server.create(limits=LIMITS)
+    yield made
+    made.delete()
+
+
+def skip_without(box, limit):
+    if limit != "disk" and limit not in box.record["enforced"]["controls"]:
+        pytest.skip(f"this host gives no {limit} limit")
+
+
+@pytest.mark.parametrize("limit", HITS)
+def test_a_command_in_a_session_is_told(small, limit):
+    skip_without(small, limit)
+    result = small.run(HITS[limit], timeout_ms=30000)
+    assert result["exit_code"] != 0
+    assert result["limit"] == limit
+    assert small.output("rm -f /tmp/full; echo on") == "on\n"
+
+
+@pytest.mark.parametrize("limit", HITS)
+def test_a_program_started_directly_is_told(small, limit):
+    skip_without(small, limit)
+    result = small.action("exec", argv=["bash", "-c", HITS[limit]], timeout_ms=30000)
+    assert result["exit_code"] != 0
+    assert result["limit"] == limit
+    small.run("rm -f /tmp/full")
+
+
+def test_a_failure_of_its_own_is_no_limit(small):
+    assert "limit" not in small.run("false")
+    assert "limit" not in small.action("exec", argv=["false"])
+    assert "limit" not in small.run("true")
