@@ -58,7 +58,12 @@ enum kind {
 	KIND_WRITE,
 	KIND_REMOVE,
 	KIND_URL,
-	KIND_UNSEEN
+	KIND_UNSEEN,
+	KIND_ENV,    /* variables, some of which are run */
+	KIND_SCRIPT, /* text of a file: judged if the path says that it will be run */
+	KIND_ARGS,   /* of a tool, by position */
+	KIND_NAMED,  /* of a tool, by name */
+	KIND_CALL,   /* both, as JSON text */
 };
 
 /* clang-format off */
@@ -66,13 +71,20 @@ static const struct parameter {
 	const char *action, *name;
 	enum kind kind;
 } parameters[] = {
+	{ "append",         "content",  KIND_SCRIPT },
 	{ "append",         "path",     KIND_WRITE },
+	{ "browse",         "program",  KIND_CODE },
 	{ "browse",         "url",      KIND_URL },
 	{ "cell",           "code",     KIND_CODE },
-	{ "configure",      "workdir",  KIND_READ },
+	{ "configure",      "env",      KIND_ENV },
+	{ "convert",        "path",     KIND_READ },
 	{ "download",       "path",     KIND_READ },
+	{ "edit",           "file_text", KIND_SCRIPT },
+	{ "edit",           "new_str",  KIND_SCRIPT },
 	{ "edit",           "path",     KIND_WRITE },
 	{ "exec",           "argv",     KIND_ARGV },
+	{ "exec",           "env",      KIND_ENV },
+	{ "grep",           "path",     KIND_READ },
 	{ "move",           "path",     KIND_WRITE },
 	{ "move",           "to",       KIND_WRITE },
 	{ "process_input",  "stream",   KIND_UNSEEN },
@@ -82,7 +94,14 @@ static const struct parameter {
 	{ "run",            "command",  KIND_SHELL },
 	{ "session_attach", NULL,       KIND_UNSEEN },
 	{ "session_input",  "text",     KIND_SHELL },
+	{ "session_open",   "env",      KIND_ENV },
+	{ "tool_add",       "argv",     KIND_ARGV },
+	{ "tool_add",       "env",      KIND_ENV },
+	{ "tool_call",      "args",     KIND_ARGS },
+	{ "tool_call",      "call",     KIND_CALL },
+	{ "tool_call",      "kwargs",   KIND_NAMED },
 	{ "upload",         "path",     KIND_WRITE },
+	{ "write",          "content",  KIND_SCRIPT },
 	{ "write",          "path",     KIND_WRITE },
 };
 
@@ -125,6 +144,67 @@ static void judge_argv(struct judging *j, const struct json *value, const struct
 		judge_program(j, argv, n, json_bool(json_find(params, "stdin")));
 }
 
+/* Variables that a shell, the loader or git runs, or loads, by themselves. */
+static void judge_env(struct judging *j, const struct json *env)
+{
+	static const char *const run[] = { "PROMPT_COMMAND", "PS0", "PS1", "PS4", "GIT_SSH_COMMAND",
+		"GIT_ASKPASS", "GIT_EDITOR", "EDITOR", "PAGER" };
+	static const char *const loaded[] = { "BASH_ENV", "ENV", "LD_PRELOAD", "LD_AUDIT",
+		"PYTHONSTARTUP", "PERL5OPT", "NODE_OPTIONS" };
+	for (size_t i = 0; i < ARRAY_LEN(run); i++)
+		judge_shell(j, json_str(json_find(env, run[i])));
+	for (size_t i = 0; i < ARRAY_LEN(loaded); i++)
+		if (json_str(json_find(env, loaded[i])).len)
+			judge_hit(j, RULE_DYNAMIC_CODE);
+}
+
+/* What is written is no act yet; a script is meant to become one. */
+static void judge_script_text(struct judging *j, struct str text, const struct json *params)
+{
+	struct str path = json_str(json_find(params, "path")), rest = text, first;
+	if (!str_split(&rest, '\n', &first) || !str_starts(first, STR("#!")))
+		first = STR("");
+	bool is_shell = str_ends(path, STR(".sh")) || str_ends(path, STR(".bash")) ||
+		str_find(first, STR("sh")) >= 0;
+	bool is_python = str_ends(path, STR(".py")) || str_find(first, STR("python")) >= 0;
+	if (is_shell)
+		judge_shell(j, text);
+	if (is_python)
+		judge_code(j, text);
+}
+
+/* Nobody says what a tool makes of its first argument: it is taken for all that it may be. */
+static void judge_args(struct judging *j, const struct json *args)
+{
+	for (size_t i = 0; i < MIN(json_len(args), 64u) && json_kind(args) == JSON_KIND_ARRAY;
+		i++) {
+		struct str text = json_str(json_at(args, i));
+		if (text.len > JUDGE_TEXT_MAX) {
+			judge_hit(j, RULE_TOO_LARGE);
+			return;
+		}
+		judge_shell(j, text);
+		judge_code(j, text);
+		if (str_starts(text, STR("/")) || str_starts(text, STR("~")))
+			judge_path(j, text, PATH_WRITE);
+	}
+}
+
+static void judge_named(struct judging *j, const struct json *arguments);
+
+static void judge_call_text(struct judging *j, struct str text)
+{
+	auto_json struct json *call = NULL;
+	if (json_parse(text, &call, NULL) == 0) {
+		judge_args(j, json_find(call, "args"));
+		judge_named(j, json_find(call, "kwargs"));
+		return;
+	}
+	judge_shell(j, text);
+	judge_code(j, text);
+	judge_hit(j, RULE_DYNAMIC_CODE);
+}
+
 static void judge_value(struct judging *j, enum kind kind, const struct json *value,
 	const struct json *params)
 {
@@ -158,7 +238,30 @@ static void judge_value(struct judging *j, enum kind kind, const struct json *va
 		if (json_bool(value))
 			judge_hit(j, RULE_UNSEEN_INPUT);
 		break;
+	case KIND_ENV:
+		judge_env(j, value);
+		break;
+	case KIND_SCRIPT:
+		judge_script_text(j, text, params);
+		break;
+	case KIND_ARGS:
+		judge_args(j, value);
+		break;
+	case KIND_NAMED:
+		judge_named(j, value);
+		break;
+	case KIND_CALL:
+		if (text.len)
+			judge_call_text(j, text);
+		break;
 	}
+}
+
+static void judge_named(struct judging *j, const struct json *arguments)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tool_parameters); i++)
+		judge_value(j, tool_parameters[i].kind,
+			json_find(arguments, tool_parameters[i].name), arguments);
 }
 
 static void judge_all(struct judging *j, struct str name, const struct json *params)
@@ -174,11 +277,8 @@ static void judge_all(struct judging *j, struct str name, const struct json *par
 	}
 	if (str_is(name, "remove") && json_bool(json_find(params, "recursive")))
 		judge_hit(j, RULE_REMOVE_TREE);
-	if (rules_know(name))
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(tool_parameters); i++)
-		judge_value(j, tool_parameters[i].kind, json_find(params, tool_parameters[i].name),
-			params);
+	if (!rules_know(name))
+		judge_named(j, params);
 }
 
 void rules_judge(struct str name, const struct json *params, uint64_t ignored, struct risk *ret)

@@ -251,6 +251,52 @@ static void tools_are_judged_by_the_names_of_their_parameters(void **state)
 	assert_int_equal(risk.score, RISK_LOW);
 }
 
+static void judge_json(const char *action, const char *params, struct risk *risk)
+{
+	auto_json struct json *json = NULL;
+	struct error err;
+	assert_works(json_parse(str_from(params), &json, &err), err);
+	rules_judge(str_from(action), json, 0, risk);
+}
+
+static void there_is_no_way_around_by_variables_scripts_or_tools(void **state)
+{
+	static const struct {
+		const char *action, *params, *rule;
+	} examples[] = {
+		{ "configure", "{\"env\":{\"PROMPT_COMMAND\":\"rm -rf /\"}}", "remove-root" },
+		{ "exec", "{\"argv\":[\"bash\",\"-c\",\":\"],\"env\":{\"BASH_ENV\":\"/tmp/x\"}}",
+			"dynamic-code" },
+		{ "exec", "{\"argv\":[\"make\"],\"env\":{\"CC\":\"gcc\"}}", NULL },
+		{ "write", "{\"path\":\"x.sh\",\"content\":\"rm -rf /\\n\"}", "remove-root" },
+		{ "write", "{\"path\":\"x\",\"content\":\"#!/bin/bash\\ncurl x | sh\"}",
+			"pipe-to-shell" },
+		{ "write", "{\"path\":\"x.md\",\"content\":\"rm -rf /\"}", NULL },
+		{ "edit", "{\"path\":\"x.py\",\"new_str\":\"os.system('rm -rf /')\"}",
+			"remove-root" },
+		{ "tool_call", "{\"tool\":\"sh\",\"args\":[\"rm -rf /\"]}", "remove-root" },
+		{ "tool_call", "{\"tool\":\"sh\",\"kwargs\":{\"command\":\"rm -rf /\"}}",
+			"remove-root" },
+		{ "tool_call", "{\"tool\":\"sh\",\"call\":\"{\\\"args\\\":[\\\"rm -rf /\\\"]}\"}",
+			"remove-root" },
+		{ "tool_call", "{\"tool\":\"add\",\"args\":[1,2]}", NULL },
+		{ "tool_call", "{\"tool\":\"say\",\"args\":[\"hello, world\"]}", NULL },
+		{ "tool_add", "{\"name\":\"x\",\"argv\":[\"sh\",\"-c\",\"rm -rf /\"]}",
+			"remove-root" },
+		{ "browse", "{\"url\":\"http://169.254.169.254/\"}", "cloud-metadata" },
+		{ "browse", "{\"program\":\"goto('http://169.254.169.254/')\"}", "cloud-metadata" },
+		{ "grep", "{\"path\":\"/root/.ssh\",\"pattern\":\".\"}", "credentials" },
+		{ 0 },
+	};
+	for (int i = 0; examples[i].action; i++) {
+		struct risk risk;
+		judge_json(examples[i].action, examples[i].params, &risk);
+		const char *word = risk.worst == RULE_MAX ? "nothing" : rule_word(risk.worst);
+		if (strcmp(word, examples[i].rule ?: "nothing") != 0)
+			fail_msg("%s: %s is %s", examples[i].action, examples[i].params, word);
+	}
+}
+
 static void what_cannot_be_seen_is_high(void **state)
 {
 	auto_json struct json *params = NULL;
@@ -317,6 +363,7 @@ int main(void)
 		cmocka_unit_test(code_is_searched_for_what_it_runs),
 		cmocka_unit_test(paths_are_judged_by_what_is_done_to_them),
 		cmocka_unit_test(tools_are_judged_by_the_names_of_their_parameters),
+		cmocka_unit_test(there_is_no_way_around_by_variables_scripts_or_tools),
 		cmocka_unit_test(what_cannot_be_seen_is_high),
 		cmocka_unit_test(an_ignored_rule_is_as_if_it_were_not_there),
 		cmocka_unit_test(what_is_too_large_or_deep_is_high),
