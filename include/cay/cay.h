@@ -22,6 +22,9 @@
  *	openhands+http[s]://HOST    those of an OpenHands Remote Runtime API; the key is sent as X-API-Key
  *	action+http[s]://HOST       that of an OpenHands action execution server, called "default"
  *
+ * The key comes with the options, or from the environment: SANDBOX_API_KEY of a Remote Runtime API,
+ * SESSION_API_KEY of an action server, CAY_TOKEN of a cay server, and of all if there is nothing else.
+ *
  * JSON. A wish for a sandbox is the body of POST /v1/sandboxes, an action's parameters and result are those of
  * POST /v1/sandboxes/ID/actions/ACTION: cay_actions tells all of them with their schemas. Texts that this library
  * gives are UTF-8, end with NUL, belong to the caller and go with cay_free.
@@ -97,9 +100,8 @@ typedef void cay_status_fn(void *arg, const char *id, const char *status, int is
 	const char *text);
 
 struct cay_options {
-	size_t size; /* sizeof(struct cay_options): set it */
-	const char
-		*key; /* NULL: CAY_TOKEN, SANDBOX_API_KEY or SESSION_API_KEY of the environment */
+	size_t size;     /* sizeof(struct cay_options): set it */
+	const char *key; /* NULL: what the environment says, see below */
 	const char *
 		state_dir; /* where events and records are kept; NULL: nowhere, they go with cay_close */
 	int warm;          /* local: executors kept ready */

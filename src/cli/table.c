@@ -156,7 +156,8 @@ static const struct command_option serve_options[] = {
 		"where sandboxes live: native; local or cli, which need no namespaces and give no "
 		"isolation at all (cli: a new shell for each command); openhands+http://HOST:PORT, those of "
 		"an OpenHands Remote Runtime API (its key: SANDBOX_API_KEY); action+http://HOST:PORT, "
-		"that of an action execution server (SESSION_API_KEY)",
+		"that of an action execution server (SESSION_API_KEY); http://HOST:PORT or unix:PATH, those of "
+		"another cay server (CAY_REMOTE_TOKEN)",
 		.standard = "native" },
 	{ "pool", 0, OPTION_INT, SERVE(pool), "N",
 		"how many sandboxes to keep ready (default: 2 for root with native, else 0)",

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "runtime/local.h"
+#include "runtime/remote/peer.h"
 #include "runtime/remote/remote.h"
 
 static int open_local(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
@@ -43,6 +44,16 @@ static int open_server(struct loop *loop, const struct backend_choice *choice, s
 	return remote_backend_new(loop, &config, ret, err);
 }
 
+static int open_peer(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
+	struct error *err)
+{
+	const struct peer_config config = {
+		.url = choice->name,
+		.token = key_of(choice, "CAY_REMOTE_TOKEN"),
+	};
+	return peer_backend_new(loop, &config, ret, err);
+}
+
 /* The row whose word is the name, or whose word ends in ':' and begins it. */
 static const struct {
 	const char *word;
@@ -52,9 +63,12 @@ static const struct {
 	{ "action+http:", open_server },
 	{ "action+https:", open_server },
 	{ "cli", open_local },
+	{ "http:", open_peer },
+	{ "https:", open_peer },
 	{ "local", open_local },
 	{ "openhands+http:", open_api },
 	{ "openhands+https:", open_api },
+	{ "unix:", open_peer },
 };
 
 int backend_open(struct loop *loop, const struct backend_choice *choice, struct backend **ret,

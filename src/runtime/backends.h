@@ -3,6 +3,7 @@
  * backends: every backend that a name or a URL opens, once: for the server, the library and the command line.
  *
  *	local, cli                 executors on this machine, without isolation   runtime/local.h
+ *	http[s]://HOST, unix:/PATH those of another cay server                    runtime/remote/peer.h
  *	openhands+http[s]://HOST   the sandboxes of a Remote Runtime API          runtime/remote/remote.h
  *	action+http[s]://HOST      an action execution server: one sandbox        the same
  *

@@ -13,7 +13,7 @@ struct ask {
 	struct list link; /* asker::asks */
 	struct asker *asker;
 	struct ask_plan plan;
-	char *url, *body;
+	char *url, *unix_path, *body;
 	size_t body_len;
 	char *keys[ASK_HEADERS_MAX];
 	struct fetch *fetch; /* NULL: between two tries */
@@ -50,6 +50,7 @@ void ask_drop(struct ask *a)
 	for (int i = 0; i < ASK_HEADERS_MAX; i++)
 		free(a->keys[i]);
 	free(a->url);
+	free(a->unix_path);
 	free(a->body);
 	free(a);
 }
@@ -101,6 +102,12 @@ static int judge(int status, struct str body, struct error *err)
 	if (status < 400)
 		return error_set(err, ERROR_PROTOCOL,
 			"the server answered %d: a redirect is not followed", status);
+	auto_json struct json *json = NULL;
+	const struct json *ours = NULL;
+	if (json_parse(body, &json, NULL) == 0)
+		ours = json_find(json, "error");
+	if (json_str(json_find(ours, "code")).ptr)
+		return json_to_error(ours, err);
 	ask_put_detail(body, &detail);
 	return error_set(err, code_of(status), "the server answered %d%s%s", status,
 		detail.len ? ": " : "", detail.ptr);
@@ -220,10 +227,11 @@ static void send_now(void *arg)
 	const struct fetch_request request = {
 		.method = a->plan.method,
 		.url = a->url,
+		.unix_path = a->unix_path,
 		.headers = headers,
 		.body = a->body && !is_once ? str_from_len(a->body, a->body_len) : STR_NONE,
 		.pull_size = is_once ? (int64_t)a->body_len : 0,
-		.timeout_ms = a->plan.timeout_ms,
+		.timeout_ms = MAX(a->plan.timeout_ms, 0),
 		.stall_ms = a->plan.timeout_ms ? 0 : 60000,
 	};
 	a->n_tries++;
@@ -237,6 +245,7 @@ struct ask *ask_new(struct asker *asker, const struct ask_plan *plan)
 	a->asker = asker;
 	a->plan = *plan;
 	a->url = mem_strdup(plan->url);
+	a->unix_path = plan->unix_path ? mem_strdup(plan->unix_path) : NULL;
 	a->body = plan->json.ptr ? str_dup(plan->json) : NULL;
 	a->body_len = plan->json.len;
 	for (int i = 0; i < ASK_HEADERS_MAX && plan->keys[i]; i++)

@@ -18,6 +18,8 @@
  *	503                     ERROR_NOT_READY      a runtime that starts or is paused
  *	no answer in time       ERROR_TIMEOUT
  *	everything else         ERROR_INTERNAL       with what the server says of it
+ *
+ * An error of another cay server, {"error":{"code","message"}}, is that error.
  */
 #pragma once
 
@@ -47,11 +49,12 @@ typedef void ask_fn(void *arg, int status, struct str body, const struct error *
 struct ask_plan {
 	const char *method;
 	const char *url;                   /* copied, as everything here */
+	const char *unix_path;             /* where the socket is; NULL: what the URL says */
 	struct str json;                   /* the body; STR_NONE: none */
 	const char *keys[ASK_HEADERS_MAX]; /* header lines "X-API-Key: …", NULL-terminated */
-	int64_t timeout_ms;                /* of each try */
-	int tries;                         /* 0: ASK_TRIES */
-	bool is_harmless;                  /* may be performed twice */
+	int64_t timeout_ms; /* of each try; 0: as long as it moves; -1: none at all */
+	int tries;          /* 0: ASK_TRIES */
+	bool is_harmless;   /* may be performed twice */
 	/* A body that is not in memory instead: once only, see fetch_ops; never asked again after its first byte. */
 	ssize_t (*pull)(void *arg, char *to, size_t size, struct error *err);
 	const char *content_type; /* of it */

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/remote/peer.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "runtime/remote/ask.h"
+#include "runtime/remote/relay.h"
+#include "runtime/sandbox.h"
+
+enum { PEER_MS = 60000, CREATE_MS = 300000, BODY_MAX = 4 * 1024 * 1024, PEER_TRIES_AT_START = 3 };
+
+struct peer {
+	struct backend base;
+	struct loop *loop;
+	struct asker asker;
+	struct relays relays;
+	char *url, *base_url, *unix_path, *token, *key;
+	struct list errands; /* errand::link */
+};
+
+/* A question whose answer is a backend's. */
+struct errand {
+	struct list link; /* peer::errands */
+	struct peer *peer;
+	char id[ID_SIZE];
+	backend_fn *done;
+	void *arg;
+	void (*take)(const struct json *json, struct backend_reply *reply);
+	bool is_start;
+};
+
+static const struct backend_ops peer_ops;
+
+static struct peer *peer_from(struct backend *b)
+{
+	BUG_IF(b->ops != &peer_ops, "a backend that is not another server");
+	return container_of(b, struct peer, base);
+}
+
+/* ---- what the server tells ---- */
+
+static void take_enforced(const struct json *json, struct enforced *ret)
+{
+	const struct json *controls = json_find(json, "controls"),
+			  *limits = json_find(json, "limits");
+	for (size_t i = 0; i < json_len(controls); i++) {
+		enum control control;
+		auto_free char *word = str_dup(json_str(json_at(controls, i)));
+		if (control_parse(word, &control, NULL) == 0)
+			ret->controls |= UINT64_C(1) << control;
+	}
+	ret->limits = (struct spec_limits){
+		.memory_bytes = json_int(json_find(limits, "memory_bytes")),
+		.pids = json_int(json_find(limits, "pids")),
+		.cpu_milli = json_int(json_find(limits, "cpu_milli")),
+		.disk_bytes = json_int(json_find(limits, "disk_bytes")),
+		.disk_inodes = json_int(json_find(limits, "disk_inodes")),
+	};
+	ret->uid = (uint32_t)json_int(json_find(json, "uid"));
+	ret->gid = (uint32_t)json_int(json_find(json, "gid"));
+}
+
+static void take_sandbox(const struct json *json, struct backend_reply *reply)
+{
+	struct str id = json_str(json_find(json, "id")), name = json_str(json_find(json, "name"));
+	if (!id_is_valid(id)) {
+		error_set(&reply->error, ERROR_PROTOCOL, "the server gave no id of a sandbox");
+		return;
+	}
+	snprintf(reply->id, sizeof(reply->id), "%.*s", STR_ARG(id));
+	snprintf(reply->name, sizeof(reply->name), "%.*s", STR_ARG(name));
+	reply->is_paused = str_is(json_str(json_find(json, "state")), "paused");
+	take_enforced(json_find(json, "enforced"), &reply->enforced);
+}
+
+static int64_t number_or_unknown(const struct json *json, const char *key)
+{
+	const struct json *value = json_find(json, key);
+	return json_kind(value) == JSON_KIND_INT ? json_int(value) : -1;
+}
+
+static void take_usage(const struct json *json, struct backend_reply *reply)
+{
+	reply->usage = (struct monitor_usage){
+		.memory_bytes = number_or_unknown(json, "memory_bytes"),
+		.memory_peak_bytes = number_or_unknown(json, "memory_peak_bytes"),
+		.pids = number_or_unknown(json, "pids"),
+		.cpu_us = number_or_unknown(json, "cpu_us"),
+		.disk_bytes = number_or_unknown(json, "disk_bytes"),
+		.disk_inodes = number_or_unknown(json, "disk_inodes"),
+		.oom_kills = number_or_unknown(json, "oom_kills"),
+	};
+}
+
+static void take_nothing(const struct json *json, struct backend_reply *reply)
+{
+}
+
+static void adopt_all(struct peer *p, const struct json *list)
+{
+	const struct json *sandboxes = json_find(list, "sandboxes");
+	for (size_t i = 0; i < json_len(sandboxes); i++) {
+		const struct json *s = json_at(sandboxes, i);
+		struct str state = json_str(json_find(s, "state"));
+		struct backend_reply reply = { 0 };
+		bool is_alive = str_is(state, "ready") || str_is(state, "running") ||
+			str_is(state, "paused");
+		take_sandbox(s, &reply);
+		if (is_alive && reply.error.code == ERROR_OK)
+			p->base.events->adopt(p->base.events_arg, &reply);
+	}
+}
+
+/* ---- asking ---- */
+
+static void on_answer(void *arg, int status, struct str body, const struct error *err)
+{
+	struct errand *e = arg;
+	struct errand copy = *e;
+	auto_json struct json *json = NULL;
+	struct backend_reply reply = { 0 };
+	list_remove(&e->link);
+	free(e);
+	memcpy(reply.id, copy.id, sizeof(reply.id));
+	if (err)
+		reply.error = *err;
+	else if (body.len && json_parse(body, &json, &reply.error) < 0)
+		reply.error.code = ERROR_PROTOCOL;
+	else if (copy.is_start)
+		adopt_all(copy.peer, json);
+	else
+		copy.take(json, &reply);
+	copy.done(copy.arg, &reply);
+}
+
+static void ask(struct peer *p, const char *method, const char *id, const char *tail,
+	struct str json, int64_t timeout_ms,
+	void (*take)(const struct json *json, struct backend_reply *reply), backend_fn *done,
+	void *arg)
+{
+	auto_free char *url = mem_printf("%s/v1/sandboxes%s%s%s", p->base_url, id[0] ? "/" : "", id,
+		tail);
+	struct errand *e = mem_new(struct errand);
+	*e = (struct errand){ .peer = p, .done = done, .arg = arg, .take = take };
+	e->is_start = !take;
+	snprintf(e->id, sizeof(e->id), "%s", id);
+	list_append(&p->errands, &e->link);
+	const struct ask_plan plan = {
+		.method = method,
+		.url = url,
+		.unix_path = p->unix_path,
+		.json = json,
+		.keys = { p->key },
+		.timeout_ms = timeout_ms,
+		.tries = e->is_start ? PEER_TRIES_AT_START : 0,
+		.is_harmless = !json.ptr || id[0],
+		.done = on_answer,
+		.arg = e,
+	};
+	ask_new(&p->asker, &plan);
+}
+
+static void peer_start(struct backend *b, backend_fn *done, void *arg)
+{
+	ask(peer_from(b), "GET", "", "", STR_NONE, PEER_MS, NULL, done, arg);
+}
+
+/* What makes the sandbox. Environment and secrets follow in an action; what watches over it, watches here. */
+static const char *const passed_on[] = { "image", "workdir", "mounts", "user", "limits", "network",
+	"allow", "hostname", "require" };
+
+static void put_wish(struct buf *b, const struct sandbox *s)
+{
+	auto_json struct json *spec = NULL;
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	if (s->name[0])
+		jsonw_key_str(&w, "name", str_from(s->name));
+	if (s->timeout_ms)
+		jsonw_key_int(&w, "timeout_ms", s->timeout_ms);
+	if (s->idle_timeout_ms)
+		jsonw_key_int(&w, "idle_timeout_ms", s->idle_timeout_ms);
+	jsonw_key(&w, "labels");
+	jsonw_open(&w);
+	for (size_t n = 0; n < s->n_labels; n++) {
+		jsonw_key_dyn(&w, str_from(s->label_keys[n]));
+		jsonw_str(&w, str_from(s->label_values[n]));
+	}
+	jsonw_close(&w);
+	json_parse(str_from(s->spec_json), &spec, NULL);
+	for (size_t n = 0; n < ARRAY_LEN(passed_on); n++) {
+		const struct json *value = json_find(spec, passed_on[n]);
+		auto_buf struct buf text = BUF_INIT(BODY_MAX);
+		bool is_empty = json_kind(value) == JSON_KIND_ARRAY && !json_len(value);
+		if (json_kind(value) == JSON_KIND_NULL || is_empty)
+			continue;
+		json_write(value, &text);
+		jsonw_key(&w, passed_on[n]);
+		jsonw_raw(&w, buf_str(&text));
+	}
+	jsonw_close(&w);
+}
+
+static void peer_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
+	backend_fn *done, void *arg)
+{
+	auto_buf struct buf body = BUF_INIT(BODY_MAX);
+	put_wish(&body, s);
+	ask(peer_from(b), "POST", "", "", buf_str(&body), CREATE_MS, take_sandbox, done, arg);
+}
+
+static void peer_destroy(struct backend *b, const char *id, backend_fn *done, void *arg)
+{
+	ask(peer_from(b), "DELETE", id, "", STR_NONE, PEER_MS, take_nothing, done, arg);
+}
+
+static void peer_freeze(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
+	void *arg)
+{
+	ask(peer_from(b), "POST", id, is_frozen ? "/pause" : "/resume", STR("{}"), PEER_MS,
+		take_nothing, done, arg);
+}
+
+static void peer_usage(struct backend *b, const char *id, backend_fn *done, void *arg)
+{
+	ask(peer_from(b), "GET", id, "/stats", STR_NONE, PEER_MS, take_usage, done, arg);
+}
+
+static int peer_open_call(struct backend *b, const char *id, int *ret_fd, struct error *err)
+{
+	return relay_open_call(&peer_from(b)->relays, id, ret_fd, err);
+}
+
+static void peer_free(struct backend *b)
+{
+	struct peer *p = peer_from(b);
+	relays_fini(&p->relays);
+	asker_fini(&p->asker);
+	while (!list_is_empty(&p->errands)) {
+		struct errand *e = list_get_first(&p->errands, struct errand, link);
+		list_remove(&e->link);
+		free(e);
+	}
+	free(p->url);
+	free(p->base_url);
+	free(p->unix_path);
+	free(p->token);
+	free(p->key);
+	free(p);
+}
+
+static const struct backend_ops peer_ops = {
+	.name = "peer",
+	.is_shared = true,
+	.start = peer_start,
+	.create = peer_create,
+	.destroy = peer_destroy,
+	.freeze = peer_freeze,
+	.usage = peer_usage,
+	.open_call = peer_open_call,
+	.free = peer_free,
+};
+
+int peer_backend_new(struct loop *loop, const struct peer_config *config, struct backend **ret,
+	struct error *err)
+{
+	struct str url = str_from(config->url), token = str_from(config->token);
+	bool is_unix = str_starts(url, STR("unix:"));
+	while (!is_unix && str_ends(url, STR("/")))
+		url.len--;
+	if (is_unix ? !str_starts(url, STR("unix:/"))
+		    : !str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
+		return error_set(err, ERROR_INVALID, "'%.*s' is no http://, https:// or unix:/ URL",
+			STR_ARG(str_first(url, 100)));
+	if (str_find_char(token, '\n') >= 0 || str_find_char(token, '\r') >= 0)
+		return error_set(err, ERROR_INVALID, "the token holds a line break");
+	struct peer *p = mem_new(struct peer);
+	p->base.ops = &peer_ops;
+	p->loop = loop;
+	p->url = str_dup(url);
+	p->unix_path = is_unix ? str_dup(str_skip(url, 5)) : NULL;
+	p->base_url = is_unix ? mem_strdup("http://localhost") : str_dup(url);
+	p->token = token.len ? str_dup(token) : NULL;
+	p->key = token.len ? mem_printf("Authorization: Bearer %.*s", STR_ARG(token)) : NULL;
+	list_init(&p->errands);
+	asker_init(&p->asker, loop);
+	relays_init(&p->relays, &p->asker);
+	p->relays.url = p->url;
+	p->relays.base = p->base_url;
+	p->relays.unix_path = p->unix_path;
+	p->relays.token = p->token;
+	p->relays.key = p->key;
+	*ret = &p->base;
+	return 0;
+}
