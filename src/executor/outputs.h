@@ -28,4 +28,4 @@ void outputs_add(struct outputs *o, uint8_t channel, struct str bytes);
 void outputs_add_display(struct outputs *o, const struct json *output);
 /* The array; and all of it as text. Secrets of the executor, which may be NULL, are masked in both. */
 void outputs_put(const struct outputs *o, const struct executor *e, struct jsonw *w);
-void outputs_put_text(const struct outputs *o, const struct executor *e, struct buf *out);
+void outputs_put_text(const struct outputs *o, const struct executor *e, struct buf *text);

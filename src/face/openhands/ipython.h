@@ -11,4 +11,4 @@ const char *ipython_spec(struct runtime *rt, const char *id);
 /* Parameters of kernel_open. False: the sandbox shall have no kernel. */
 bool ipython_put_open(struct runtime *rt, const char *id, bool waits, struct buf *params);
 /* Appends the text without the colours that the original takes out. */
-void ipython_put_uncoloured(struct buf *b, struct str text);
+void ipython_put_uncoloured(struct buf *b, struct str s);
