@@ -12,6 +12,8 @@ command_fn browse_main, reject_main, confirm_main, confirmations_main, cp_main, 
 
 /* The body of POST /v1/sandboxes. */
 int create_put_body(struct jsonw *w, const struct create_options *o, struct error *err);
+/* "plugins":[…] of names and directories. */
+int client_put_plugins(struct jsonw *w, const struct option_texts *texts, struct error *err);
 /* "env":{…} of NAME=VALUE and NAME. */
 int client_put_env(struct jsonw *w, const struct option_texts *texts, struct error *err);
 /* The exit status that a process's result stands for: 128+N where signal N ended it. */

@@ -6,7 +6,7 @@
 #include "cli/options.h"
 #include "cli/wish.h"
 
-enum { BODY_MAX = 1024 * 1024 };
+enum { BODY_MAX = 16 * 1024 * 1024 };
 
 static int put_mounts(struct jsonw *w, const struct spec_options *o, struct error *err)
 {
@@ -168,6 +168,8 @@ int create_put_body(struct jsonw *w, const struct create_options *o, struct erro
 	put_limits(w, &o->spec);
 	put_required(w, &o->spec.require);
 	put_guard(w, o);
+	if (o->plugins.n && client_put_plugins(w, &o->plugins, err) < 0)
+		return -1;
 	if (put_mounts(w, &o->spec, err) < 0 || put_labels(w, &o->labels, err) < 0 ||
 		client_put_env(w, &o->spec.env, err) < 0 || put_secrets(w, &o->secrets, err) < 0 ||
 		put_repo(w, o, err) < 0)

@@ -65,6 +65,7 @@ struct create_options {
 	const char *repo, *branch, *token_env;
 	bool no_setup;
 	int64_t idle_timeout_ms;
+	struct option_texts plugins; /* NAME, or a directory with plugin.json */
 };
 
 struct git_options {

@@ -221,6 +221,10 @@ static const struct command_option create_options[] = {
 	{ "allow", 0, OPTION_TEXTS, CREATE(allow), "TARGET",
 		"with --network proxy: what it may connect to: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, "
 		"or without for 80 and 443; may be given often" },
+	{ "plugin", 0, OPTION_TEXTS, CREATE(plugins), "NAME|DIR",
+		"what is loaded before it is ready: agent_skills, browser, jupyter, vscode, or a directory "
+		"(./DIR) with the plugin.json of one's own; may be given often",
+		.complete = COMPLETE_DIR },
 	{ "idle-timeout", 0, OPTION_DURATION, CREATE(idle_timeout_ms), "TIME",
 		"end it when nothing was done in it for so long; 0: never", .standard = "0" },
 	{ "secret", 0, OPTION_TEXTS, CREATE(secrets), "NAME[=VALUE]",

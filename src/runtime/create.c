@@ -3,6 +3,7 @@
 #include "wire/allow.h"
 
 #include "base/auto.h"
+#include "runtime/plugin.h"
 
 enum {
 	TIMEOUT_MAX_MS = 1000000000, /* eleven days */
@@ -16,7 +17,7 @@ static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
 	struct str name, image, workdir, user, network, hostname;
-	const struct json *mounts, *limits, *guard, *repo;
+	const struct json *mounts, *limits, *guard, *plugins, *repo;
 	struct field_map env, labels, secrets;
 	struct field_strings require, allow;
 	int64_t timeout_ms, idle_timeout_ms;
@@ -53,6 +54,9 @@ const struct field create_fields[] = {
 	{ "guard", FIELD_JSON, AT(guard),
 		.help = "who judges actions before they are performed: {\"mode\":\"off\"|\"rules\"|\"llm\",\"threshold\",\"confirm\","
 			"\"confirm_timeout_ms\",\"ignore\"}; standard: the server's" },
+	{ "plugins", FIELD_JSON, AT(plugins),
+		.help = "what is loaded before it is ready: agent_skills, browser, jupyter, vscode, and manifests of one's own "
+			"({\"name\",\"program\":[…],\"files\":{…}}: a program that speaks MCP)" },
 	{ "require", FIELD_STRINGS, AT(require), .help = "controls without which it must not be made: see capabilities" },
 	{ 0 },
 };
@@ -218,7 +222,7 @@ int create_check(const struct create *create, struct error *err)
 {
 	if (create->name.len && create_check_name(create->name, err) < 0)
 		return -1;
-	if (check_env(&create->env, err) < 0 || check_env(&create->secrets, err) < 0 ||
+	if (plugins_check(create->plugins, err) < 0 || check_env(&create->env, err) < 0 || check_env(&create->secrets, err) < 0 ||
 		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
 			0)
 		return -1;
@@ -290,6 +294,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->allow = body->allow;
 	create->guard = body->guard;
 	create->repo = body->repo;
+	create->plugins = body->plugins;
 	create->timeout_ms = body->timeout_ms;
 	create->idle_timeout_ms = body->idle_timeout_ms;
 	*ret = *create;
@@ -384,6 +389,10 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 	jsonw_key_str(w, "hostname", str_from(spec->hostname[0] ? spec->hostname : "cay"));
 	jsonw_key(w, "require");
 	write_controls(spec->required, w);
+	if (json_len(create->plugins)) {
+		jsonw_key(w, "plugins");
+		plugins_put_spec(create->plugins, w);
+	}
 	if (guard.len) {
 		jsonw_key(w, "guard");
 		jsonw_raw(w, guard);

@@ -11,6 +11,7 @@
  */
 #include "runtime/images.h"
 #include "runtime/internal.h"
+#include "runtime/plugin.h"
 
 #include "action/executor_actions.h"
 
@@ -196,13 +197,40 @@ static void deed_destroy(struct sandbox *s)
 	b->ops->destroy(b, s->backend_id, on_destroyed, step_new(s->runtime, s, NULL));
 }
 
+static void on_plugins(void *arg, const struct error *err)
+{
+	struct step *step = arg;
+	struct sandbox *s = step_sandbox(step);
+	step_free(step);
+	if (!s || s->state != SANDBOX_STARTING)
+		return;
+	if (!err) {
+		life_apply(s, LIFE_CONFIGURED);
+		return;
+	}
+	s->failure = *err;
+	life_set_reason(s, "%s", err->text);
+	life_apply(s, LIFE_FAIL);
+}
+
+/* Its plugins start in an environment that is set; it is ready when they are. */
+static void go_on_with_plugins(struct sandbox *s)
+{
+	auto_free char *text = take_ptr(s->plugins_json);
+	auto_json struct json *wish = NULL;
+	if (text && json_parse(str_from(text), &wish, NULL) == 0)
+		plugins_load(s, wish, on_plugins, step_new(s->runtime, s, NULL));
+	else
+		life_apply(s, LIFE_CONFIGURED);
+}
+
 static void on_configured(void *arg, struct str result)
 {
 	struct step *step = arg;
 	struct sandbox *s = step_sandbox(step);
 	step_free(step);
 	if (s)
-		life_apply(s, LIFE_CONFIGURED);
+		go_on_with_plugins(s);
 }
 
 static void on_not_configured(void *arg, const struct error *err)
@@ -221,7 +249,7 @@ static void deed_configure(struct sandbox *s)
 	static const struct call_sink sink = { .result = on_configured,
 		.error = on_not_configured };
 	if (!s->configure_json) {
-		life_apply(s, LIFE_CONFIGURED);
+		go_on_with_plugins(s);
 		return;
 	}
 	call_perform_quietly(s, &configure_action, str_from(s->configure_json), &sink,
@@ -446,6 +474,15 @@ static char *configure_json(const struct create *create)
 	return buf_take(&b);
 }
 
+static char *plugins_json(const struct create *create)
+{
+	struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	if (json_len(create->plugins) == 0)
+		return NULL;
+	json_write(create->plugins, &b);
+	return buf_take(&b);
+}
+
 static int guard_settings(struct runtime *rt, const struct create *create, struct buf *ret,
 	struct error *err)
 {
@@ -472,6 +509,7 @@ static void create_filled(struct runtime *rt, const struct create *create, runti
 	s->configure_json = configure_json(create);
 	for (size_t i = 0; i < create->secrets.n; i++)
 		mask_add(&s->mask, create->secrets.values[i]);
+	s->plugins_json = plugins_json(create);
 	runtime_enlist(rt, s);
 	store_put(rt->store, s);
 	add_event(s, true);

@@ -183,16 +183,17 @@ static void on_error(void *arg, const struct error *err)
 
 /* ---- the beginning ---- */
 
-static int perform(struct mcp_run *run, const char *action, struct str params,
+static int perform(struct mcp_run *run, const struct action *action, struct str params,
 	const struct call_sink *sink, struct error *err)
 {
 	struct sandbox *s = runtime_find(run->rt, str_from(run->sandbox), err);
 	if (!s)
 		return -1;
-	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
+	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING &&
+		s->state != SANDBOX_STARTING)
 		return error_set(err, ERROR_UNAVAILABLE, "sandbox %s is %s", s->id,
 			sandbox_state_name(s->state));
-	run->call = call_perform_quietly(s, action_find(str_from(action)), params, sink, run);
+	run->call = call_perform_quietly(s, action, params, sink, run);
 	return 0;
 }
 
@@ -202,7 +203,7 @@ static void start(struct mcp_run *run)
 	struct error err;
 	run->call = NULL;
 	run->phase = RUNNING;
-	if (perform(run, "exec", buf_str(&run->exec_json), &sink, &err) < 0)
+	if (perform(run, &exec_action, buf_str(&run->exec_json), &sink, &err) < 0)
 		run_end(run, &err);
 	else
 		on_drain(run);
@@ -229,7 +230,7 @@ static void clear(struct mcp_run *run)
 	jsonw_key_str(&w, "process", str_from(run->process));
 	jsonw_close(&w);
 	run->phase = CLEARING;
-	if (perform(run, "process_remove", buf_str(&params), &sink, &err) < 0)
+	if (perform(run, &process_remove_action, buf_str(&params), &sink, &err) < 0)
 		run_end(run, &err);
 }
 

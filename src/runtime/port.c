@@ -5,6 +5,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/num.h"
+#include "http/ticket.h"
 
 /* One call and one proxy; the proxy ends both. */
 struct passage {
@@ -117,4 +118,39 @@ int port_parse(struct str text, int *ret, struct error *err)
 			STR_ARG(str_first(text, 20)));
 	*ret = (int)port;
 	return 0;
+}
+
+void port_purpose(const struct sandbox *s, int port, char ret[PORT_PURPOSE_SIZE])
+{
+	snprintf(ret, PORT_PURPOSE_SIZE, "port %s %d", s->id, port);
+}
+
+/* ":8000": as the client reached us, or, on a Unix socket, as a browser would. */
+static void put_own_port(const struct http_request *r, struct buf *b)
+{
+	struct str host = http_header(r, "Host");
+	ptrdiff_t colon = str_find_char(host, ':');
+	if (colon >= 0)
+		buf_put(b, str_skip(host, (size_t)colon));
+	else if (http_tcp_port(r) != 80)
+		buf_printf(b, ":%d", http_tcp_port(r));
+}
+
+void port_put_url(const struct http_request *r, const struct sandbox *s, int port, struct buf *b)
+{
+	if (!http_tcp_port(r))
+		return;
+	buf_printf(b, "http://%d-%s" PORT_DOMAIN, port, s->id);
+	put_own_port(r, b);
+	buf_putc(b, '/');
+}
+
+void port_put_link(const struct http_request *r, const struct sandbox *s, int port, struct buf *b)
+{
+	char purpose[PORT_PURPOSE_SIZE], ticket[TICKET_SIZE];
+	port_put_url(r, s, port, b);
+	port_purpose(s, port, purpose);
+	ticket_make(r, str_from(purpose), ticket);
+	if (b->len && ticket[0])
+		buf_printf(b, "?" PORT_QUERY "=%s", ticket);
 }

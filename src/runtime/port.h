@@ -19,5 +19,16 @@ struct port_view {
 /* Takes the request, whose row has HTTP_STREAMS_BODY, and answers it. */
 void port_forward(struct sandbox *s, struct http_request *r, int port,
 	const struct port_view *view);
+#define PORT_COOKIE "cay_port"
+#define PORT_QUERY  "cay_ticket"
+#define PORT_DOMAIN ".localhost"
+
+enum { PORT_PURPOSE_SIZE = ID_SIZE + 16 };
+/* Of the ticket (http/ticket.h) that opens this port of this sandbox alone. */
+void port_purpose(const struct sandbox *s, int port, char ret[PORT_PURPOSE_SIZE]);
+/* Appends "http://PORT-ID.localhost:8000/"; nothing if the server listens on no TCP port. */
+void port_put_url(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
+/* The same with "?cay_ticket=…", if the server asks for a token at all. */
+void port_put_link(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
 /* "8080"; ERROR_INVALID names what is wrong. */
 int port_parse(struct str text, int *ret, struct error *err);

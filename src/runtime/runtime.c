@@ -6,9 +6,11 @@
  */
 #include "runtime/images.h"
 #include "runtime/internal.h"
+#include "runtime/plugin.h"
 
 #include "runtime/egress.h"
 
+#include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
 #include "sandbox/listen.h"
@@ -62,6 +64,8 @@ void runtime_free(struct runtime *rt)
 		return;
 	rt->is_closing = true;
 	rt->backend->ops->free(rt->backend);
+	for (struct sandbox *s = NULL; (s = runtime_next(rt, s));)
+		plugins_free(take_ptr(s->plugins)); /* they have calls */
 	mcp_run_free_all(rt);
 	struct sandbox *s;
 	list_for_each(s, &rt->living, link)

@@ -6,6 +6,7 @@
 #include "event/loop.h"
 #include "runtime/create.h"
 #include "runtime/internal.h"
+#include "runtime/plugin.h"
 
 struct sandbox *sandbox_new(const struct create *create, struct str guard)
 {
@@ -37,6 +38,7 @@ void sandbox_free(struct sandbox *s)
 {
 	if (!s)
 		return;
+	plugins_free(s->plugins);
 	spare_free(s);
 	timer_free(s->deadline);
 	timer_free(s->idle);
@@ -51,6 +53,7 @@ void sandbox_free(struct sandbox *s)
 	mask_fini(&s->mask);
 	free(s->note);
 	free(s->configure_json);
+	free(s->plugins_json);
 	free(s);
 }
 

@@ -40,3 +40,4 @@ void upload_file(struct http_request *r);
 void download_files(struct http_request *r);
 /* vscode.c */
 void connection_token(struct http_request *r);
+void vscode_open(struct http_request *r);

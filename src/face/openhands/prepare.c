@@ -15,10 +15,12 @@
 #include "action/process_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/log.h"
 #include "face/openhands/ipython.h"
 #include "face/openhands/programs.h"
 #include "face/openhands/state.h"
 #include "runtime/images.h"
+#include "runtime/plugin.h"
 
 #define VIEWER "/openhands/code/viewer.py"
 
@@ -36,7 +38,7 @@ struct preparation {
 	char id[ID_SIZE]; /* once it is there */
 	char username[START_NAME_MAX + 1];
 	char workdir[SPEC_PATH_SIZE];
-	bool has_browser;
+	bool has_browser, has_editor;
 	struct runtime_call *call;
 	prepare_fn *done;
 	void *arg;
@@ -147,6 +149,24 @@ static void finish(struct preparation *p)
 	done(done_arg, s, NULL);
 }
 
+/* Without an editor a sandbox is one all the same: its token is null then, and the log says why. */
+static void on_editor(void *arg, const struct error *err)
+{
+	struct preparation *p = arg;
+	if (err)
+		log_info("openhands.vscode", "id=%s %s", p->id, err->text);
+	finish(p);
+}
+
+static void start_editor(struct preparation *p)
+{
+	struct sandbox *s = p->has_editor ? runtime_find(p->oh->rt, str_from(p->id), NULL) : NULL;
+	if (s)
+		plugins_add(s, STR("vscode"), on_editor, p);
+	else
+		finish(p);
+}
+
 /* Nobody waits for these: a sandbox without Python is one all the same, and who wants to run a cell is told. */
 static void on_nothing(void *arg, struct str result)
 {
@@ -187,7 +207,7 @@ static void on_configured(void *arg, struct str result)
 		begin(s, &kernel_open_action, &params);
 	if (s && p->has_browser && !sandbox_is_bare(s))
 		begin_viewer(s);
-	finish(p);
+	start_editor(p);
 }
 
 /* Whether the host can give a sandbox a root besides its user. */
@@ -343,6 +363,15 @@ static void fill_spec(struct spec *spec, const struct openhands *oh, const struc
 	spec->limits.pids = start->resource_factor * PIDS;
 }
 
+static bool has_word(struct str list, const char *word)
+{
+	struct str one;
+	while (list.len && str_split(&list, ',', &one))
+		if (str_is(one, word))
+			return true;
+	return false;
+}
+
 void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
 	prepare_fn *done, void *arg)
 {
@@ -353,6 +382,7 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	p->done = done;
 	p->arg = arg;
 	p->has_browser = start->has_browser;
+	p->has_editor = has_word(start->plugins, "vscode");
 	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));
 	snprintf(p->workdir, sizeof(p->workdir), "%.*s", STR_ARG(start->workdir));
 	list_append(&oh->preparing, &p->link);

@@ -43,6 +43,8 @@ const struct http_route openhands_routes[] = {
 		.summary = "give a directory as a zip archive"),
 	ROUTE("GET", "/vscode/connection_token", connection_token,
 		.summary = "give the token of the editor, or null if there is none"),
+	ROUTE_NAMED("GET", "/vscode", vscode_open, HTTP_NO_AUTH,
+		.summary = "lead who has the editor's token to the editor"),
 	ROUTE("POST", "/update_mcp_server", update_mcp_server,
 		.summary = "set the MCP servers that run in the sandbox"),
 	ROUTE("GET", "/mcp/sse", mcp_sse, .summary = "open a session with the MCP servers"),

@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/num.h"
+#include "runtime/plugin.h"
 
 #define MODULE "action_execution_server"
 
@@ -126,7 +127,7 @@ static int take_plugins(struct words *w, struct arena *arena, struct start *s, s
 	int n = 0;
 	for (; has_word(w) && !str_starts(peek(w), STR("--")); w->at++) {
 		struct str name = peek(w);
-		if (!is_username(name) || n++ == START_PLUGINS_MAX)
+		if (!plugin_is_shipped(name) || n++ == START_PLUGINS_MAX)
 			return error_set(err, ERROR_INVALID, "command: Plugin %.*s not found",
 				STR_ARG(str_first(name, 60)));
 		buf_puts(&list, list.len ? "," : "");

@@ -28,6 +28,8 @@ void events_get(struct http_request *r);
 void events_of_sandbox(struct http_request *r);
 void stream_open(struct http_request *r);
 void tool_server_open(struct http_request *r);
+void plugins_list(struct http_request *r);
+void plugins_perform(struct http_request *r);
 void ports_describe(struct http_request *r);
 void ports_pass(struct http_request *r);
 

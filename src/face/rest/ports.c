@@ -7,16 +7,16 @@
 #include "runtime/port.h"
 #include "wire/url.h"
 
-#define COOKIE "cay_port"
-#define QUERY  "cay_ticket"
-#define DOMAIN ".localhost"
+#define COOKIE PORT_COOKIE
+#define QUERY  PORT_QUERY
+#define DOMAIN PORT_DOMAIN
 
-enum { PURPOSE_SIZE = ID_SIZE + 16, SEGMENTS_BEFORE = 5 /* /v1/sandboxes/ID/ports/PORT */ };
+enum { SEGMENTS_BEFORE = 5 /* /v1/sandboxes/ID/ports/PORT */ };
 
 struct place {
 	struct sandbox *sandbox;
 	int port;
-	char purpose[PURPOSE_SIZE]; /* of a ticket */
+	char purpose[PORT_PURPOSE_SIZE]; /* of a ticket */
 };
 
 static int find_place(struct runtime *rt, struct str sandbox, struct str port, struct place *ret,
@@ -27,7 +27,7 @@ static int find_place(struct runtime *rt, struct str sandbox, struct str port, s
 	ret->sandbox = runtime_find(rt, sandbox, err);
 	if (!ret->sandbox)
 		return -1;
-	snprintf(ret->purpose, sizeof(ret->purpose), "port %s %d", ret->sandbox->id, ret->port);
+	port_purpose(ret->sandbox, ret->port, ret->purpose);
 	return 0;
 }
 
@@ -66,29 +66,14 @@ void ports_pass(struct http_request *r)
 	port_forward(place.sandbox, r, place.port, &view);
 }
 
-/* ":8000": as the client reached us, or, on a Unix socket, as a browser would. */
-static void put_own_port(const struct http_request *r, struct buf *b)
-{
-	struct str host = http_header(r, "Host");
-	ptrdiff_t colon = str_find_char(host, ':');
-	if (colon >= 0)
-		buf_put(b, str_skip(host, (size_t)colon));
-	else if (http_tcp_port(r) != 80)
-		buf_printf(b, ":%d", http_tcp_port(r));
-}
-
 static void put_links(struct jsonw *w, const struct http_request *r, const struct place *place)
 {
-	char ticket[TICKET_SIZE];
 	auto_buf struct buf url = BUF_INIT(1024);
-	if (http_tcp_port(r)) {
-		buf_printf(&url, "http://%d-%s" DOMAIN, place->port, place->sandbox->id);
-		put_own_port(r, &url);
-		buf_putc(&url, '/');
+	port_put_url(r, place->sandbox, place->port, &url);
+	if (url.len) {
 		jsonw_key_str(w, "url", buf_str(&url));
-		ticket_make(r, str_from(place->purpose), ticket);
-		if (ticket[0])
-			buf_printf(&url, "?" QUERY "=%s", ticket);
+		buf_reset(&url);
+		port_put_link(r, place->sandbox, place->port, &url);
 		jsonw_key_str(w, "link", buf_str(&url));
 	}
 	buf_reset(&url);
