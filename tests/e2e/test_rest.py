@@ -51,7 +51,6 @@ def test_an_unknown_route_or_action_is_not_found(server, box):
     ({"nmae": "x"}, "unknown field 'nmae'"),
     ({"name": 1}, "'name' must be a string"),
     ({"name": "-x"}, "is no name"),
-    ({"image": "debian"}, "'image' must be"),
     ({"user": "admin"}, "must be one of agent, root"),
     ({"limits": {"memory": 1}}, "unknown field 'memory'"),
     ({"mounts": [{"source": "/tmp"}]}, "'target' is missing"),
@@ -66,6 +65,11 @@ def test_a_wrong_wish_names_what_is_wrong(server, body, words):
     reply = server.request("POST", "/v1/sandboxes", body)
     assert (reply.status, reply.code) == (400, "invalid_argument")
     assert words in reply.json["error"]["message"]
+
+
+def test_an_image_that_there_is_none_of_is_named(server):
+    reply = server.request("POST", "/v1/sandboxes", {"image": "debian"})
+    assert reply.code == "not_found" and "debian" in reply.json["error"]["message"]
 
 
 def test_wrong_parameters_of_an_action_are_named(box):

@@ -558,7 +558,7 @@ def test_C_z_stops_and_fg_continues(shell):
 
 def test_C_d_ends_input(shell):
     shell("cat")
-    assert shell("abc", input=True, quiet_ms=100)["output"] == "abc\n"
+    assert shell("abc", input=True)["output"] == "abc\n"
     r = shell("", keys="C-d")
     assert (r["status"], r["output"], r["exit_code"]) == ("exited", "", 0)
 
