@@ -58,6 +58,7 @@ enum kind {
 	KIND_WRITE,
 	KIND_REMOVE,
 	KIND_URL,
+	KIND_PROGRAM, /* of a browser */
 	KIND_UNSEEN,
 	KIND_ENV,    /* variables, some of which are run */
 	KIND_SCRIPT, /* text of a file: judged if the path says that it will be run */
@@ -73,7 +74,9 @@ static const struct parameter {
 } parameters[] = {
 	{ "append",         "content",  KIND_SCRIPT },
 	{ "append",         "path",     KIND_WRITE },
-	{ "browse",         "program",  KIND_CODE },
+	{ "browse",         "download_dir",    KIND_WRITE },
+	{ "browse",         "program",         KIND_PROGRAM },
+	{ "browse",         "screenshot_path", KIND_WRITE },
 	{ "browse",         "url",      KIND_URL },
 	{ "cell",           "code",     KIND_CODE },
 	{ "configure",      "env",      KIND_ENV },
@@ -233,6 +236,9 @@ static void judge_value(struct judging *j, enum kind kind, const struct json *va
 		break;
 	case KIND_URL:
 		judge_url(j, text);
+		break;
+	case KIND_PROGRAM:
+		judge_browser(j, text);
 		break;
 	case KIND_UNSEEN:
 		if (json_bool(value))

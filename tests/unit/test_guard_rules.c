@@ -214,6 +214,26 @@ static void code_is_searched_for_what_it_runs(void **state)
 	check("cell", "code", examples);
 }
 
+static void a_browser_is_judged_by_where_it_goes_and_what_it_takes(void **state)
+{
+	static const struct example programs[] = {
+		{ "goto('http://localhost/') click('12') fill('3', 'http://169.254.169.254/')",
+			NULL },
+		{ "first this: goto(url = 'http://169.254.169.254/latest')", "cloud-metadata" },
+		{ "goto(\"file:///root/.ssh/id_rsa\")", "credentials" },
+		{ "upload_file('3', '/workspace/a.txt')", NULL },
+		{ "upload_file('3', ['/workspace/a.txt', '/root/.ssh/id_rsa'])", "credentials" },
+		{ 0 },
+	};
+	static const struct example urls[] = {
+		{ "http://localhost:8000/", NULL },
+		{ "http://169.254.169.254/", "cloud-metadata" },
+		{ 0 },
+	};
+	check("browse", "program", programs);
+	check("browse", "url", urls);
+}
+
 static void paths_are_judged_by_what_is_done_to_them(void **state)
 {
 	static const struct example written[] = {
@@ -365,6 +385,7 @@ int main(void)
 		cmocka_unit_test(tools_are_judged_by_the_names_of_their_parameters),
 		cmocka_unit_test(there_is_no_way_around_by_variables_scripts_or_tools),
 		cmocka_unit_test(what_cannot_be_seen_is_high),
+		cmocka_unit_test(a_browser_is_judged_by_where_it_goes_and_what_it_takes),
 		cmocka_unit_test(an_ignored_rule_is_as_if_it_were_not_there),
 		cmocka_unit_test(what_is_too_large_or_deep_is_high),
 		cmocka_unit_test(half_a_command_is_no_trouble),
