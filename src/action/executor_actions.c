@@ -47,7 +47,7 @@ const struct action subscribe_action = {
 	.summary = "follow what begins and ends in the sandbox",
 	.result =
 		"never comes; events: {\"event\":\"session_started\" | \"session_ended\" | \"process_started\" | "
-		"\"process_ended\", …}",
+		"\"process_ended\" | \"kernel_started\" | \"kernel_ended\", …}",
 	.fields = no_fields,
 	.params_size = sizeof(struct subscribe_params),
 	.flags = ACTION_STREAMS_OUT | ACTION_READS,

@@ -8,6 +8,8 @@
  *	{"event":"session_ended","session":"main","exit_code":0}
  *	{"event":"process_started","process":{…}}     as in process_actions.h
  *	{"event":"process_ended","process":{…}}
+ *	{"event":"kernel_started","kernel":"default","spec":"python"}
+ *	{"event":"kernel_ended","kernel":"default","reason":"kernel default was killed by signal 9 (KILL)"}
  */
 #pragma once
 

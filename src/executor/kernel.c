@@ -75,6 +75,18 @@ static void set_error(struct cell *cell, const char *name, const char *value)
 	cell->error_json = buf_take(&b);
 }
 
+static void emit(const struct kernel *k, const char *event, const char *key, const char *value)
+{
+	auto_buf struct buf b = BUF_INIT(4096);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "event", str_from(event));
+	jsonw_key_str(&w, "kernel", str_from(k->name));
+	jsonw_key_str(&w, key, str_from(value));
+	jsonw_close(&w);
+	executor_emit(k->executor, buf_str(&b));
+}
+
 /* The interpreter is gone, for this reason: so is the cell that ran; the others did not begin. */
 static void end_cells(struct kernel *k, const struct error *reason)
 {
@@ -104,6 +116,8 @@ void kernel_stop(struct kernel *k, const char *why)
 		guest_free(k->guest);
 	else
 		guest_close(k->guest);
+	if (k->guest)
+		emit(k, "kernel_ended", "reason", reason.text);
 	k->guest = NULL;
 	end_cells(k, &reason);
 }
@@ -214,6 +228,7 @@ static void on_exit_of_kernel(void *arg, const struct error *reason)
 	bool is_unborn = guest_pid(g) == 0;
 	k->paused = NULL;
 	guest_free(g);
+	emit(k, "kernel_ended", "reason", reason->text);
 	if (!is_unborn || !start_again(k))
 		end_cells(k, reason);
 }
@@ -287,7 +302,10 @@ int kernel_start(struct kernel *k, struct error *err)
 		.cwd = k->cwd,
 	};
 	k->n_done = 0;
-	return kernel_guest_start(k->executor, k->spec, &plan, &guest_ops, k, &k->guest, err);
+	if (kernel_guest_start(k->executor, k->spec, &plan, &guest_ops, k, &k->guest, err) < 0)
+		return -1;
+	emit(k, "kernel_started", "spec", k->spec);
+	return 0;
 }
 
 /* Asks the guest to run the first of the cells that wait. */

@@ -430,6 +430,18 @@ def test_closing_writes_what_was_buffered(kernels, tmp_path):
     assert (tmp_path / "out").read_text() == "kept"
 
 
+def test_the_life_of_kernels_can_be_followed(kernels):
+    with kernels.open("subscribe") as events:
+        kernels.cell("1", kernel="seen")
+        kernels.cell("import os; os._exit(1)", kernel="seen")
+        kernels.cell("1", kernel="seen")
+        kernels.call("kernel_close", kernel="seen")
+        events.until(lambda c: len(c.events) == 4)
+    assert [(e["event"], e.get("spec") or e["reason"]) for e in events.events] == [
+        ("kernel_started", "python"), ("kernel_ended", "kernel seen ended with status 1"),
+        ("kernel_started", "python"), ("kernel_ended", "kernel seen was closed")]
+
+
 def test_a_kernel_that_is_not_there_is_not_found(kernels):
     for action in ("kernel_close", "kernel_restart", "kernel_interrupt"):
         with pytest.raises(Failed) as why:
