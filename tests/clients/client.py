@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOME = pathlib.Path(os.environ.get("CLIENT_HOME", "."))
@@ -108,20 +107,6 @@ def serve(*options):
         yield server
     finally:
         server.stop()
-
-
-def tell_junit(path, name_of=lambda case: f"{case.get('classname')}.{case.get('name')}", expected=None):
-    """Tells every case of a JUnit file. expected: {name: why it is left out}, which is told of those skipped."""
-    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
-        name = name_of(case)
-        trouble = case.find("failure") if case.find("failure") is not None else case.find("error")
-        skipped = case.find("skipped")
-        if trouble is not None:
-            tell(name, "failed", (trouble.get("message") or "")[:300])
-        elif skipped is not None:
-            tell(name, "skipped", (expected or {}).get(name) or skipped.get("message") or "")
-        else:
-            tell(name, "passed")
 
 
 class Recorder:

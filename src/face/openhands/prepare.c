@@ -25,6 +25,7 @@
 #define VIEWER "/openhands/code/viewer.py"
 
 enum {
+	WAITERS_MAX = 32,
 	PARAMS_MAX = 64 * 1024,
 	SCRIPT_MS = 30000,
 	MEMORY_BYTES = 2 << 10, /* MiB, times the resource factor, as the two below */
@@ -39,9 +40,13 @@ struct preparation {
 	char username[START_NAME_MAX + 1];
 	char workdir[SPEC_PATH_SIZE];
 	bool has_browser, has_editor;
+	char *session; /* NULL: none */
 	struct runtime_call *call;
-	prepare_fn *done;
-	void *arg;
+	struct {
+		prepare_fn *done;
+		void *arg;
+	} waiters[WAITERS_MAX]; /* who asked, and who asked for the same meanwhile */
+	int n_waiters;
 };
 
 /*
@@ -84,9 +89,13 @@ static const char script[] =
 	"  command -v python >/dev/null || ln -s \"$python\" /usr/local/bin/python\n"
 	"fi\n";
 
-static void preparation_free(struct preparation *p)
+/* It is over: everybody who waits is told, one of s and err. */
+static void tell(struct preparation *p, struct sandbox *s, const struct error *err)
 {
 	list_remove(&p->link);
+	for (int i = 0; i < p->n_waiters; i++)
+		p->waiters[i].done(p->waiters[i].arg, s, err);
+	free(p->session);
 	free(p);
 }
 
@@ -98,12 +107,9 @@ static void on_gone(void *arg, const struct error *err)
 static void fail(struct preparation *p, const struct error *err)
 {
 	struct sandbox *s = p->id[0] ? runtime_find(p->oh->rt, str_from(p->id), NULL) : NULL;
-	prepare_fn *done = p->done;
-	void *arg = p->arg;
-	preparation_free(p);
 	if (s)
 		runtime_destroy(s, on_gone, NULL);
-	done(arg, NULL, err);
+	tell(p, NULL, err);
 }
 
 static void on_error(void *arg, const struct error *err)
@@ -139,14 +145,10 @@ static void finish(struct preparation *p)
 {
 	struct error err;
 	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), &err);
-	if (!s) {
+	if (s)
+		tell(p, s, NULL);
+	else
 		fail(p, &err);
-		return;
-	}
-	prepare_fn *done = p->done;
-	void *done_arg = p->arg;
-	preparation_free(p);
-	done(done_arg, s, NULL);
 }
 
 /* Without an editor a sandbox is one all the same: its token is null then, and the log says why. */
@@ -379,8 +381,9 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	struct create *create = arena_new(&arena, struct create);
 	struct preparation *p = mem_new(struct preparation);
 	p->oh = oh;
-	p->done = done;
-	p->arg = arg;
+	p->session = start->session_id.len ? str_dup(start->session_id) : NULL;
+	p->waiters[p->n_waiters].done = done;
+	p->waiters[p->n_waiters++].arg = arg;
 	p->has_browser = start->has_browser;
 	p->has_editor = has_word(start->plugins, "vscode");
 	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));
@@ -393,6 +396,19 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	fill_spec(&create->spec, oh, start);
 	runtime_create(oh->rt, create, on_created, p);
 	arena_fini(&arena);
+}
+
+bool prepare_join(struct openhands *oh, struct str session, prepare_fn *done, void *arg)
+{
+	struct preparation *p;
+	list_for_each(p, &oh->preparing, link) {
+		if (!p->session || !str_is(session, p->session) || p->n_waiters == WAITERS_MAX)
+			continue;
+		p->waiters[p->n_waiters].done = done;
+		p->waiters[p->n_waiters++].arg = arg;
+		return true;
+	}
+	return false;
 }
 
 void prepare_drop_all(struct openhands *oh)

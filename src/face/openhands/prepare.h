@@ -38,5 +38,7 @@ typedef void prepare_fn(void *arg, struct sandbox *s, const struct error *err);
 /* name: unique among the living, or STR_NONE. `start` is used up before this returns. */
 void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
 	prepare_fn *done, void *arg);
+/* True if a sandbox of that session is being made already: then `done` comes with it. */
+bool prepare_join(struct openhands *oh, struct str session, prepare_fn *done, void *arg);
 /* Ends all that are under way: their callers are told so. */
 void prepare_drop_all(struct openhands *oh);

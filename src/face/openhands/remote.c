@@ -214,7 +214,7 @@ static void on_prepared(void *arg, struct sandbox *s, const struct error *err)
 		reply_runtime(arg, s);
 }
 
-/* A session that has a living runtime keeps it: a client that asks again has lost the first answer. */
+/* A session that has a living runtime, or one that is being made, keeps it: a client that asks again has lost the first answer. */
 void runtime_start_post(struct http_request *r)
 {
 	struct openhands *oh = openhands_of(r);
@@ -228,6 +228,8 @@ void runtime_start_post(struct http_request *r)
 	} else {
 		struct sandbox *s = start.session_id.len ? find_session(oh->rt, start.session_id)
 							 : NULL;
+		if (start.session_id.len && prepare_join(oh, start.session_id, on_prepared, r))
+			return;
 		if (s && !sandbox_state_is_final(s->state))
 			reply_runtime(r, s);
 		else
