@@ -31,6 +31,15 @@ struct gate_asker {
 
 enum gate_answer { GATE_REFUSED = -1, GATE_PASSED = 0, GATE_WAITS = 1 };
 
+/* How the text of every refusal begins, for who has to tell one from a failure of the action itself. */
+#define GATE_REFUSAL "the guard "
+
+static inline bool gate_is_refusal(const struct error *err)
+{
+	return err->code == ERROR_FORBIDDEN && !err->sys &&
+		!strncmp(err->text, GATE_REFUSAL, sizeof(GATE_REFUSAL) - 1);
+}
+
 struct gate {
 	/*
 	 * What a sandbox wishes (NULL: nothing) and the server demands, as one JSON object for

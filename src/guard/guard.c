@@ -72,10 +72,10 @@ static int refuse(struct error *err, struct str name, const struct verdict *v, i
 {
 	if (!v->score)
 		return error_set(err, ERROR_FORBIDDEN,
-			"the guard blocked %.*s, since its risk could not be assessed: %.*s",
+			GATE_REFUSAL "blocked %.*s, since its risk could not be assessed: %.*s",
 			STR_ARG(str_first(name, 60)), STR_ARG(str_first(v->reason, 250)));
 	return error_set(err, ERROR_FORBIDDEN,
-		"the guard blocked %.*s: risk %s (%d, above %d) by %s: it %.*s",
+		GATE_REFUSAL "blocked %.*s: risk %s (%d, above %d) by %s: it %.*s",
 		STR_ARG(str_first(name, 60)), risk_name(v->score), v->score, (int)threshold, v->by,
 		STR_ARG(str_first(v->reason, 250)));
 }
@@ -143,8 +143,8 @@ static void reject(struct gate_check *check, const char *by, struct str reason)
 	struct error err;
 	const struct verdict v = { .score = check->score, .by = by, .reason = reason };
 	note(check->asker, check->arg, str_from(check->name), "rejected", &v, check->id);
-	error_set(&err, ERROR_FORBIDDEN, "%s was rejected by the %s: %.*s", check->name, by,
-		STR_ARG(str_first(reason, 250)));
+	error_set(&err, ERROR_FORBIDDEN, GATE_REFUSAL "refused %s: rejected by the %s: %.*s",
+		check->name, by, STR_ARG(str_first(reason, 250)));
 	answer(check, &err);
 }
 

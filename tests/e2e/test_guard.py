@@ -153,6 +153,10 @@ def test_every_verdict_is_an_event(guarded):
     ("write", {"path": "/root/.ssh/authorized_keys", "content": "k"}),
     ("append", {"path": "/etc/cron.d/x", "content": "k"}),
     ("remove", {"path": "/home", "recursive": True}),
+    ("cell", {"code": "!rm -rf /"}),
+    ("configure", {"env": {"PROMPT_COMMAND": "rm -rf /"}}),
+    ("tool_call", {"tool": "shell", "args": ["rm -rf /"]}),
+    ("tool_add", {"name": "x", "argv": ["sh", "-c", "rm -rf /"]}),
 ])
 def test_there_is_no_way_around_by_another_action(guarded, action, params):
     assert act(make(guarded, mode="rules"), action, **params).code == "forbidden"
@@ -166,6 +170,18 @@ def test_a_terminal_and_an_upload_are_judged_too(guarded):
     ws.close()
     reply = box.request("PUT", "/files?path=/root/.ssh/authorized_keys", b"key")
     assert reply.code == "forbidden"
+
+
+@pytest.mark.parametrize("action, args", [
+    ("run", {"command": "rm -rf /"}),
+    ("write", {"path": "/root/.ssh/authorized_keys", "content": "k"}),
+    ("run_ipython", {"code": "!rm -rf /"}),
+])
+def test_a_client_of_openhands_observes_the_refusal(guarded, action, args):
+    box = make(guarded, mode="rules")
+    reply = guarded.request("POST", f"/openhands/{box.id}/execute_action", {"action": {"action": action, "args": args}})
+    assert reply.status == 200 and reply.json["observation"] == "error"
+    assert reply.json["content"].startswith("the guard blocked ")
 
 
 def test_a_threshold_says_what_is_let_through(guarded):

@@ -10,6 +10,7 @@
 #include "face/openhands/job.h"
 
 #include "action/executor_actions.h"
+#include "action/gate.h"
 #include "action/session_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
@@ -82,7 +83,9 @@ static void on_error(void *arg, const struct error *err)
 	struct job *job = arg;
 	job->call = NULL;
 	const struct sandbox *s = runtime_find(job->rt, str_from(job->cursor->id), NULL);
-	if (is_usable(s))
+	if (gate_is_refusal(err))
+		job_refuse(job, str_from(err->text));
+	else if (is_usable(s))
 		job->next(job, NULL, err);
 	else
 		end_without_sandbox(job, s, err->text);
