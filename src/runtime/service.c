@@ -18,7 +18,10 @@ struct service {
 	const char *name;
 	struct runtime_call *call; /* NULL: it is over */
 	int64_t seq, started_us;
-	struct error error;
+	struct store_wait wait; /* for its observation */
+	struct json *process;   /* what the result points into; NULL: none */
+	struct service_result result;
+	struct error error; /* ERROR_OK: result counts */
 	service_fn *done;
 	void *arg;
 };
@@ -64,13 +67,32 @@ static void note_end(struct service *service, const struct service_result *resul
 	audit_add(s, "observation", service->seq, &b);
 }
 
-static void end(struct service *service, const struct service_result *result,
-	const struct error *err)
+static void service_free(struct service *service)
+{
+	store_forget(&service->wait);
+	json_free(service->process);
+	free(service);
+}
+
+/* Its observation is on disk, or could not be put there. */
+static void on_stored(void *arg, const struct error *err)
+{
+	struct service *service = arg;
+	bool has_failed = service->error.code != ERROR_OK;
+	const struct error *why = err ? err : has_failed ? &service->error : NULL;
+	service->done(service->arg, why ? NULL : &service->result, why);
+	service_free(service);
+}
+
+static void end(struct service *service, const struct error *err)
 {
 	service->call = NULL;
-	note_end(service, result, err);
-	service->done(service->arg, result, err);
-	free(service);
+	if (err)
+		service->error = *err;
+	note_end(service, err ? NULL : &service->result, err);
+	service->wait.fn = on_stored;
+	service->wait.arg = service;
+	store_after(service->rt->store, &service->wait);
 }
 
 static void ignore_result(void *arg, struct str json)
@@ -114,14 +136,14 @@ static int64_t exit_code_of(const struct json *process)
 static void on_result(void *arg, struct str text)
 {
 	struct service *service = arg;
-	auto_json struct json *process = NULL;
 	struct error err;
-	if (json_parse(text, &process, &err) < 0) {
-		end(service, NULL, &err);
+	if (json_parse(text, &service->process, &err) < 0) {
+		end(service, &err);
 		return;
 	}
+	const struct json *process = service->process;
 	forget_process(service, process);
-	const struct service_result result = {
+	service->result = (struct service_result){
 		.exit_code = exit_code_of(process),
 		.out = json_str(json_find(process, "stdout")),
 		.err = json_str(json_find(process, "stderr")),
@@ -131,19 +153,20 @@ static void on_result(void *arg, struct str text)
 	else if (json_int(json_find(process, "dropped_bytes")) > 0)
 		error_set(&err, ERROR_TOO_LARGE, "%s: over %d bytes of output", service->name,
 			SERVICE_OUTPUT_MAX);
-	else if (result.exit_code == 127)
+	else if (service->result.exit_code == 127)
 		error_set(&err, ERROR_UNSUPPORTED, "%s: the sandbox lacks a program: %.*s",
-			service->name, STR_ARG(str_first(service_complaint(&result), 200)));
+			service->name,
+			STR_ARG(str_first(service_complaint(&service->result), 200)));
 	else {
-		end(service, &result, NULL);
+		end(service, NULL);
 		return;
 	}
-	end(service, NULL, &err);
+	end(service, &err);
 }
 
 static void on_error(void *arg, const struct error *err)
 {
-	end(arg, NULL, err);
+	end(arg, err);
 }
 
 static void put_params(struct buf *b, const struct service_wish *wish)
@@ -174,7 +197,7 @@ static void refused(void *arg)
 	struct service *service = arg;
 	struct error err = service->error;
 	service->done(service->arg, NULL, &err);
-	free(service);
+	service_free(service);
 }
 
 struct service *service_run(struct sandbox *s, const struct service_wish *wish, service_fn *done,
@@ -189,6 +212,7 @@ struct service *service_run(struct sandbox *s, const struct service_wish *wish, 
 	service->done = done;
 	service->arg = arg;
 	service->started_us = clock_mono_us();
+	list_init(&service->wait.link);
 	put_params(&params, wish);
 	if (call_check_usable(s, &service->error) < 0 || params.is_full) {
 		if (params.is_full)
@@ -219,7 +243,7 @@ void service_cancel(struct service *service)
 		error_set(&err, ERROR_CANCELLED, "its caller went away");
 		note_end(service, NULL, &err);
 	}
-	free(service);
+	service_free(service);
 }
 
 struct str service_complaint(const struct service_result *result)
