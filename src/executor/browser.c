@@ -13,8 +13,10 @@
 #include "action/channel.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/file.h"
 #include "base/id.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -380,6 +382,9 @@ void browser_free(struct browser *b)
 		waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED);
 		corpse_free(c);
 	}
+	/* Where the executor ends and its files stay: without a sandbox. */
+	if (b->old_profile_dir)
+		file_remove_tree(AT_FDCWD, b->old_profile_dir, NULL);
 	timer_free(b->timer);
 	free(b->old_profile_dir);
 	free(b);
