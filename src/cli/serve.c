@@ -158,12 +158,22 @@ static const char **make_words(struct invocation *in, const struct config *c,
 {
 	const struct toml *listen = config_value(c, KEY_SERVE_LISTEN);
 	const char **words = arena_new_n(&in->arena, const char *,
-		(size_t)in->argc + 2 * (size_t)listen->n + 10);
+		(size_t)in->argc + 2 * (size_t)listen->n + 14);
 	int n = 0;
 	words[n++] = "cay-supervisor";
 	for (const struct toml *item = listen->first; item && !said->listen.n; item = item->next) {
 		words[n++] = "--listen";
 		words[n++] = item->text.ptr;
+	}
+	auto_buf struct buf backend = BUF_INIT(PATH_BYTES_MAX);
+	config_put_backend(c, &backend);
+	if (backend.len) {
+		words[n++] = "--backend"; /* one on the command line comes later, and counts */
+		words[n++] = arena_str(&in->arena, buf_str(&backend));
+	}
+	if (config_text(c, KEY_SERVE_DOCKER).len) {
+		words[n++] = "--docker";
+		words[n++] = config_text(c, KEY_SERVE_DOCKER).ptr;
 	}
 	if (config_is_set(c, KEY_SERVE_POOL)) {
 		words[n++] = "--pool";
@@ -208,6 +218,9 @@ static int configure(struct config *c, const char *file, struct error *err)
 		return error_wrap(err, "configuration");
 	for (int i = 0; i < c->n_warnings; i++)
 		fprintf(stderr, "cay: warning: %s\n", c->warnings[i]);
+	const char *key = config_text(c, KEY_SANDBOX_API_KEY).ptr;
+	if (key && setenv("SANDBOX_API_KEY", key, 1) < 0)
+		return error_sys(err, errno, "hand the key on");
 	if (setenv("CAY_SETTINGS", settings.ptr, 1) < 0)
 		return error_sys(err, errno, "hand the configuration on");
 	return 0;

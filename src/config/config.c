@@ -390,10 +390,19 @@ static int take_standards(struct config *c, struct error *err)
 	return 0;
 }
 
+/* A template that spells a standard out asks for nothing. */
+static bool is_standard(const struct config *c, enum config_key key)
+{
+	auto_buf struct buf text = BUF_INIT(TOML_TEXT_MAX);
+	config_put_value(&text, c, key);
+	return config_rows[key].standard && !strcmp(text.ptr, config_rows[key].standard);
+}
+
 static void warn_of_later(struct config *c)
 {
 	for (int i = 0; i < KEY_MAX; i++)
-		if (config_is_set(c, (enum config_key)i) && config_rows[i].status == CONFIG_LATER)
+		if (config_is_set(c, (enum config_key)i) && config_rows[i].status == CONFIG_LATER &&
+			!is_standard(c, (enum config_key)i))
 			warn(c,
 				arena_printf(&c->arena,
 					"%s.%s (%s) is understood, but cannot be honoured yet",

@@ -9,11 +9,23 @@ enum { MOUNTS_MAX = 16 };
 static int check_runtime(const struct config *c, struct error *err)
 {
 	struct str kind = config_text(c, KEY_RUNTIME);
-	if (str_is(kind, "docker") || str_is(kind, "eventstream") || str_is(kind, "native"))
-		return 0;
+	static const char *const kinds[] = { "docker", "eventstream", "native", "local", "cli",
+		"remote" };
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (str_is(kind, kinds[i]))
+			return 0;
 	return error_set(err, ERROR_UNSUPPORTED,
-		"core.runtime = \"%.*s\": a server has sandboxes of this machine; docker, eventstream and native all mean that, and it has no other kind",
+		"core.runtime = \"%.*s\": it is none of docker, eventstream, native, local, cli and remote",
 		STR_ARG(str_first(kind, 60)));
+}
+
+void config_put_backend(const struct config *c, struct buf *b)
+{
+	struct str kind = config_text(c, KEY_RUNTIME);
+	if (str_is(kind, "local") || str_is(kind, "cli"))
+		buf_put(b, kind);
+	else if (str_is(kind, "remote"))
+		buf_printf(b, "openhands+%.*s", STR_ARG(config_text(c, KEY_SANDBOX_API_URL)));
 }
 
 /* The guard. */

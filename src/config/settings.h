@@ -9,3 +9,5 @@
  * wish leaves open. Relative directories are made absolute, and have to be there.
  */
 int config_put_settings(const struct config *c, struct buf *b, struct error *err);
+/* Where sandboxes live, as `cay serve --backend` says it; nothing for those of this machine. */
+void config_put_backend(const struct config *c, struct buf *b);

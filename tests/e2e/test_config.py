@@ -105,6 +105,13 @@ def test_the_command_line_counts_more_than_the_file(serve):
     assert "pool=1" in served.text()
 
 
+def test_a_runtime_may_be_of_another_kind(serve):
+    served = serve("[core]\nruntime = 'local'\n")
+    served.cay("create", "--name", "here")
+    assert served.cay("exec", "here", "--", "echo", "hi").stdout == "hi\n"
+    assert "backend=local" in served.text() or "isolation" in served.text()
+
+
 def test_what_cannot_be_honoured_yet_is_said_and_the_server_starts(serve):
     served = serve("[sandbox]\nenable_gpu = true\n")
     assert "cay: warning: sandbox.enable_gpu (file) is understood, but cannot be honoured yet" in served.text()

@@ -136,7 +136,8 @@ static void a_file_of_the_original_is_taken_as_it_is(void **state)
 		load(w,
 			"[core]\nworkspace_base = '/tmp'\nmax_iterations = 10\n"
 			"[llm]\nmodel = 'x'\n[llm.fast]\nmodel = 'y'\n[agent]\nenable_cmd = true\n"
-			"[sandbox]\nuse_host_network = true\nenable_gpu = true\n[security]\n",
+			"[sandbox]\nuse_host_network = true\nenable_gpu = true\n"
+			"force_rebuild_runtime = false\nadditional_networks = []\n[security]\n",
 			none),
 		w->err);
 	assert_int_equal(w->c.n_warnings, 1);
@@ -207,6 +208,13 @@ static void what_cannot_be_had_is_refused(void **state)
 	struct world *w = *state;
 	assert_works(load(w, "[core]\nruntime = 'kubernetes'", none), w->err);
 	assert_fails(mean(w), w->err, UNSUPPORTED, "core.runtime = \"kubernetes\"");
+	auto_buf struct buf backend = BUF_INIT(256);
+	assert_works(
+		load(w, "[core]\nruntime = 'remote'\n[sandbox]\nremote_runtime_api_url = 'https://x'",
+			none),
+		w->err);
+	config_put_backend(&w->c, &backend);
+	assert_string_equal(backend.ptr, "openhands+https://x");
 	assert_works(load(w, "[security]\nsecurity_analyzer = 'invariant'", none), w->err);
 	assert_fails(mean(w), w->err, UNSUPPORTED, "it cannot be had here");
 }
