@@ -7,7 +7,7 @@
  * executor) and answers each with a FRAME_RESULT or FRAME_ERROR. An error means that the browser is of no use any
  * more; what went wrong within a page is in the result. FRAME_EOF: end the browser in order, and then yourself.
  *
- * This header is what its files share: browser_driver.c (requests), browser_tabs.c, browser_elements.c,
+ * This header is what its files share: browser_driver.c (requests), browser_events.c, browser_tabs.c, browser_elements.c,
  * browser_input.c, browser_calls.c, browser_observe.c.
  */
 #pragma once
@@ -83,9 +83,14 @@ int64_t driver_deadline(const struct driver *d, int64_t ms);
 /* Params of a request: {"key":value,…}, to be opened with jsonw_open. */
 #define DRIVER_PARAMS BUF_INIT(4 * 1024 * 1024)
 
-/* ---- browser_tabs.c ---- */
+/* ---- browser_events.c ---- */
 
 void tabs_on_event(void *arg, struct str session, struct str method, const struct json *params);
+/* Waits for the downloads of this step. */
+void tabs_wait_downloads(struct driver *d);
+
+/* ---- browser_tabs.c ---- */
+
 /* Attaches to what there is and waits for the first tab. */
 int tabs_start(struct driver *d, struct error *err);
 void tabs_drop_all(struct driver *d);
@@ -101,8 +106,6 @@ int tabs_tidy(struct driver *d, struct error *err);
 int tabs_wait_loaded(struct tab *tab, const char *loader, int64_t deadline_ms, struct error *err);
 /* Lets what an action set going come to rest; never fails, and takes no longer than the step has. */
 void tabs_settle(struct driver *d, bool is_interactive);
-/* Waits for the downloads of this step. */
-void tabs_wait_downloads(struct driver *d);
 
 /* ---- browser_elements.c ---- */
 
