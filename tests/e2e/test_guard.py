@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard as its clients see it. The language model is a scripted endpoint of this file: no model is asked."""
 import contextlib
+import http.client
 import http.server
 import json
 import subprocess
@@ -95,7 +96,8 @@ class Waiting(threading.Thread):
         self.start()
 
     def run(self):
-        self.reply = act(self.box, self.action, **self.params)
+        with contextlib.suppress(http.client.RemoteDisconnected):  # its server was killed
+            self.reply = act(self.box, self.action, **self.params)
 
     def confirmation(self):
         """What is waited for, as soon as the log says so."""
@@ -307,6 +309,44 @@ def test_a_sandbox_that_ends_takes_its_questions_along(guarded):
     box.delete()
     assert waiting.result().code == "gone"
     assert decide(guarded, confirmation, "confirm").code == "not_found"
+
+
+def test_a_question_dies_with_the_server_and_nothing_of_it_happens():
+    with serving() as server:
+        box = make(server, mode="rules", confirm=True)
+        waiting = Waiting(box, "run", command="touch /tmp/happened; rm -rf /")
+        confirmation = waiting.confirmation()
+        server.kill_server()
+        server.wait_until_up()
+        listed = server.request("GET", "/v1/confirmations", token=server.approver).json["confirmations"]
+        assert listed == [] and decide(server, confirmation, "confirm").code == "not_found"
+        assert act(box, "exec", argv=["test", "-e", "/tmp/happened"]).json["exit_code"] == 1
+
+
+def test_of_two_approvers_at_once_one_decides(guarded):
+    box = make(guarded, mode="rules", confirm=True)
+    waiting = Waiting(box, "run", command="echo once >> /tmp/times; false && shutdown")
+    confirmation = waiting.confirmation()
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(decide(guarded, confirmation, "confirm").status))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(replies) == [200] + [404] * 7
+    assert waiting.result().status == 200
+    assert act(box, "exec", argv=["cat", "/tmp/times"], capture=True).json["stdout"] == "once\n"
+
+
+def test_a_setup_script_is_an_action_like_any(guarded, tmp_path):
+    (tmp_path / ".openhands").mkdir()
+    (tmp_path / ".openhands" / "setup.sh").write_text("touch /tmp/happened")
+    tmp_path.chmod(0o755)
+    box = guarded.create(guard={"mode": "rules", "threshold": 0},
+                         mounts=[{"source": str(tmp_path), "target": "/workspace", "mode": "copy"}])
+    assert box.request("POST", "/git/init", {}).status == 200, "what is the server's own is not asked about"
+    assert box.request("POST", "/setup", {}).json["setup"]["error"]["code"] == "forbidden"
 
 
 def test_the_command_line_lists_confirms_and_rejects(guarded):
