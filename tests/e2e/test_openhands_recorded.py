@@ -50,6 +50,8 @@ def mask(value):
     if isinstance(value, str):
         return DATE.sub("DATE", value)
     if isinstance(value, dict):
+        if "work_hosts" in value:  # links with tickets
+            value = {**value, "work_hosts": sorted(value["work_hosts"].values())}
         return {key: key if key in HOST_OWN and inner not in (None, -1) else mask(inner) for key, inner in value.items()}
     return value
 

@@ -75,6 +75,18 @@ def test_a_started_runtime_is_ready_and_acts_below_its_own_url(fleet, runtime):
     assert runtime.run("/openhands/poetry/openhands-ai-5O4_aCHf-py3.12/bin/python -c 'print(1)'") == "1"
 
 
+def test_what_an_agent_serves_is_reached_through_its_work_hosts(fleet, runtime):
+    link = next(url for url, port in runtime.record["work_hosts"].items() if port == 12000)
+    assert runtime.run("echo served >index.html; python3 -m http.server 12000 >/dev/null 2>&1 & "
+                       "until curl -s localhost:12000; do :; done").endswith("served")
+    host, _, path = link.removeprefix("http://").partition("/")
+    seen = fleet.server.request("GET", f"/{path}", token=None, headers={"Host": host})
+    assert seen.status in (302, 303, 307), "the ticket becomes a cookie"
+    cookie = seen.headers["Set-Cookie"].split(";")[0]
+    assert fleet.server.request("GET", "/", token=None, headers={"Host": host, "Cookie": cookie}).body == b"served\n"
+    assert fleet.server.request("GET", "/", token=None, headers={"Host": host}).status in (401, 403)
+
+
 def test_a_session_is_found_again_until_it_is_stopped(fleet):
     assert fleet.request("GET", "/sessions/none").status == 404
     first = fleet.start("found")

@@ -17,6 +17,7 @@
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
 #include "runtime/images.h"
+#include "runtime/port.h"
 #include "wire/url.h"
 
 #define REGISTRY_PREFIX "cay.local/openhands"
@@ -61,6 +62,23 @@ static void put_label(struct jsonw *w, const char *key, const struct sandbox *s,
 		jsonw_null(w);
 }
 
+/* Where a person's browser finds what an agent serves at the ports that it is told of; none without a TCP port. */
+static void put_work_hosts(struct http_request *r, struct jsonw *w, const struct sandbox *s)
+{
+	static const int ports[] = { 12000, 12001 };
+	jsonw_key(w, "work_hosts");
+	jsonw_open(w);
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+		auto_buf struct buf link = BUF_INIT(1024);
+		port_put_link(r, s, ports[i], &link);
+		if (!link.len || link.is_full)
+			continue;
+		jsonw_key_dyn(w, buf_str(&link));
+		jsonw_int(w, ports[i]);
+	}
+	jsonw_close(w);
+}
+
 static void put_runtime(struct http_request *r, struct jsonw *w, const struct sandbox *s)
 {
 	char key[TICKET_SIZE];
@@ -68,9 +86,7 @@ static void put_runtime(struct http_request *r, struct jsonw *w, const struct sa
 	jsonw_open(w);
 	jsonw_key_str(w, "runtime_id", str_from(s->id));
 	jsonw_key_str(w, "url", str_from(own_url(r, s->id)));
-	jsonw_key(w, "work_hosts");
-	jsonw_open(w);
-	jsonw_close(w);
+	put_work_hosts(r, w, s);
 	jsonw_key_str(w, "session_api_key", str_from(key));
 	put_label(w, "session_id", s, LABEL_SESSION);
 	jsonw_key_str(w, "status", str_from(states[s->state].status));
