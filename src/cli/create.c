@@ -145,10 +145,20 @@ static int put_repo(struct jsonw *w, const struct create_options *o, struct erro
 	return 0;
 }
 
+/* A path, or the name of an image that the server keeps. */
+static int find_image(const char *text, char ret[SPEC_PATH_SIZE], struct error *err)
+{
+	bool is_path = text[0] == '/' || text[0] == '.' || access(text, F_OK) == 0;
+	if (is_path || !strcmp(text, "host") || strlen(text) >= SPEC_PATH_SIZE)
+		return wish_image(text, ret, err);
+	snprintf(ret, SPEC_PATH_SIZE, "%s", text);
+	return 0;
+}
+
 int create_put_body(struct jsonw *w, const struct create_options *o, struct error *err)
 {
 	char image[SPEC_PATH_SIZE];
-	if (wish_image(o->spec.image, image, err) < 0)
+	if (find_image(o->spec.image, image, err) < 0)
 		return -1;
 	jsonw_open(w);
 	if (o->name)

@@ -53,6 +53,11 @@ struct serve_options {
 	bool log_json;
 };
 
+struct image_options {
+	struct common_options common;
+	bool force;
+};
+
 struct create_options {
 	struct spec_options spec;
 	const char *name;

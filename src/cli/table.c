@@ -39,7 +39,8 @@ static const struct command_option spec_options[] = {
 	{ "image", 0, OPTION_TEXT, SPEC(image), "IMAGE",
 		"what the root is made of: host, a curated view of this machine's own toolchain, a "
 		"directory, or a tar archive (plain, gzip, bzip2, xz, zstd), which is unpacked "
-		"once, in a sandbox; all copy-on-write",
+		"once, in a sandbox; for a server also the name of an image of its own (cay image); all "
+		"copy-on-write",
 		.standard = "host", .complete = COMPLETE_FILE },
 	{ "workspace", 0, OPTION_TEXT, SPEC(workspace), "DIR[:MODE]",
 		"a directory to start in; MODE is copy (the standard: its owner sees no change), rw "
@@ -470,6 +471,36 @@ static const struct command port_command = {
 	.values_size = sizeof(struct port_options),
 };
 
+static const struct command_option image_options[] = {
+	{ "force", 'f', OPTION_FLAG, OPTION_AT(struct image_options, force),
+		.help = "rm: by its id also where it has several names" },
+	{ 0 },
+};
+
+static const struct command_argument image_arguments[] = {
+	{ "VERB", 0, COMPLETE_NOTHING, "import, ls, inspect, exists, tag, rm or gc" },
+	{ "ARGUMENT", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_FILE,
+		"import FILE|DIR|- [NAME], inspect IMAGE, exists IMAGE, tag IMAGE NAME, rm IMAGE…" },
+	{ 0 },
+};
+
+static const struct command image_command = {
+	.name = "image",
+	.group = "Server",
+	.summary = "take in, list and remove the images that the server keeps",
+	.description =
+		"What is imported is a directory, or a tar archive (plain, gzip, bzip2, xz, zstd) of a root file "
+		"system, of docker save, or of an OCI layout. It is unpacked in a sandbox of its own; layers are kept "
+		"once, by their digest. A sandbox of an image has its layers below its own changes: nothing is "
+		"copied. gc removes images without a name and a sandbox. exists says it by its status, 0 or 1.",
+	.examples = "cay image import rootfs.tar tools:1\0Take it in under a name:\0"
+		    "docker save python:3.12 | cay image import -\0Under the names it has:\0"
+		    "cay create --image tools:1 --name demo\0And use it:\0",
+	.arguments = image_arguments,
+	.options = { image_options, server_options, json_options },
+	.values_size = sizeof(struct image_options),
+};
+
 static const struct command_argument mcp_arguments[] = {
 	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX,
 		"name or id of one that is there; without it one is made, and removed at the end" },
@@ -752,6 +783,7 @@ static const struct command help_command = {
 const struct command *const command_table[] = {
 	&run_command,
 	&serve_command,
+	&image_command,
 	&mcp_command,
 	&config_command,
 	&create_command,

@@ -15,6 +15,7 @@ static const struct command_binding bindings[] = {
 	{ "help", help_main },
 	{ "logs", logs_main },
 	{ "ls", ls_main },
+	{ "image", image_main },
 	{ "mcp", mcp_main },
 	{ "pause", pause_main },
 	{ "port", port_main },

@@ -597,7 +597,8 @@ int images_apply(struct images *images, struct create *create, struct arena *are
 	struct str dir = json_str(json_find(image->config, "WorkingDir"));
 	image_put_spec(images, image, spec);
 	snprintf(create->image_id, sizeof(create->image_id), "%s", image->id);
-	if (!spec->workdir[0] && dir.len > 1 && dir.len < SPEC_PATH_SIZE && dir.ptr[0] == '/')
+	bool is_open = !spec->workdir[0] || !(create->said & CREATE_SAID_WORKDIR);
+	if (is_open && dir.len > 1 && dir.len < SPEC_PATH_SIZE && dir.ptr[0] == '/')
 		snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(dir));
 	apply_env(json_find(image->config, "Env"), create, arena);
 	return 0;

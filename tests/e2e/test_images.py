@@ -4,12 +4,13 @@ import gzip
 import os
 import select
 import socket
+import subprocess
 import tarfile
 import threading
 
 import pytest
 import rootfs
-from conftest import end_server
+from conftest import PATIENCE, PROGRAMS, end_server
 from docker_api import tar_of
 from test_docker import error_of, serve_docker
 
@@ -297,3 +298,66 @@ def test_images_survive_the_server_and_a_half_import_does_not(own_server, layers
     assert layer_dirs(own_server) == {rootfs.digest(x) for x in layers}
     assert names(docker) == {"host:latest", "kept:latest"}
     assert run(docker, "kept", "cat", "/etc/top")[1] == b"top"
+
+
+# ---- REST and the command line ----
+
+def test_images_over_rest_are_taken_in_described_named_and_removed(own_server, layers):
+    reply = own_server.request("POST", "/v1/images?name=rest:1", rootfs.docker_save(layers, ["other:name"], CONFIG))
+    assert reply.status == 201
+    image = reply.json["images"][0]
+    assert image["names"] == ["rest:1"] and image["config"]["WorkingDir"] == "/etc" and len(image["layers"]) == 3
+    assert own_server.request("GET", "/v1/images/rest:1").json == image
+    assert own_server.request("POST", "/v1/images/rest:1", {"name": "a/b:c"}).json["names"] != ["rest:1"]
+    box = own_server.create(image="a/b:c")
+    assert box.action("exec", argv=["sh", "-c", "pwd; echo $FROM_IMAGE"], capture=True)["stdout"] == "/etc\nyes\n"
+    reply = own_server.request("DELETE", f"/v1/images/{image['id']}?force=true")
+    assert reply.status == 409 and reply.code == "conflict"
+    box.delete()
+    assert own_server.request("DELETE", "/v1/images/rest:1").json == {"removed": False}
+    assert own_server.request("DELETE", "/v1/images/a/b:c").json == {"removed": True}
+    assert own_server.request("GET", "/v1/images/a/b:c").code == "not_found"
+    assert [i["names"] for i in own_server.request("GET", "/v1/images").json["images"]] == [["host:latest"]]
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == set()
+
+
+def test_what_may_come_out_of_an_archive_has_a_ceiling(own_server):
+    bomb = gzip.compress(rootfs.tar({"zeros": bytes(50_000_000)}))
+    assert len(bomb) < 100_000
+    reply = own_server.request("POST", "/v1/images?name=bomb&max_bytes=10000000", bomb)
+    assert reply.status == 429 and "10000000 bytes" in reply.json["error"]["message"]
+    inner = rootfs.oci_layout([rootfs.tar({"zeros": bytes(50_000_000)})], "bomb:1", compress=True)
+    reply = own_server.request("POST", "/v1/images?max_bytes=10000000", inner)
+    assert reply.status == 429
+    wait_for_no_staging(own_server)
+    assert layer_dirs(own_server) == set()
+
+
+def test_the_command_line_takes_in_directories_files_and_streams(own_server, tmp_path, layers):
+    def cay(*argv, code=0, stdin=None):
+        done = subprocess.run([PROGRAMS / "cay", *argv], input=stdin, capture_output=True, timeout=PATIENCE, check=False, env={
+            **os.environ, "CAY_URL": f"unix:{own_server.socket}", "CAY_TOKEN": own_server.token})
+        assert done.returncode == code, done.stderr
+        return done.stdout.decode()
+    for name, content in rootfs.base_files().items():
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_bytes(content)
+        (tmp_path / "tree" / name).chmod(0o755)
+    (tmp_path / "save.tar").write_bytes(rootfs.docker_save(layers, ["saved:1"], CONFIG))
+    cay("image", "import", tmp_path / "tree", "from-dir")
+    cay("image", "import", tmp_path / "save.tar")
+    cay("image", "import", "-", "from-stream", stdin=rootfs.oci_layout(layers, "x:1", compress=True))
+    listed = cay("image", "ls")
+    assert all(name in listed for name in ("from-dir:latest", "saved:1", "from-stream:latest", "host:latest"))
+    cay("image", "exists", "saved:1")
+    cay("image", "exists", "no-such-image", code=1)
+    cay("create", "--image", "saved:1", "--name", "of-image")
+    assert cay("exec", "of-image", "--", "cat", "/etc/top") == "top"
+    cay("image", "tag", "saved:1", "again")
+    cay("image", "rm", "saved:1", "from-dir")
+    cay("rm", "of-image")
+    cay("image", "rm", "again", "from-stream")
+    assert cay("image", "ls", "--json").count("host:latest") == 1
+    cay("image", "gc")
+    cay("image", "nonsense", code=2)

@@ -57,6 +57,14 @@ void confirmations_reject(struct http_request *r);
 
 extern const struct field assess_fields[], decision_fields[];
 extern const struct field tool_server_fields[];
+void images_get_all(struct http_request *r);
+void images_get_one(struct http_request *r);
+void images_import(struct http_request *r);
+void images_name(struct http_request *r);
+void images_drop(struct http_request *r);
+void images_gc(struct http_request *r);
+
+extern const struct field images_import_query[], images_tag_fields[], images_remove_query[];
 extern const struct field events_query[];    /* of /v1/events */
 extern const struct field events_of_query[]; /* of one sandbox */
 
