@@ -6,7 +6,7 @@
  * stays the sandbox's root (which is nobody on the host): so it can be asked to do something as root, and what
  * it runs as the account can not.
  *
- * Where a host can only map one user, root and the account are the same there, and the executor runs as it.
+ * Where a host can only map one user, that is the sandbox's root, and the account another name of it.
  */
 #include "face/openhands/prepare.h"
 
@@ -53,12 +53,12 @@ struct preparation {
  * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's program if there is a
  * browser, whose downloads have a directory from the start. An account of the host image has another name; any other
  * image may have none. Python only looks into the user's own packages if their directory is there when it starts.
- * What fails because the host maps one user only, need not be done there.
+ * $5 the account's id: where the host maps one user only that is 0, and the account another name of root.
  *
  * Each command that the shell does not do itself costs a client the better part of a millisecond.
  */
 static const char script[] =
-	"set -e; umask 022; name=$1 work=$2 link=$3 viewer=$4 home=\n"
+	"set -e; umask 022; name=$1 work=$2 link=$3 viewer=$4 uid=$5 home=\n"
 	"own() {\n" /* FILE LINE: the line of that name is in FILE, instead of the one of id 1000 */
 	"  all= has=\n"
 	"  while IFS= read -r line; do\n"
@@ -66,12 +66,12 @@ static const char script[] =
 	"    case $line in \"$name:\"*) has=1;; *) case $id in 1000:*) continue;; esac;; esac\n"
 	"    all=\"$all$line\n\"\n"
 	"  done <\"$1\"\n"
-	"  [ \"$has\" ] || printf '%s%s\\n' \"$all\" \"$2\" >\"$1\"\n"
+	"  [ \"$has\" ] || printf '%s\\n%s' \"$2\" \"$all\" >\"$1\"\n"
 	"}\n"
 	"if [ \"$name\" != root ]; then\n"
 	"  home=/home/$name\n"
-	"  own /etc/passwd \"$name:x:1000:1000::$home:/bin/bash\"\n"
-	"  own /etc/group \"$name:x:1000:\"\n"
+	"  own /etc/passwd \"$name:x:$uid:$uid::$home:/bin/bash\"\n"
+	"  own /etc/group \"$name:x:$uid:\"\n"
 	"  if [ ! -d \"$home\" ] && [ -d /home/agent ]; then mv /home/agent \"$home\"; fi\n"
 	"fi\n"
 	"python=$(command -v python3 || command -v python || true)\n"
@@ -86,7 +86,7 @@ static const char script[] =
 	"[ -z \"$viewer\" ] || printf %s \"$viewer\" >" VIEWER "\n"
 	"if [ -n \"$python\" ]; then\n"
 	"  ln -sf \"$python\" \"$link\"\n"
-	"  command -v python >/dev/null || ln -s \"$python\" /usr/local/bin/python\n"
+	"  command -v python >/dev/null || ln -s \"$python\" /usr/local/bin/python 2>/dev/null || true\n"
 	"fi\n";
 
 /* It is over: everybody who waits is told, one of s and err. */
@@ -253,7 +253,8 @@ static void run_script(struct preparation *p)
 {
 	static const struct call_sink sink = { .result = on_script, .error = on_error };
 	const char *const argv[] = { "/bin/sh", "-c", script, "prepare", p->username, p->workdir,
-		PREPARE_PYTHON, p->has_browser ? programs_viewer : "" };
+		PREPARE_PYTHON, p->has_browser ? programs_viewer : "",
+		has_root(p->oh) ? "1000" : "0" };
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
@@ -353,16 +354,23 @@ static struct str known_image(const struct openhands *oh, struct str name)
 
 static void fill_spec(struct spec *spec, const struct openhands *oh, const struct start *start)
 {
-	bool is_root = str_is(start->username, "root");
+	bool is_root = runtime_host(oh->rt)->controls || str_is(start->username, "root");
 	spec->image = IMAGE_HOST;
 	spec->network = start->network;
-	spec->user = has_root(oh) || is_root ? USER_ROOT : USER_AGENT;
+	spec->user = is_root ? USER_ROOT : USER_AGENT;
 	snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(start->workdir));
-	if (!runtime_host(oh->rt)->controls)
-		return; /* a backend without isolation, which would refuse any limit */
-	spec->limits.memory_bytes = start->resource_factor * MEMORY_BYTES << 20;
-	spec->limits.disk_bytes = start->resource_factor * DISK_BYTES << 20;
-	spec->limits.pids = start->resource_factor * PIDS;
+	/* What the host cannot limit is not asked for: that would be refused. */
+	const struct {
+		enum control control;
+		int64_t value, *limit;
+	} limits[] = {
+		{ CONTROL_MEMORY, (int64_t)MEMORY_BYTES << 20, &spec->limits.memory_bytes },
+		{ CONTROL_DISK, (int64_t)DISK_BYTES << 20, &spec->limits.disk_bytes },
+		{ CONTROL_PIDS, PIDS, &spec->limits.pids },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (runtime_host(oh->rt)->controls & UINT64_C(1) << limits[i].control)
+			*limits[i].limit = start->resource_factor * limits[i].value;
 }
 
 static bool has_word(struct str list, const char *word)
