@@ -55,8 +55,16 @@ static int open_as(const struct invocation *in, const char *file, const char *va
 	else if (is_this_machine(buf_str(&url)))
 		put_kept_token(file, &token);
 
-	*ret = (struct remote){ 0 };
-	if (http_client_new(url.ptr, token.len ? token.ptr : NULL, &ret->http, err) < 0)
+	*ret = (struct remote)REMOTE_INIT;
+	const char *reach = url.ptr;
+	if (embedded_is_for(buf_str(&url))) {
+		if (embedded_start(url.ptr, &ret->embedded, err) < 0)
+			return -1;
+		reach = ret->embedded.url;
+		buf_reset(&token);
+		buf_puts(&token, ret->embedded.token);
+	}
+	if (http_client_new(reach, token.len ? token.ptr : NULL, &ret->http, err) < 0)
 		return -1;
 	ret->url = buf_take(&url);
 	return 0;
@@ -76,7 +84,8 @@ void remote_close(struct remote *s)
 {
 	http_client_free(s->http);
 	free(s->url);
-	*s = (struct remote){ 0 };
+	embedded_stop(&s->embedded);
+	*s = (struct remote)REMOTE_INIT;
 }
 
 /* What a person can do about it, where that is known. */
@@ -84,6 +93,10 @@ static int explain(const struct remote *s, bool was_answered, int status, struct
 {
 	if (status >= 0)
 		return status;
+	if (err->code == ERROR_UNAVAILABLE && !was_answered && s->embedded.url) {
+		embedded_explain(&s->embedded, err);
+		return -1;
+	}
 	if (err->code == ERROR_UNAVAILABLE && !was_answered)
 		return error_set(err, ERROR_UNAVAILABLE,
 			"no server at %s: start one with `cay serve`, or name one with --url or CAY_URL",

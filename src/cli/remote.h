@@ -7,6 +7,8 @@
  *	if (remote_open(in, &s, err) < 0 || remote_get_json(&s, "/v1/sandboxes", &list, err) < 0)
  *		return -1;
  *
+ * The URL of an OpenHands deployment is served by a server for the length of the command (cli/embedded.h).
+ *
  * Nobody listening is one sentence that says what to do. The token of the state directory goes to the
  * socket or to this machine, never to another: for that there is CAY_TOKEN.
  */
@@ -14,6 +16,7 @@
 
 #include "base/buf.h"
 #include "cli/command.h"
+#include "cli/embedded.h"
 #include "http/client.h"
 #include "wire/json.h"
 
@@ -21,11 +24,12 @@ enum { REMOTE_REPLY_MAX = 64 * 1024 * 1024 };
 
 struct remote {
 	struct http_client *http;
-	char *url;
+	char *url;                /* as it was given */
+	struct embedded embedded; /* if that is no cay server's */
 };
-#define REMOTE_INIT \
-	{           \
-		0   \
+#define REMOTE_INIT                        \
+	{                                  \
+		.embedded.lifeline_fd = -1 \
 	}
 #define auto_remote __attribute__((cleanup(remote_close)))
 

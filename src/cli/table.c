@@ -22,8 +22,9 @@ static const struct command_option json_options[] = {
 
 static const struct command_option server_options[] = {
 	{ "url", 0, OPTION_TEXT, OPTION_AT(struct common_options, url), "URL",
-		"where the server is: http://HOST:PORT, https://HOST or unix:/PATH (default: CAY_URL, or "
-		"the socket of a server on this machine)" },
+		"where the server is: http://HOST:PORT, https://HOST or unix:/PATH; openhands+http://HOST for "
+		"an OpenHands Remote Runtime API, action+http://HOST for an action execution server (default: "
+		"CAY_URL, or the socket of a server on this machine)" },
 	{ 0 },
 };
 

@@ -16,7 +16,7 @@ import zipfile
 
 import pytest
 
-from conftest import end_server, start_server
+from conftest import PROGRAMS, end_server, start_server
 from scripted import HANG, RESET, Scripted
 
 RUN = {"observation": "run", "content": "hi", "extras": {"command": "x", "metadata": {
@@ -370,3 +370,26 @@ def test_tls_that_cannot_be_verified_is_refused(tmp_path):
                 pass
         listener.shutdown(socket.SHUT_RDWR)
     assert "SSL" in failed.value.args[0], failed.value.args[0]
+
+
+# ---- the command line ----
+
+def cay(*arguments, **variables):
+    return subprocess.run([PROGRAMS / "cay", *arguments], env={**os.environ, **variables}, capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_the_command_line_speaks_to_a_deployment_without_a_server_of_its_own(far):
+    there = {"CAY_URL": f"openhands+http://127.0.0.1:{far.port}", "SANDBOX_API_KEY": far.token}
+    assert cay("create", "--name", "byhand", **there).returncode == 0
+    done = cay("exec", "byhand", "--", "sh", "-c", "echo $((6*7)); exit 3", **there)
+    assert (done.returncode, done.stdout) == (3, "42\n")
+    assert "byhand" in cay("ls", **there).stdout
+    assert cay("rm", "byhand", **there).returncode == 0
+    assert "byhand" not in cay("ls", **there).stdout
+
+
+def test_a_deployment_that_is_not_there_is_one_sentence(tmp_path):
+    done = cay("ls", CAY_URL="action+http://127.0.0.1:1", TMPDIR=str(tmp_path))
+    assert done.returncode != 0 and "connect" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
