@@ -12,11 +12,12 @@ struct making {
 static void on_made(void *arg, struct sandbox *s, const struct error *err)
 {
 	struct making *m = arg;
+	auto_json struct json *body = m->body; /* the arena goes with the answer */
+	struct http_request *r = m->r;
 	if (err)
-		http_reply_error(m->r, err);
-	else if (!workspace_prepare(m->r, s, m->body))
-		rest_reply_sandbox(m->r, 201, s);
-	json_free(m->body);
+		http_reply_error(r, err);
+	else if (!workspace_prepare(r, s, body))
+		rest_reply_sandbox(r, 201, s);
 }
 
 void sandboxes_create(struct http_request *r)
