@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main/daemon.h"
+
+#include "base/log.h"
+#include "event/loop.h"
+#include "http/server.h"
+#include "main/docker_server.h"
+#include "main/faces.h"
+#include "main/guarding.h"
+#include "main/harden.h"
+#include "main/settings.h"
+#include "runtime/backend.h"
+#include "runtime/backends.h"
+#include "runtime/git.h"
+#include "runtime/runtime.h"
+#include "runtime/token.h"
+#include "version.h"
+
+#include <signal.h>
+
+enum { GRACE_MS = 500 };
+
+static struct {
+	struct daemon_options options;
+	struct loop *loop;
+	struct runtime *runtime;
+	struct http_server *http;
+	struct timer *grace;
+	char *token;
+	struct error error; /* what ended it; ERROR_OK: it was asked to */
+} d;
+
+static void stop(void *arg)
+{
+	loop_stop(d.loop);
+}
+
+/* Lets what is being answered be answered; event streams would go on for ever. */
+static void on_signal(void *arg)
+{
+	if (!d.http || http_server_stats(d.http).requests + docker_server_requests() == 0) {
+		stop(NULL);
+		return;
+	}
+	http_server_stop(d.http);
+	docker_server_stop();
+	timer_set(d.grace, GRACE_MS);
+}
+
+static void on_lost(void *arg, const struct error *err)
+{
+	d.error = *err;
+	stop(NULL);
+}
+
+static void on_started(void *arg, const struct error *err)
+{
+	int fds[DAEMON_LISTENERS_MAX];
+	for (int i = 0; i < d.options.n_listeners; i++)
+		fds[i] = MONITOR_FD + 1 + i;
+	const struct http_config config = {
+		.listen_fds = fds,
+		.n_listen_fds = (int)d.options.n_listeners - d.options.has_docker,
+		.token = d.token,
+	};
+	if (err || http_server_new(d.loop, &config, &d.http, &d.error) < 0 ||
+		(d.options.has_docker &&
+			docker_server_open(d.loop, d.runtime, fds[d.options.n_listeners - 1],
+				&d.error) < 0)) {
+		if (err)
+			d.error = *err;
+		stop(NULL);
+		return;
+	}
+	faces_open(d.runtime, d.http);
+	if (d.options.backend)
+		native_greet(MONITOR_FD);
+	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION,
+		(int)d.options.n_listeners);
+}
+
+static int make_backend(struct backend **ret, struct error *err)
+{
+	const struct backend_choice choice = { .name = d.options.backend,
+		.warm = (int)d.options.pool };
+	if (d.options.backend)
+		return backend_open(d.loop, &choice, ret, err);
+	*ret = native_backend_new(d.loop, MONITOR_FD);
+	return 0;
+}
+
+/* What is to be there before the runtime is. */
+static int prepare(struct gate **ret_gate, struct backend **ret_backend, struct error *err)
+{
+	const char *state_dir = d.options.state_dir;
+	if (harden(state_dir, !d.options.backend, err) < 0 || settings_load(err) < 0 ||
+		token_load(state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
+		guarding_open(d.loop, state_dir, ret_gate, err) < 0 ||
+		make_backend(ret_backend, err) < 0)
+		return -1;
+	const struct json *create = settings_of_server("create");
+	if (json_len(create) && create_set_standards(create, err) < 0)
+		return error_wrap(err, "configuration");
+	git_set_standards(settings_of_server("git"));
+	if (json_bool(settings_of_server("debug")))
+		log_set_level(LOG_DEBUG);
+	return 0;
+}
+
+static void close_all(void)
+{
+	timer_free(d.grace);
+	http_server_free(d.http);
+	docker_server_close();
+	faces_close();
+	runtime_free(d.runtime);
+	guarding_close();
+	settings_drop();
+	loop_free(d.loop);
+	free(d.token);
+}
+
+int daemon_run(const struct daemon_options *options, struct error *err)
+{
+	struct gate *gate;
+	struct backend *backend;
+	d.options = *options;
+	if (prepare(&gate, &backend, err) < 0)
+		return -1;
+	const struct runtime_config config = {
+		.loop = d.loop,
+		.backend = backend,
+		.state_dir = options->state_dir,
+		.on_lost = on_lost,
+		.gate = gate,
+	};
+	if (runtime_new(&config, &d.runtime, err) < 0)
+		return -1;
+	d.grace = timer_new(d.loop, stop, NULL);
+	struct signal_watch *term = signal_new(d.loop, SIGTERM, on_signal, NULL);
+	struct signal_watch *interrupt = signal_new(d.loop, SIGINT, on_signal, NULL);
+	runtime_start(d.runtime, on_started, NULL);
+	loop_run(d.loop);
+	signal_free(term);
+	signal_free(interrupt);
+	close_all();
+	*err = d.error;
+	return err->code == ERROR_OK ? 0 : -1;
+}
