@@ -95,6 +95,15 @@ struct exec_options {
 	int64_t timeout_ms;
 };
 
+struct tool_options {
+	struct common_options common;
+	const char *http; /* a tool server; NULL: a sandbox of ours */
+	const char *name, *description, *parameters, *action, *python, *listen;
+	struct option_texts paths, env;
+	bool replace;
+	int64_t timeout_ms; /* 0: not given */
+};
+
 struct py_options {
 	struct common_options common;
 	const char *kernel, *spec, *workdir;

@@ -314,6 +314,64 @@ static const struct command exec_command = {
 	.values_size = sizeof(struct exec_options),
 };
 
+#define TOOL(member) OPTION_AT(struct tool_options, member)
+
+static const struct command_option tool_options[] = {
+	{ "http", 0, OPTION_TEXT, TOOL(http), "URL",
+		"ls, call: of this tool server (CAMEL's api.py, or cay tool serve) and not of a sandbox; it is "
+		"shown CAY_TOOL_TOKEN" },
+	{ "name", 0, OPTION_TEXT, TOOL(name), "NAME",
+		"add: the tool NAME is the program that follows" },
+	{ "description", 0, OPTION_TEXT, TOOL(description), "TEXT",
+		"add: what such a tool does" },
+	{ "parameters", 0, OPTION_TEXT, TOOL(parameters), "SCHEMA",
+		"add: JSON Schema of its arguments" },
+	{ "action", 0, OPTION_TEXT, TOOL(action), "ACTION",
+		"add: an action of the sandbox, such as run, is the tool" },
+	{ "path", 0, OPTION_TEXTS, TOOL(paths), "DIR",
+		"add: a directory of the sandbox with Python modules; may be given often" },
+	{ "python", 0, OPTION_TEXT, TOOL(python), "PROGRAM",
+		"add: the sandbox's interpreter (default: python3)" },
+	{ "env", 'e', OPTION_TEXTS, TOOL(env), "NAME[=VALUE]",
+		"add: set a variable, or pass the caller's on; may be given often" },
+	{ "replace", 0, OPTION_FLAG, TOOL(replace), .help = "add: in the place of the pack of this name" },
+	{ "timeout", 0, OPTION_DURATION, TOOL(timeout_ms), "TIME",
+		"call: give up after this long; add: the deadline of calls (default: 10m)", .standard = "0" },
+	{ "listen", 0, OPTION_TEXT, TOOL(listen), "HOST:PORT",
+		"serve: where; an address that other machines reach wants CAY_TOOL_TOKEN",
+		.standard = "127.0.0.1:8000" },
+	{ 0 },
+};
+
+static const struct command_argument tool_arguments[] = {
+	{ "VERB", 0, COMPLETE_NOTHING, "add, ls, call, rm, reset or serve" },
+	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX, "its name or id; not with --http" },
+	{ "WORD", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_NOTHING,
+		"add: the entrypoint, or a program; call: the tool, then VALUE and NAME=VALUE; rm: a tool or a "
+		"pack; reset: a pack (default: all)" },
+	{ 0 },
+};
+
+static const struct command tool_command = {
+	.name = "tool",
+	.group = "Sandboxes",
+	.summary = "give a sandbox tools, call them, and serve them to agents",
+	.description =
+		"A tool is a named function with a schema. Tools come in packs: a Python entrypoint "
+		"(module.attribute, or module.Class{\"argument\": 1}), loaded into an interpreter of its own in "
+		"the sandbox, whose state lasts; a program that takes and gives JSON; an action. A VALUE that is "
+		"JSON is that, any other is a string.\n\n"
+		"serve listens as CAMEL's tool server until it is ended, so that its RemoteHttpRuntime works "
+		"unmodified.",
+	.examples = "cay tool add demo camel.toolkits.MathToolkit\0A toolkit that the sandbox's Python has:\0"
+		    "cay tool call demo math_add 1 b=2\0A call:\0"
+		    "cay tool add demo --name count -- wc -l\0A program as a tool:\0"
+		    "cay tool serve demo --listen 127.0.0.1:8000\0For RemoteHttpRuntime(\"127.0.0.1\"):\0",
+	.arguments = tool_arguments,
+	.options = { tool_options, server_options, json_options },
+	.values_size = sizeof(struct tool_options),
+};
+
 #define PY(member) OPTION_AT(struct py_options, member)
 
 static const struct command_option py_options[] = {
@@ -790,6 +848,7 @@ const struct command *const command_table[] = {
 	&create_command,
 	&exec_command,
 	&py_command,
+	&tool_command,
 	&browse_command,
 	&shell_command,
 	&cp_command,

@@ -102,7 +102,7 @@ static int on_body(void *arg, struct str piece, struct error *err)
 {
 	struct transfer *t = arg;
 	struct http_call *call = t->call;
-	if (fetch_status(t->fetch) >= 400) {
+	if (fetch_status(t->fetch) >= 400 && !call->takes_errors) {
 		buf_put(&t->refusal, str_first(piece, t->refusal.limit - t->refusal.len));
 		return 0;
 	}
@@ -189,8 +189,8 @@ static int perform(struct http_client *c, struct transfer *t, struct error *err)
 			*err = t->error;
 		return -1;
 	}
-	return call->ret_status >= 400 ? client_refused(call->ret_status, buf_str(&t->refusal), err)
-				       : 0;
+	bool is_refused = call->ret_status >= 400 && !call->takes_errors;
+	return is_refused ? client_refused(call->ret_status, buf_str(&t->refusal), err) : 0;
 }
 
 int http_client_call(struct http_client *c, struct http_call *call, struct error *err)

@@ -48,6 +48,7 @@ struct http_call {
 	/* Now and then while bodies are under way: bytes so far, both ways together. May be NULL. */
 	void (*on_progress)(void *arg, int64_t bytes);
 	void *arg;
+	bool takes_errors; /* an answer of 400 and above is no failure, and goes to `reply` too */
 	int ret_status;    /* 200 */
 	char ret_type[64]; /* Content-Type of the answer, without parameters */
 };
