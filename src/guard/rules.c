@@ -270,6 +270,20 @@ static void judge_named(struct judging *j, const struct json *arguments)
 			json_find(arguments, tool_parameters[i].name), arguments);
 }
 
+static void judge_all(struct judging *j, struct str name, const struct json *params);
+
+/* A tool that is called like an action may be that action (tool_add): it is judged as one, too. */
+static void judge_inner(struct judging *j, const struct json *params)
+{
+	struct str tool = json_str(json_find(params, "tool"));
+	auto_json struct json *call = NULL;
+	if (!rules_know(tool) || str_is(tool, "tool_call"))
+		return;
+	judge_all(j, tool, json_find(params, "kwargs"));
+	if (json_parse(json_str(json_find(params, "call")), &call, NULL) == 0)
+		judge_all(j, tool, json_find(call, "kwargs"));
+}
+
 static void judge_all(struct judging *j, struct str name, const struct json *params)
 {
 	for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
@@ -283,6 +297,8 @@ static void judge_all(struct judging *j, struct str name, const struct json *par
 	}
 	if (str_is(name, "remove") && json_bool(json_find(params, "recursive")))
 		judge_hit(j, RULE_REMOVE_TREE);
+	if (str_is(name, "tool_call"))
+		judge_inner(j, params);
 	if (!rules_know(name))
 		judge_named(j, params);
 }
