@@ -332,7 +332,8 @@ const struct action upload_action = {
 	.name = "upload",
 	.group = "file",
 	.summary = "take a file or an archive as a stream of any length",
-	.result = "path; bytes received; entries unpacked (1 for a file); written_bytes that came out; created",
+	.result =
+		"path; bytes received; entries unpacked (1 for a file); written_bytes that came out; created",
 	.fields = upload_fields,
 	.params_size = sizeof(struct upload_params),
 	.flags = ACTION_STREAMS_IN,

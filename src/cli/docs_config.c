@@ -80,8 +80,8 @@ static void put_ours(struct buf *b)
 		if (row->status == CONFIG_THEIRS)
 			continue;
 		if (strcmp(section, row->section) != 0)
-			buf_printf(b, "%s.Ss Section %s\n.Bl -tag -width Ds\n", section[0] ? ".El\n" : "",
-				row->section);
+			buf_printf(b, "%s.Ss Section %s\n.Bl -tag -width Ds\n",
+				section[0] ? ".El\n" : "", row->section);
 		section = row->section;
 		put_key(b, (enum config_key)i);
 	}

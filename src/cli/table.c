@@ -322,8 +322,7 @@ static const struct command_option tool_options[] = {
 		"shown CAY_TOOL_TOKEN" },
 	{ "name", 0, OPTION_TEXT, TOOL(name), "NAME",
 		"add: the tool NAME is the program that follows" },
-	{ "description", 0, OPTION_TEXT, TOOL(description), "TEXT",
-		"add: what such a tool does" },
+	{ "description", 0, OPTION_TEXT, TOOL(description), "TEXT", "add: what such a tool does" },
 	{ "parameters", 0, OPTION_TEXT, TOOL(parameters), "SCHEMA",
 		"add: JSON Schema of its arguments" },
 	{ "action", 0, OPTION_TEXT, TOOL(action), "ACTION",
@@ -334,9 +333,11 @@ static const struct command_option tool_options[] = {
 		"add: the sandbox's interpreter (default: python3)" },
 	{ "env", 'e', OPTION_TEXTS, TOOL(env), "NAME[=VALUE]",
 		"add: set a variable, or pass the caller's on; may be given often" },
-	{ "replace", 0, OPTION_FLAG, TOOL(replace), .help = "add: in the place of the pack of this name" },
+	{ "replace", 0, OPTION_FLAG, TOOL(replace),
+		.help = "add: in the place of the pack of this name" },
 	{ "timeout", 0, OPTION_DURATION, TOOL(timeout_ms), "TIME",
-		"call: give up after this long; add: the deadline of calls (default: 10m)", .standard = "0" },
+		"call: give up after this long; add: the deadline of calls (default: 10m)",
+		.standard = "0" },
 	{ "listen", 0, OPTION_TEXT, TOOL(listen), "HOST:PORT",
 		"serve: where; an address that other machines reach wants CAY_TOOL_TOKEN",
 		.standard = "127.0.0.1:8000" },
@@ -363,10 +364,11 @@ static const struct command tool_command = {
 		"JSON is that, any other is a string.\n\n"
 		"serve listens as CAMEL's tool server until it is ended, so that its RemoteHttpRuntime works "
 		"unmodified.",
-	.examples = "cay tool add demo camel.toolkits.MathToolkit\0A toolkit that the sandbox's Python has:\0"
-		    "cay tool call demo math_add 1 b=2\0A call:\0"
-		    "cay tool add demo --name count -- wc -l\0A program as a tool:\0"
-		    "cay tool serve demo --listen 127.0.0.1:8000\0For RemoteHttpRuntime(\"127.0.0.1\"):\0",
+	.examples =
+		"cay tool add demo camel.toolkits.MathToolkit\0A toolkit that the sandbox's Python has:\0"
+		"cay tool call demo math_add 1 b=2\0A call:\0"
+		"cay tool add demo --name count -- wc -l\0A program as a tool:\0"
+		"cay tool serve demo --listen 127.0.0.1:8000\0For RemoteHttpRuntime(\"127.0.0.1\"):\0",
 	.arguments = tool_arguments,
 	.options = { tool_options, server_options, json_options },
 	.values_size = sizeof(struct tool_options),

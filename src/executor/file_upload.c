@@ -69,8 +69,8 @@ static int begin(struct call *call, const struct upload_params *p, struct upload
 	}
 	struct unpack_job *job = arena_new(&call->arena, struct unpack_job);
 	*job = (struct unpack_job){ files_keep(call, path),
-		str_is(p->kind, "zip") ? UNPACK_ZIP : UNPACK_TAR,
-		{ p->layer, p->max_bytes }, p->create_parents };
+		str_is(p->kind, "zip") ? UNPACK_ZIP : UNPACK_TAR, { p->layer, p->max_bytes },
+		p->create_parents };
 	u->worker = worker_new(&files->streams, call, unpack_in_worker, job, err);
 	return u->worker ? 0 : -1;
 }

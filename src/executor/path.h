@@ -27,9 +27,9 @@
 enum { PATH_SIZE = 4096, PATH_NAME_SIZE = 256 };
 
 struct path_root {
-	int fd;         /* directory; not owned */
+	int fd;            /* directory; not owned */
 	const char *place; /* its own absolute path, where paths are the host's; NULL: it is "/" */
-	bool walks;     /* without openat2 */
+	bool walks;        /* without openat2 */
 	bool has_owner; /* directories made belong to uid and gid, not to the executor's own user */
 	uid_t uid;
 	gid_t gid;

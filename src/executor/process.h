@@ -63,7 +63,7 @@ struct process {
 	bool is_removed; /* in no list any more; freed when it has ended and nobody holds it */
 	int n_holds;
 	bool has_timed_out;
-	const char *limit; /* that it ran into; NULL: none */
+	const char *limit;    /* that it ran into; NULL: none */
 	int exit_code, signo; /* one of them counts: signo if not 0 */
 	struct timer *timer;
 	int64_t started_wall_ms, started_ms, ended_ms;

@@ -28,7 +28,7 @@ struct unpack_how {
 };
 
 struct unpack_counts {
-	int64_t bytes; /* of the archive */
+	int64_t bytes;   /* of the archive */
 	int64_t written; /* what came out */
 	int64_t items;
 };

@@ -86,7 +86,8 @@ static int read_call(const struct json *call, struct buf *reason, struct error *
 	if (!str_is(json_str(json_find(function, "name")), "function_risk"))
 		return error_set(err, ERROR_PROTOCOL, "it called something else");
 	if (json_parse(json_str(json_find(function, "arguments")), &arguments, err) < 0)
-		return error_set(err, ERROR_PROTOCOL, "the arguments of function_risk are not JSON");
+		return error_set(err, ERROR_PROTOCOL,
+			"the arguments of function_risk are not JSON");
 	const struct json *score = json_find(arguments, "score");
 	if (json_kind(score) != JSON_KIND_INT || json_int(score) < 1 || json_int(score) > 3)
 		return error_set(err, ERROR_PROTOCOL, "its score is no integer from 1 to 3");

@@ -277,8 +277,9 @@ const struct http_face *server_face_of_host(const struct http_server *s, struct 
 void server_put_peer(const struct http_conn *c, struct buf *b)
 {
 	char text[INET6_ADDRSTRLEN];
-	if (c->peer && inet_ntop(c->peer->key_len == 4 ? AF_INET : AF_INET6, c->peer->key, text,
-			       sizeof(text)))
+	if (c->peer &&
+		inet_ntop(c->peer->key_len == 4 ? AF_INET : AF_INET6, c->peer->key, text,
+			sizeof(text)))
 		buf_puts(b, text);
 }
 

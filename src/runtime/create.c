@@ -222,7 +222,8 @@ int create_check(const struct create *create, struct error *err)
 {
 	if (create->name.len && create_check_name(create->name, err) < 0)
 		return -1;
-	if (plugins_check(create->plugins, err) < 0 || check_env(&create->env, err) < 0 || check_env(&create->secrets, err) < 0 ||
+	if (plugins_check(create->plugins, err) < 0 || check_env(&create->env, err) < 0 ||
+		check_env(&create->secrets, err) < 0 ||
 		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
 			0)
 		return -1;

@@ -40,7 +40,8 @@ struct create {
 	struct field_strings allow; /* of network proxy: wire/allow.h */
 	struct str note;            /* what a face wants to know about it later; stored as it is */
 	int64_t timeout_ms;         /* ends this long after it was asked for; 0: never */
-	const struct json *repo;    /* for who prepares its workspace; not the runtime's own business */
+	const struct json
+		*repo; /* for who prepares its workspace; not the runtime's own business */
 	const struct json *plugins; /* names and manifests (runtime/plugin.h); NULL: none */
 	const struct json *guard;   /* what the gate shall be told (action/gate.h); NULL: nothing */
 	int64_t idle_timeout_ms;    /* ends when no action was under way for so long; 0: never */

@@ -40,9 +40,10 @@ static const char *const statements[] = {
 	[DB_RECORD_PUT] =
 		"INSERT OR REPLACE INTO sandboxes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
 	[DB_RECORD_DROP] = "DELETE FROM sandboxes WHERE id = ?1",
-	[DB_RECORD_ALL] = "SELECT id,backend_id,name,state,reason,created_ms,ended_ms,timeout_ms,"
-			  "idle_timeout_ms,deadline_ms,spec,labels,enforced,init_pid,note FROM sandboxes"
-			  " ORDER BY created_ms, id",
+	[DB_RECORD_ALL] =
+		"SELECT id,backend_id,name,state,reason,created_ms,ended_ms,timeout_ms,"
+		"idle_timeout_ms,deadline_ms,spec,labels,enforced,init_pid,note FROM sandboxes"
+		" ORDER BY created_ms, id",
 };
 
 struct db {

@@ -55,8 +55,8 @@ struct sandbox {
 	struct mask mask; /* what this server knows of its secrets: for what callers say of them */
 	struct plugins *plugins; /* NULL: nobody asked for them yet */
 	char *plugins_json;      /* what is to be loaded; freed once it is */
-	char *configure_json;   /* for its executor; freed once sent */
-	struct error failure;   /* why it could not be made */
+	char *configure_json;    /* for its executor; freed once sent */
+	struct error failure;    /* why it could not be made */
 };
 
 /*

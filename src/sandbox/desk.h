@@ -17,16 +17,17 @@ struct desk {
 	struct source source;
 	struct poller *poller;
 	struct stock *stock;
-	const char *state_dir; /* where the server sees it as SERVER_STATE_DIR; NULL: it sees it as it is */
-	int fd;             /* of the server's socket, which belongs to `struct server` */
-	int ready_fd;       /* gets one byte, and is closed, at the first HELLO; or -1 */
-	bool has_served;    /* a server has said HELLO, now or before */
-	struct list outbox; /* letters */
-	uint32_t events;    /* that are waited for */
-	bool has_greeted;   /* HELLO came */
-	bool is_watching;   /* fd is in the poller */
-	bool is_closing;    /* nothing is made any more */
-	int untold;         /* ENDED members that the server has to be told of */
+	const char *
+		state_dir; /* where the server sees it as SERVER_STATE_DIR; NULL: it sees it as it is */
+	int fd;            /* of the server's socket, which belongs to `struct server` */
+	int ready_fd;      /* gets one byte, and is closed, at the first HELLO; or -1 */
+	bool has_served;                 /* a server has said HELLO, now or before */
+	struct list outbox;              /* letters */
+	uint32_t events;                 /* that are waited for */
+	bool has_greeted;                /* HELLO came */
+	bool is_watching;                /* fd is in the poller */
+	bool is_closing;                 /* nothing is made any more */
+	int untold;                      /* ENDED members that the server has to be told of */
 	void (*hostile)(struct desk *d); /* the server broke the protocol: end it */
 };
 

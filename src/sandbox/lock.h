@@ -66,7 +66,8 @@ struct lock {
 	uint32_t user;         /* enum user_mode */
 	uint32_t uid, gid;     /* as the sandbox sees them */
 	uint32_t makes_set_id; /* 1: it may make set-uid files */
-	uint32_t makes_marks;  /* 1: the character device 0:0, where the system call filter lets it */
+	uint32_t
+		makes_marks; /* 1: the character device 0:0, where the system call filter lets it */
 	uint32_t landlock_abi; /* 0: the kernel has none */
 	uint32_t n_keep;
 	int32_t keep[LOCK_KEEP_MAX];

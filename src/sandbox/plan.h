@@ -47,7 +47,7 @@ struct step {
 	uint32_t flags; /* STEP_* of step.h, which says what the members mean for each kind */
 	uint32_t mode;
 	uint32_t uid;
-	int32_t tree; /* -1: none */
+	int32_t tree;   /* -1: none */
 	uint32_t count; /* of trees, from `tree` on; 0: one */
 	const char *path;
 	const char *source;

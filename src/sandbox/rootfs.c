@@ -124,8 +124,9 @@ static void add_names(struct plan *plan, enum step_kind kind, const char *dir)
 		plan_text(plan, "127.0.0.1\tlocalhost\n127.0.1.1\t%s\n::1\tlocalhost\n", name));
 	if (plan->spec.network != NETWORK_HOST)
 		add_file(plan, kind, plan_text(plan, "%s/resolv.conf", dir),
-			plan->spec.network == NETWORK_PROXY ? "nameserver 127.0.0.1\n"
-							    : "# this sandbox has no name server\n");
+			plan->spec.network == NETWORK_PROXY
+				? "nameserver 127.0.0.1\n"
+				: "# this sandbox has no name server\n");
 }
 
 static void add_host_links(struct plan *plan)

@@ -76,7 +76,8 @@ struct spec {
 	uint32_t user;            /* enum user_mode */
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
-	uint32_t n_layers; /* of IMAGE_LAYERS: names in image_path (sha256 in hex), the lowest first */
+	uint32_t
+		n_layers; /* of IMAGE_LAYERS: names in image_path (sha256 in hex), the lowest first */
 	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE];
 	uint32_t n_mounts;
 	struct spec_mount mounts[SPEC_MOUNTS_MAX];
