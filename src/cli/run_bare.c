@@ -137,7 +137,7 @@ int run_bare(const struct run_options *o, const struct spec *spec, char *const *
 	bool *ret_is_command, struct error *err)
 {
 	struct bare b = { .options = o, .lifeline = { -1, -1 }, .report = { -1, -1 } };
-	struct error failure;
+	struct error failure = { 0 };
 	const char *given;
 	sigset_t signals;
 	auto_free char *workspace = NULL;

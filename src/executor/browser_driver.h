@@ -130,7 +130,7 @@ int element_focus(struct driver *d, const struct element *e, const char *what);
 
 enum { INPUT_ALT = 1, INPUT_CONTROL = 2, INPUT_META = 4, INPUT_SHIFT = 8 };
 
-int input_move(struct driver *d, double x, double y, const char *buttons_of);
+int input_move(struct driver *d, double x, double y, const char *held);
 int input_click(struct driver *d, const char *button, int modifiers, int count);
 int input_button(struct driver *d, const char *button, int modifiers, int count, bool is_down);
 int input_wheel(struct driver *d, double dx, double dy);

@@ -10,5 +10,5 @@
 enum { IMAGE_PIXELS_MAX = 16 * 1024 * 1024 };
 
 /* png: the screenshot. Appends another PNG. ERROR_INVALID if it is none, ERROR_TOO_LARGE. */
-int image_put_marks(const struct page *page, struct str png, struct buf *ret_png,
+int image_put_marks(const struct page *page, struct str bytes, struct buf *ret_png,
 	struct error *err);

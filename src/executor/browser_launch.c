@@ -47,9 +47,9 @@ static const char *const flags[] = {
 	"--metrics-recording-only",
 	/* One process for all of a page, and no page that sleeps because nobody looks at it. */
 	"--disable-site-isolation-trials",
-	"--disable-features=IsolateOrigins,site-per-process,Translate,MediaRouter,OptimizationHints,"
-	"DialMediaRouteProvider,HttpsUpgrades,PaintHolding,DestroyProfileOnBrowserClose,"
-	"GlobalMediaControls,RenderDocument",
+	("--disable-features=IsolateOrigins,site-per-process,Translate,MediaRouter,OptimizationHints,"
+	 "DialMediaRouteProvider,HttpsUpgrades,PaintHolding,DestroyProfileOnBrowserClose,"
+	 "GlobalMediaControls,RenderDocument"),
 	"--disable-back-forward-cache",
 	"--disable-background-timer-throttling",
 	"--disable-backgrounding-occluded-windows",

@@ -97,7 +97,7 @@ static void drop_counters(struct page_marks *m)
 /* a … z, aA … zZ, aAA …: the first letter is small. */
 static void put_frame_id(struct buf *b, int64_t number)
 {
-	char letters[16];
+	char letters[16] = { 0 };
 	size_t n = 0;
 	for (number++; number > 0 && n < sizeof(letters); number = (number - 1) / 26)
 		letters[n++] = (char)((number - 1) % 26);

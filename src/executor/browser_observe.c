@@ -111,7 +111,7 @@ static int settle(struct driver *d, int64_t id, int64_t deadline_ms, struct cdp_
 
 static int look_at(struct driver *d, const struct wanted *wanted, struct look *l, struct error *err)
 {
-	int64_t deadline_ms = clock_mono_ms() + LOOK_PATIENCE_MS, trees[AXTREE_FRAMES_MAX];
+	int64_t deadline_ms = clock_mono_ms() + LOOK_PATIENCE_MS, trees[AXTREE_FRAMES_MAX] = { 0 };
 	*l = (struct look){ 0 };
 	if (cdp_call(d->cdp, d->active->session, "Page.getFrameTree", NULL, deadline_ms, &l->frames,
 		    err) < 0)

@@ -6,11 +6,10 @@
 
 #include <stdint.h>
 
-enum {
-	EGRESS_POOL = 0xc6120000, /* 198.18.0.0/15, set aside for tests of networks: nobody's */
-	EGRESS_POOL_FIRST = EGRESS_POOL + 0x100,
-	EGRESS_NAMES_MAX = 65536,
-};
+#define EGRESS_POOL       0xc6120000U /* 198.18.0.0/15, set aside for tests of networks: nobody's */
+#define EGRESS_POOL_FIRST (EGRESS_POOL + 0x100U)
+
+enum { EGRESS_NAMES_MAX = 65536 };
 
 struct egress_names {
 	char **names; /* by address, from EGRESS_POOL_FIRST on */

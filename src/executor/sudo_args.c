@@ -87,7 +87,7 @@ static void apply(struct sudo_request *r, enum option_kind kind, const char *val
 		[LIST] =
 			"User may run the following commands in this sandbox:\n    (ALL) NOPASSWD: ALL\n",
 		[VERSION] = "Sudo of cay\n",
-		[HELP] = USAGE,
+		[HELP] = (USAGE),
 		[NOTHING] = "",
 	};
 	if (kind == USER)

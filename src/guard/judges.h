@@ -27,7 +27,7 @@ static inline void judge_hit(struct judging *j, enum rule rule)
 
 void judge_shell(struct judging *j, struct str text);
 void judge_program(struct judging *j, const struct str *argv, size_t n, bool has_stdin);
-void judge_path(struct judging *j, struct str path, enum path_use use);
+void judge_path(struct judging *j, struct str raw, enum path_use use);
 void judge_url(struct judging *j, struct str url);
 /* Calls as the action browse takes them. */
 void judge_browser(struct judging *j, struct str program);

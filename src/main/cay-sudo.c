@@ -71,14 +71,15 @@ static void fill(const long *stack)
 
 static void send_request(int sock)
 {
-	static const int fds[3] = { 0, 1, 2 };
+	enum { N_FDS = 3 }; /* standard input, output, error */
 	struct iovec part = { request, used };
 	union {
 		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(fds))];
-	} control = { .head = { CMSG_LEN(sizeof(fds)), SOL_SOCKET, SCM_RIGHTS } };
-	for (unsigned i = 0; i < sizeof(fds); i++)
-		CMSG_DATA(&control.head)[i] = ((const unsigned char *)fds)[i];
+		char room[CMSG_SPACE(N_FDS * sizeof(int))];
+	} control = { .room = { 0 } };
+	control.head = (struct cmsghdr){ CMSG_LEN(N_FDS * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+	for (int i = 0; i < N_FDS; i++)
+		((int *)(void *)CMSG_DATA(&control.head))[i] = i;
 	struct msghdr message = { .msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,

@@ -173,11 +173,11 @@ _Noreturn static void become_keeper(int program_fd, int control_fd, int lifeline
 
 static int spawn_keeper(struct member *m, int control_fd, int lifeline_fd, struct error *err)
 {
-	char kind[] = "local", stateless[] = "cli";
+	char kind[] = "local", stateless[] = "cli", temporary[] = "--temporary";
 	char *argv[] = { (char[]){ "cay-executor" }, (char[]){ "--kind" },
 		m->local->config.is_stateless ? stateless : kind, (char[]){ "--lifeline-fd" },
 		(char[]){ "4" }, (char[]){ "--workspace" }, m->workspace,
-		m->is_temporary ? (char[]){ "--temporary" } : NULL, m->workspace, NULL };
+		m->is_temporary ? temporary : NULL, m->workspace, NULL };
 	pid_t pid = fork();
 	if (pid < 0)
 		return error_sys(err, errno, "fork an executor");

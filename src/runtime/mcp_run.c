@@ -104,9 +104,10 @@ static void too_long(struct mcp_run *run)
 	struct error err;
 	error_set(&err, ERROR_PROTOCOL, "it sent a message of more than %d bytes", MCP_MESSAGE_MAX);
 	void *arg = take_ptr(run->arg);
+	const struct mcp_run_ops *ops = run->ops;
 	mcp_run_let_go(run, true);
 	if (arg)
-		run->ops->on_end(arg, &err);
+		ops->on_end(arg, &err);
 }
 
 static void take_lines(struct mcp_run *run)
@@ -304,7 +305,9 @@ void mcp_run_let_go(struct mcp_run *run, bool is_urgent)
 {
 	run->arg = NULL;
 	if (run->phase != RUNNING) {
-		run_free(run);
+		run->is_over = true;
+		if (run->depth == 0) /* else who called us does, once it is back */
+			run_free(run);
 		return;
 	}
 	list_append(&run->rt->endings, &run->link);

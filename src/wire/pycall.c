@@ -199,7 +199,7 @@ static bool read_string(struct reader *r, bool is_raw, struct py_value *v)
 
 static bool read_number(struct reader *r, struct py_value *v)
 {
-	char text[NUMBER_MAX + 1], *end;
+	char text[NUMBER_MAX + 1] = "", *end;
 	size_t n = 0;
 	bool is_real = false;
 	for (; n < NUMBER_MAX; n++) {

@@ -219,8 +219,8 @@ static int scan_value(struct toml_scan *s, struct toml **ret);
 
 static int scan_pair(struct toml_scan *s, struct toml *table)
 {
-	struct path path;
-	struct toml *value;
+	struct path path = { 0 };
+	struct toml *value = NULL;
 	if (scan_path(s, &path) < 0)
 		return -1;
 	if (toml_peek(s, 0) != '=')
@@ -240,7 +240,7 @@ static int scan_pair(struct toml_scan *s, struct toml *table)
 static int scan_array(struct toml_scan *s, struct toml *array)
 {
 	for (s->at++;; s->at++) {
-		struct toml *value;
+		struct toml *value = NULL;
 		if (skip_lines(s) < 0)
 			return -1;
 		if (toml_peek(s, 0) == ']')
@@ -342,7 +342,7 @@ static struct toml *open_element(struct toml_scan *s, struct toml *parent, struc
 static struct toml *scan_header(struct toml_scan *s, struct toml *root)
 {
 	bool is_element = toml_peek(s, 1) == '[';
-	struct path path;
+	struct path path = { 0 };
 	s->at += is_element ? 2 : 1;
 	if (scan_path(s, &path) < 0)
 		return NULL;
@@ -379,7 +379,7 @@ static int scan_document(struct toml_scan *s, struct toml *root)
 
 int toml_parse(struct str text, struct arena *arena, struct toml **ret, struct error *err)
 {
-	struct error ignored;
+	struct error ignored = { 0 };
 	if (str_starts(text, STR("\xef\xbb\xbf")))
 		text = str_skip(text, 3);
 	struct toml_scan s = { .text = text, .line = 1, .arena = arena, .err = err ?: &ignored };

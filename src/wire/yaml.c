@@ -157,7 +157,7 @@ static int put_document(struct reading *r)
 
 int yaml_to_json(struct str text, struct buf *out, struct error *err)
 {
-	struct error ignored;
+	struct error ignored = { 0 };
 	struct reading r = { .w = JSONW(out), .err = err ?: &ignored };
 	if (text.len > YAML_TEXT_MAX)
 		return error_set(err, ERROR_TOO_LARGE, "over %d bytes", YAML_TEXT_MAX);

@@ -46,7 +46,7 @@ void setup_post(struct http_request *r);
 void environment_post(struct http_request *r);
 /* Prepares what the body of a create wishes for in s, and answers r then; false: it wishes for nothing. */
 bool workspace_prepare(struct http_request *r, struct sandbox *s, const struct json *body);
-int workspace_check(const struct json *body, struct arena *arena, struct error *err);
+int workspace_check(const struct json *repo, struct arena *arena, struct error *err);
 
 extern const struct field environment_fields[];
 void guard_get(struct http_request *r);
