@@ -139,6 +139,7 @@ static void on_data(void *arg, uint8_t channel, struct str bytes)
 		return;
 	}
 	run->depth++;
+	BUG_IF(run->depth <= 0, "a program's output was left more often than entered");
 	if (buf_put(&run->line, bytes) == 0)
 		take_lines(run);
 	else
