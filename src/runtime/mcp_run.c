@@ -99,15 +99,28 @@ static void add_tail(struct mcp_run *run, struct str bytes)
 	}
 }
 
+/* It hears that its input has ended, and some time later a signal. */
+static void wind_down(struct mcp_run *run, bool is_urgent)
+{
+	list_append(&run->rt->endings, &run->link);
+	buf_reset(&run->out);
+	runtime_call_eof(run->call, 0);
+	run->patience = is_urgent ? 1 : 0;
+	timer_set(run->timer, is_urgent ? 0 : EOF_MS);
+}
+
+/* Within on_data, which frees a run that is over. */
 static void too_long(struct mcp_run *run)
 {
 	struct error err;
 	error_set(&err, ERROR_PROTOCOL, "it sent a message of more than %d bytes", MCP_MESSAGE_MAX);
 	void *arg = take_ptr(run->arg);
-	const struct mcp_run_ops *ops = run->ops;
-	mcp_run_let_go(run, true);
+	if (run->phase == RUNNING)
+		wind_down(run, true);
+	else
+		run->is_over = true;
 	if (arg)
-		ops->on_end(arg, &err);
+		run->ops->on_end(arg, &err);
 }
 
 static void take_lines(struct mcp_run *run)
@@ -139,7 +152,6 @@ static void on_data(void *arg, uint8_t channel, struct str bytes)
 		return;
 	}
 	run->depth++;
-	BUG_IF(run->depth <= 0, "a program's output was left more often than entered");
 	if (buf_put(&run->line, bytes) == 0)
 		take_lines(run);
 	else
@@ -305,17 +317,12 @@ static void on_timer(void *arg)
 void mcp_run_let_go(struct mcp_run *run, bool is_urgent)
 {
 	run->arg = NULL;
-	if (run->phase != RUNNING) {
-		run->is_over = true;
-		if (run->depth == 0) /* else who called us does, once it is back */
-			run_free(run);
-		return;
-	}
-	list_append(&run->rt->endings, &run->link);
-	buf_reset(&run->out);
-	runtime_call_eof(run->call, 0);
-	run->patience = is_urgent ? 1 : 0;
-	timer_set(run->timer, is_urgent ? 0 : EOF_MS);
+	if (run->phase == RUNNING)
+		wind_down(run, is_urgent);
+	else if (run->depth > 0)
+		run->is_over = true; /* who called us frees it, once it is back */
+	else
+		run_free(run);
 }
 
 void mcp_run_free_all(struct runtime *rt)
