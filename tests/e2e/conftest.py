@@ -16,10 +16,11 @@ import urllib.parse
 
 import pytest
 
+from waiting import PATIENCE
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 PROGRAMS = BUILD / "src" / "main"
-PATIENCE = 20  # seconds after which a wait has failed
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -277,9 +278,14 @@ def start_server(*options, small_disk=False, settings=None):
 
 
 def end_server(server):
-    if server.process.poll() is None:
-        server.stop()
-    subprocess.run(["rm", "-rf", "--one-file-system", server.directory], check=True)
+    try:
+        if server.process.poll() is None:
+            server.stop()
+    finally:
+        if server.process.poll() is None:  # it did not end when it was told to; its children die with it
+            server.process.kill()
+            server.process.wait()
+        subprocess.run(["rm", "-rf", "--one-file-system", server.directory], check=True)
 
 
 @pytest.fixture(scope="module")

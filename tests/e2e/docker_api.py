@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small client of the Docker Engine API over a Unix socket, with its hijacked connections."""
 import contextlib
-import http.client
 import io
 import json
 import socket
@@ -9,7 +8,8 @@ import struct
 import tarfile
 import urllib.parse
 
-from conftest import PATIENCE, Reply, UnixConnection
+from conftest import Reply, UnixConnection
+from waiting import PATIENCE
 
 
 class Hijacked:

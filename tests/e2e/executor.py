@@ -18,9 +18,10 @@ import struct
 import subprocess
 import tempfile
 
+from waiting import PATIENCE
+
 REQUEST, DATA, EOF, CONTROL, EVENT, RESULT, ERROR = range(1, 8)
 TOP = pathlib.Path(__file__).resolve().parents[2]
-TIMEOUT = float(os.environ.get("CAY_TEST_TIMEOUT", "20"))
 
 
 def build_dir():
@@ -42,7 +43,7 @@ class Ended(Exception):
 class Call:
     def __init__(self, sock):
         self.sock = sock
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(PATIENCE)
         self.buffer = bytearray()
         self.data = {0: bytearray(), 1: bytearray(), 2: bytearray()}
         self.events = []

@@ -4,7 +4,9 @@ import json
 import threading
 import textwrap
 
-from conftest import PATIENCE
+from waiting import PATIENCE
+
+
 
 # A server on standard input and output, in nothing but Python. Its first argument is its name; others misbehave.
 SERVER = textwrap.dedent("""

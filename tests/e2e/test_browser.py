@@ -14,8 +14,8 @@ import time
 
 import pytest
 from conftest import PROGRAMS
+from waiting import PATIENCE
 
-PATIENCE = 60
 CHROMIUM = next((p for p in ("/usr/lib/chromium/chromium", shutil.which("chromium")) if p and os.path.exists(p)), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
 PORT = 18000

@@ -9,6 +9,7 @@ import time
 import pytest
 from executor import Executor, Failed
 from kernels import PYTHON, needs_ipython, needs_jupyter, needs_matplotlib
+from waiting import PATIENCE
 
 PATH = "/usr/bin:/bin"  # where Debian's Python is the first
 
@@ -425,7 +426,7 @@ def test_closing_writes_what_was_buffered(kernels, tmp_path):
     pid = kernels.call("kernel_list")["kernels"][0]["pid"]
     gone = os.pidfd_open(pid)
     kernels.call("kernel_close")
-    assert gone in __import__("select").select([gone], [], [], 10)[0]
+    assert gone in __import__("select").select([gone], [], [], PATIENCE)[0]
     os.close(gone)
     assert (tmp_path / "out").read_text() == "kept"
 

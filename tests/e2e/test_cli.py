@@ -19,6 +19,8 @@ import fcntl
 import pytest
 from kernels import needs_ipython
 
+from waiting import PATIENCE
+
 BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
 CAY = BUILD / "src/main/cay"
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -229,7 +231,7 @@ class Terminal:
     def wait_for(self, pattern):
         """Reads until the pattern comes, and forgets everything up to its end."""
         while not (match := re.search(pattern.encode(), self.seen)):
-            assert select.select([self.fd], [], [], 30)[0], f"'{pattern}' did not come: {self.seen!r}"
+            assert select.select([self.fd], [], [], PATIENCE)[0], f"'{pattern}' did not come: {self.seen!r}"
             try:
                 piece = os.read(self.fd, 65536)
             except OSError:
@@ -248,7 +250,7 @@ class Terminal:
             if not piece:
                 break
             self.seen += piece
-        status = self.process.wait(30)
+        status = self.process.wait(PATIENCE)
         os.close(self.fd)
         return self.seen.decode(errors="replace"), status
 
@@ -349,7 +351,7 @@ def test_exec_passes_signals_on(place, box):
         assert p.stdout.readline() == "ready\n"
         p.send_signal(signal.SIGINT)
         assert p.stdout.readline() == "caught\n"
-        assert p.wait(30) == 3
+        assert p.wait(PATIENCE) == 3
 
 
 def test_exec_kills_at_its_timeout(place, box):
@@ -408,7 +410,7 @@ def test_logs_are_followed_until_the_process_ends(place, box):
         assert p.stdout.readline() == "one\n"
         place.out("exec", box, "sh", "-c", "echo two >/tmp/go")
         assert p.stdout.read() == "two\n"
-        assert p.wait(30) == 0
+        assert p.wait(PATIENCE) == 0
 
 
 def test_shell_is_a_terminal_that_stays_when_it_is_left(place, box):
@@ -520,7 +522,7 @@ def test_events_are_followed(place, box):
             if "followed" in line:
                 break
         p.terminate()
-        assert p.wait(30) == -signal.SIGTERM
+        assert p.wait(PATIENCE) == -signal.SIGTERM
 
 
 def test_stats_count(place, box):

@@ -11,7 +11,8 @@ import subprocess
 import tempfile
 
 import pytest
-from conftest import PATIENCE, PROGRAMS
+from conftest import PROGRAMS
+from waiting import PATIENCE
 
 CAY = PROGRAMS / "cay"
 

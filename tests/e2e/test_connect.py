@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from executor import DATA, Executor, Failed
+from waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ class Listener:
         return self
 
     def __exit__(self, *_):
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
         self.socket.close()
 
 
@@ -123,13 +124,13 @@ def test_a_caller_that_does_not_read_holds_the_sender_up(executor):
                 total += connection.send(bytes(65536))
         except TimeoutError:
             stuck.set()
-            connection.settimeout(20)
+            connection.settimeout(PATIENCE)
             while total < size:
                 total += connection.send(bytes(min(65536, size - total)))
         sent.append(total)
 
     with Listener(serve) as server, executor.open("connect", port=server.address[1]) as call:
-        assert stuck.wait(20)
+        assert stuck.wait(PATIENCE)
         call.eof()
         while call.receive()[0] != DATA:
             pass
@@ -190,4 +191,4 @@ def test_a_caller_that_leaves_closes_the_connection(executor):
     with Listener(serve) as server:
         with executor.open("connect", port=server.address[1]) as call:
             call.until(lambda c: c.events)
-        assert ended.wait(20)
+        assert ended.wait(PATIENCE)

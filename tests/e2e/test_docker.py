@@ -4,17 +4,16 @@ import base64
 import io
 import json
 import os
-import pathlib
 import socket
 import stat
-import subprocess
 import tarfile
 import threading
 import urllib.request
 
 import pytest
-from conftest import PATIENCE, end_server, start_server
-from docker_api import Docker, Hijacked, split_frames, tar_of
+from conftest import end_server, start_server
+from docker_api import Docker, split_frames, tar_of
+from waiting import PATIENCE, wait_until
 
 IS_ROOT = os.geteuid() == 0
 
@@ -362,8 +361,7 @@ def test_a_detached_exec_runs_on_and_its_end_is_told(docker, box):
     assert docker.request("POST", f"/v1.43/exec/{exec_id}/start", {"Detach": True}).status == 200
     assert box.exec_inspect(exec_id)["Running"] is True
     assert box.exec("sh", "-c", "echo go > /tmp/gate")[0] == 0
-    while (told := box.exec_inspect(exec_id))["Running"]:
-        pass
+    told = wait_until(lambda: not (now := box.exec_inspect(exec_id))["Running"] and now)
     assert told["ExitCode"] == 3
 
 
@@ -439,8 +437,7 @@ def test_a_client_that_leaves_its_exec_does_not_end_it(docker, box):
     assert stream.frame() == (1, b"on\n")
     stream.close()
     assert box.exec("sh", "-c", "until test -p /tmp/left; do :; done; echo > /tmp/left")[0] == 0
-    while (told := box.exec_inspect(exec_id))["Running"]:
-        pass
+    told = wait_until(lambda: not (now := box.exec_inspect(exec_id))["Running"] and now)
     assert told["ExitCode"] == 9
 
 

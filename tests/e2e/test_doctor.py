@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 
 import pytest
+from waiting import PATIENCE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
@@ -149,7 +150,7 @@ def test_what_a_killed_run_left_is_found_and_removed(cay):
     run.send_signal(signal.SIGKILL)
     run.wait()
     for pidfd in inits:
-        assert select.select([pidfd], [], [], 20)[0], "pid 1 outlived its owner"
+        assert select.select([pidfd], [], [], PATIENCE)[0], "pid 1 outlived its owner"
         os.close(pidfd)
     found = gc(cay, "--dry-run")
     assert found

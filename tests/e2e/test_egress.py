@@ -13,7 +13,8 @@ import tempfile
 import threading
 
 import pytest
-from conftest import PATIENCE, Server, end_server
+from conftest import Server, end_server
+from waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network namespace of the server's")
 

@@ -17,7 +17,8 @@ import zipfile
 
 import archives
 import pytest
-from executor import EVENT, Executor, Failed
+from executor import Executor, Failed
+from waiting import wait_until
 
 
 counter = itertools.count()
@@ -570,19 +571,11 @@ def test_a_dropped_call_leaves_no_worker(x):
     calls = [x.open("upload", path=f"u{i}", kind="tar") for i in range(12)]
     for call in calls:
         call.send(b"\0" * 100)
-    wait_for(lambda: workers_of(x.process.pid) == 8)  # the others wait for their turn
+    wait_until(lambda: workers_of(x.process.pid) == 8)  # the others wait for their turn
     for call in calls:
         call.close()
-    wait_for(lambda: workers_of(x.process.pid) == 0)
+    wait_until(lambda: workers_of(x.process.pid) == 0)
     assert relative(x, x.call("glob", pattern="f")) == ["f"]
-
-
-def wait_for(condition, seconds=10):
-    """There is no event for "a process of another program is gone": looks again until it is."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        os.sched_yield()
 
 
 # ---- edit ----
@@ -693,8 +686,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(x):
     (x.dir / "f").write_text("old")
     with x.open("upload", path="f") as call:
         call.send(b"x" * 1_000_000)
-        wait_for(lambda: len(os.listdir(x.dir)) == 2)
-    wait_for(lambda: os.listdir(x.dir) == ["f"])
+        wait_until(lambda: len(os.listdir(x.dir)) == 2)
+    wait_until(lambda: os.listdir(x.dir) == ["f"])
     assert (x.dir / "f").read_text() == "old"
 
 
@@ -707,8 +700,8 @@ def test_an_archive_that_breaks_off_leaves_no_part_of_a_file(x):
     data = archives.tar(("whole", b"1"), ("part", b"x" * 3_000_000))
     with x.open("upload", path="to", kind="tar") as call:
         call.send(data[:2_000_000])
-        wait_for(lambda: (x.dir / "to/part").exists())
-    wait_for(lambda: workers_of(x.process.pid) == 0)
+        wait_until(lambda: (x.dir / "to/part").exists())
+    wait_until(lambda: workers_of(x.process.pid) == 0)
     assert os.listdir(x.dir / "to") == ["whole"]
 
 

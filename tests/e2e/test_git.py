@@ -13,7 +13,8 @@ import threading
 import urllib.parse
 
 import pytest
-from conftest import PATIENCE, PROGRAMS, end_server, start_server
+from conftest import PROGRAMS, end_server, start_server
+from waiting import PATIENCE
 
 BACKEND = "/usr/lib/git-core/git-http-backend"
 TOKEN = "tok-3n-that-nobody-may-see"

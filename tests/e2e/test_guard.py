@@ -8,7 +8,8 @@ import subprocess
 import threading
 
 import pytest
-from conftest import PATIENCE, PROGRAMS, end_server, start_server
+from conftest import PROGRAMS, end_server, start_server
+from waiting import PATIENCE
 
 
 class Model:

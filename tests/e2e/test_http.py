@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+from waiting import PATIENCE, wait_until
+
 BUILD = pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 PROGRAM = BUILD / "tests" / "unit" / "http_server_main"
 TOKEN = "sesame"
@@ -27,7 +29,7 @@ class Server:
         self.address = ("127.0.0.1", int(value)) if kind == "port" else value
         self.host = f"localhost:{value}" if kind == "port" else "any"
 
-    def connect(self, timeout=10):
+    def connect(self, timeout=PATIENCE):
         family = socket.AF_INET if isinstance(self.address, tuple) else socket.AF_UNIX
         s = socket.socket(family, socket.SOCK_STREAM)
         s.settimeout(timeout)
@@ -49,7 +51,7 @@ class Server:
 
     def stop(self):
         self.process.stdin.close()
-        assert self.process.wait(20) == 0, "the server did not end by itself"
+        assert self.process.wait(PATIENCE) == 0, "the server did not end by itself"
 
 
 class Reply:
@@ -102,12 +104,7 @@ def is_closed(s):
 
 
 def wait_for_stats(server, **wanted):
-    deadline = time.monotonic() + 10
-    while True:
-        stats = server.get("/stats").json()
-        if all(stats[k] == v for k, v in wanted.items()):
-            return
-        assert time.monotonic() < deadline, stats
+    wait_until(lambda: wanted.items() <= server.get("/stats").json().items())
 
 
 # ---- what is not HTTP ----

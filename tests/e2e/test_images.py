@@ -2,7 +2,6 @@
 """Images: taken in from archives, shared by sandboxes, removed; and archives that lie, bite or never end."""
 import gzip
 import os
-import select
 import socket
 import subprocess
 import tarfile
@@ -10,9 +9,10 @@ import threading
 
 import pytest
 import rootfs
-from conftest import PATIENCE, PROGRAMS, end_server
+from conftest import PROGRAMS, end_server
 from docker_api import tar_of
 from test_docker import error_of, serve_docker
+from waiting import PATIENCE, wait_until
 
 CONFIG = {"Env": ["FROM_IMAGE=yes", "PATH=/bin"], "Cmd": ["sh", "-c", "echo $FROM_IMAGE; pwd"], "WorkingDir": "/etc"}
 
@@ -73,8 +73,7 @@ def run(docker, image, *command, **body):
 
 def wait_for_no_staging(server):
     """Removing directories is a worker thread's business: followed by inotify would be too much for a test."""
-    while any(d.startswith(("new-", "old-")) for d in layer_dirs(server)):
-        select.select([], [], [], 0.01)
+    wait_until(lambda: not any(d.startswith(("new-", "old-")) for d in layer_dirs(server)))
 
 
 # ---- what comes in ----
@@ -266,8 +265,7 @@ def test_clients_that_leave_halfway_leave_nothing(own_server, base):
     assert import_tree(own_server.docker, base, "after").status == 200
     wait_for_no_staging(own_server)
     assert layer_dirs(own_server) == {rootfs.digest(base)}
-    while own_server.request("GET", "/v1/sandboxes").json["sandboxes"]:
-        select.select([], [], [], 0.01)
+    wait_until(lambda: not own_server.request("GET", "/v1/sandboxes").json["sandboxes"])
 
 
 def test_two_imports_of_the_same_at_once_give_one_image(own_server, layers):
@@ -289,8 +287,7 @@ def test_images_survive_the_server_and_a_half_import_does_not(own_server, layers
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(docker.path)
     sock.sendall(b"POST /v1.43/images/load HTTP/1.1\r\nHost: d\r\nContent-Length: 99999999\r\n\r\n" + base)
-    while not any(d.startswith("new-") for d in layer_dirs(own_server)):
-        pass
+    wait_until(lambda: any(d.startswith("new-") for d in layer_dirs(own_server)))
     own_server.kill_server()
     own_server.wait_until_up()
     sock.close()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """libcay as it is installed: pkg-config, shared and static, and its examples over several backends."""
 import os
-import pathlib
 import shutil
 import subprocess
 

@@ -6,8 +6,9 @@ import subprocess
 import threading
 
 import pytest
-from conftest import PATIENCE, PROGRAMS
+from conftest import PROGRAMS
 from mcp import Client, HttpClient, Refused, at_once
+from waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -56,8 +57,7 @@ def test_a_session_has_a_sandbox_of_its_own_which_ends_with_it(server):
     own, = set(sandboxes(server)) - before
     assert sandboxes(server)[own]["labels"] == {"mcp.session": c.extra["Mcp-Session-Id"]}
     assert server.request("DELETE", "/mcp", headers=c.extra).status == 204
-    while own in sandboxes(server):
-        pass
+    wait_until(lambda: own not in sandboxes(server))
     assert c.post(c.message("ping", id=1)).status == 404
 
 
@@ -152,13 +152,11 @@ def test_a_cancelled_command_is_stopped(named, server, box):
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while box.request("POST", "/actions/stat", {"path": "/tmp/started"}).status != 200:
-        pass
+    wait_until(lambda: box.request("POST", "/actions/stat", {"path": "/tmp/started"}).status == 200)
     HttpClient(server, named.path).notify("notifications/cancelled", {"requestId": named.next_id})
-    assert done.wait(20)
+    assert done.wait(PATIENCE)
     thread.join()
-    while any(s["status"] == "running" for s in box.action("session_list")["sessions"]):
-        pass
+    wait_until(lambda: not any(s["status"] == "running" for s in box.action("session_list")["sessions"]))
 
 
 def test_a_client_that_leaves_kills_its_program(server, box):
@@ -166,11 +164,9 @@ def test_a_client_that_leaves_kills_its_program(server, box):
     c = HttpClient(server, f"/mcp/{box.id}")
     connection.request("POST", c.path, json.dumps(c.message("tools/call", {"name": "exec", "arguments": {
         "argv": ["sleep", "1000"]}}, id=1)), server.headers("", c.extra))
-    while not any(p["status"] == "running" for p in box.action("process_list")["processes"]):
-        pass
+    wait_until(lambda: any(p["status"] == "running" for p in box.action("process_list")["processes"]))
     connection.close()
-    while any(p["status"] == "running" for p in box.action("process_list")["processes"]):
-        pass
+    wait_until(lambda: not any(p["status"] == "running" for p in box.action("process_list")["processes"]))
 
 
 # Over standard input and output.

@@ -10,8 +10,9 @@ import urllib.parse
 import zipfile
 
 import pytest
-from conftest import PATIENCE, ROOT
+from conftest import ROOT
 from kernels import needs_ipython
+from waiting import PATIENCE
 
 GOLDEN = ROOT / "tests" / "golden" / "openhands"
 HOST_OWN = ("username", "hostname", "py_interpreter_path")

@@ -4,8 +4,9 @@ import base64
 import re
 
 import pytest
-from test_browser import PAGES, PATIENCE, PORT, pytestmark  # noqa: F401: skips where there is no chromium
+from test_browser import PAGES, PORT, pytestmark  # noqa: F401: skips where there is no chromium
 from test_openhands import OpenHands
+from waiting import PATIENCE
 
 EXTRAS = ["url", "trigger_by_action", "screenshot", "screenshot_path", "set_of_marks", "error", "goal_image_urls",
           "open_pages_urls", "active_page_index", "dom_object", "axtree_object", "extra_element_properties",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from mcp import SERVER, HttpClient, Refused, SseClient, at_once
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +197,7 @@ def test_a_client_that_leaves_in_a_call_cancels_it(site):
     client.close()
     other = SseClient(site.server, f"/openhands/{site.id}/mcp/sse")
     other.initialize()
-    while not json.loads(other.text("cancelled")):
-        pass
+    wait_until(lambda: json.loads(other.text("cancelled")))
     other.close()
 
 
@@ -209,8 +209,7 @@ def test_a_client_that_does_not_read_its_stream_is_cut_off(site):
         reply = client.post(client.message("tools/call", {"name": "huge", "arguments": {"bytes": 1_000_000}}, id=1000 + i))
         if reply.status != 202:
             break
-    while client.post(client.message("ping", id=5)).status == 202:
-        pass
+    wait_until(lambda: client.post(client.message("ping", id=5)).status != 202)
     assert client.post(client.message("ping", id=5)).status == 404
     client.close()
 

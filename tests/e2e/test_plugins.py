@@ -7,8 +7,9 @@ import subprocess
 import textwrap
 
 import pytest
-from conftest import PATIENCE, PROGRAMS, ROOT
+from conftest import PROGRAMS, ROOT
 from mcp import SERVER
+from waiting import PATIENCE, wait_until
 
 EXAMPLE = ROOT / "examples" / "plugin"
 
@@ -108,8 +109,7 @@ def test_a_plugin_that_does_not_start_is_an_error_that_names_it(server, plugin, 
     before = len(lost(server))
     reply = create(server, plugin)
     assert reply.status == status and words in reply.json["error"]["message"], reply.body
-    while len(lost(server)) > before:
-        pass
+    wait_until(lambda: len(lost(server)) <= before)
 
 
 def test_of_several_the_one_that_fails_is_named(server):

@@ -8,7 +8,8 @@ import subprocess
 import textwrap
 
 import pytest
-from conftest import PATIENCE, PROGRAMS
+from conftest import PROGRAMS
+from waiting import PATIENCE, wait_until
 
 # Answers with what it was asked; some paths misbehave. It listens before it says so.
 SERVER = textwrap.dedent("""
@@ -276,8 +277,7 @@ def test_a_client_that_leaves_frees_the_connection(site):
         f.close()
         s.close()
     stream = site.server.request("GET", "/v1/stats").json
-    while site.server.request("GET", "/v1/stats").json["calls_under_way"] > 1:
-        pass
+    wait_until(lambda: site.server.request("GET", "/v1/stats").json["calls_under_way"] <= 1)
     assert stream["sandboxes"] >= 1
 
 

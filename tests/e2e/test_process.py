@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes started directly, on a bare executor."""
+import contextlib
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import time
 
 import pytest
 from executor import DATA, REQUEST, Ended, Executor, Failed
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +180,7 @@ def test_followers_see_everything_until_the_end(executor):
 def test_a_slow_follower_is_told_what_it_missed_and_slows_nobody(executor):
     with executor.open("exec", argv=sh("read x; head -c 50000000 /dev/zero; echo end"), stdin=True,
                        log_bytes=100_000) as call:
-        while not (mine := [p for p in executor.call("process_list")["processes"] if p["status"] == "running"]):
-            pass
+        mine = wait_until(lambda: [p for p in executor.call("process_list")["processes"] if p["status"] == "running"])
         with executor.open("process_logs", process=mine[-1]["process"], follow=True) as slow:
             call.send(b"\n")
             call.eof()
@@ -256,8 +257,7 @@ def test_names_are_unique_and_unknown_ones_not_found(executor):
 
 def test_a_lost_caller_leaves_the_process_running(executor):
     call = executor.open("exec", argv=sh("read x; echo done"), stdin=True, name="orphan")
-    while not [p for p in executor.call("process_list")["processes"] if p["name"] == "orphan"]:
-        pass
+    wait_until(lambda: [p for p in executor.call("process_list")["processes"] if p["name"] == "orphan"])
     call.close()
     executor.call("process_input", process="orphan", text="\n")
     assert executor.call("process_wait", process="orphan")["exit_code"] == 0
@@ -265,8 +265,7 @@ def test_a_lost_caller_leaves_the_process_running(executor):
 
 def test_removing_a_running_process_ends_its_watchers(executor):
     with executor.open("exec", argv=["sleep", "100"], name="victim") as call:
-        while not [p for p in executor.call("process_list")["processes"] if p["name"] == "victim"]:
-            pass
+        wait_until(lambda: [p for p in executor.call("process_list")["processes"] if p["name"] == "victim"])
         executor.call("process_remove", process="victim")
         assert call.result()["signal"] == "KILL"
 
@@ -338,6 +337,11 @@ def test_a_call_that_speaks_nonsense_harms_only_itself(executor, frames):
     executor.call("info")
 
 
+def answers(executor):
+    with contextlib.suppress(Failed):
+        return executor.call("info")
+
+
 def test_many_calls_at_once_have_a_ceiling():
     with Executor() as x:
         calls = [x.open("subscribe") for _ in range(1024)]
@@ -346,12 +350,7 @@ def test_many_calls_at_once_have_a_ceiling():
         assert e.value.code == "limit_reached"
         for call in calls:
             call.close()
-        while True:
-            try:
-                x.call("info")
-                break
-            except Failed:
-                pass
+        wait_until(lambda: answers(x))
 
 
 def test_bytes_that_are_no_text_are_shown_as_such(executor):

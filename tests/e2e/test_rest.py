@@ -9,6 +9,7 @@ import tarfile
 
 import pytest
 from conftest import PROGRAMS
+from waiting import PATIENCE, wait_until
 
 
 def rss_kib(pid):
@@ -198,8 +199,7 @@ def test_a_client_that_leaves_does_not_end_its_command(server, box):
     connection = server.connection()
     connection.request("POST", f"{box.path}/actions/run", json.dumps(
         {"command": "mkfifo /tmp/f; cat /tmp/f; echo got it > /tmp/done"}), server.headers("", None))
-    while not box.action("session_list")["sessions"] or box.action("session_list")["sessions"][0]["status"] != "running":
-        pass
+    wait_until(lambda: [s for s in box.action("session_list")["sessions"] if s["status"] == "running"])
     connection.close()
     assert box.output("until [ -p /tmp/f ]; do :; done; echo x > /tmp/f; until [ -s /tmp/done ]; do :; done; cat /tmp/done",
                       session="second") == "got it\n"
@@ -405,6 +405,6 @@ def test_the_server_counts(server, box):
 
 
 def test_it_answers_on_tcp_too(server):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         sock.sendall(f"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode())
         assert sock.makefile("rb").read().endswith(b'{"status":"ok"}')

@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from waiting import PATIENCE, wait_until
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 IS_ROOT = os.geteuid() == 0
@@ -109,14 +111,6 @@ def groups():
     return {str(p) for p in pathlib.Path("/sys/fs/cgroup").rglob("cay/*") if p.is_dir()}
 
 
-def wait_until(condition, what, seconds=20):
-    """For ends that nobody announces to a test: of processes that are not its children."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        select.select([], [], [], 0.01)
-
-
 # The command and its status
 
 
@@ -188,7 +182,7 @@ def test_a_forwarded_signal_ends_the_command(caller):
     assert p.stdout.readline() == "ready\n"
     p.send_signal(signal.SIGTERM)
     assert p.stdout.readline() == "got it\n"
-    assert p.wait(20) == 9
+    assert p.wait(PATIENCE) == 9
 
 
 def test_the_deadline_ends_it(caller):
@@ -418,7 +412,7 @@ def test_host_is_the_host(caller):
 # A terminal
 
 
-def read_until(fd, *texts, seconds=20):
+def read_until(fd, *texts, seconds=PATIENCE):
     seen = b""
     deadline = time.monotonic() + seconds
     while not all(text in seen for text in texts):
@@ -447,7 +441,7 @@ def test_on_a_terminal_it_gets_one_of_its_own(caller):
     read_until(master, b"got:hello")
     os.write(master, b"\x03")  # the sandbox's terminal makes SIGINT of it
     try:
-        assert p.wait(20) == 130
+        assert p.wait(PATIENCE) == 130
     finally:
         p.kill()
         os.close(master)
@@ -459,7 +453,7 @@ def test_a_single_terminal_descriptor_is_relayed(caller):
                      stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
     os.close(slave)
     read_until(master, b"no tty", b"err")
-    assert p.wait(20) == 0
+    assert p.wait(PATIENCE) == 0
     os.close(master)
 
 
@@ -471,7 +465,7 @@ def test_a_terminal_that_hangs_up_ends_it(caller):
     read_until(master, b"ready")
     os.close(master)
     try:
-        assert p.wait(20) == 128 + signal.SIGHUP
+        assert p.wait(PATIENCE) == 128 + signal.SIGHUP
     finally:
         p.kill()
 
@@ -519,7 +513,7 @@ def test_gc_spares_the_copy_of_etc_that_is_in_use(programs):
             return subprocess.run([c.cay, "gc", *options], env=c.env, capture_output=True, text=True, timeout=60,
                                   check=True, **c.ids).stdout
         assert str(old) not in gc() and old.exists()
-        assert p.communicate("\n", timeout=20)[0].startswith("root:")
+        assert p.communicate("\n", timeout=PATIENCE)[0].startswith("root:")
         assert str(old) in gc("--dry-run") and old.exists()
         assert str(old) in gc() and not old.exists()
 

@@ -3,11 +3,11 @@
 import io
 import pathlib
 import tarfile
-import time
 import zipfile
 
 import archives
 import pytest
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +85,7 @@ def test_the_agent_sees_nothing_of_a_worker_and_can_do_nothing_to_it(box):
         connection.putheader(name, value)
     connection.endheaders()
     connection.send(b"\0" * 512)
-    workers = []
-    until = time.monotonic() + 20
-    while not workers:
-        assert time.monotonic() < until, "no worker appeared"
-        workers = [w for e in executors_of(box.server) for w in workers_of(e)]
+    workers = wait_until(lambda: [w for e in executors_of(box.server) for w in workers_of(e)], "no worker")
     status = pathlib.Path(f"/proc/{workers[0]}/status").read_text()
     inner = status.split("NSpid:")[1].split("\n")[0].split()[-1]
     assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status and "CapEff:\t0000000000000000" in status

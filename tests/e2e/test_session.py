@@ -9,6 +9,7 @@ import time
 
 import pytest
 from executor import Executor, Failed
+from waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +140,7 @@ def test_waiting_when_nothing_runs_is_refused(shell):
 
 def test_a_lost_caller_does_not_end_the_command(executor, shell):
     call = executor.open("run", command="echo begun; read x; echo got $x", session=shell.name, until_input=False)
-    while executor.call("session_list")["sessions"][-1]["status"] != "running":
-        pass
+    wait_until(lambda: executor.call("session_list")["sessions"][-1]["status"] == "running")
     call.close()
     r = shell("hello", input=True)
     assert (r["status"], r["exit_code"]) == ("exited", 0)
@@ -694,11 +694,10 @@ def test_closing_a_session_ends_its_foreground_and_its_waiter(executor):
     waiter = executor.open("run", command="exec -a victim sleep 1000", session="doomed")
     thread = threading.Thread(target=lambda: results.append(waiter.result()))
     thread.start()
-    while not any(s["session"] == "doomed" and s["status"] == "running"
-                  for s in executor.call("session_list")["sessions"]):
-        pass
+    wait_until(lambda: any(s["session"] == "doomed" and s["status"] == "running"
+                           for s in executor.call("session_list")["sessions"]))
     executor.call("session_close", session="doomed")
-    thread.join(10)
+    thread.join(PATIENCE)
     assert results[0]["status"] == "ended"
 
 

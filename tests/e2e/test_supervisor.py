@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+from waiting import PATIENCE, wait_until
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 IS_ROOT = os.geteuid() == 0
@@ -44,7 +46,7 @@ class Supervisor:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(f"\0{self.name}")
         self.listener.listen()
-        self.listener.settimeout(20)
+        self.listener.settimeout(PATIENCE)
         self.log = tempfile.TemporaryFile("w+")
         self.socket = directory / "cay.sock"
         ids = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
@@ -61,7 +63,7 @@ class Supervisor:
         if self.server:
             self.server.close()
         self.server, _ = self.listener.accept()
-        self.server.settimeout(20)
+        self.server.settimeout(PATIENCE)
         return self
 
     def say(self, text):
@@ -78,7 +80,7 @@ class Supervisor:
 
     def stop(self, signo=signal.SIGTERM):
         self.process.send_signal(signo)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     def text(self):
         self.log.seek(0)
@@ -220,7 +222,7 @@ def test_a_server_that_does_not_greet_first_is_replaced(start):
 def test_a_server_that_cannot_start_at_all_ends_the_supervisor(start):
     s = start()
     s.say("exit 1")
-    assert s.process.wait(20) != 0
+    assert s.process.wait(PATIENCE) != 0
 
 
 def test_a_server_that_does_not_listen_is_not_served_and_nothing_is_lost(start):
@@ -308,16 +310,13 @@ def wait_for_end(pids):
             fd = os.pidfd_open(int(pid))
         except ProcessLookupError:
             continue
-        assert select.select([fd], [], [], 20)[0], f"{pid} outlived its supervisor"
+        assert select.select([fd], [], [], PATIENCE)[0], f"{pid} outlived its supervisor"
         os.close(fd)
 
 
 def wait_until_swept(made):
     """Every janitor of the machine sweeps for all, and skips what another one is at: so ours may end first."""
-    end = time.monotonic() + 20
-    while left := [c for m in made for c in cgroups_of(m.id)]:
-        assert time.monotonic() < end, left
-        time.sleep(0.02)
+    wait_until(lambda: not [c for m in made for c in cgroups_of(m.id)])
 
 
 def children(pid):
@@ -403,11 +402,8 @@ def test_builders_that_are_killed_at_any_moment_leave_nothing(start, uid):
         living += [a.id for a in answers if a.code == "ok"]
     for sandbox in living:
         assert s.ask(f"destroy {sandbox}").code == "ok"
-    end = time.monotonic() + 20
-    while (left := [c for w in wished for c in cgroups_of(w)]) or set(children(s.process.pid)) - {
-            "cay-builder", "cay-janitor", "cayd"}:
-        assert time.monotonic() < end, (left, children(s.process.pid))
-        time.sleep(0.02)
+    wait_until(lambda: not [c for w in wished for c in cgroups_of(w)])
+    wait_until(lambda: not set(children(s.process.pid)) - {"cay-builder", "cay-janitor", "cayd"})
 
 
 @pytest.mark.parametrize("uid", USERS)
@@ -422,10 +418,7 @@ def test_a_supervisor_that_is_killed_while_it_builds_leaves_nothing(start, uid):
         s.process.kill()
         s.process.wait()
         wait_for_end(pid for pids in mine.values() for pid in pids)
-        end = time.monotonic() + 20
-        while left := [c for w in wished for c in cgroups_of(w)]:
-            assert time.monotonic() < end, left
-            time.sleep(0.02)
+        wait_until(lambda: not [c for w in wished for c in cgroups_of(w)])
 
 
 def test_what_a_killed_supervisor_and_its_janitor_left_the_next_one_sweeps(start):
@@ -484,7 +477,7 @@ def test_ready_is_told_once_a_server_is_up(directory):
     assert os.read(ours, 16) == b"\n"
     assert os.read(ours, 16) == b""
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     for s in (server, listener):
         s.close()
     os.close(ours)

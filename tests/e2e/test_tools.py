@@ -9,6 +9,7 @@ import pathlib
 import time
 
 import pytest
+from waiting import PATIENCE, wait_until
 
 HERE = pathlib.Path(__file__).parent
 KIT = '''
@@ -310,7 +311,7 @@ def tool_server(box, **body):
 
 
 def ask(port, method, path, body=None, headers=None, host="127.0.0.1"):
-    with contextlib.closing(http.client.HTTPConnection(host, port, timeout=20)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(host, port, timeout=PATIENCE)) as connection:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
         return response.status, response.read().decode()
@@ -386,7 +387,7 @@ def test_redirected_output_is_the_call_s_own(kit):
 
 def test_an_argument_of_100_megabytes_is_refused_and_nothing_else_suffers(kit):
     with tool_server(kit) as port:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             connection.putrequest("POST", "/echo")
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(100 << 20))
@@ -401,11 +402,9 @@ def test_an_argument_of_100_megabytes_is_refused_and_nothing_else_suffers(kit):
 def test_a_client_that_leaves_cancels_its_call(fresh):
     fresh.action("tool_add", entrypoint="kit.Kit")
     with tool_server(fresh) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("POST", "/anap", '{"args":[600],"kwargs":{}}', {"Content-Type": "application/json"})
-        while fresh.action("tool_list")["packs"][0]["calls"] != 1:
-            pass
+        wait_until(lambda: fresh.action("tool_list")["packs"][0]["calls"] == 1)
         connection.close()
-        while fresh.action("tool_list")["packs"][0]["calls"]:
-            pass
+        wait_until(lambda: fresh.action("tool_list")["packs"][0]["calls"] == 0)
     assert value(fresh, "bump") == 1

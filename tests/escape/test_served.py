@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import ATTACKS, BUILD, IS_ROOT, ROOT, attacks, findings, reached
+from conftest import IS_ROOT, ROOT, attacks, findings, reached
 from test_escape import build_without
 
 loader = importlib.util.spec_from_file_location("e2e", ROOT / "tests" / "e2e" / "conftest.py")

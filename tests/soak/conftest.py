@@ -4,17 +4,22 @@ import importlib.util
 import os
 import pathlib
 import signal
-import time
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCALE = int(os.environ.get("SCALE", "1"))
-PATIENCE = 60
 
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 loader = importlib.util.spec_from_file_location("e2e", ROOT / "tests" / "e2e" / "conftest.py")
 e2e = importlib.util.module_from_spec(loader)
 loader.loader.exec_module(e2e)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.timeout(150 * SCALE))
 
 
 @pytest.fixture
@@ -111,15 +116,6 @@ class Census:
             "cgroups": len(self.cgroups - before.cgroups),
             "interfaces": len(self.interfaces - before.interfaces),
         }
-
-
-def wait_until(what, seconds=PATIENCE):
-    """Polls the host, which tells nobody: a test may; returns what is true at last."""
-    end = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < end, f"still not so after {seconds} s"
-        time.sleep(0.02)
-    return value
 
 
 def percentile(values, p):

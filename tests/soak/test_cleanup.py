@@ -6,7 +6,8 @@ import signal
 import subprocess
 
 import pytest
-from conftest import SCALE, Census, e2e, named, wait_until
+from conftest import SCALE, Census, e2e, named
+from waiting import wait_until
 
 CYCLES = 34 * SCALE  # of each way: 10,000 lives with SCALE=100
 

@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 
-from conftest import SCALE, named, wait_until
+from conftest import SCALE, named
+from waiting import wait_until
 
 KILLS = 10 * SCALE
 

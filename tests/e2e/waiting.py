@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a test waits, and how: every wait has an end, far beyond what a busy machine needs."""
+import time
+
+PATIENCE = 60  # seconds after which a wait has failed
+
+
+def wait_until(condition, what="still not so", seconds=PATIENCE):
+    """For what nobody announces to a test: asks again until it is true; returns that truth."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} after {seconds} s"
+        time.sleep(0.005)
+    return value
