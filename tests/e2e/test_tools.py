@@ -317,6 +317,16 @@ def ask(port, method, path, body=None, headers=None, host="127.0.0.1"):
         return response.status, response.read().decode()
 
 
+def is_refused(port):
+    try:
+        ask(port, "GET", "/health")
+    except ConnectionRefusedError:
+        return True
+    except ConnectionError:
+        pass  # it was just being closed
+    return False
+
+
 @pytest.fixture(scope="module")
 def maths(server):
     box = server.create()
@@ -358,13 +368,7 @@ def test_pages_describe_the_tools(maths):
 def test_a_lent_port_is_free_when_its_holder_is_gone(maths):
     with tool_server(maths) as port:
         assert ask(port, "GET", "/health")[0] == 200
-    while True:  # the server hears of a closed connection a moment later
-        try:
-            ask(port, "GET", "/health")
-        except ConnectionRefusedError:
-            break
-        except ConnectionError:
-            pass  # it was just being closed
+    wait_until(lambda: is_refused(port))  # the server hears of a closed connection a moment later
     with tool_server(maths, listen=f"127.0.0.1:{port}") as again:
         assert again == port and ask(port, "GET", "/health")[0] == 200
 
@@ -408,3 +412,19 @@ def test_a_client_that_leaves_cancels_its_call(fresh):
         connection.close()
         wait_until(lambda: fresh.action("tool_list")["packs"][0]["calls"] == 0)
     assert value(fresh, "bump") == 1
+
+
+@pytest.mark.parametrize("tool, args", [("anap", "600"), ("spin", "")])
+def test_a_call_can_be_left_at_any_moment_of_its_life(fresh, tool, args):
+    """The first one while threads are started, others before they begin, while they begin, and when they run."""
+    fresh.action("tool_add", entrypoint="kit.Kit")
+    with tool_server(fresh) as port:
+        for i in range(60):
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+                connection.request("POST", f"/{tool}", f'{{"args":[{args}],"kwargs":{{}}}}',
+                                   {"Content-Type": "application/json"})
+                for _ in range(i % 4):
+                    fresh.action("tool_list")
+        wait_until(lambda: fresh.action("tool_list")["packs"][0]["calls"] == 0)
+    assert value(fresh, "bump") == 1
+    assert fresh.action("tool_list")["packs"][0]["starts"] == 1, "its interpreter is the first one"

@@ -138,7 +138,9 @@ def capture_children():
     def thread_start(self):
         context, run = contextvars.copy_context(), self.run
         self.run = lambda: context.run(run)
-        run_thread(self)
+        # Until a new thread runs, Python holds it for the one that starts it: what is thrown would hit it instead.
+        with _calls:
+            run_thread(self)
 
     subprocess.Popen.__init__ = popen
     os.system = system
@@ -255,7 +257,6 @@ def load(config):
 
 # ---- coroutines ----
 
-_futures = {}  # thread that waits: what it waits for
 _loop = None
 _loop_lock = threading.Lock()
 
@@ -269,18 +270,80 @@ def wait_for(awaitable):
 
     with _loop_lock:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_loop.run_forever, name="coroutines", daemon=True)
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="coroutines", daemon=True)
             contextvars.Context().run(thread.start)
-    future = asyncio.run_coroutine_threadsafe(run(), _loop)
-    _futures[threading.get_ident()] = future
-    try:
-        return future.result()
-    finally:
-        del _futures[threading.get_ident()]
+            _loop = loop
+    return _call.get().wait_for(run())
 
 
 # ---- calls ----
+
+_calls = threading.Lock()  # who cancels, and who begins or ends what can be cancelled
+_call = contextvars.ContextVar("call")
+
+
+class Call:
+    """One call, and how it is cancelled at each of its moments.
+
+    Known, not begun: it never begins. In a coroutine: that is cancelled. Elsewhere in the tool: Cancelled is thrown
+    into its lane, once, so that whoever catches it need not expect a second. The flag comes first and all changes
+    are made under one lock, so no moment is missed; and what was thrown too late is taken back.
+    """
+
+    __slots__ = ("request", "body", "thread", "future", "is_cancelled", "was_thrown")
+
+    def __init__(self, request, body):
+        self.request, self.body = request, body
+        self.thread = self.future = None
+        self.is_cancelled = self.was_thrown = False
+
+    def begin(self):
+        with _calls:
+            if self.is_cancelled:
+                raise Cancelled()
+            self.thread = threading.get_ident()
+
+    def wait_for(self, coroutine):
+        with _calls:
+            if self.is_cancelled:
+                coroutine.close()
+                raise Cancelled()
+            self.future = asyncio.run_coroutine_threadsafe(coroutine, _loop)
+        try:
+            return self.future.result()
+        finally:
+            with _calls:
+                self.future = None
+
+    def cancel(self):
+        with _calls:
+            if self.is_cancelled:
+                return
+            self.is_cancelled = True
+            if self.future is not None:
+                self.future.cancel()
+            elif self.thread is not None:
+                self.was_thrown = True
+                _throw(self.thread, Cancelled)
+
+    def end(self):
+        """From here on nothing is thrown. It may be called again, if it was interrupted."""
+        with _calls:
+            thread, self.thread = self.thread, None
+        if self.was_thrown and thread is not None:
+            _throw(thread, None)
+
+
+def _throw(thread, kind):
+    """None: what was thrown and has not arrived yet does not."""
+    what = ctypes.py_object(kind) if kind else ctypes.py_object()
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+# A tool may fork while another lane has the lock: the child leaves through Call.end, too.
+os.register_at_fork(before=_calls.acquire, after_in_parent=_calls.release, after_in_child=_calls.release)
+
 
 def described(why):
     """An exception, as an answer."""
@@ -323,29 +386,34 @@ class Host:
         self.turn = threading.Lock()  # who has it receives
         self.count = threading.Lock()
         self.idle = 1  # the lane that the main thread becomes
-        self.running = {}  # number of a request: thread
+        self.calls = {}  # number of a request: Call, from before anybody else receives until it is answered
 
-    def perform(self, request, body):
-        capture = (Capture(), Capture())
-        answer = {}
-        mark = _capture.set(capture)
+    def run(self, call):
+        """{"output"} or {"error"}"""
         try:
-            self.running[request.number] = threading.get_ident()
             try:
-                answer["output"] = output_of(self.tools[body["tool"]], body["call"])
+                call.begin()
+                return {"output": output_of(self.tools[call.body["tool"]], call.body["call"])}
             finally:
-                with self.count:  # from here on nobody throws
-                    self.running.pop(request.number, None)
+                call.end()
         except BaseException as why:
-            answer["error"] = described(why)
-        _capture.reset(mark)
+            call.end()
+            return {"error": described(why)}
+
+    def perform(self, call):
+        capture = (Capture(), Capture())
+        marks = _capture.set(capture), _call.set(call)
+        answer = self.run(call)
+        _capture.reset(marks[0])
+        _call.reset(marks[1])
         if guest.is_child:
             os._exit(0)  # a tool that forked: only one of them answers
+        self.calls.pop(call.request.number, None)
         answer["stdout"], answer["stderr"] = capture[0].take(), capture[1].take()
         try:
-            request.result(answer)
+            call.request.result(answer)
         except guest.TooLarge as why:
-            request.result({"error": described(why), "stdout": "", "stderr": ""})
+            call.request.result({"error": described(why), "stdout": "", "stderr": ""})
 
     def load(self, request):
         capture = (Capture(), Capture())
@@ -359,23 +427,18 @@ class Host:
             request.result({"error": described(why), "stdout": capture[0].take(), "stderr": capture[1].take()})
         _capture.reset(mark)
 
-    def cancel(self, number):
-        with self.count:
-            thread = self.running.get(number)
-            if thread in _futures:
-                _futures[thread].cancel()
-            elif thread is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Cancelled))
-
     def receive(self):
         """The next call. The caller has the turn."""
         for request, body in self.messages:
             if request is None:
-                self.cancel(body.get("cancel"))
+                call = self.calls.get(body.get("cancel"))
+                if call is not None:
+                    call.cancel()
             elif "load" in body:
                 self.load(request)
             else:
-                return request, body
+                call = self.calls[request.number] = Call(request, body)
+                return call
         os._exit(0)
 
     def start_lane(self):
@@ -386,16 +449,13 @@ class Host:
     def lane(self):
         while True:
             with self.turn:
-                request, body = self.receive()
+                call = self.receive()
                 with self.count:
                     self.idle -= 1
                     is_last = self.idle == 0
             if is_last:
                 self.start_lane()
-            try:
-                self.perform(request, body)
-            except Cancelled:
-                pass  # it came too late for the call
+            self.perform(call)
             with self.count:
                 self.idle += 1
 
