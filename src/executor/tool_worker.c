@@ -10,7 +10,7 @@
  *
  * A call whose deadline passes, or whose caller leaves, is cancelled: an exception is thrown into its thread. What
  * sits in a system call does not hear it; it is abandoned, and the pack goes on without that thread. When
- * ABANDONED_MAX are, the interpreter is replaced.
+ * ABANDONED_MAX are, and still are a moment later, the interpreter is replaced.
  *
  *	STOPPED → LOADING → READY     the interpreter; it dies into STOPPED, and the next call starts it again
  */
@@ -27,6 +27,7 @@ enum {
 	QUICK_MAX = 2,
 	PATIENCE_MS = 2,
 	ABANDONED_MAX = 16,
+	GRACE_MS = 1000, /* in which those that were cancelled together may end */
 	LOAD_MS = 180 * 1000, /* importing may be slow; hanging is not waited for */
 	QUEUE_MAX = 1024,
 	BODY_ROOM = 4096,
@@ -39,7 +40,7 @@ struct worker {
 	struct guest *guest; /* NULL: STOPPED */
 	enum worker_state state;
 	struct guest_request load;
-	struct timer *load_timer, *patience;
+	struct timer *load_timer, *patience, *grace;
 	struct list queue;   /* python_call::link: not sent */
 	struct list running; /* python_call::link: sent, oldest first */
 	int n_running, n_quick, n_abandoned;
@@ -135,6 +136,7 @@ static void stop(struct worker *w, const struct error *why)
 	guest_free(take_ptr(w->guest));
 	timer_clear(w->load_timer);
 	timer_clear(w->patience);
+	timer_clear(w->grace);
 	w->state = STOPPED;
 	w->pack->is_stopped = true;
 	if (why)
@@ -302,7 +304,7 @@ static void pump(struct worker *w)
 
 /* ---- the end of a call that goes on inside ---- */
 
-static void on_many_abandoned(void *arg)
+static void on_grace(void *arg)
 {
 	struct worker *w = arg;
 	struct error err;
@@ -330,7 +332,7 @@ static void abandon(struct python_call *pc)
 	buf_printf(&b, "{\"cancel\":%u}", pc->request.id);
 	guest_tell(w->guest, buf_str(&b), NULL);
 	if (++w->n_abandoned == ABANDONED_MAX)
-		loop_defer(w->pack->box->executor->loop, on_many_abandoned, w);
+		timer_set(w->grace, GRACE_MS);
 }
 
 static void on_deadline(void *arg)
@@ -359,6 +361,7 @@ static void python_load(struct tool_pack *pack)
 	list_init(&w->load.link);
 	w->load_timer = timer_new(loop, on_load_timeout, w);
 	w->patience = timer_new(loop, on_patience, w);
+	w->grace = timer_new(loop, on_grace, w);
 	if (start(w, &err) < 0)
 		load_failed(w, &err);
 }
@@ -410,11 +413,11 @@ static void python_free(struct tool_pack *pack)
 	struct worker *w = pack->state;
 	if (!w)
 		return;
-	loop_undefer(pack->box->executor->loop, w);
 	guest_forget(&w->load);
 	guest_free(w->guest);
 	timer_free(w->load_timer);
 	timer_free(w->patience);
+	timer_free(w->grace);
 	free(w);
 }
 

@@ -205,6 +205,7 @@ def test_calls_that_cannot_be_ended_do_not_fill_the_pack(fresh):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(lambda _: call(fresh, "nap", 600, timeout_ms=100).code, range(16)))
     assert replies == ["timeout"] * 16
+    wait_until(lambda: fresh.action("tool_list")["packs"][0]["state"] == "stopped")
     assert value(fresh, "bump") == 1
     assert fresh.action("tool_list")["packs"][0]["starts"] == 2, "its interpreter was replaced"
 
