@@ -144,6 +144,12 @@ struct port_options {
 	bool link;
 };
 
+struct token_options {
+	struct common_options common;
+	bool write;
+	int64_t lifetime_ms;
+};
+
 struct ls_options {
 	struct common_options common;
 	bool all, quiet;

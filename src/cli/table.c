@@ -5,6 +5,7 @@
  */
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/tables.h"
 
 static const struct command_option help_options[] = {
 	{ "help", 'h', OPTION_FLAG, OPTION_AT(struct common_options, help),
@@ -12,7 +13,7 @@ static const struct command_option help_options[] = {
 	{ 0 },
 };
 
-static const struct command_option json_options[] = {
+const struct command_option json_options[] = {
 	{ "json", 0, OPTION_FLAG, OPTION_AT(struct common_options, json),
 		.help = "print JSON, for programs" },
 	{ "help", 'h', OPTION_FLAG, OPTION_AT(struct common_options, help),
@@ -20,7 +21,7 @@ static const struct command_option json_options[] = {
 	{ 0 },
 };
 
-static const struct command_option server_options[] = {
+const struct command_option server_options[] = {
 	{ "url", 0, OPTION_TEXT, OPTION_AT(struct common_options, url), "URL",
 		"where the server is: http://HOST:PORT, https://HOST or unix:/PATH; openhands+http://HOST for "
 		"an OpenHands Remote Runtime API, action+http://HOST for an action execution server (default: "
@@ -81,13 +82,6 @@ static const struct command_option spec_options[] = {
 		.complete = COMPLETE_CONTROL },
 	{ 0 },
 };
-
-#define ONE_SANDBOX                                                            \
-	{                                                                      \
-		"SANDBOX", 0, COMPLETE_SANDBOX,                                \
-			"its name, its id, or the first 4 or more characters " \
-			"of the id"                                            \
-	}
 
 static const struct command_argument program_argument[] = {
 	{ "COMMAND", ARGUMENT_COMMAND, COMPLETE_PROGRAM, "the program to run, and its arguments" },
@@ -855,6 +849,7 @@ const struct command *const command_table[] = {
 	&shell_command,
 	&cp_command,
 	&port_command,
+	&token_command,
 	&logs_command,
 	&events_command,
 	&ls_command,

@@ -121,6 +121,8 @@ struct exchange {
 	bool is_body_whole, body_end_told;
 	bool is_closed, closed_told;
 	bool was_full;
+	struct str token;    /* by which r.grant was given; STR_NONE: none */
+	struct error denied; /* why a narrower token did not do; ERROR_OK: none was shown */
 };
 
 enum { CONN_READ_SIZE = 64 * 1024 };

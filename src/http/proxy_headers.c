@@ -55,7 +55,9 @@ static bool is_of_connection(const struct http1_head *head, struct str name)
 static bool holds_token(const struct http_request *r, struct str value)
 {
 	const char *token = r->server ? r->server->token : NULL;
-	return token && str_find(value, str_from(token)) >= 0;
+	struct str shown = exchange_of(r)->token;
+	return (token && str_find(value, str_from(token)) >= 0) ||
+		(shown.ptr && str_find(value, shown) >= 0);
 }
 
 /* ---- the request ---- */

@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "wire/url.h"
 
 enum { ARENA_MAX = 8 * 1024 * 1024 };
@@ -99,10 +100,62 @@ static int check_origin(struct exchange *x, struct error *err)
 		STR_ARG(str_first(origin, 100)));
 }
 
+/* ---- tokens ---- */
+
+static int admit(const struct http_request *r, const struct grant *g, struct error *err)
+{
+	const struct http_route *route = r->route;
+	if (g->until_s <= clock_wall_ms() / 1000)
+		return error_set(err, ERROR_UNAUTHORIZED, "the token has ended");
+	if (!route || route->role != g->role)
+		return error_set(err, ERROR_FORBIDDEN, "a token for %s is not good for this",
+			g->role == ROLE_SANDBOX ? "one sandbox" : "one file");
+	if (g->role != ROLE_SANDBOX)
+		return 0;
+	/* Whether there is another sandbox of that name it does not learn. */
+	const char *sandbox = r->face->sandbox_of ? r->face->sandbox_of(r) : NULL;
+	if (sandbox && str_is(g->sandbox, sandbox))
+		return 0;
+	return error_set(err, ERROR_FORBIDDEN, "the token is for another sandbox");
+}
+
+static void pin_sandbox(struct http_request *r, const struct grant *g)
+{
+	for (size_t i = 0; r->face->sandbox_param && i < r->match.n_params; i++)
+		if (str_is(r->match.names[i], r->face->sandbox_param))
+			r->match.values[i] = g->sandbox;
+}
+
+static bool is_admitted(struct exchange *x, struct str token)
+{
+	struct grant grant;
+	struct error *err = &x->denied;
+	if (grant_parse(token, x->server->token, &x->r.arena, &grant, err) < 0 ||
+		admit(&x->r, &grant, err) < 0)
+		return false;
+	x->denied.code = ERROR_OK;
+	if (grant.role == ROLE_SANDBOX)
+		pin_sandbox(&x->r, &grant);
+	x->r.grant = grant;
+	x->token = token;
+	return true;
+}
+
 bool http_token_is_valid(const struct http_request *r, struct str token)
 {
 	const struct http_server *s = r->server;
-	return !s || !s->token || str_eq_secret(token, str_from(s->token));
+	if (!s || !s->token || str_eq_secret(token, str_from(s->token)))
+		return true;
+	return grant_is_token(token) && is_admitted(exchange_of(r), token);
+}
+
+int http_put_token(const struct http_request *r, const struct grant *grant, struct buf *b,
+	struct error *err)
+{
+	if (!r->server || !r->server->token)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"this server asks for no token, so there is none that is narrower");
+	return grant_put(grant, r->server->token, b, err);
 }
 
 int http_tcp_port(const struct http_request *r)
@@ -129,9 +182,11 @@ static int check_bearer(const struct http_request *r, struct error *err)
 
 static int check_token(struct exchange *x, struct error *err)
 {
-	if (x->r.face && x->r.face->authorize)
-		return x->r.face->authorize(&x->r, err);
-	return check_bearer(&x->r, err);
+	bool has_own = x->r.face && x->r.face->authorize;
+	int r = has_own ? x->r.face->authorize(&x->r, err) : check_bearer(&x->r, err);
+	if (r < 0 && x->denied.code != ERROR_OK)
+		*err = x->denied; /* it says more */
+	return r;
 }
 
 /* The face whose prefix is the longest that the path starts with; NULL if there is none. */

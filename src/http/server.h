@@ -71,6 +71,10 @@ struct http_face {
 	 * http_token_is_valid.
 	 */
 	int (*authorize)(struct http_request *r, struct error *err);
+	/* The whole id of the sandbox that a request to a row with ROLE_SANDBOX is about; NULL: of none. */
+	const char *(*sandbox_of)(const struct http_request *r);
+	/* {sandbox}: its value is replaced by the id then, so that the name means the same to the end. */
+	const char *sandbox_param;
 	/* Appends the body of an error reply; may change the status. NULL:
 	 * {"error":{"code","message"}} */
 	void (*render_error)(const struct http_face *face, const struct error *e, int *status,
@@ -119,6 +123,8 @@ struct http_request {
 	struct arena arena;  /* 8 MiB, for the handler; freed with the request */
 	void *state;         /* of the handler */
 	struct http_match match;
+	struct grant
+		grant; /* by which it was let in, if that was a narrower token; else ROLE_ADMIN */
 };
 
 /* Callbacks from here on, until the answer. May be called again to replace them. None is called
@@ -138,8 +144,14 @@ bool http_accepts(const struct http_request *r, const char *type);
 int http_tcp_port(const struct http_request *r);
 /* The bearer token that was shown; STR_NONE if none was. */
 struct str http_bearer(const struct http_request *r);
-/* Compares with the configured token in constant time; true for any if there is none. */
+/*
+ * True for the server's own token, compared in constant time; for any if there is none; and for a narrower one
+ * (http/role.h) that admits this request, which r->grant is then.
+ */
 bool http_token_is_valid(const struct http_request *r, struct str token);
+/* A narrower token. ERROR_UNSUPPORTED if this server asks for none. */
+int http_put_token(const struct http_request *r, const struct grant *grant, struct buf *b,
+	struct error *err);
 bool http_is_closed(const struct http_request *r); /* the client is gone */
 /* Stops and resumes on_body: how a slow consumer slows an upload down. */
 void http_pause_body(struct http_request *r, bool is_paused);

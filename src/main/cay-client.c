@@ -26,6 +26,7 @@ static const struct command_binding bindings[] = {
 	{ "shell", shell_main },
 	{ "stats", stats_main },
 	{ "stop", stop_main },
+	{ "token", token_main },
 	{ "tool", tool_main },
 	{ "version", version_main },
 	{ 0 },

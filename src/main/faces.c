@@ -17,6 +17,8 @@ static const struct http_face rest_face = {
 	.routes = rest_routes,
 	.arg = &rest,
 	.authorize = rest_authorize,
+	.sandbox_of = rest_sandbox_of,
+	.sandbox_param = "id",
 };
 
 void faces_set_guard(struct guard *guard, const char *approver_token)

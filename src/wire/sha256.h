@@ -20,5 +20,7 @@ struct sha256 {
 void sha256_init(struct sha256 *h);
 void sha256_add(struct sha256 *h, struct str bytes);
 void sha256_end(struct sha256 *h, char ret_hex[SHA256_HEX_SIZE]); /* lower case, NUL-terminated */
+/* RFC 2104. */
+void hmac_sha256(struct str key, struct str data, char ret_hex[SHA256_HEX_SIZE]);
 /* True for 64 digits of lower-case hex. */
 bool sha256_is_hex(struct str s);

@@ -16,17 +16,17 @@ enum { CREDENTIALS_MAX = 4096 };
 
 /* clang-format off */
 #define ROUTES(prefix) \
-	{ "GET", prefix "/health", camel_health, .summary = "tell which tools there are" }, \
-	{ "GET", prefix "/docs", camel_docs, .summary = "show the tools as a page" }, \
-	{ "GET", prefix "/redoc", camel_docs, .summary = "show the tools as a page" }, \
-	{ "GET", prefix "/openapi.json", camel_openapi, .summary = "describe the tools" }, \
-	{ "GET", prefix "/{tool}", camel_get_tool, .summary = "refuse what is no POST" }, \
-	{ "POST", prefix "/{tool}", camel_call, .body_max = CAMEL_BODY_MAX, .summary = "call a tool" }
+	{ "GET", prefix "/health", camel_health, .role = ROLE_SANDBOX, .summary = "tell which tools there are" }, \
+	{ "GET", prefix "/docs", camel_docs, .role = ROLE_SANDBOX, .summary = "show the tools as a page" }, \
+	{ "GET", prefix "/redoc", camel_docs, .role = ROLE_SANDBOX, .summary = "show the tools as a page" }, \
+	{ "GET", prefix "/openapi.json", camel_openapi, .role = ROLE_SANDBOX, .summary = "describe the tools" }, \
+	{ "GET", prefix "/{tool}", camel_get_tool, .role = ROLE_SANDBOX, .summary = "refuse what is no POST" }, \
+	{ "POST", prefix "/{tool}", camel_call, .body_max = CAMEL_BODY_MAX, .role = ROLE_SANDBOX, .summary = "call a tool" }
 /* clang-format on */
 
 const struct http_route camel_root_routes[] = { ROUTES(""), { 0 } };
 
-static const struct http_route routes[] = {
+const struct http_route camel_routes[] = {
 	ROUTES("/camel/{sandbox}"),
 	{ 0 },
 };
@@ -52,6 +52,14 @@ struct sandbox *camel_sandbox(struct http_request *r)
 	if (!s)
 		camel_reply_detail(r, 404, err.text);
 	return s;
+}
+
+const char *camel_sandbox_of(const struct http_request *r)
+{
+	const struct camel_view *view = camel_view_of(r);
+	struct str key = view->id[0] ? str_from(view->id) : http_param(r, "sandbox");
+	const struct sandbox *s = runtime_find(view->camel->rt, key, NULL);
+	return s ? s->id : NULL;
 }
 
 /* The password of "Basic dXNlcjpwYXNz"; STR_NONE if it is none. Lives in the request's arena. */
@@ -105,9 +113,11 @@ struct camel *camel_new(struct runtime *rt)
 	camel->face = (struct http_face){
 		.name = "camel",
 		.prefix = "/camel/",
-		.routes = routes,
+		.routes = camel_routes,
 		.arg = view,
 		.authorize = camel_authorize,
+		.sandbox_of = camel_sandbox_of,
+		.sandbox_param = "sandbox",
 		.render_error = camel_render_error,
 	};
 	return camel;

@@ -28,6 +28,8 @@ enum {
 	CAMEL_SERVERS_MAX = 64, /* lent at once */
 };
 
+extern const struct http_route camel_routes[];
+
 struct camel *camel_new(struct runtime *rt);
 /* After the HTTP server and before the runtime. */
 void camel_free(struct camel *camel);

@@ -24,6 +24,7 @@ static inline struct camel_view *camel_view_of(const struct http_request *r)
 	return r->face->arg;
 }
 
+const char *camel_sandbox_of(const struct http_request *r);
 int camel_authorize(struct http_request *r, struct error *err);
 void camel_render_error(const struct http_face *face, const struct error *e, int *status,
 	struct buf *body);

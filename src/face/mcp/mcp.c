@@ -406,15 +406,23 @@ static void named_delete(struct http_request *r)
 	mcphub_delete(face_of(r)->named, r);
 }
 
-static const struct http_route routes[] = {
+static const char *sandbox_of(const struct http_request *r)
+{
+	const struct sandbox *s = runtime_find(face_of(r)->rt, http_param(r, "sandbox"), NULL);
+	return s ? s->id : NULL;
+}
+
+const struct http_route mcp_routes[] = {
 	{ "POST", "/mcp", session_post, .body_max = MCPHUB_BODY_MAX,
 		.summary = "send a message to a sandbox of one's own" },
 	{ "GET", "/mcp", session_get, .summary = "nothing: there is no such stream" },
 	{ "DELETE", "/mcp", session_delete, .summary = "end the session and its sandbox" },
-	{ "POST", "/mcp/{sandbox}", named_post, .body_max = MCPHUB_BODY_MAX,
+	{ "POST", "/mcp/{sandbox}", named_post, .body_max = MCPHUB_BODY_MAX, .role = ROLE_SANDBOX,
 		.summary = "send a message to a sandbox" },
-	{ "GET", "/mcp/{sandbox}", named_get, .summary = "nothing: there is no such stream" },
-	{ "DELETE", "/mcp/{sandbox}", named_delete, .summary = "nothing: there is no session" },
+	{ "GET", "/mcp/{sandbox}", named_get, .role = ROLE_SANDBOX,
+		.summary = "nothing: there is no such stream" },
+	{ "DELETE", "/mcp/{sandbox}", named_delete, .role = ROLE_SANDBOX,
+		.summary = "nothing: there is no session" },
 	{ 0 },
 };
 
@@ -430,8 +438,10 @@ struct mcp_face *mcp_face_new(struct runtime *rt, const char *version)
 	face->http = (struct http_face){
 		.name = "mcp",
 		.prefix = "/mcp",
-		.routes = routes,
+		.routes = mcp_routes,
 		.arg = face,
+		.sandbox_of = sandbox_of,
+		.sandbox_param = "sandbox",
 	};
 	return face;
 }

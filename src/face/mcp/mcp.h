@@ -16,6 +16,8 @@
 struct mcp_face;
 struct runtime;
 
+extern const struct http_route mcp_routes[];
+
 struct mcp_face *mcp_face_new(struct runtime *rt, const char *version);
 /* After the HTTP server and before the runtime. */
 void mcp_face_free(struct mcp_face *face);

@@ -190,6 +190,12 @@ static int authorize(struct http_request *r, struct error *err)
 	return error_set(err, is_fleet ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN, "Invalid API Key");
 }
 
+static const char *sandbox_of(const struct http_request *r)
+{
+	const struct sandbox *s = runtime_find(openhands_of(r)->rt, http_param(r, "sandbox"), NULL);
+	return s ? s->id : NULL;
+}
+
 /* Only for what the server itself refuses: handlers answer with reply_detail. */
 static void render_error(const struct http_face *face, const struct error *e, int *status,
 	struct buf *body)
@@ -219,6 +225,8 @@ struct openhands *openhands_new(struct runtime *rt)
 		.routes = openhands_routes,
 		.arg = oh,
 		.authorize = authorize,
+		.sandbox_of = sandbox_of,
+		.sandbox_param = "sandbox",
 		.render_error = render_error,
 	};
 	return oh;

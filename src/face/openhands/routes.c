@@ -11,17 +11,14 @@ const char openhands_fleet[] = "fleet";
  * The paths of a route: of the sandbox that is named, in two ways, and of the one that is not. A runtime_id as the
  * first segment is where clients look for what belongs to a runtime but is no action: /{id}/vscode.
  */
-#define ROUTE(method, tail, ...)                                                             \
-	{ method, tail, __VA_ARGS__ }, { method, "/openhands/{sandbox}" tail, __VA_ARGS__ }, \
-	{                                                                                    \
-		method, "/{sandbox}" tail, __VA_ARGS__                                       \
-	}
+#define ROUTE(method, tail, ...) \
+	{ method, tail, __VA_ARGS__ }, ROUTE_NAMED(method, tail, __VA_ARGS__)
 
 /* Where the bare path is another face's. */
-#define ROUTE_NAMED(method, tail, ...)                        \
-	{ method, "/openhands/{sandbox}" tail, __VA_ARGS__ }, \
-	{                                                     \
-		method, "/{sandbox}" tail, __VA_ARGS__        \
+#define ROUTE_NAMED(method, tail, ...)                                              \
+	{ method, "/openhands/{sandbox}" tail, __VA_ARGS__, .role = ROLE_SANDBOX }, \
+	{                                                                           \
+		method, "/{sandbox}" tail, __VA_ARGS__, .role = ROLE_SANDBOX        \
 	}
 
 #define FLEET(method, path, handler, text)                                      \

@@ -35,18 +35,23 @@ static void on_closed(void *arg)
 	reply_error(t, &err);
 }
 
-/* Starts the action with the query as its parameters. */
-static void start(struct http_request *r, const struct action *action, const struct http_ops *ops,
-	const struct call_sink *sink)
+static void start(struct http_request *r, struct sandbox *s, const struct action *action,
+	struct str params, const struct http_ops *ops, const struct call_sink *sink)
+{
+	struct transfer *t = arena_new(&r->arena, struct transfer);
+	t->r = r;
+	t->call = runtime_perform(s, action, params, sink, t);
+	http_listen(r, ops, t);
+}
+
+/* The query says what is wished. */
+static void start_query(struct http_request *r, const struct action *action,
+	void (*go)(struct http_request *r, struct sandbox *s, struct str params))
 {
 	struct sandbox *s = rest_sandbox(r);
 	auto_buf struct buf params = BUF_INIT(4 * HTTP_HEAD_MAX);
-	if (!s || rest_query_json(r, action->fields, &params) < 0)
-		return;
-	struct transfer *t = arena_new(&r->arena, struct transfer);
-	t->r = r;
-	t->call = runtime_perform(s, action, buf_str(&params), sink, t);
-	http_listen(r, ops, t);
+	if (s && rest_query_json(r, action->fields, &params) == 0)
+		go(r, s, buf_str(&params));
 }
 
 /* Upload. */
@@ -81,7 +86,7 @@ static void on_uploaded(void *arg, struct str json)
 	http_reply(t->r, 200, "application/json", json);
 }
 
-void files_put(struct http_request *r)
+void files_upload(struct http_request *r, struct sandbox *s, struct str params)
 {
 	static const struct http_ops ops = {
 		.on_body = on_body,
@@ -93,7 +98,12 @@ void files_put(struct http_request *r)
 		.result = on_uploaded,
 		.error = reply_error,
 	};
-	start(r, &upload_action, &ops, &sink);
+	start(r, s, &upload_action, params, &ops, &sink);
+}
+
+void files_put(struct http_request *r)
+{
+	start_query(r, &upload_action, files_upload);
 }
 
 /* Download. */
@@ -159,7 +169,7 @@ static void on_downloaded(void *arg, struct str text)
 	http_stream_end(t->r, is_whole);
 }
 
-void files_get(struct http_request *r)
+void files_download(struct http_request *r, struct sandbox *s, struct str params)
 {
 	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
 	static const struct call_sink sink = {
@@ -168,5 +178,10 @@ void files_get(struct http_request *r)
 		.result = on_downloaded,
 		.error = reply_error,
 	};
-	start(r, &download_action, &ops, &sink);
+	start(r, s, &download_action, params, &ops, &sink);
+}
+
+void files_get(struct http_request *r)
+{
+	start_query(r, &download_action, files_download);
 }

@@ -19,7 +19,8 @@ static bool is_approver(const struct http_request *r)
 
 int rest_authorize(struct http_request *r, struct error *err)
 {
-	struct str token = http_bearer(r);
+	struct str link = http_param(r, "token"); /* of a row with ROLE_READ or ROLE_WRITE */
+	struct str token = link.ptr ? link : http_bearer(r);
 	bool is_reading = str_is(r->method, "GET") || str_is(r->method, "HEAD");
 	bool is_theirs = str_starts(r->path, STR(CONFIRMATIONS));
 	bool may_approver = is_theirs || (is_reading && str_is(r->path, "/v1/events"));

@@ -24,6 +24,12 @@ void sandboxes_usage(struct http_request *r);
 void actions_perform(struct http_request *r);
 void files_put(struct http_request *r);
 void files_get(struct http_request *r);
+void links_get(struct http_request *r);
+void links_put(struct http_request *r);
+void tokens_post(struct http_request *r);
+/* The same as files_get and files_put, with these parameters. */
+void files_download(struct http_request *r, struct sandbox *s, struct str params);
+void files_upload(struct http_request *r, struct sandbox *s, struct str params);
 void events_get(struct http_request *r);
 void events_of_sandbox(struct http_request *r);
 void stream_open(struct http_request *r);
@@ -48,7 +54,7 @@ void environment_post(struct http_request *r);
 bool workspace_prepare(struct http_request *r, struct sandbox *s, const struct json *body);
 int workspace_check(const struct json *repo, struct arena *arena, struct error *err);
 
-extern const struct field environment_fields[];
+extern const struct field environment_fields[], token_fields[];
 void guard_get(struct http_request *r);
 void guard_assess(struct http_request *r);
 void confirmations_get(struct http_request *r);

@@ -98,6 +98,7 @@ static void put_responses(struct jsonw *w, const struct rest_doc *doc, const cha
 struct operation {
 	const char *method, *pattern, *summary, *type, *body_type;
 	int flags;
+	enum role role; /* the least that may */
 	struct rest_doc doc;
 };
 
@@ -120,6 +121,8 @@ static void put_operation(struct jsonw *w, const struct operation *o)
 	if (o->flags & HTTP_NO_AUTH) {
 		jsonw_key(w, "security");
 		jsonw_raw(w, STR("[]"));
+	} else {
+		jsonw_key_str(w, "x-cay-role", str_from(role_name(o->role)));
 	}
 	jsonw_close(w);
 }
@@ -127,7 +130,7 @@ static void put_operation(struct jsonw *w, const struct operation *o)
 static void put_row(struct jsonw *w, const struct http_route *row)
 {
 	struct operation o = { row->method, row->pattern, row->summary, "application/json", NULL,
-		row->flags };
+		row->flags, row->role };
 	if (row->data)
 		o.doc = *(const struct rest_doc *)row->data;
 	if (strcmp(row->pattern, FILES_PATTERN) == 0) {
@@ -164,7 +167,8 @@ static void put_actions(struct jsonw *w)
 	for (const struct action *const *a = action_table; *a; a++) {
 		auto_buf struct buf path = BUF_INIT(256);
 		buf_printf(&path, "/v1/sandboxes/{id}/actions/%s", (*a)->name);
-		struct operation o = { "POST", path.ptr, (*a)->summary, "application/json" };
+		struct operation o = { "POST", path.ptr, (*a)->summary, "application/json",
+			.role = ROLE_SANDBOX };
 		o.doc.body = (*a)->fields;
 		o.doc.result = (*a)->result ? (*a)->result : "an object";
 		jsonw_key_dyn(w, buf_str(&path));

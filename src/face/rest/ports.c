@@ -131,6 +131,13 @@ static int place_of_host(const struct http_request *r, struct place *ret, struct
 	return find_place(rest->runtime, sandbox, port, ret, err);
 }
 
+static const char *sandbox_of_host(const struct http_request *r)
+{
+	struct place place;
+	struct error err;
+	return place_of_host(r, &place, &err) == 0 ? place.sandbox->id : NULL;
+}
+
 static struct str find_cookie(const struct http_request *r, const char *name)
 {
 	struct str rest = http_header(r, "Cookie"), piece;
@@ -208,8 +215,8 @@ static void pass_host(struct http_request *r)
 	port_forward(place.sandbox, r, place.port, &view);
 }
 
-static const struct http_route host_route = { HTTP_ANY_METHOD, "/", pass_host, HTTP_STREAMS_BODY,
-	.body_max = INT64_MAX };
+const struct http_route ports_host_route = { HTTP_ANY_METHOD, "/", pass_host, HTTP_STREAMS_BODY,
+	.body_max = INT64_MAX, .role = ROLE_SANDBOX };
 static const struct http_route no_routes[] = { { 0 } };
 
 void ports_face_init(struct http_face *face, struct rest *rest)
@@ -219,7 +226,8 @@ void ports_face_init(struct http_face *face, struct rest *rest)
 		.routes = no_routes,
 		.arg = rest,
 		.authorize = authorize,
+		.sandbox_of = sandbox_of_host,
 		.takes_host = takes_host,
-		.host_route = &host_route,
+		.host_route = &ports_host_route,
 	};
 }

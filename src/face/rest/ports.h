@@ -15,5 +15,8 @@
 
 #include "face/rest/rest.h"
 
+/* What every request to one of these names goes to. */
+extern const struct http_route ports_host_route;
+
 /* `rest` is the face that the paths belong to; *face is filled, and both stay. */
 void ports_face_init(struct http_face *face, struct rest *rest);

@@ -32,6 +32,9 @@ extern const struct http_route rest_routes[];
 /* For http_face::authorize: the server's token, or where it belongs the approver's. */
 int rest_authorize(struct http_request *r, struct error *err);
 
+/* For http_face::sandbox_of. */
+const char *rest_sandbox_of(const struct http_request *r);
+
 /* What the documentation says about a row beyond its pattern and summary (http_route::data). */
 struct rest_doc {
 	const struct field *query; /* NULL: takes none */
