@@ -13,8 +13,8 @@
  * translates, say who it is here; a pidfd of that tells of its end, and its parent, which reaps it, of its status.
  * Signals can reach only what is the agent's own, whatever a guest claims.
  *
- * The end: the pidfd becomes readable; then everything it had sent is read, at the pace of the owner, its requests
- * fail, and on_exit comes. A guest that closes its channel and lives on cannot be talked to: it is killed.
+ * The end: the pidfd becomes readable; what is left of its process group is killed; then everything it had sent is
+ * read, at the pace of the owner, its requests fail, and on_exit comes. A guest that closes its channel and lives on cannot be talked to: it is killed.
  */
 #include "executor/guest.h"
 
@@ -444,10 +444,22 @@ static void on_timer(void *arg)
 	release(g);
 }
 
+/*
+ * What it has left in its process group ends with it: a fork bomb would go on otherwise, with nobody to stop it. Its
+ * parent may have reaped it; should the number be another group's by now, that is the agent's too.
+ */
+static void end_group(const struct guest *g)
+{
+	if (g->child.own_pid)
+		child_signal(&g->child, SIGKILL, true, NULL);
+}
+
 void guest_on_exit(void *arg, int events)
 {
 	struct guest *g = arg;
 	int code, status;
+	if (events)
+		end_group(g);
 	if (!g->is_forked && !g->has_status) {
 		if (!child_reap(&g->child, &code, &status))
 			return;

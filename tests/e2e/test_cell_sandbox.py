@@ -4,6 +4,7 @@ import json
 
 import pytest
 from kernels import needs_ipython
+from waiting import wait_until
 
 pytestmark = needs_ipython
 
@@ -61,6 +62,15 @@ def test_a_fork_bomb_in_a_cell_ends_with_its_kernel(box):
     assert result["status"] in ("timed_out", "ended", "interrupted", "error")
     assert box.request("POST", "/actions/kernel_close", {}).status in (200, 404)
     assert cell(box, "6 * 7", kernel="next", timeout_ms=60000)["text"] == "42\n"
+
+
+@pytest.mark.parametrize("end", ["pass", "import os\nos._exit(1)"], ids=["closed", "crashed"])
+def test_what_a_cell_left_in_its_process_group_ends_with_its_kernel(box, end):
+    pid = cell(box, "import os, signal, time\npid = os.fork()\nif pid == 0:\n    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+                    "    time.sleep(1000)\nprint(pid)")["text"].strip()
+    cell(box, end)
+    assert box.request("POST", "/actions/kernel_close", {}).status == 200
+    wait_until(lambda: cell(box, f"import os\nos.path.exists('/proc/{pid}')", kernel="next")["text"] == "False\n")
 
 
 def test_a_kernel_survives_a_crash_of_the_server(own_server):

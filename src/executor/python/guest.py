@@ -15,6 +15,7 @@ Where the executor asks for a copy (guest_fork), messages() forks: in the child 
 everything else then is the child's.
 """
 import array
+import errno
 import fcntl
 import importlib.abc
 import importlib.machinery
@@ -27,6 +28,7 @@ import struct
 import sys
 import termios
 import threading
+import time
 
 HEAD = struct.Struct("<16sBBBBI")
 MESSAGE, OUTPUT, FORK = 1, 2, 3
@@ -34,6 +36,7 @@ FIRST, LAST, FINAL, ERROR, BEHIND = 1, 2, 4, 8, 16
 PAYLOAD_MAX = 60 * 1024
 MESSAGE_MAX = 16 * 1024 * 1024
 DESCRIPTOR_MIN = 200
+FORK_WAITS_S = [0.01 * 2**i for i in range(9)]  # 5 s in all
 
 FORKED = {"forked": True}
 after_fork = None  # called once in what was forked from, after the first time
@@ -218,15 +221,26 @@ def _reap(*_):
 _forking = [False]
 
 
+def _fork_patiently():
+    """-1 if there is no room for a process, and none comes to be: those that were killed a moment ago still count.
+    Nothing tells when one counts no more."""
+    for wait_s in FORK_WAITS_S:
+        try:
+            return os.fork()
+        except OSError as error:
+            why = error
+            if why.errno != errno.EAGAIN:
+                break
+        time.sleep(wait_s)
+    os.write(2, ("fork: %s\n" % why.strerror).encode())  # the executor hears of it: nobody has the other end
+    return -1
+
+
 def _fork(fds):
     """True in the child, which has its own channel, stdout and stderr, and leads its own session."""
     global after_fork, arguments, _lock
     _forking[0] = True
-    try:
-        pid = os.fork()
-    except OSError as why:
-        pid = -1  # the executor hears of it: nobody has the other end
-        os.write(2, ("fork: %s\n" % why.strerror).encode())
+    pid = _fork_patiently()
     if pid != 0:
         _forking[0] = False
         for fd in fds:
