@@ -189,7 +189,7 @@ static int check_token(struct exchange *x, struct error *err)
 	return r;
 }
 
-/* The face whose prefix is the longest that the path starts with; NULL if there is none. */
+/* The face whose prefix is the longest that the path starts with, else one that owns it otherwise; NULL if there is none. */
 static const struct http_face *face_for(const struct http_server *s, struct str path)
 {
 	const struct http_face *best = NULL;
@@ -199,6 +199,9 @@ static const struct http_face *face_for(const struct http_server *s, struct str 
 			(!best || prefix.len > strlen(best->prefix)))
 			best = s->faces[i];
 	}
+	for (int i = 0; i < s->n_faces && !best; i++)
+		if (s->faces[i]->owns_path && s->faces[i]->owns_path(s->faces[i], path))
+			best = s->faces[i];
 	return best;
 }
 

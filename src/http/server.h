@@ -63,6 +63,8 @@ struct http_face {
 	const char *name; /* "rest" */
 	const char
 		*prefix; /* "/v1/": errors below it for which no route is known are this face's */
+	/* Paths besides that are its own in the same way. May be NULL. */
+	bool (*owns_path)(const struct http_face *face, struct str path);
 	const struct http_route *routes;
 	void *arg;
 	/*

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Remote Runtime API: a fleet of action execution servers, each a sandbox below a path of the one port."""
+import json
 import os
 import threading
 
 import pytest
+from waiting import wait_until
 
 MODULE = ["python", "-u", "-m", "openhands.runtime.action_execution_server", "60000"]
 
@@ -147,6 +149,44 @@ def test_keys_and_sessions_survive_a_restart_of_the_server(own_server):
     own_server.wait_until_up()
     assert runtime.session["session_api_key"] == runtime.record["session_api_key"]
     assert runtime.run("echo $x") == "still"
+
+
+def test_a_key_that_the_start_chose_opens_its_runtime_even_after_a_restart(own_server):
+    fleet = Fleet(own_server)
+    runtime = fleet.start("chosen", environment={"SESSION_API_KEY": "my key"})
+    assert runtime.record["session_api_key"] == runtime.session["session_api_key"] == "my key"
+    assert runtime.run("echo $SESSION_API_KEY") == "my key"
+    for path in ("/vscode/connection_token", "/nope", "/mcp/sse"):
+        refused = runtime.request("GET", path, key="your key")
+        assert (refused.status, refused.json) == (403, {"detail": "Invalid API Key"}), path
+    assert runtime.request("GET", "/nope").json == {"detail": "Not Found"}
+    assert runtime.request("PUT", "/execute_action").json == {"detail": "Method Not Allowed"}
+    own_server.kill_server()
+    assert runtime.request("GET", "/vscode/connection_token").status == 200
+    assert runtime.request("GET", "/vscode/connection_token", key=runtime.session["session_api_key"]).status == 200
+    assert "my key" not in json.dumps(own_server.request("GET", f"/v1/sandboxes/{runtime.id}").json)
+
+
+@root_only
+@pytest.mark.parametrize("options, environment, who", [
+    (["--username=foo", "--user-id", "1234"], {}, "uid=1234(foo) gid=1234(foo) groups=1234(foo)\n/home/foo"),
+    (["--username", "www-data", "--user-id", "7777"], {}, "uid=33(www-data) gid=33(www-data) groups=33(www-data)\n/var/www"),
+    ([], {"SU_TO_USER": "false"}, "uid=0(root) gid=0(root) groups=0(root)\n/root"),
+], ids=["another", "one that is there", "no su"])
+def test_shells_and_files_are_those_of_the_account_that_was_asked_for(fleet, request, options, environment, who):
+    runtime = fleet.start(request.node.name, *options, environment=environment)
+    uid = who[4:].split("(")[0]
+    assert runtime.run("id; echo ~") == who
+    runtime.act("write", path="by-action", content="x")
+    assert runtime.run("touch by-shell; stat -c %u by-shell by-action") == f"{uid}\n{uid}"
+    runtime.change("stop")
+
+
+@root_only
+def test_the_id_of_another_account_is_refused_by_its_name(fleet):
+    reply = fleet.request("POST", "/start", {"image": "any", "command": [*MODULE, "--user-id", "33"], "session_id": "taken"})
+    assert (reply.status, reply.json["detail"]) == (400, "prepare the sandbox: --user-id 33 is that of www-data")
+    wait_until(lambda: "taken" not in [r["session_id"] for r in fleet.request("GET", "/list").json["runtimes"]])
 
 
 def test_the_environment_and_the_soft_timeout_are_as_the_start_says(fleet):

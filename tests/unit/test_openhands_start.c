@@ -36,9 +36,40 @@ static void a_client_s_command_line_is_understood(void **state)
 	assert_str(s.plugins, "agent_skills,jupyter");
 	assert_str(s.username, "openhands");
 	assert_str(s.session_id, "rt_1");
+	assert_int_equal(s.uid, 1000);
 	assert_false(s.has_browser);
 	assert_int_equal(s.resource_factor, 2);
 	assert_str(s.environment.keys[0], "A");
+}
+
+static void options_may_be_shortened_and_the_port_may_stand_anywhere(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(decode("{\"image\":\"x\",\"command\":[" MODULE
+			    ",\"--work=/w=1\",\"--plugins=vscode\",\"60000\",\"--user-id=33\","
+			    "\"--usern\",\"w-w\",\"--no\",\"--enable-browser\"]}",
+			     &arena, &s, &err),
+		err);
+	assert_str(s.workdir, "/w=1");
+	assert_str(s.plugins, "vscode");
+	assert_str(s.username, "w-w");
+	assert_int_equal(s.uid, 33);
+	assert_true(s.has_browser);
+}
+
+static void what_the_environment_says_to_the_server_is_heard(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(decode("{\"image\":\"x\",\"environment\":{\"SESSION_API_KEY\":\"k\","
+			    "\"SU_TO_USER\":\"False\"},\"command\":[" MODULE ",\"1\"]}",
+			     &arena, &s, &err),
+		err);
+	assert_str(s.session_key, "k");
+	assert_false(s.runs_as_user);
 }
 
 static void what_is_not_said_is_as_with_the_original(void **state)
@@ -55,6 +86,9 @@ static void what_is_not_said_is_as_with_the_original(void **state)
 	assert_int_equal(s.plugins.len, 0);
 	assert_int_equal(s.resource_factor, 1);
 	assert_null(s.session_id.ptr);
+	assert_int_equal(s.session_key.len, 0);
+	assert_true(s.runs_as_user);
+	assert_int_equal(s.uid, 1000);
 }
 
 static void what_cannot_be_started_is_refused_by_name(void **state)
@@ -65,7 +99,14 @@ static void what_cannot_be_started_is_refused_by_name(void **state)
 		{ "{\"image\":\"x\"}", "'command'" },
 		{ "{\"image\":\"x\",\"command\":[\"sh\",\"-c\",\"true\"]}", "only `python -m" },
 		{ "{\"image\":\"x\",\"command\":[" MODULE "]}", "no port" },
-		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"0\"]}", "no port" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"0\"]}", "'0' is no port" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"2\"]}", "'2' after the port" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--user\",\"2\"]}",
+			"may be --user-id or --username" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--no-enable-browser=1\"]}",
+			"takes no value" },
+		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--user-id\",\"0\"]}",
+			"user id 0 is root's" },
 		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--what\"]}", "--what" },
 		{ "{\"image\":\"x\",\"command\":[" MODULE ",\"1\",\"--working-dir\"]}",
 			"no value" },
@@ -100,6 +141,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_s_command_line_is_understood),
+		cmocka_unit_test(options_may_be_shortened_and_the_port_may_stand_anywhere),
+		cmocka_unit_test(what_the_environment_says_to_the_server_is_heard),
 		cmocka_unit_test(what_is_not_said_is_as_with_the_original),
 		cmocka_unit_test(what_cannot_be_started_is_refused_by_name),
 	};

@@ -16,6 +16,7 @@ static void cursor_free(struct cursor *c)
 	free(c->username);
 	free(c->hostname);
 	free(c->kernel_cwd);
+	free(c->session_key);
 	free(c);
 }
 

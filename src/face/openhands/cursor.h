@@ -28,6 +28,7 @@ struct cursor {
 	char *workdir;             /* where relative paths of /list_files and new shells start */
 	char *username;
 	char *hostname;    /* up to its first dot */
+	char *session_key; /* that its maker has chosen; NULL: none, or forgotten with a restart */
 	bool has_kernel;   /* it was opened */
 	char *kernel_cwd;  /* the cwd that the kernel was told last; NULL: none */
 	int n_downloads;   /* of the browser, so far */

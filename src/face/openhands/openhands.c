@@ -75,6 +75,8 @@ static void default_create(struct openhands *oh)
 	static const struct start start = {
 		.workdir = { "/workspace", 10 },
 		.username = { "openhands", 9 },
+		.uid = START_UID,
+		.runs_as_user = true,
 		.plugins = { "agent_skills,jupyter", 20 },
 		.has_browser = true,
 		.resource_factor = 1,
@@ -151,19 +153,58 @@ static struct str session_key_purpose(struct http_request *r, const struct sandb
 	return str_from(arena_printf(&r->arena, "openhands session key of %s", s->id));
 }
 
-void session_key(struct http_request *r, const struct sandbox *s, char ret_key[TICKET_SIZE])
+static struct str chosen_key_purpose(struct http_request *r, struct str key)
 {
-	ticket_make(r, session_key_purpose(r, s), ret_key);
+	return str_from(arena_printf(&r->arena, "openhands session key %.*s", STR_ARG(key)));
 }
 
-/* The key of the sandbox that the path names, or that a bare path means. */
+const char *session_key(struct http_request *r, const struct sandbox *s)
+{
+	const struct cursor *c = cursors_find(&openhands_of(r)->cursors, s->id);
+	char *key = arena_alloc(&r->arena, TICKET_SIZE);
+	ticket_make(r, session_key_purpose(r, s), key);
+	return c && c->session_key ? c->session_key : key;
+}
+
+const char *session_key_proof(struct http_request *r, struct str key)
+{
+	char *proof = arena_alloc(&r->arena, TICKET_SIZE);
+	if (!key.len)
+		return NULL;
+	ticket_make(r, chosen_key_purpose(r, key), proof);
+	return proof;
+}
+
+/* What the path names as a sandbox, whether there is such a route or not. */
+static struct str named_sandbox(struct http_request *r)
+{
+	struct str param = http_param(r, "sandbox"), path = r->path, name;
+	if (param.ptr || r->route)
+		return param;
+	path = str_skip(path, str_starts(path, STR("/openhands/")) ? 11 : 1);
+	return str_split(&path, '/', &name) && id_is_valid(name) ? name : STR_NONE;
+}
+
+/* Below /{id}, as below /openhands/{id}, what is unknown is unknown in this protocol's words. */
+static bool owns_path(const struct http_face *face, struct str path)
+{
+	struct str name;
+	path = str_skip(path, 1);
+	return str_split(&path, '/', &name) && id_is_valid(name);
+}
+
+/* The key of the sandbox that the path names, or that a bare path means: ours, or the one that its maker chose. */
 static bool is_session_key(struct http_request *r, struct str key)
 {
 	struct openhands *oh = openhands_of(r);
-	struct str name = http_param(r, "sandbox");
+	struct str name = named_sandbox(r);
 	const struct sandbox *s = runtime_find(oh->rt, name.ptr ? name : STR(OPENHANDS_SANDBOX),
 		NULL);
-	return s && key.len && ticket_is_valid(r, session_key_purpose(r, s), key);
+	if (!s || !key.len || key.len > START_KEY_MAX)
+		return false;
+	struct str proof = sandbox_label(s, STR(LABEL_KEY));
+	return ticket_is_valid(r, session_key_purpose(r, s), key) ||
+		(proof.len && ticket_is_valid(r, chosen_key_purpose(r, key), proof));
 }
 
 static bool is_valid(struct http_request *r, struct str key, bool is_fleet)
@@ -222,6 +263,7 @@ struct openhands *openhands_new(struct runtime *rt)
 	oh->face = (struct http_face){
 		.name = "openhands",
 		.prefix = "/openhands/",
+		.owns_path = owns_path,
 		.routes = openhands_routes,
 		.arg = oh,
 		.authorize = authorize,

@@ -28,6 +28,7 @@ enum {
 	WAITERS_MAX = 32,
 	PARAMS_MAX = 64 * 1024,
 	SCRIPT_MS = 30000,
+	SCRIPT_REFUSES = 3,     /* its exit status when the caller has asked for what cannot be */
 	MEMORY_BYTES = 2 << 10, /* MiB, times the resource factor, as the two below */
 	DISK_BYTES = 4 << 10,
 	PIDS = 1024,
@@ -39,8 +40,9 @@ struct preparation {
 	char id[ID_SIZE]; /* once it is there */
 	char username[START_NAME_MAX + 1];
 	char workdir[SPEC_PATH_SIZE];
-	bool has_browser, has_editor;
-	char *session; /* NULL: none */
+	int64_t uid;
+	bool has_browser, has_editor, runs_as_user;
+	char *session, *session_key; /* NULL: none */
 	struct runtime_call *call;
 	struct {
 		prepare_fn *done;
@@ -52,28 +54,37 @@ struct preparation {
 /*
  * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's program if there is a
  * browser, whose downloads have a directory from the start. An account of the host image has another name; any other
- * image may have none. Python only looks into the user's own packages if their directory is there when it starts.
- * $5 the account's id: where the host maps one user only that is 0, and the account another name of root.
+ * image may have none, or that of the name, which is used as it is. Python only looks into the user's own packages if
+ * their directory is there when it starts. $5 the account's id: where the host maps one user only that is 0, and the
+ * account another name of root.
  *
  * Each command that the shell does not do itself costs a client the better part of a millisecond.
  */
 static const char script[] =
 	"set -e; umask 022; name=$1 work=$2 link=$3 viewer=$4 uid=$5 home=\n"
 	"own() {\n" /* FILE LINE: the line of that name is in FILE, instead of the one of id 1000 */
-	"  all= has=\n"
+	"  all= has= taken=\n"
 	"  while IFS= read -r line; do\n"
-	"    id=${line#*:}; id=${id#*:}\n"
-	"    case $line in \"$name:\"*) has=1;; *) case $id in 1000:*) continue;; esac;; esac\n"
+	"    id=${line#*:}; id=${id#*:}; id=${id%%:*}\n"
+	"    case $line in \"$name:\"*) has=$line;; *)\n"
+	"      [ \"$id\" != 1000 ] || continue\n"
+	"      [ \"$id\" != \"$uid\" ] || taken=${line%%:*};;\n"
+	"    esac\n"
 	"    all=\"$all$line\n\"\n"
 	"  done <\"$1\"\n"
-	"  [ \"$has\" ] || printf '%s\\n%s' \"$2\" \"$all\" >\"$1\"\n"
+	"  if [ \"$has\" ]; then return; fi\n"
+	"  if [ \"$taken\" ] && [ \"$uid\" != 0 ]; then\n"
+	"    echo \"--user-id $uid is that of $taken\" >&2; exit 3\n"
+	"  fi\n"
+	"  printf '%s\\n%s' \"$2\" \"$all\" >\"$1\"\n"
 	"}\n"
 	"if [ \"$name\" != root ]; then\n"
 	"  home=/home/$name\n"
 	"  own /etc/passwd \"$name:x:$uid:$uid::$home:/bin/bash\"\n"
-	"  own /etc/group \"$name:x:$uid:\"\n"
-	"  if [ ! -d \"$home\" ] && [ -d /home/agent ]; then mv /home/agent \"$home\"; fi\n"
+	"  case $has in '') own /etc/group \"$name:x:$uid:\";;\n"
+	"    *:\"$home\":*) ;; *) home=;; esac\n" /* an account of the image's with a home elsewhere */
 	"fi\n"
+	"if [ \"$home\" ] && [ ! -d \"$home\" ] && [ -d /home/agent ]; then mv /home/agent \"$home\"; fi\n"
 	"python=$(command -v python3 || command -v python || true)\n"
 	"set -- \"$work\" /openhands/code\n"
 	"[ -z \"$viewer\" ] || set -- \"$@\" \"$work/.downloads\"\n"
@@ -82,7 +93,7 @@ static const char script[] =
 	"  for d in /usr/lib/python3.[0-9]*; do set -- \"$@\" \"$home/.local/lib/${d##*/}/site-packages\"; done\n"
 	"fi\n"
 	"mkdir -p \"$@\"\n"
-	"[ -z \"$home\" ] || chown -R \"$name:\" \"$work\" \"$home\" 2>/dev/null || true\n"
+	"[ \"$name\" = root ] || chown -R \"$name:\" \"$work\" ${home:+\"$home\"} 2>/dev/null || true\n"
 	"[ -z \"$viewer\" ] || printf %s \"$viewer\" >" VIEWER "\n"
 	"if [ -n \"$python\" ]; then\n"
 	"  ln -sf \"$python\" \"$link\"\n"
@@ -96,6 +107,7 @@ static void tell(struct preparation *p, struct sandbox *s, const struct error *e
 	for (int i = 0; i < p->n_waiters; i++)
 		p->waiters[i].done(p->waiters[i].arg, s, err);
 	free(p->session);
+	free(p->session_key);
 	free(p);
 }
 
@@ -224,7 +236,7 @@ static void configure(struct preparation *p)
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
-	jsonw_key_str(&w, "user", str_from(p->username));
+	jsonw_key_str(&w, "user", str_from(p->runs_as_user ? p->username : "root"));
 	jsonw_key_bool(&w, "sudo", has_root(p->oh));
 	jsonw_close(&w);
 	perform(p, &configure_action, &params, &sink);
@@ -238,11 +250,14 @@ static void on_script(void *arg, struct str text)
 	p->call = NULL;
 	if (json_parse(text, &result, &err) < 0) {
 		fail(p, &err);
-	} else if (json_kind(json_find(result, "exit_code")) != JSON_KIND_INT ||
-		json_int(json_find(result, "exit_code")) != 0) {
+		return;
+	}
+	const struct json *code = json_find(result, "exit_code");
+	int64_t status = json_kind(code) == JSON_KIND_INT ? json_int(code) : -1;
+	if (status != 0) {
 		struct str why = str_trim(json_str(json_find(result, "stderr")));
-		error_set(&err, ERROR_INTERNAL, "prepare the sandbox: %.*s",
-			STR_ARG(str_first(why, 200)));
+		error_set(&err, status == SCRIPT_REFUSES ? ERROR_INVALID : ERROR_INTERNAL,
+			"prepare the sandbox: %.*s", STR_ARG(str_first(why, 200)));
 		fail(p, &err);
 	} else {
 		configure(p);
@@ -252,9 +267,10 @@ static void on_script(void *arg, struct str text)
 static void run_script(struct preparation *p)
 {
 	static const struct call_sink sink = { .result = on_script, .error = on_error };
+	char uid[24];
 	const char *const argv[] = { "/bin/sh", "-c", script, "prepare", p->username, p->workdir,
-		PREPARE_PYTHON, p->has_browser ? programs_viewer : "",
-		has_root(p->oh) ? "1000" : "0" };
+		PREPARE_PYTHON, p->has_browser ? programs_viewer : "", uid };
+	snprintf(uid, sizeof(uid), "%lld", (long long)(has_root(p->oh) ? p->uid : 0));
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
@@ -274,6 +290,9 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 		return;
 	}
 	snprintf(p->id, sizeof(p->id), "%s", s->id);
+	if (p->session_key)
+		cursors_get(&p->oh->cursors, p->oh->rt, p->id)->session_key = take_ptr(
+			p->session_key);
 	if (sandbox_is_bare(s))
 		on_configured(p,
 			STR_NONE); /* the script would change the accounts of the host itself */
@@ -330,6 +349,8 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 		pairs_add(&p, STR(LABEL_SESSION), start->session_id);
 	if (start->image.len)
 		pairs_add(&p, STR(LABEL_IMAGE), start->image);
+	if (start->key_proof)
+		pairs_add(&p, STR(LABEL_KEY), str_from(start->key_proof));
 	pairs_add(&p, STR(LABEL_USERNAME), start->username);
 	pairs_add(&p, STR(LABEL_PLUGINS), start->plugins);
 	pairs_add(&p, STR(LABEL_BROWSER), start->has_browser ? STR("yes") : STR("no"));
@@ -392,6 +413,9 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	p->session = start->session_id.len ? str_dup(start->session_id) : NULL;
 	p->waiters[p->n_waiters].done = done;
 	p->waiters[p->n_waiters++].arg = arg;
+	p->session_key = start->session_key.len ? str_dup(start->session_key) : NULL;
+	p->uid = start->uid;
+	p->runs_as_user = start->runs_as_user;
 	p->has_browser = start->has_browser;
 	p->has_editor = has_word(start->plugins, "vscode");
 	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));

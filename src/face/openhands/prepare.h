@@ -11,6 +11,7 @@
  *	openhands.username  who its shells run as
  *	openhands.plugins   "agent_skills,jupyter"
  *	openhands.browser   "yes" or "no"
+ *	openhands.key       proves the session API key that the caller chose, without being it
  *	openhands.lint      "yes" if the environment says ENABLE_AUTO_LINT=true
  *	NO_CHANGE_TIMEOUT_SECONDS   the soft timeout, if the environment says one
  */
@@ -27,6 +28,7 @@ struct sandbox;
 #define LABEL_PLUGINS  "openhands.plugins"
 #define LABEL_BROWSER  "openhands.browser"
 #define LABEL_LINT     "openhands.lint"
+#define LABEL_KEY      "openhands.key"
 #define LABEL_QUIET    "NO_CHANGE_TIMEOUT_SECONDS"
 
 /* The interpreter that clients of the original expect to be named, wherever Python is in truth. */

@@ -81,13 +81,11 @@ static void put_work_hosts(struct http_request *r, struct jsonw *w, const struct
 
 static void put_runtime(struct http_request *r, struct jsonw *w, const struct sandbox *s)
 {
-	char key[TICKET_SIZE];
-	session_key(r, s, key);
 	jsonw_open(w);
 	jsonw_key_str(w, "runtime_id", str_from(s->id));
 	jsonw_key_str(w, "url", str_from(own_url(r, s->id)));
 	put_work_hosts(r, w, s);
-	jsonw_key_str(w, "session_api_key", str_from(key));
+	jsonw_key_str(w, "session_api_key", str_from(session_key(r, s)));
 	put_label(w, "session_id", s, LABEL_SESSION);
 	jsonw_key_str(w, "status", str_from(states[s->state].status));
 	jsonw_key_str(w, "pod_status", str_from(states[s->state].pod_status));
@@ -248,8 +246,10 @@ void runtime_start_post(struct http_request *r)
 			return;
 		if (s && !sandbox_state_is_final(s->state))
 			reply_runtime(r, s);
-		else
+		else {
+			start.key_proof = session_key_proof(r, start.session_key);
 			prepare_sandbox(oh, &start, STR_NONE, on_prepared, r);
+		}
 	}
 }
 

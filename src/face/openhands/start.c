@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line is parsed as argparse would: the module's first argument is the port, an option with several
- * values takes all words up to the next option. The port is checked and then of no use: whatever its number, the
+ * The command line is parsed as argparse would: options may be shortened and may have their value after '=', one with
+ * several values takes all words up to the next option, the word that is left over is the port. The port is checked and then of no use: whatever its number, the
  * sandbox is served below a path of this server.
  */
 #include "face/openhands/start.h"
@@ -54,6 +54,7 @@ static const struct field start_fields[] = {
 struct words {
 	const struct field_strings *argv;
 	size_t at;
+	struct str value; /* of --option=value, until it is taken; STR_NONE: none */
 };
 
 static bool has_word(const struct words *w)
@@ -69,6 +70,11 @@ static struct str peek(const struct words *w)
 /* The one value of an option. */
 static int take_value(struct words *w, const char *option, struct str *ret, struct error *err)
 {
+	if (w->value.ptr) {
+		*ret = w->value;
+		w->value = STR_NONE;
+		return 0;
+	}
 	if (!has_word(w) || str_starts(peek(w), STR("--")))
 		return error_set(err, ERROR_INVALID, "command: %s has no value", option);
 	*ret = w->argv->items[w->at++];
@@ -109,14 +115,12 @@ static int take_username(struct words *w, struct arena *arena, struct start *s, 
 	return 0;
 }
 
-/* Checked and not used: in the sandbox root is 0 and everybody else 1000, whatever they are outside. */
 static int take_uid(struct words *w, struct arena *arena, struct start *s, struct error *err)
 {
 	struct str value;
-	int64_t uid;
 	if (take_value(w, "--user-id", &value, err) < 0)
 		return -1;
-	if (num_parse_i64(value, 0, UID_MAX, &uid, err) < 0)
+	if (num_parse_i64(value, 0, UID_MAX, &s->uid, err) < 0)
 		return error_wrap(err, "command: --user-id");
 	return 0;
 }
@@ -124,15 +128,18 @@ static int take_uid(struct words *w, struct arena *arena, struct start *s, struc
 static int take_plugins(struct words *w, struct arena *arena, struct start *s, struct error *err)
 {
 	auto_buf struct buf list = BUF_INIT(PLUGINS_BYTES);
+	bool is_alone = w->value.ptr; /* --plugins=NAME */
 	int n = 0;
-	for (; has_word(w) && !str_starts(peek(w), STR("--")); w->at++) {
-		struct str name = peek(w);
+	do {
+		struct str name;
+		if (take_value(w, "--plugins", &name, err) < 0)
+			return -1;
 		if (!plugin_is_shipped(name) || n++ == START_PLUGINS_MAX)
 			return error_set(err, ERROR_INVALID, "command: Plugin %.*s not found",
 				STR_ARG(str_first(name, 60)));
 		buf_puts(&list, list.len ? "," : "");
 		buf_put(&list, name);
-	}
+	} while (!is_alone && has_word(w) && !str_starts(peek(w), STR("--")));
 	s->plugins = str_from(arena_str(arena, buf_str(&list)));
 	return 0;
 }
@@ -155,7 +162,7 @@ static int refuse_eval(struct words *w, struct arena *arena, struct start *s, st
 		"command: --browsergym-eval-env: there are no evaluation environments here");
 }
 
-static const struct {
+static const struct option {
 	const char *name;
 	int (*take)(struct words *w, struct arena *arena, struct start *s, struct error *err);
 } options[] = {
@@ -168,21 +175,46 @@ static const struct {
 	{ "--working-dir", take_workdir },
 };
 
+/* By its name, or the beginning of it, as long as it is the beginning of one alone. */
+static const struct option *find_option(struct str name, struct error *err)
+{
+	const struct option *found = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		if (str_is(name, options[i].name))
+			return &options[i];
+		if (name.len <= 2 || !str_starts(str_from(options[i].name), name))
+			continue;
+		if (found) {
+			error_set(err, ERROR_INVALID, "command: '%.*s' may be %s or %s",
+				STR_ARG(str_first(name, 60)), found->name, options[i].name);
+			return NULL;
+		}
+		found = &options[i];
+	}
+	if (!found)
+		error_set(err, ERROR_INVALID,
+			"command: '%.*s' is no option of an action execution server",
+			STR_ARG(str_first(name, 60)));
+	return found;
+}
+
 static int take_option(struct words *w, struct arena *arena, struct start *s, struct error *err)
 {
 	struct str name = w->argv->items[w->at++];
-	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		if (str_is(name, options[i].name))
-			return options[i].take(w, arena, s, err);
-	return error_set(err, ERROR_INVALID,
-		"command: '%.*s' is no option of an action execution server",
-		STR_ARG(str_first(name, 60)));
+	ptrdiff_t equals = str_find_char(name, '=');
+	w->value = equals < 0 ? STR_NONE : str_skip(name, (size_t)equals + 1);
+	const struct option *option = find_option(
+		equals < 0 ? name : str_first(name, (size_t)equals), err);
+	if (!option || option->take(w, arena, s, err) < 0)
+		return -1;
+	if (w->value.ptr)
+		return error_set(err, ERROR_INVALID, "command: %s takes no value", option->name);
+	return 0;
 }
 
-/* `-m some.module` and its port. Anything else is a program that we do not know how to take the place of. */
+/* `-m some.module`. Anything else is a program that we do not know how to take the place of. */
 static int find_module(struct words *w, struct error *err)
 {
-	int64_t port;
 	for (w->at = 0; w->at + 1 < w->argv->n; w->at++)
 		if (str_is(peek(w), "-m") && str_ends(w->argv->items[w->at + 1], STR(MODULE)))
 			break;
@@ -190,9 +222,29 @@ static int find_module(struct words *w, struct error *err)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"command: only `python -m …%s PORT …` can be started here", MODULE);
 	w->at += 2;
-	if (!has_word(w) || num_parse_i64(peek(w), 1, 65535, &port, NULL) < 0)
-		return error_set(err, ERROR_INVALID, "command: no port after %s", MODULE);
-	w->at++;
+	return 0;
+}
+
+/* The one word that belongs to no option, wherever it stands. */
+static int take_port(struct words *w, bool *has_port, struct error *err)
+{
+	struct str word = w->argv->items[w->at++];
+	int64_t port;
+	if (*has_port)
+		return error_set(err, ERROR_INVALID, "command: '%.*s' after the port",
+			STR_ARG(str_first(word, 60)));
+	if (num_parse_i64(word, 1, 65535, &port, NULL) < 0)
+		return error_set(err, ERROR_INVALID, "command: '%.*s' is no port",
+			STR_ARG(str_first(word, 60)));
+	*has_port = true;
+	return 0;
+}
+
+static int check_account(const struct start *s, struct error *err)
+{
+	if (s->uid == 0 && !str_is(s->username, "root"))
+		return error_set(err, ERROR_INVALID, "command: user id 0 is root's, not %.*s's",
+			STR_ARG(s->username));
 	return 0;
 }
 
@@ -200,29 +252,56 @@ int start_parse_command(const struct field_strings *argv, struct arena *arena, s
 	struct error *err)
 {
 	struct words w = { .argv = argv };
+	bool has_port = false;
 	ret->workdir = STR("/workspace");
 	ret->username = STR("openhands");
+	ret->uid = START_UID;
 	ret->plugins = STR("");
 	ret->has_browser = true;
 	if (find_module(&w, err) < 0)
 		return -1;
-	while (has_word(&w))
-		if (take_option(&w, arena, ret, err) < 0)
+	while (has_word(&w)) {
+		bool is_option = str_starts(peek(&w), STR("--"));
+		int r = is_option ? take_option(&w, arena, ret, err)
+				  : take_port(&w, &has_port, err);
+		if (r < 0)
 			return -1;
-	return 0;
+	}
+	if (!has_port)
+		return error_set(err, ERROR_INVALID, "command: no port after %s", MODULE);
+	return check_account(ret, err);
 }
 
 /* ---- the body ---- */
+
+static struct str variable(const struct field_map *env, const char *name)
+{
+	struct str value = STR_NONE;
+	for (size_t i = 0; i < env->n; i++)
+		if (str_is(env->keys[i], name))
+			value = env->values[i];
+	return value;
+}
+
+/* As the original reads it: what is no yes is a no. */
+static bool decode_su(const struct field_map *env)
+{
+	static const char *const yes[] = { "1", "true", "t", "yes", "y", "on" };
+	struct str word = variable(env, "SU_TO_USER");
+	for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+		if (str_eq_nocase(word, str_from(yes[i])))
+			return true;
+	return !word.ptr;
+}
 
 static int decode_network(const struct field_map *env, enum network_mode *ret, struct error *err)
 {
 	static const char *const words[] = { [NETWORK_LOOPBACK] = "loopback",
 		[NETWORK_NONE] = "none",
 		[NETWORK_HOST] = "host" };
-	struct str word = STR("loopback");
-	for (size_t i = 0; i < env->n; i++)
-		if (str_is(env->keys[i], "CAY_NETWORK"))
-			word = env->values[i];
+	struct str word = variable(env, "CAY_NETWORK");
+	if (!word.ptr)
+		word = STR("loopback");
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (str_is(word, words[i])) {
 			*ret = (enum network_mode)i;
@@ -255,10 +334,14 @@ int start_decode(const struct json *body, struct arena *arena, struct start *ret
 		.session_id = b->session_id.len ? b->session_id : STR_NONE,
 		.command = b->command,
 		.environment = b->environment,
+		.runs_as_user = decode_su(&b->environment),
+		.session_key = variable(&b->environment, "SESSION_API_KEY"),
 	};
 	if (b->environment.n > START_ENV_MAX)
 		return error_set(err, ERROR_INVALID, "start: %zu variables; the limit is %d",
 			b->environment.n, START_ENV_MAX);
+	if (ret->session_key.len > START_KEY_MAX)
+		return error_set(err, ERROR_INVALID, "environment: SESSION_API_KEY is too long");
 	if (decode_factor(b->resource_factor, &ret->resource_factor, err) < 0 ||
 		decode_network(&b->environment, &ret->network, err) < 0)
 		return -1;

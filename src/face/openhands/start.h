@@ -17,9 +17,11 @@
 enum {
 	START_PLUGINS_MAX = 32,
 	START_NAME_MAX = 32, /* characters of a user's name, as useradd has it */
+	START_UID = 1000,
 	START_FACTOR_MAX = 8,
 	START_ENV_MAX = 512,
 	START_PATH_MAX = 1023,
+	START_KEY_MAX = 1024,
 };
 
 struct start {
@@ -29,7 +31,11 @@ struct start {
 	struct field_map environment;
 	struct str workdir;
 	struct str username;
-	struct str plugins; /* "agent_skills,jupyter" */
+	int64_t uid;            /* of that account, unless the image has it already */
+	bool runs_as_user;      /* shells and kernels do; false: as root (SU_TO_USER) */
+	struct str session_key; /* SESSION_API_KEY of the environment; STR_NONE: none */
+	const char *key_proof;  /* what remains of it here (remote.c); NULL: nothing */
+	struct str plugins;     /* "agent_skills,jupyter" */
 	bool has_browser;
 	int64_t resource_factor; /* 1, 2, 4, 8 */
 	enum network_mode network;
@@ -38,6 +44,6 @@ struct start {
 /* All of it lives in the arena and in `body`. */
 int start_decode(const struct json *body, struct arena *arena, struct start *ret,
 	struct error *err);
-/* The command line alone: workdir, username, plugins, has_browser. */
+/* The command line alone: workdir, username, uid, plugins, has_browser. */
 int start_parse_command(const struct field_strings *argv, struct arena *arena, struct start *ret,
 	struct error *err);

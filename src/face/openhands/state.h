@@ -31,10 +31,13 @@ typedef void sandbox_handler_fn(struct openhands *oh, struct http_request *r, st
 void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn);
 
 /*
- * The session API key: it opens that sandbox alone. Made from the server's token, so that it is nowhere stored and
- * still the same after a restart of the server.
+ * The session API key: it opens that sandbox alone. The one that the environment of /start chose, else one made from
+ * the server's token, which is good beside a chosen one too. Neither is stored: of a chosen one a proof is, as a label.
+ * So both open it after a restart of the server, which then tells its own. In the request's arena, or the cursor's.
  */
-void session_key(struct http_request *r, const struct sandbox *s, char ret_key[TICKET_SIZE]);
+const char *session_key(struct http_request *r, const struct sandbox *s);
+/* NULL: no key was chosen. */
+const char *session_key_proof(struct http_request *r, struct str key);
 
 static inline struct openhands *openhands_of(const struct http_request *r)
 {
