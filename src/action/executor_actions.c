@@ -11,6 +11,8 @@ static const struct field configure_fields[] = {
 		.help = "who they run as, by name or number; standard: who the executor is" },
 	{ "secrets", FIELD_STRINGS, FIELD_AT(struct configure_params, secrets),
 		.help = "names of variables whose values are masked in everything that is reported, but for files and connections as they are" },
+	{ "trust", FIELD_STRING, FIELD_AT(struct configure_params, trust),
+		.help = "certificates (PEM) that programs shall believe beside those of the sandbox: a file of all, and the variables that name it" },
 	{ "sudo", FIELD_BOOL, FIELD_AT(struct configure_params, has_sudo),
 		.help = "let the user become root with sudo, without a password; only where the executor is root" },
 	{ 0 },

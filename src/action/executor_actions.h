@@ -20,7 +20,8 @@ struct configure_params {
 	struct str workdir;
 	struct str user;
 	struct field_strings secrets;
-	bool has_sudo; /* field "sudo" */
+	struct str trust; /* STR_NONE: not given */
+	bool has_sudo;    /* field "sudo" */
 };
 
 struct info_params {

@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "cli/options.h"
 #include "cli/wish.h"
+#include "config/swap.h"
 
 enum { BODY_MAX = 16 * 1024 * 1024 };
 
@@ -110,7 +111,8 @@ static void put_said(struct jsonw *w, const char *field, const char *option, con
 		jsonw_key_str(w, field, str_from(value));
 }
 
-static int put_secrets(struct jsonw *w, const struct option_texts *texts, struct error *err)
+static int put_secrets(struct jsonw *w, const struct option_texts *texts,
+	const struct option_texts *swaps, struct error *err)
 {
 	jsonw_key(w, "secrets");
 	jsonw_open(w);
@@ -124,6 +126,9 @@ static int put_secrets(struct jsonw *w, const struct option_texts *texts, struct
 		jsonw_key_dyn(w, name);
 		jsonw_str(w, value);
 	}
+	for (int i = 0; i < swaps->n; i++)
+		if (swap_put(str_from(swaps->items[i]), w, err) < 0)
+			return error_wrap(err, "--swap");
 	jsonw_close(w);
 	return 0;
 }
@@ -181,8 +186,8 @@ int create_put_body(struct jsonw *w, const struct create_options *o, struct erro
 	if (o->plugins.n && client_put_plugins(w, &o->plugins, err) < 0)
 		return -1;
 	if (put_mounts(w, &o->spec, err) < 0 || put_labels(w, &o->labels, err) < 0 ||
-		client_put_env(w, &o->spec.env, err) < 0 || put_secrets(w, &o->secrets, err) < 0 ||
-		put_repo(w, o, err) < 0)
+		client_put_env(w, &o->spec.env, err) < 0 ||
+		put_secrets(w, &o->secrets, &o->swaps, err) < 0 || put_repo(w, o, err) < 0)
 		return -1;
 	jsonw_close(w);
 	return w->b->is_full

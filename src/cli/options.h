@@ -67,6 +67,7 @@ struct create_options {
 	const char *guard_threshold; /* "0" to "3"; NULL: as the server has it */
 	bool confirm;
 	struct option_texts secrets; /* NAME[=VALUE] */
+	struct option_texts swaps;   /* config/swap.h */
 	const char *repo, *branch, *token_env;
 	bool no_setup;
 	int64_t idle_timeout_ms;

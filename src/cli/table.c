@@ -226,6 +226,11 @@ static const struct command_option create_options[] = {
 	{ "secret", 0, OPTION_TEXTS, CREATE(secrets), "NAME[=VALUE]",
 		"set a variable, or pass the caller's on, whose value is hidden in all that is reported; "
 		"may be given often" },
+	{ "swap", 0, OPTION_TEXTS, CREATE(swaps), "NAME[=FROM]@HOST[,HOST]...[#HEADER]",
+		"with --network proxy: set NAME to a placeholder, which becomes a secret in requests to these hosts, in that header "
+		"(Authorization), and nowhere else; the secret is the value of the caller's variable NAME, or FROM, or with a / in "
+		"it the content of the file FROM; a HOST is NAME or *.NAME (over TLS) or http://NAME, each with :PORT or without; "
+		"may be given often" },
 	{ "repo", 0, OPTION_TEXT, CREATE(repo), "URL",
 		"clone this repository, a URL or OWNER/NAME of GitHub, and run its .openhands/setup.sh" },
 	{ "branch", 0, OPTION_TEXT, CREATE(branch), "NAME",

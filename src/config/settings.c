@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/settings.h"
+#include "config/swap.h"
 
 #include "base/auto.h"
 #include "wire/json.h"
@@ -197,6 +198,18 @@ static void put_environment(const struct config *c, struct jsonw *w)
 	jsonw_close(w);
 }
 
+static int put_secrets(const struct config *c, struct jsonw *w, struct error *err)
+{
+	const struct toml *list = config_value(c, KEY_SANDBOX_SECRETS);
+	jsonw_key(w, "secrets");
+	jsonw_open(w);
+	for (const struct toml *item = list ? list->first : NULL; item; item = item->next)
+		if (swap_put(item->text, w, err) < 0)
+			return error_wrap(err, "sandbox.secrets");
+	jsonw_close(w);
+	return 0;
+}
+
 static void put_limits(const struct config *c, struct jsonw *w)
 {
 	static const struct {
@@ -222,6 +235,8 @@ static int put_create(const struct config *c, struct jsonw *w, struct error *err
 	if (config_bool(c, KEY_SANDBOX_HOST_NETWORK))
 		jsonw_key_str(w, "network", STR("host"));
 	put_environment(c, w);
+	if (put_secrets(c, w, err) < 0)
+		return -1;
 	put_limits(c, w);
 	if (config_is_set(c, KEY_LIMITS_TIMEOUT))
 		jsonw_key_int(w, "timeout_ms", config_int(c, KEY_LIMITS_TIMEOUT) * 1000);

@@ -9,6 +9,7 @@
 #include "executor/cover.h"
 #include "executor/executor.h"
 #include "executor/sudo.h"
+#include "executor/trust.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static int configure(struct executor *e, const struct configure_params *p, struc
 			STR_ARG(str_first(p->workdir, 200)));
 	if (p->user.len)
 		executor_set_user(e, &user);
-	if (env_set_all(&e->env, &p->env, err) < 0)
+	if (env_set_all(&e->env, &p->env, err) < 0 ||
+		(p->trust.len && trust_add(e, p->trust, err) < 0))
 		return -1;
 	for (size_t i = 0; i < p->env.n; i++)
 		if (p->env.values[i].len == 0)

@@ -11,6 +11,7 @@
 #include "base/bug.h"
 #include "base/log.h"
 #include "runtime/egress.h"
+#include "runtime/secrets.h"
 
 static void take_record(void *arg, struct sandbox *s)
 {
@@ -52,6 +53,8 @@ void adopt_one(void *arg, const struct backend_reply *reply)
 	s->is_there = true;
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;
+	if (rt->backend->ops->boundary)
+		secrets_adopt(s, reply->fd);
 }
 
 static void on_orphan_destroyed(void *arg, const struct backend_reply *reply)

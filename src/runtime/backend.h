@@ -4,8 +4,8 @@
  * than this header, a backend knows nothing of the runtime but backend_events.
  *
  * Each request is answered exactly once through its callback, never from inside the request, and not after
- * the backend is freed. A reply is valid until the callback returns; a descriptor in it is taken by
- * setting it to -1. `open_call` alone answers at once: it gives one end of a call socket (wire/frame.h).
+ * the backend is freed. A reply is valid until the callback returns; who wants to keep a descriptor of it
+ * duplicates it. `open_call` alone answers at once: it gives one end of a call socket (wire/frame.h).
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct backend_reply {
 	int init_pid;
 	struct enforced enforced;
 	struct monitor_usage usage;
+	int fd;                    /* boundary, and adopt where there is one: its socket; else -1 */
 	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */
 	bool is_paused;            /* the same */
 };
@@ -49,6 +50,8 @@ struct backend_ops {
 	void (*freeze)(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
 		void *arg);
 	void (*usage)(struct backend *b, const char *id, backend_fn *done, void *arg);
+	/* Starts what swaps secrets in (boundary/worker.h), or finds it again. NULL: it cannot. */
+	void (*boundary)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	int (*open_call)(struct backend *b, const char *id, int *ret_fd, struct error *err);
 	void (*free)(struct backend *b);
 };

@@ -17,8 +17,8 @@ static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
 	struct str name, image, workdir, user, network, hostname;
-	const struct json *mounts, *limits, *guard, *plugins, *repo;
-	struct field_map env, labels, secrets;
+	const struct json *mounts, *limits, *guard, *plugins, *repo, *secrets;
+	struct field_map env, labels;
 	struct field_strings require, allow;
 	int64_t timeout_ms, idle_timeout_ms;
 };
@@ -34,8 +34,10 @@ const struct field create_fields[] = {
 	{ "mounts", FIELD_JSON, AT(mounts),
 		.help = "[{\"source\":…,\"target\":…,\"mode\":\"ro\"|\"rw\"|\"copy\"}]" },
 	{ "env", FIELD_MAP, AT(env), FIELD_SECRET, .help = "environment of everything that runs in it" },
-	{ "secrets", FIELD_MAP, AT(secrets), FIELD_SECRET,
-		.help = "variables, too, whose values become <secret_hidden> in everything that is reported or logged" },
+	{ "secrets", FIELD_JSON, AT(secrets), FIELD_SECRET,
+		.help = "{NAME: value}: variables, too, whose values become <secret_hidden> in everything that is reported or logged. "
+			"{NAME: {\"value\",\"hosts\":[…],\"header\":\"Authorization\"}}: with network proxy, the variable holds a placeholder, "
+			"which becomes the value in that header of requests to those hosts: NAME, *.NAME (over TLS), http://NAME, each with :PORT or without" },
 	{ "user", FIELD_STRING, AT(user), .standard = "agent", .words = user_words, .help = "who runs in it" },
 	{ "limits", FIELD_JSON, AT(limits),
 		.help = "{\"memory_bytes\",\"pids\",\"cpu_milli\",\"disk_bytes\",\"disk_inodes\"}: 0 the default, -1 none" },
@@ -223,7 +225,7 @@ int create_check(const struct create *create, struct error *err)
 	if (create->name.len && create_check_name(create->name, err) < 0)
 		return -1;
 	if (plugins_check(create->plugins, err) < 0 || check_env(&create->env, err) < 0 ||
-		check_env(&create->secrets, err) < 0 ||
+		check_env(&create->secrets, err) < 0 || create_check_swaps(create, err) < 0 ||
 		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
 			0)
 		return -1;
@@ -285,13 +287,13 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 		return -1;
 	const struct create_body *body = params;
 	struct create *create = arena_new(arena, struct create);
-	if (read_spec(body, arena, create, err) < 0)
+	if (read_spec(body, arena, create, err) < 0 ||
+		create_read_secrets(body->secrets, arena, create, err) < 0)
 		return -1;
 	create->said = said_in(json);
 	create->name = body->name;
 	create->env = body->env;
 	create->labels = body->labels;
-	create->secrets = body->secrets;
 	create->allow = body->allow;
 	create->guard = body->guard;
 	create->repo = body->repo;
@@ -380,7 +382,11 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 	jsonw_open_array(w);
 	for (size_t i = 0; i < create->secrets.n; i++)
 		jsonw_str(w, create->secrets.keys[i]);
+	for (size_t i = 0; i < create->n_swaps; i++)
+		jsonw_str(w, create->swaps[i].name);
 	jsonw_close_array(w);
+	if (create->n_swaps)
+		create_write_swaps(create, w);
 	jsonw_key_str(w, "user", str_from(user_words[spec->user]));
 	jsonw_key(w, "limits");
 	write_limits(&spec->limits, w);

@@ -13,6 +13,7 @@ enum {
 	CREATE_LABELS_MAX = 64,
 	CREATE_LABEL_BYTES = 1024, /* of a key or value */
 	CREATE_NOTE_BYTES = 2 * 1024 * 1024,
+	CREATE_PLACEHOLDER_SIZE = 40,
 };
 
 /* What a JSON body said, and standards leave alone. */
@@ -26,6 +27,15 @@ enum {
 	CREATE_SAID_IDLE = 64,
 };
 
+/* A secret that the sandbox has a placeholder for: its boundary puts the value in (runtime/secrets.h). */
+struct create_swap {
+	struct str name; /* the variable that holds the placeholder */
+	struct str value;
+	struct field_strings hosts; /* wire/swaphost.h */
+	struct str header;          /* whose value is looked through */
+	char placeholder[CREATE_PLACEHOLDER_SIZE];
+};
+
 struct create {
 	uint32_t said;    /* CREATE_SAID_x */
 	struct str name;  /* unique among the living; STR_NONE: none */
@@ -36,6 +46,8 @@ struct create {
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
 	struct field_map
 		secrets; /* as env, and masked in all that is reported; never stored either */
+	struct create_swap *swaps; /* as secrets, but only their placeholders get in */
+	size_t n_swaps;
 	struct field_map labels;
 	struct field_strings allow; /* of network proxy: wire/allow.h */
 	struct str note;            /* what a face wants to know about it later; stored as it is */
@@ -60,6 +72,14 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 int create_set_standards(const struct json *json, struct error *err);
 /* Fills those in; env is the standards' with the wish's own on top. */
 void create_fill(struct create *create, struct arena *arena);
+/* create_secrets.c. The field `secrets`: NAME to a value, or to {"value","hosts","header"}. */
+int create_read_secrets(const struct json *json, struct arena *arena, struct create *ret,
+	struct error *err);
+void create_new_placeholder(struct create_swap *swap); /* that nobody can guess */
+int create_check_swaps(const struct create *create, struct error *err);
+/* What secrets are for may be connected to. */
+void create_allow_hosts(struct create *create, struct arena *arena);
+void create_write_swaps(const struct create *create, struct jsonw *w);
 /* A name: letters, digits, '-', '_', '.', at most 63, starts with a letter or digit, not of an id's form. */
 int create_check_name(struct str name, struct error *err);
 /* All that can be checked without asking the host; spec_check included. */

@@ -17,6 +17,7 @@
 #include "base/bug.h"
 #include "base/log.h"
 #include "runtime/internal.h"
+#include "runtime/secrets.h"
 #include "wire/allow.h"
 #include "wire/frame.h"
 
@@ -229,11 +230,31 @@ static void on_taken_error(void *arg, const struct error *err)
 	on_taken_result(arg, STR_NONE);
 }
 
+static void on_connecting(void *arg, int events);
+
+/* Where a secret may be swapped in, the other end is not the server any more but who does that. */
+static int pass_boundary(struct relay *r, struct error *err)
+{
+	struct sandbox *s = r->egress->sandbox;
+	if (!r->is_name || !secrets_want(s, r->name, r->port))
+		return 0;
+	watch_free(take_ptr(r->watch));
+	if (secrets_pass(s, r->name, r->port, &r->fd, err) < 0)
+		return -1;
+	r->watch = watch_new(s->runtime->loop, r->fd, 0, on_connecting, r);
+	return 0;
+}
+
 static void open_relay(struct relay *r)
 {
 	static const struct call_sink sink = { on_data, on_taken_event, on_drain, on_taken_result,
 		on_taken_error };
 	char params[48], address[NETADDR_TEXT_MAX];
+	struct error err;
+	if (pass_boundary(r, &err) < 0) {
+		refuse(r, err.text);
+		return;
+	}
 	r->is_open = true;
 	timer_clear(r->timer);
 	freeaddrinfo(take_ptr(r->found));
@@ -256,8 +277,6 @@ static const char *why_not(const struct relay *r, const struct netaddr *address)
 		return "it leads to a private address, which is not allowed by itself";
 	return NULL;
 }
-
-static void on_connecting(void *arg, int events);
 
 /* The next address; true if one is being connected to. */
 static bool try_next(struct relay *r, char *reason)

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "runtime/egress.h"
+#include "runtime/secrets.h"
 #include "wire/frame.h"
 
 #include <stdarg.h>
@@ -244,7 +245,7 @@ static void on_not_configured(void *arg, const struct error *err)
 	life_apply(s, LIFE_FAIL);
 }
 
-static void deed_configure(struct sandbox *s)
+static void configure(struct sandbox *s)
 {
 	static const struct call_sink sink = { .result = on_configured,
 		.error = on_not_configured };
@@ -256,6 +257,42 @@ static void deed_configure(struct sandbox *s)
 		step_new(s->runtime, s, NULL));
 	free(s->configure_json);
 	s->configure_json = NULL;
+}
+
+/* The boundary has the secrets: the sandbox gets what it has to believe, beside the placeholders. */
+static void on_secrets(void *arg, struct str certificate, const struct error *err)
+{
+	struct step *step = arg;
+	struct sandbox *s = step_sandbox(step);
+	struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct jsonw w = JSONW(&b);
+	step_free(step);
+	if (!s || s->state != SANDBOX_STARTING)
+		return;
+	if (err) {
+		s->failure = *err;
+		life_set_reason(s, "%s", err->text);
+		life_apply(s, LIFE_FAIL);
+		return;
+	}
+	if (certificate.len) {
+		struct str said = str_from(s->configure_json);
+		buf_put(&b, str_first(said, said.len - 1)); /* without its brace */
+		w.needs_comma = true;
+		jsonw_key_str(&w, "trust", certificate);
+		jsonw_close(&w);
+		free(s->configure_json);
+		s->configure_json = buf_take(&b);
+	}
+	configure(s);
+}
+
+static void deed_configure(struct sandbox *s)
+{
+	if (s->secrets)
+		secrets_open(s, on_secrets, step_new(s->runtime, s, NULL));
+	else
+		configure(s);
 }
 
 static void deed_welcome(struct sandbox *s)
@@ -305,6 +342,7 @@ static void deed_bury(struct sandbox *s)
 	s->is_there = false;
 	s->ended_ms = clock_wall_ms();
 	egress_close(s);
+	secrets_close(s);
 	call_end_all(s, &gone);
 	stop_deadlines(s);
 	store_put(s->runtime->store, s);
@@ -438,6 +476,10 @@ static int check_room(struct runtime *rt, const struct create *create, struct er
 	if (rt->n_living >= (size_t)rt->sandboxes_max)
 		return error_set(err, ERROR_LIMIT,
 			"create: %d sandboxes are alive; that is the limit", rt->sandboxes_max);
+	if (create->n_swaps && !rt->backend->ops->boundary)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"create: secrets with hosts cannot be had on the backend %s",
+			rt->backend->ops->name);
 	struct sandbox *other = map_find(&rt->by_name, create->name);
 	if (create->name.len && other && sandbox_is_alive(other))
 		return error_set(err, ERROR_EXISTS, "create: a sandbox named '%.*s' is alive: %s",
@@ -455,7 +497,7 @@ static void put_map(struct jsonw *w, const struct field_map *map)
 
 static char *configure_json(const struct create *create)
 {
-	if (!create->env.n && !create->secrets.n)
+	if (!create->env.n && !create->secrets.n && !create->n_swaps)
 		return NULL;
 	struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
@@ -464,6 +506,10 @@ static char *configure_json(const struct create *create)
 	jsonw_open(&w);
 	put_map(&w, &create->env);
 	put_map(&w, &create->secrets);
+	for (size_t i = 0; i < create->n_swaps; i++) {
+		jsonw_key_dyn(&w, create->swaps[i].name);
+		jsonw_str(&w, str_from(create->swaps[i].placeholder));
+	}
 	jsonw_close(&w);
 	jsonw_key(&w, "secrets");
 	jsonw_open_array(&w);
@@ -507,8 +553,11 @@ static void create_filled(struct runtime *rt, const struct create *create, runti
 	}
 	struct sandbox *s = sandbox_new(create, buf_str(&guard));
 	s->configure_json = configure_json(create);
+	s->secrets = secrets_new(s, create);
 	for (size_t i = 0; i < create->secrets.n; i++)
 		mask_add(&s->mask, create->secrets.values[i]);
+	for (size_t i = 0; i < create->n_swaps; i++)
+		mask_add(&s->mask, create->swaps[i].value);
 	s->plugins_json = plugins_json(create);
 	runtime_enlist(rt, s);
 	store_put(rt->store, s);
@@ -534,6 +583,7 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 	struct error err;
 	*filled = *create;
 	create_fill(filled, &arena);
+	create_allow_hosts(filled, &arena);
 	if (filled->image.len && images_apply(rt->images, filled, &arena, &err) < 0)
 		refuse(rt, &err, done, arg);
 	else

@@ -129,7 +129,7 @@ static void answer(struct ask *ask, const struct backend_reply *reply)
 static void answer_error(void *arg)
 {
 	struct ask *ask = arg;
-	struct backend_reply reply = { .error = ask->error };
+	struct backend_reply reply = { .error = ask->error, .fd = -1 };
 	answer(ask, &reply);
 }
 
@@ -216,6 +216,11 @@ static void native_usage(struct backend *b, const char *id, backend_fn *done, vo
 	ask_send(ask_new(native_from(b), MONITOR_USAGE, id, done, arg));
 }
 
+static void native_boundary(struct backend *b, const char *id, backend_fn *done, void *arg)
+{
+	ask_send(ask_new(native_from(b), MONITOR_BOUNDARY, id, done, arg));
+}
+
 /* Starting: HELLO, then ADOPT for each that lives, then HOST; their replies come back to on_start_reply. */
 
 static void finish_start(struct native *n, const struct backend_reply *reply)
@@ -294,7 +299,8 @@ static void lose(struct native *n, const struct error *reason)
 	n->base.events->lost(n->base.events_arg, reason);
 }
 
-static void take_reply(struct native *n, const struct monitor_reply *m, int *control_fd)
+/* fds: those that came with it, or -1; what is kept is taken. */
+static void take_reply(struct native *n, const struct monitor_reply *m, int fds[FD_PASS_MAX])
 {
 	if (m->op == MONITOR_ENDED) {
 		forget_living(n, m->id);
@@ -310,7 +316,7 @@ static void take_reply(struct native *n, const struct monitor_reply *m, int *con
 	}
 	bool is_ok = m->error.code == ERROR_OK;
 	if (is_ok && (m->op == MONITOR_CREATE || m->op == MONITOR_ADOPT))
-		keep_living(n, m->id, take_fd(control_fd));
+		keep_living(n, m->id, take_fd(&fds[0]));
 	if (m->op == MONITOR_DESTROY && (is_ok || m->error.code == ERROR_NOT_FOUND))
 		forget_living(n, ask->id);
 	if (is_ok && m->op == MONITOR_HELLO) {
@@ -323,9 +329,11 @@ static void take_reply(struct native *n, const struct monitor_reply *m, int *con
 		.init_pid = m->init_pid,
 		.enforced = m->enforced,
 		.usage = m->usage,
+		.fd = take_fd(&fds[m->op == MONITOR_ADOPT]),
 	};
 	memcpy(reply.id, m->id, sizeof(reply.id));
 	answer(ask, &reply);
+	close_fd(reply.fd);
 }
 
 /* The supervisor is trusted, a message cut in half is not. */
@@ -353,15 +361,11 @@ static bool receive_one(struct native *n)
 		lose(n, &err);
 		return false;
 	}
-	int control_fd = -1;
-	for (int i = 0; i < n_fds; i++) {
-		if (i == 0)
-			control_fd = fds[i];
-		else
-			close_fd(fds[i]);
-	}
-	take_reply(n, &m, &control_fd);
-	close_fd(control_fd);
+	for (int i = n_fds; i < FD_PASS_MAX; i++)
+		fds[i] = -1;
+	take_reply(n, &m, fds);
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		close_fd(fds[i]);
 	return !n->is_lost;
 }
 
@@ -399,6 +403,7 @@ static const struct backend_ops native_ops = {
 	.destroy = native_destroy,
 	.freeze = native_freeze,
 	.usage = native_usage,
+	.boundary = native_boundary,
 	.open_call = native_open_call,
 	.free = native_free,
 };

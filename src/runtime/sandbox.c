@@ -7,6 +7,7 @@
 #include "runtime/create.h"
 #include "runtime/internal.h"
 #include "runtime/plugin.h"
+#include "runtime/secrets.h"
 
 struct sandbox *sandbox_new(const struct create *create, struct str guard)
 {
@@ -39,6 +40,7 @@ void sandbox_free(struct sandbox *s)
 	if (!s)
 		return;
 	plugins_free(s->plugins);
+	secrets_close(s);
 	spare_free(s);
 	timer_free(s->deadline);
 	timer_free(s->idle);

@@ -14,6 +14,7 @@
 #include "wire/mask.h"
 
 struct egress;
+struct secrets;
 struct runtime;
 struct timer;
 
@@ -38,11 +39,12 @@ struct sandbox {
 
 	/* Private to the runtime. */
 	struct runtime *runtime;
-	struct list link;      /* runtime::living or runtime::buried */
-	struct list calls;     /* runtime_call::link */
-	struct egress *egress; /* NULL: its network is no proxy */
-	struct channel *spare; /* a call socket that has no call; NULL: none */
-	struct list waiters;   /* step::wait_link: who is told of its readiness or end */
+	struct list link;        /* runtime::living or runtime::buried */
+	struct list calls;       /* runtime_call::link */
+	struct egress *egress;   /* NULL: its network is no proxy */
+	struct secrets *secrets; /* NULL: it has no placeholders */
+	struct channel *spare;   /* a call socket that has no call; NULL: none */
+	struct list waiters;     /* step::wait_link: who is told of its readiness or end */
 	struct timer *deadline, *idle;
 	int64_t last_active_ms; /* monotonic */
 	int64_t next_index;     /* of its events */

@@ -16,6 +16,9 @@ int create_set_standards(const struct json *json, struct error *err)
 		return -1;
 	standards = *create;
 	are_set = true;
+	/* They are for sandboxes that have that network, whatever the standard is. */
+	if (create->n_swaps)
+		create->spec.network = NETWORK_PROXY;
 	return create_check(create, err);
 }
 
@@ -86,6 +89,32 @@ static void fill_env(struct field_map *env, const struct field_map *standard, st
 	*env = (struct field_map){ keys, values, n };
 }
 
+static bool has_swap(const struct create *create, struct str name)
+{
+	for (size_t i = 0; i < create->n_swaps; i++)
+		if (str_eq(create->swaps[i].name, name))
+			return true;
+	return has_key(&create->env, name) || has_key(&create->secrets, name);
+}
+
+/* Each with a placeholder of its own. */
+static void fill_swaps(struct create *create, struct arena *arena)
+{
+	size_t n = create->n_swaps;
+	struct create_swap *swaps = arena_new_n(arena, struct create_swap,
+		n + standards.n_swaps + 1);
+	if (n)
+		memcpy(swaps, create->swaps, n * sizeof(*swaps));
+	for (size_t i = 0; i < standards.n_swaps; i++) {
+		if (has_swap(create, standards.swaps[i].name))
+			continue;
+		swaps[n] = standards.swaps[i];
+		create_new_placeholder(&swaps[n++]);
+	}
+	create->swaps = swaps;
+	create->n_swaps = n;
+}
+
 void create_fill(struct create *create, struct arena *arena)
 {
 	if (!are_set)
@@ -93,6 +122,8 @@ void create_fill(struct create *create, struct arena *arena)
 	fill_spec(create, &create->spec, &standards.spec);
 	if (standards.env.n)
 		fill_env(&create->env, &standards.env, arena);
+	if (standards.n_swaps && create->spec.network == NETWORK_PROXY)
+		fill_swaps(create, arena);
 	if (is_open(create, CREATE_SAID_TIMEOUT, create->timeout_ms == 0))
 		create->timeout_ms = standards.timeout_ms;
 	if (is_open(create, CREATE_SAID_IDLE, create->idle_timeout_ms == 0))

@@ -48,11 +48,14 @@ static void watch_end(struct desk *d)
 }
 
 /* 1: sent, 0: no room now; negative: the server is past talking to, and will be seen to end. */
-static int send_now(struct desk *d, const struct monitor_reply *reply, int fd)
+static int send_now(struct desk *d, const struct monitor_reply *reply, const int fds[LETTER_FDS])
 {
 	struct error err;
 	struct str bytes = str_from_len((const char *)reply, sizeof(*reply));
-	if (fd_send(d->fd, bytes, &fd, fd >= 0, &err) == 0)
+	int n = 0;
+	while (n < LETTER_FDS && fds[n] >= 0)
+		n++;
+	if (fd_send(d->fd, bytes, fds, n, &err) == 0)
 		return 1;
 	if (err.sys == EAGAIN)
 		return 0;
@@ -60,20 +63,30 @@ static int send_now(struct desk *d, const struct monitor_reply *reply, int fd)
 	return -1;
 }
 
-static void reply_send(struct desk *d, const struct monitor_reply *reply, int fd)
+/* second_fd: goes with it only behind a first. */
+static void reply_send_both(struct desk *d, const struct monitor_reply *reply, int fd,
+	int second_fd)
 {
-	if (list_is_empty(&d->outbox) && send_now(d, reply, fd) != 0)
+	const int fds[LETTER_FDS] = { fd, second_fd };
+	if (list_is_empty(&d->outbox) && send_now(d, reply, fds) != 0)
 		return;
 	struct letter *l = mem_new(struct letter);
 	l->reply = *reply;
-	l->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	for (int i = 0; i < LETTER_FDS; i++)
+		l->fds[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
 	list_append(&d->outbox, &l->link);
+}
+
+static void reply_send(struct desk *d, const struct monitor_reply *reply, int fd)
+{
+	reply_send_both(d, reply, fd, -1);
 }
 
 static void letter_free(struct letter *l)
 {
 	list_remove(&l->link);
-	close_fd(l->fd);
+	for (int i = 0; i < LETTER_FDS; i++)
+		close_fd(l->fds[i]);
 	free(l);
 }
 
@@ -105,7 +118,7 @@ static int on_adopt(struct desk *d, const struct monitor_request *request, struc
 	if (!m)
 		return error_set(err, ERROR_NOT_FOUND, "sandbox number %u is gone", request->index);
 	struct monitor_reply reply = reply_about(m, request->op, request->serial);
-	reply_send(d, &reply, m->control_fd);
+	reply_send_both(d, &reply, m->control_fd, m->boundary.fd);
 	return 0;
 }
 
@@ -187,6 +200,19 @@ static int on_freeze(struct desk *d, const struct monitor_request *request, stru
 	return 0;
 }
 
+/* A second time gives the same one: it has its secrets already. */
+static int on_boundary(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = find(d, request, err);
+	if (!m ||
+		(m->boundary.fd < 0 &&
+			boundary_start(&m->boundary, d->stock->host.is_root, err) < 0))
+		return -1;
+	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply_send(d, &reply, m->boundary.fd);
+	return 0;
+}
+
 static int on_host(struct desk *d, const struct monitor_request *request, struct error *err)
 {
 	struct monitor_reply reply = reply_to(request);
@@ -210,6 +236,8 @@ static int dispatch(struct desk *d, struct monitor_request *request, struct erro
 		return on_usage(d, request, err);
 	case MONITOR_FREEZE:
 		return on_freeze(d, request, err);
+	case MONITOR_BOUNDARY:
+		return on_boundary(d, request, err);
 	case MONITOR_HOST:
 		return on_host(d, request, err);
 	default:
@@ -274,7 +302,8 @@ static bool tell(struct desk *d, struct member *m)
 	struct monitor_reply reply = m->is_awaited
 		? reply_about(m, MONITOR_DESTROY, m->destroy_serial)
 		: reply_about(m, MONITOR_ENDED, 0);
-	if (send_now(d, &reply, -1) <= 0)
+	static const int none[LETTER_FDS] = { -1, -1 };
+	if (send_now(d, &reply, none) <= 0)
 		return false;
 	stock_drop(m);
 	d->untold--;
@@ -286,7 +315,7 @@ static void monitor_write(struct desk *d)
 	struct letter *l, *next_letter;
 	struct member *m, *next;
 	list_for_each_safe(l, next_letter, &d->outbox, link) {
-		if (send_now(d, &l->reply, l->fd) == 0)
+		if (send_now(d, &l->reply, l->fds) == 0)
 			return;
 		letter_free(l);
 	}

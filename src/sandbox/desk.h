@@ -7,10 +7,12 @@
 
 #include "sandbox/stock.h"
 
+enum { LETTER_FDS = 2 };
+
 struct letter {
 	struct list link; /* desk::outbox */
 	struct monitor_reply reply;
-	int fd; /* to go with it, or -1; a duplicate of our own */
+	int fds[LETTER_FDS]; /* to go with it, or -1; duplicates of our own */
 };
 
 struct desk {

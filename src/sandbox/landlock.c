@@ -16,6 +16,8 @@ enum {
 	FS_RESOLVE_UNIX = 1 << 16,    /* ABI 9 */
 	SCOPE_ABSTRACT_UNIX = 1 << 0, /* ABI 6 */
 	SCOPE_SIGNAL = 1 << 1,
+	NET_BIND_TCP = 1 << 0, /* ABI 4 */
+	NET_CONNECT_TCP = 1 << 1,
 };
 
 enum {
@@ -68,10 +70,11 @@ static uint64_t rights_known(int abi)
 	return rights;
 }
 
-static int ruleset_make(int abi, struct ruleset *ret, struct error *err)
+static int ruleset_make_with(int abi, uint64_t handled_net, struct ruleset *ret, struct error *err)
 {
 	struct ruleset_attr attr = {
 		.handled_fs = rights_known(abi),
+		.handled_net = abi >= 6 ? handled_net : 0,
 		.scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL : 0,
 	};
 	size_t size = abi >= 6 ? sizeof(attr) : sizeof(attr.handled_fs);
@@ -80,6 +83,11 @@ static int ruleset_make(int abi, struct ruleset *ret, struct error *err)
 		return error_sys(err, errno, "make a Landlock ruleset");
 	*ret = (struct ruleset){ (int)fd, attr.handled_fs };
 	return 0;
+}
+
+static int ruleset_make(int abi, struct ruleset *ret, struct error *err)
+{
+	return ruleset_make_with(abi, 0, ret, err);
 }
 
 /* What is not there gets no rule. A symbolic link to a directory neither: what it points to has its own. */
@@ -197,6 +205,16 @@ int landlock_enter_server(int abi, const char *state_dir, struct error *err)
 	int r = allow_server(&rules, state_dir, err);
 	if (r == 0)
 		r = restrict_self(&rules, err);
+	close(rules.fd);
+	return r;
+}
+
+int landlock_enter_nothing(int abi, struct error *err)
+{
+	struct ruleset rules = { -1, 0 };
+	if (ruleset_make_with(abi, NET_BIND_TCP | NET_CONNECT_TCP, &rules, err) < 0)
+		return -1;
+	int r = restrict_self(&rules, err);
 	close(rules.fd);
 	return r;
 }

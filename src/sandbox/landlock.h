@@ -17,6 +17,8 @@
 int landlock_abi(void);
 /* Needs no_new_privs. abi: from landlock_abi, more than 0. makes_marks: character devices may be made. */
 int landlock_enter(int abi, enum user_mode user, bool makes_marks, struct error *err);
+/* For cay-boundary: no file at all, and no connection of its own. */
+int landlock_enter_nothing(int abi, struct error *err);
 /*
  * For cayd: it reads what programs and libraries read (/usr, /lib, /etc, /proc), uses /dev/null and
  * /dev/urandom, and changes nothing but what is in its state directory.

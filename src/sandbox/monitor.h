@@ -11,24 +11,26 @@
  * Descriptors with a reply to CREATE and ADOPT: [0] the control socket of the sandbox's executor
  * (SOCK_SEQPACKET). The server starts a call by sending on it one byte 'C' with one end of a socketpair
  * (SOCK_STREAM) attached, and speaks wire/frame over the other end. The supervisor keeps a duplicate, so
- * that a restarted server adopts every living sandbox with its sessions.
+ * that a restarted server adopts every living sandbox with its sessions. [1], with a reply to ADOPT, and [0]
+ * with that to BOUNDARY: the socket of its boundary, of which a duplicate is kept as well.
  */
 #pragma once
 
 #include "sandbox/spec.h"
 
-enum { MONITOR_FD = 3, MONITOR_VERSION = 1 };
+enum { MONITOR_FD = 3, MONITOR_VERSION = 2 };
 
 enum monitor_op {
 	MONITOR_HELLO =
 		1, /* first message: version; the reply's count is the number of living sandboxes */
 	MONITOR_ADOPT, /* index 0 … count-1: one living sandbox per reply, with its control socket */
 	MONITOR_CREATE, /* spec, its id included; a ready one may be given with another id: see reply */
-	MONITOR_DESTROY, /* id; the reply comes when everything of it is gone */
-	MONITOR_USAGE,   /* id */
-	MONITOR_FREEZE,  /* id, flag: stop or continue every process (pause, resume) */
-	MONITOR_HOST,    /* which controls this host can give: reply.enforced */
-	MONITOR_ENDED,   /* only from the supervisor: id, end_reason */
+	MONITOR_DESTROY,  /* id; the reply comes when everything of it is gone */
+	MONITOR_USAGE,    /* id */
+	MONITOR_FREEZE,   /* id, flag: stop or continue every process (pause, resume) */
+	MONITOR_BOUNDARY, /* id: start its boundary (boundary/worker.h); the reply has its socket */
+	MONITOR_HOST,     /* which controls this host can give: reply.enforced */
+	MONITOR_ENDED,    /* only from the supervisor: id, end_reason */
 };
 
 enum end_reason {

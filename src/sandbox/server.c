@@ -77,7 +77,7 @@ static void server_ready(struct source *source, uint32_t events)
 	s->monitor_fd = close_fd(s->monitor_fd);
 }
 
-static int become(uid_t uid, struct error *err)
+int server_become(uid_t uid, struct error *err)
 {
 	if (caps_bound(USER_AGENT, err) < 0)
 		return -1;
@@ -135,7 +135,8 @@ static int child_prepare(struct server *s, int monitor_fd, int *ret_program_fd, 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (s->has_own_uid && (show_state(s->state_dir, err) < 0 || become(SERVER_UID, err) < 0))
+	if (s->has_own_uid &&
+		(show_state(s->state_dir, err) < 0 || server_become(SERVER_UID, err) < 0))
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_sys(err, errno, "set no_new_privs");

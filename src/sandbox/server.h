@@ -22,7 +22,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { SERVER_UID = 0x2ffffff0, SERVER_LISTENERS_MAX = 16 };
+enum {
+	SERVER_UID = 0x2ffffff0,
+	BOUNDARY_UID, /* of cay-boundary */
+	SERVER_LISTENERS_MAX = 16,
+};
 
 /* Where a server with a uid of its own sees the state directory, in its own mount namespace. */
 #define SERVER_STATE_DIR "/run/cay/state"
@@ -54,6 +58,8 @@ struct server {
 		.program_fd = -1, .pidfd = -1, .monitor_fd = -1 \
 	}
 
+/* In a child of the supervisor that is root: it becomes this user, without groups or capabilities. */
+int server_become(uid_t uid, struct error *err);
 /* Finds the program; takes no descriptor. */
 int server_init(struct server *s, struct poller *poller, const char *state_dir, bool has_own_uid,
 	struct error *err);

@@ -74,6 +74,7 @@ static void finish(struct member *m)
 	int64_t oom_kills = 0;
 	launch_reap(&m->box, &oom_kills);
 	m->control_fd = close_fd(m->control_fd);
+	boundary_stop(&m->boundary);
 	if (oom_kills > 0 && m->reason == END_EXITED)
 		m->reason = END_OUT_OF_MEMORY;
 	state_set(m, MEMBER_ENDED);
@@ -215,6 +216,7 @@ static struct member *make_later(struct stock *s, const struct spec *spec)
 		.state = MEMBER_MAKING,
 		.box = BOX_INIT,
 		.spec = mem_new(struct spec),
+		.boundary = BOUNDARY_INIT,
 		.control_fd = -1 };
 	*m->spec = *spec;
 	snprintf(m->id, sizeof(m->id), "%s", spec->id);

@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "sandbox/boundary.h"
 #include "sandbox/crew.h"
 #include "sandbox/launch.h"
 #include "sandbox/monitor.h"
@@ -32,6 +33,7 @@ struct member {
 	enum member_state state;
 	struct box box;
 	int control_fd; /* the server's end of the executor's control socket: a duplicate is given out */
+	struct boundary boundary; /* of its secrets, if it has any */
 	struct enforced enforced;
 	char id[ID_SIZE];
 	struct spec *spec; /* while it is queued */

@@ -107,7 +107,7 @@ static bool has_port(const struct allow_rule *r, int port)
 	return port == standard_ports[0] || port == standard_ports[1];
 }
 
-static bool has_name(const struct allow_rule *r, const char *name)
+bool allow_rule_has_name(const struct allow_rule *r, const char *name)
 {
 	size_t n = strlen(name), own = strlen(r->name);
 	if (!r->is_below)
@@ -119,7 +119,7 @@ bool allow_has_name(const struct allow *a, const char *name, int port)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (a->rules[i].name[0] && has_port(&a->rules[i], port) &&
-			has_name(&a->rules[i], name))
+			allow_rule_has_name(&a->rules[i], name))
 			return true;
 	return false;
 }

@@ -31,6 +31,8 @@ struct allow {
 };
 
 int allow_rule_parse(struct str text, struct allow_rule *ret, struct error *err);
+/* Whatever the port. */
+bool allow_rule_has_name(const struct allow_rule *r, const char *name);
 /* ERROR_LIMIT for more than ALLOW_RULES_MAX rules or ALLOW_PORTS_MAX ports. */
 int allow_add(struct allow *a, struct str text, struct error *err);
 void allow_fini(struct allow *a);

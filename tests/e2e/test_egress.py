@@ -3,18 +3,12 @@
 
 The server lives in a network namespace of its own, where addresses of the internet are its loopback's.
 """
-import contextlib
-import ctypes
 import os
 import pathlib
-import socket
 import subprocess
-import tempfile
-import threading
 
 import pytest
-from conftest import Server, end_server
-from waiting import PATIENCE
+from outside import server_outside
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network namespace of the server's")
 
@@ -27,67 +21,14 @@ HOSTS = f"""{PUBLIC} files.test a.below.test both.test
 """
 ALLOW = ["files.test", "*.below.test", "other.test:7000", "private.test", "metadata.test", "mapped.test",
          "unknown.test", f"{PRIVATE}:7001"]
-PREPARE = "ip link set lo up && for a in {addresses}; do ip addr add $a/32 dev lo; done && " \
-          "mount --bind {hosts} /etc/hosts && exec \"$@\""
-
-
-class Outside:
-    """What is reached, in the server's network: says on each port who was connected to, and echoes."""
-
-    def __init__(self, pid):
-        self.pid, self.sockets = pid, []
-        self.seen = []
-
-    def listen(self, port):
-        done = threading.Event()
-
-        def work():
-            libc = ctypes.CDLL(None, use_errno=True)
-            with open(f"/proc/{self.pid}/ns/net", encoding="ascii") as ns:  # of this thread alone
-                assert libc.setns(ns.fileno(), 0x40000000) == 0
-            listener = socket.create_server(("0.0.0.0", port))
-            self.sockets.append(listener)
-            done.set()
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-        threading.Thread(target=work, daemon=True).start()
-        assert done.wait(PATIENCE)
-
-    def serve(self, connection):
-        with contextlib.closing(connection):
-            self.seen.append(connection.getsockname())
-            data = connection.recv(65536)
-            if data[:4] == b"GET ":
-                body = f"reached {connection.getsockname()[0]}\n".encode()
-                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" %
-                                   (len(body), body))
-                return
-            while data:
-                connection.sendall(data)
-                data = connection.recv(65536)
 
 
 @pytest.fixture(scope="module")
 def server():
-    directory = tempfile.mkdtemp(prefix="cay-e2e-")
-    os.chmod(directory, 0o755)
-    hosts = pathlib.Path(directory) / "hosts"
-    hosts.write_text(HOSTS)
-    hosts.chmod(0o644)
-    prepare = PREPARE.format(addresses=f"{PUBLIC} {OTHER} {PRIVATE} {METADATA}", hosts=hosts)
-    started = Server(directory, "--pool", "0", prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])
-    started.outside = Outside(started.process.pid)
-    for port in (80, 443, 7000, 7001):
-        started.outside.listen(port)
-    yield started
-    for s in started.outside.sockets:
-        s.close()
-    end_server(started)
+    with server_outside(HOSTS, [PUBLIC, OTHER, PRIVATE, METADATA]) as started:
+        for port in (80, 443, 7000, 7001):
+            started.outside.listen(port)
+        yield started
 
 
 @pytest.fixture

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server whose network is a namespace of its own, where addresses of the internet are its loopback's, and what is
+reached there: plain servers that say who was connected to and echo, and TLS servers of a certificate authority of
+the test's own."""
+import contextlib
+import ctypes
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+
+from conftest import Server, end_server
+from waiting import PATIENCE
+
+PREPARE = "ip link set lo up && for a in {addresses}; do ip addr add $a/32 dev lo; done && " \
+          "mount --bind {hosts} /etc/hosts && {more} exec \"$@\""
+
+
+def enter_network(pid):
+    """Of this thread alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f"/proc/{pid}/ns/net", encoding="ascii") as ns:
+        assert libc.setns(ns.fileno(), 0x40000000) == 0
+
+
+class Authority:
+    """A certificate authority, and certificates of it."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.pem = self.make("ca", ["-subj", "/CN=test authority"])
+
+    def make(self, name, words):
+        pem = self.directory / f"{name}.pem"
+        done = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-keyout", self.directory / f"{name}.key", "-out", pem, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        pem.chmod(0o644)
+        return pem
+
+    def context(self, name):
+        """Of a server that can prove to be `name`."""
+        self.make(name, ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+                         "-addext", "basicConstraints=critical,CA:FALSE",
+                         "-CA", self.pem, "-CAkey", self.directory / "ca.key"])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.directory / f"{name}.pem", self.directory / f"{name}.key")
+        return context
+
+
+class Outside:
+    """What is reached, in the server's network."""
+
+    def __init__(self, pid):
+        self.pid, self.sockets = pid, []
+        self.seen = []      # addresses that were connected to
+        self.requests = []  # (head, body) of requests of HTTP
+        self.broken = []    # what came to nothing
+
+    def listen(self, port, address="0.0.0.0", context=None, serve=None):
+        done = threading.Event()
+
+        def work():
+            enter_network(self.pid)
+            listener = socket.create_server((address, port))
+            self.sockets.append(listener)
+            done.set()
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=self.take, args=(connection, context, serve or self.serve), daemon=True).start()
+
+        threading.Thread(target=work, daemon=True).start()
+        assert done.wait(PATIENCE)
+
+    def take(self, connection, context, serve):
+        with contextlib.closing(connection):
+            address = connection.getsockname()
+            self.seen.append(address)
+            try:
+                if context:
+                    connection.settimeout(PATIENCE)
+                    connection = context.wrap_socket(connection, server_side=True)
+                serve(connection)
+            except OSError as e:
+                self.broken.append(str(e))
+            finally:
+                connection.close()
+
+    def serve(self, connection):
+        data = connection.recv(65536)
+        if data[:4] == b"GET ":
+            body = f"reached {connection.getsockname()[0]}\n".encode()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" %
+                               (len(body), body))
+            return
+        while data:
+            connection.sendall(data)
+            data = connection.recv(65536)
+
+    def serve_http(self, connection):
+        """Keeps the connection; the body of an answer is the head of its request, as it came here."""
+        reader = connection.makefile("rb")
+        while line := reader.readline():
+            head = [line]
+            while (line := reader.readline()).strip():
+                head.append(line)
+            fields = {name.strip().lower(): value.strip() for name, _, value in
+                      (line.decode("latin-1").partition(":") for line in head[1:])}
+            body = reader.read(int(fields.get("content-length", 0)))
+            while fields.get("transfer-encoding") == "chunked" and (size := int(reader.readline(), 16)):
+                body += reader.read(size + 2)[:-2]
+            if fields.get("transfer-encoding"):
+                reader.readline()
+            text = b"".join(head)
+            self.requests.append((text.decode("latin-1"), body))
+            if fields.get("upgrade") == "websocket":
+                connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+                while data := reader.read1(65536):
+                    connection.sendall(data)
+                return
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+
+    def close(self):
+        for s in self.sockets:
+            s.close()
+
+
+@contextlib.contextmanager
+def server_outside(hosts, addresses, *options, trust=None, settings=None):
+    """trust: a file of certificates that the server believes."""
+    directory = tempfile.mkdtemp(prefix="cay-e2e-")
+    os.chmod(directory, 0o755)
+    file = pathlib.Path(directory) / "hosts"
+    file.write_text(hosts)
+    file.chmod(0o644)
+    more = f"export SSL_CERT_FILE={trust} &&" if trust else ""
+    prepare = PREPARE.format(addresses=" ".join(addresses), hosts=file, more=more)
+    started = Server(directory, "--pool", "0", *options, settings=settings,
+                     prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])
+    started.outside = Outside(started.process.pid)
+    try:
+        yield started
+    finally:
+        started.outside.close()
+        end_server(started)
