@@ -374,6 +374,25 @@ def test_a_lent_port_is_free_when_its_holder_is_gone(maths):
         assert again == port and ask(port, "GET", "/health")[0] == 200
 
 
+def test_a_lent_port_goes_with_its_sandbox(server):
+    box = server.create()
+    stream = server.events("POST", f"{box.path}/tool-server", {"listen": "127.0.0.1:0"})
+    events = iter(stream)
+    port = next(events)[2]["port"]
+    assert ask(port, "GET", "/health")[0] == 200
+    box.delete()
+    assert [kind for kind, _, _ in events] == ["ended"], "its stream says so and ends"
+    wait_until(lambda: is_refused(port))
+    stream.close()
+
+
+def test_a_sandbox_can_go_with_its_lent_port(server):
+    box = server.create()
+    with tool_server(box, ends_sandbox=True) as port:
+        assert ask(port, "GET", "/health")[0] == 200
+    wait_until(lambda: box.request("GET").status == 404)
+
+
 def test_an_address_that_others_reach_wants_a_token(maths):
     reply = maths.request("POST", "/tool-server", {"listen": "0.0.0.0:0"})
     assert reply.status == 400 and "token" in reply.json["error"]["message"]

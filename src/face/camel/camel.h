@@ -7,7 +7,7 @@
  *	GET  /camel/{sandbox}/health, /docs, /openapi.json
  *
  * That client wants a server at the root of a port. Such a one is lent: it listens as long as the request that
- * asked for it is open, and serves one sandbox.
+ * asked for it is open, and no longer than the one sandbox that it serves.
  *
  *	POST /v1/sandboxes/{id}/tool-server {"listen":"127.0.0.1:8000"} → an event stream, first `listening`
  *
@@ -35,9 +35,12 @@ struct camel *camel_new(struct runtime *rt);
 void camel_free(struct camel *camel);
 const struct http_face *camel_face(const struct camel *camel);
 
-/*
- * Answers r with an event stream and listens at `where`, HOST:PORT (port 0: any free one), as long as that is open.
- * token: NULL only on a loopback address.
- */
+struct camel_lending {
+	const char *where; /* HOST:PORT; port 0: any free one */
+	const char *token; /* NULL only on a loopback address */
+	bool ends_sandbox; /* when the stream ends */
+};
+
+/* Answers r with an event stream and listens as long as that is open and the sandbox lives: then comes `ended`. */
 void camel_lend(struct camel *camel, struct http_request *r, const struct sandbox *sandbox,
-	const char *where, const char *token);
+	const struct camel_lending *lending);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lent servers: an HTTP server of its own for each, whose root is the tools of one sandbox. It lives as long as the
- * event stream of who asked for it, so that a client that dies leaves no port taken. Ending it cuts its
- * connections; their handlers hear of it and end with them.
+ * event stream of who asked for it, so that a client that dies leaves no port taken, and no longer than the sandbox.
+ * Ending it cuts its connections; their handlers hear of it and end with them. With ends_sandbox the sandbox goes
+ * when the stream does: nothing is left of a client that was killed.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -20,7 +21,9 @@ struct server {
 	struct http_server *http;
 	struct http_face face;
 	struct camel_view view;
+	struct follower *follower; /* of the sandbox's events */
 	int port;
+	bool ends_sandbox;
 };
 
 static void server_free(void *arg)
@@ -28,15 +31,44 @@ static void server_free(void *arg)
 	struct server *s = arg;
 	list_remove(&s->link);
 	s->camel->n_servers--;
+	event_follow_stop(s->follower);
 	http_server_free(s->http);
 	free(s);
+}
+
+static void on_destroyed(void *arg, const struct error *err)
+{
 }
 
 static void on_closed(void *arg)
 {
 	struct server *s = arg;
+	struct runtime *rt = s->camel->rt;
+	struct sandbox *sandbox = s->ends_sandbox ? runtime_find(rt, str_from(s->view.id), NULL)
+						  : NULL;
 	http_stream_end(take_ptr(s->r), false);
+	if (sandbox)
+		runtime_destroy(sandbox, on_destroyed, NULL);
+	loop_defer(runtime_loop(rt), server_free, s);
+}
+
+/* The end of the sandbox is the end of the stream. */
+static void on_event(void *arg, const struct event *event)
+{
+	struct server *s = arg;
+	struct sandbox *sandbox = runtime_find(s->camel->rt, str_from(s->view.id), NULL);
+	if (!s->r || (sandbox && !sandbox_state_is_final(sandbox->state)))
+		return;
+	http_stream_write(s->r, STR("event: ended\ndata: {}\n\n"));
+	http_stream_end(take_ptr(s->r), true);
 	loop_defer(runtime_loop(s->camel->rt), server_free, s);
+}
+
+static void follow(struct server *s)
+{
+	struct runtime_stats now;
+	runtime_stats(s->camel->rt, &now);
+	s->follower = event_follow(s->camel->rt, s->view.id, now.events, on_event, s);
 }
 
 static int port_of(int fd)
@@ -79,7 +111,7 @@ static int start(struct server *s, const char *where, const char *token, struct 
 }
 
 void camel_lend(struct camel *camel, struct http_request *r, const struct sandbox *sandbox,
-	const char *where, const char *token)
+	const struct camel_lending *lending)
 {
 	static const struct http_ops ops = { .on_closed = on_closed };
 	struct error err;
@@ -91,9 +123,10 @@ void camel_lend(struct camel *camel, struct http_request *r, const struct sandbo
 	struct server *s = mem_new(struct server);
 	s->camel = camel;
 	s->r = r;
+	s->ends_sandbox = lending->ends_sandbox;
 	s->view.camel = camel;
 	snprintf(s->view.id, sizeof(s->view.id), "%s", sandbox->id);
-	if (start(s, where, token, &err) < 0) {
+	if (start(s, lending->where, lending->token, &err) < 0) {
 		free(s);
 		http_reply_error(r, &err);
 		return;
@@ -105,6 +138,7 @@ void camel_lend(struct camel *camel, struct http_request *r, const struct sandbo
 	http_stream_begin(r, 200, "text/event-stream", -1);
 	http_stream_write(r, buf_str(&b));
 	http_listen(r, &ops, s);
+	follow(s);
 }
 
 void camel_lend_free_all(struct camel *camel)

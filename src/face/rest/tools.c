@@ -5,6 +5,7 @@
 
 struct lend_params {
 	struct str listen, token;
+	bool ends_sandbox;
 };
 
 const struct field tool_server_fields[] = {
@@ -12,6 +13,8 @@ const struct field tool_server_fields[] = {
 		.standard = "127.0.0.1:8000", .help = "HOST:PORT; port 0: any free one" },
 	{ "token", FIELD_STRING, FIELD_AT(struct lend_params, token), FIELD_SECRET,
 		.help = "what callers have to show; needed for an address that other machines can reach" },
+	{ "ends_sandbox", FIELD_BOOL, FIELD_AT(struct lend_params, ends_sandbox),
+		.standard = "false", .help = "remove the sandbox when the stream ends" },
 	{ 0 },
 };
 
@@ -30,6 +33,10 @@ void tool_server_open(struct http_request *r)
 		return;
 	}
 	const struct lend_params *p = params;
-	camel_lend(rest_of(r)->camel, r, s, arena_str(&r->arena, p->listen),
-		p->token.len ? arena_str(&r->arena, p->token) : NULL);
+	const struct camel_lending lending = {
+		.where = arena_str(&r->arena, p->listen),
+		.token = p->token.len ? arena_str(&r->arena, p->token) : NULL,
+		.ends_sandbox = p->ends_sandbox,
+	};
+	camel_lend(rest_of(r)->camel, r, s, &lending);
 }
