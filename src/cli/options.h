@@ -99,7 +99,7 @@ struct exec_options {
 struct tool_options {
 	struct common_options common;
 	const char *http; /* a tool server; NULL: a sandbox of ours */
-	const char *name, *description, *parameters, *action, *python, *listen;
+	const char *name, *description, *parameters, *action, *python, *listen, *api;
 	struct option_texts paths, env;
 	bool replace;
 	int64_t timeout_ms; /* 0: not given */

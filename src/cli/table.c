@@ -327,9 +327,12 @@ static const struct command_option tool_options[] = {
 	{ "action", 0, OPTION_TEXT, TOOL(action), "ACTION",
 		"add: an action of the sandbox, such as run, is the tool" },
 	{ "path", 0, OPTION_TEXTS, TOOL(paths), "DIR",
-		"add: a directory of the sandbox with Python modules; may be given often" },
+		"add: a directory of the sandbox with Python modules; host: one of this machine, which the sandbox "
+		"sees; may be given often" },
 	{ "python", 0, OPTION_TEXT, TOOL(python), "PROGRAM",
-		"add: the sandbox's interpreter (default: python3)" },
+		"add, host: the sandbox's interpreter (default: python3)" },
+	{ "api", 0, OPTION_TEXT, TOOL(api), "FILE",
+		"host: CAMEL's api.py, beside which CAMEL itself is found, in the place of which it serves" },
 	{ "env", 'e', OPTION_TEXTS, TOOL(env), "NAME[=VALUE]",
 		"add: set a variable, or pass the caller's on; may be given often" },
 	{ "replace", 0, OPTION_FLAG, TOOL(replace),
@@ -338,17 +341,17 @@ static const struct command_option tool_options[] = {
 		"call: give up after this long; add: the deadline of calls (default: 10m)",
 		.standard = "0" },
 	{ "listen", 0, OPTION_TEXT, TOOL(listen), "HOST:PORT",
-		"serve: where; an address that other machines reach wants CAY_TOOL_TOKEN",
-		.standard = "127.0.0.1:8000" },
+		"serve, host: where (default: CAY_TOOL_LISTEN, else 127.0.0.1:8000); an address that other machines "
+		"reach wants CAY_TOOL_TOKEN" },
 	{ 0 },
 };
 
 static const struct command_argument tool_arguments[] = {
-	{ "VERB", 0, COMPLETE_NOTHING, "add, ls, call, rm, reset or serve" },
-	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX, "its name or id; not with --http" },
+	{ "VERB", 0, COMPLETE_NOTHING, "add, ls, call, rm, reset, serve or host" },
+	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX, "its name or id; not with --http, nor with host" },
 	{ "WORD", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_NOTHING,
 		"add: the entrypoint, or a program; call: the tool, then VALUE and NAME=VALUE; rm: a tool or a "
-		"pack; reset: a pack (default: all)" },
+		"pack; reset: a pack (default: all); host: entrypoints" },
 	{ 0 },
 };
 
@@ -362,12 +365,15 @@ static const struct command tool_command = {
 		"the sandbox, whose state lasts; a program that takes and gives JSON; an action. A VALUE that is "
 		"JSON is that, any other is a string.\n\n"
 		"serve listens as CAMEL's tool server until it is ended, so that its RemoteHttpRuntime works "
-		"unmodified.",
+		"unmodified. host does that in a sandbox of its own, with these packs, which goes with it. The "
+		"directory in which it is started and --path are seen in there, read-only.\n\n"
+		"RemoteHttpRuntime(\"127.0.0.1\", python_exec=\"cay\") starts `cay …/api.py ENTRYPOINT…`: that is host.",
 	.examples =
 		"cay tool add demo camel.toolkits.MathToolkit\0A toolkit that the sandbox's Python has:\0"
 		"cay tool call demo math_add 1 b=2\0A call:\0"
 		"cay tool add demo --name count -- wc -l\0A program as a tool:\0"
-		"cay tool serve demo --listen 127.0.0.1:8000\0For RemoteHttpRuntime(\"127.0.0.1\"):\0",
+		"cay tool serve demo --listen 127.0.0.1:8000\0For RemoteHttpRuntime(\"127.0.0.1\"):\0"
+		"cay tool host kit.Counter kit.shout\0The tools of kit.py in this directory:\0",
 	.arguments = tool_arguments,
 	.options = { tool_options, server_options, json_options },
 	.values_size = sizeof(struct tool_options),

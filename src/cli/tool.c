@@ -3,24 +3,13 @@
  * cay tool: tools of a sandbox, or, with --http, of any tool server of CAMEL's kind, which this program then calls
  * itself. In place of a sandbox's server there is then no server of ours at all.
  */
-#include "cli/client.h"
+#include "cli/tool.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
 #include "wire/url.h"
 
-#include <poll.h>
-#include <time.h>
-
-enum { PARAMS_MAX = 15 * 1024 * 1024, PATH_MAX_BYTES = 8192, PROBE_MS = 2000 };
-
-struct tool_call_of_cli {
-	struct invocation *in;
-	const struct tool_options *o;
-	const char *const *words; /* behind the verb, and behind the sandbox if there is one */
-	int n_words;
-	const char *sandbox; /* NULL: --http */
-};
+enum { PARAMS_MAX = 15 * 1024 * 1024, PATH_MAX_BYTES = 8192 };
 
 /* ---- what is sent ---- */
 
@@ -313,47 +302,6 @@ static int http_call(const struct tool_call_of_cli *c, struct error *err)
 	return r < 0 ? -1 : http_show(c, call.ret_status, &reply, err);
 }
 
-/* ---- a port for them ---- */
-
-static int on_event(void *arg, struct str event, struct str data, struct error *err)
-{
-	auto_json struct json *json = NULL;
-	const struct tool_call_of_cli *c = arg;
-	if (!str_is(event, "listening") || json_parse(data, &json, err) < 0)
-		return 0;
-	auto_buf struct buf line = BUF_INIT(PATH_MAX_BYTES);
-	buf_printf(&line, "tool server of %s on port %d", c->sandbox,
-		(int)json_int(json_find(json, "port")));
-	return out_line(buf_str(&line), err) < 0 || fflush(stdout) != 0 ? -1 : 0;
-}
-
-/* Until it is interrupted: the port is free as soon as this program is gone. */
-static int tool_serve(const struct tool_call_of_cli *c, struct error *err)
-{
-	auto_remote struct remote s = REMOTE_INIT;
-	auto_buf struct buf path = BUF_INIT(PATH_MAX_BYTES), body = BUF_INIT(PATH_MAX_BYTES);
-	struct jsonw w = JSONW(&body);
-	const char *token = getenv("CAY_TOOL_TOKEN");
-	remote_put_path(&path, c->sandbox, "/tool-server");
-	jsonw_open(&w);
-	jsonw_key_str(&w, "listen", str_from(c->o->listen));
-	if (token && token[0])
-		jsonw_key_str(&w, "token", str_from(token));
-	jsonw_close(&w);
-	struct http_call call = {
-		.method = "POST",
-		.path = path.ptr,
-		.accept = "text/event-stream",
-		.content_type = "application/json",
-		.body = buf_str(&body),
-		.on_event = on_event,
-		.arg = (void *)(uintptr_t)c,
-	};
-	if (remote_open(c->in, &s, err) < 0 || remote_call(&s, &call, err) < 0)
-		return -1;
-	return error_set(err, ERROR_UNAVAILABLE, "the server is gone");
-}
-
 /* ---- the command ---- */
 
 static const struct {
@@ -367,14 +315,16 @@ static const struct {
 	{ "rm", tool_rm, NULL },
 	{ "reset", tool_reset, NULL },
 	{ "serve", tool_serve, NULL },
+	{ "host", tool_host, NULL },
 };
 
 int tool_main(struct invocation *in, struct error *err)
 {
 	const struct tool_options *o = in->values;
-	int first = o->http ? 1 : 2;
+	bool has_sandbox = !o->http && strcmp(in->args[0], "host") != 0;
+	int first = has_sandbox ? 2 : 1;
 	struct tool_call_of_cli c = { in, o, in->args + first, in->n_args - first,
-		o->http ? NULL : in->args[1] };
+		has_sandbox ? in->args[1] : NULL };
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(verbs[i].name, in->args[0]) != 0)
 			continue;
@@ -386,5 +336,5 @@ int tool_main(struct invocation *in, struct error *err)
 		return (o->http ? verbs[i].run_http : verbs[i].run)(&c, err);
 	}
 	return error_set(err, ERROR_INVALID,
-		"no verb '%.40s': it is one of add, ls, call, rm, reset, serve", in->args[0]);
+		"no verb '%.40s': it is one of add, ls, call, rm, reset, serve, host", in->args[0]);
 }

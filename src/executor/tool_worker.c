@@ -27,7 +27,7 @@ enum {
 	QUICK_MAX = 2,
 	PATIENCE_MS = 2,
 	ABANDONED_MAX = 16,
-	GRACE_MS = 1000, /* in which those that were cancelled together may end */
+	GRACE_MS = 1000,      /* in which those that were cancelled together may end */
 	LOAD_MS = 180 * 1000, /* importing may be slow; hanging is not waited for */
 	QUEUE_MAX = 1024,
 	BODY_ROOM = 4096,

@@ -3,6 +3,8 @@
  * The command line. What needs no server is done here, in a static program that starts at once; every
  * other command is the business of cay-client, which has a place to be dynamic.
  */
+#include "base/auto.h"
+#include "base/bug.h"
 #include "base/program.h"
 #include "cli/command.h"
 #include "cli/doctor.h"
@@ -48,10 +50,35 @@ static int open_missing(void)
 	return fd < 0 ? -1 : close(fd);
 }
 
+/*
+ * CAMEL's RemoteHttpRuntime(python_exec="cay") starts `cay …/camel/runtimes/api.py ENTRYPOINT…`. We are no Python; we
+ * are that server.
+ */
+static bool is_for_camel(int argc, char **argv)
+{
+	return argc > 1 && strchr(argv[1], '/') &&
+		str_ends(str_from(argv[1]), STR("/runtimes/api.py"));
+}
+
+static char **host_arguments(int argc, char **argv)
+{
+	static char tool[] = "tool", host[] = "host", api[] = "--api", end[] = "--";
+	char *const words[] = { argv[0], tool, host, api, argv[1], end };
+	char **all = mem_new_n(char *, ARRAY_LEN(words) + (size_t)argc);
+	memcpy(all, words, sizeof(words));
+	for (int i = 2; i < argc; i++)
+		all[ARRAY_LEN(words) + (size_t)i - 2] = argv[i];
+	return all;
+}
+
 int main(int argc, char **argv)
 {
-	arguments = argv;
 	if (open_missing() < 0)
 		return 125;
+	if (is_for_camel(argc, argv)) {
+		argv = host_arguments(argc, argv);
+		argc += 4;
+	}
+	arguments = argv;
 	return command_main(bindings, exec_client, argc, argv);
 }
