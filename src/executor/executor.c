@@ -128,7 +128,8 @@ static void raise_descriptors(struct confine *c)
 
 int executor_new(const struct executor_options *options, struct executor **ret, struct error *err)
 {
-	auto_fd int control_fd = options->control_fd, root_fd = options->root_fd;
+	auto_fd int control_fd = options->control_fd, root_fd = options->root_fd,
+		    layer_fd = options->layer_fd;
 	struct loop *loop;
 	if (root_fd < 0)
 		root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -158,6 +159,8 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 		inherit(e);
 	e->tools = toolbox_new(e);
 	e->files = files_new(loop, take_fd(&root_fd), options->place, options->walks, &e->confine);
+	if (layer_fd >= 0)
+		files_set_layer(e->files, take_fd(&layer_fd));
 	struct user user;
 	user_self(&user);
 	executor_set_user(e, &user);

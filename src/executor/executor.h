@@ -75,6 +75,7 @@ struct executor_options {
 	int control_fd;      /* SOCK_SEQPACKET; taken */
 	const char *workdir; /* NULL: the current directory */
 	int root_fd;         /* of the files that verbs see; taken; -1: "/" */
+	int layer_fd;        /* the upper layers, where they may be taken as one; taken; -1: no */
 	const char *place; /* where root_fd is, if the file verbs take the host's paths; or NULL */
 	bool walks;        /* resolve paths without openat2 */
 	bool inherits;     /* children get the executor's own environment, but for what is ours */

@@ -9,8 +9,8 @@
 #include "executor/executor.h"
 #include "executor/file_verbs.h"
 #include "executor/files.h"
+#include "executor/parcel.h"
 #include "executor/walk.h"
-#include "wire/pack.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -34,11 +34,9 @@ struct pack_job {
 struct packing {
 	const struct pack_job *job;
 	struct worker_io *io;
-	struct pack_writer *writer;
-	struct buf out; /* sent in frames of FRAME_DATA_MAX */
-	int64_t bytes, entries, skipped;
+	struct parcel *parcel;
+	int64_t skipped;
 	bool truncated;
-	char chunk[64 * 1024];
 };
 
 static const char *base_name(const char *path)
@@ -76,48 +74,6 @@ static void put_result(struct buf *b, const char *path, int64_t bytes, int64_t e
 
 /* ---- archives, in the worker ---- */
 
-static int send_out(struct packing *p, struct error *err)
-{
-	if (p->out.len && worker_send(p->io, FRAME_DATA, buf_str(&p->out)) < 0)
-		return error_set(err, ERROR_CANCELLED, "nobody takes the archive");
-	p->bytes += (int64_t)p->out.len;
-	buf_reset(&p->out);
-	return 0;
-}
-
-static int on_bytes(void *arg, struct str bytes, struct error *err)
-{
-	struct packing *p = arg;
-	while (bytes.len) {
-		struct str part = str_first(bytes, FRAME_DATA_MAX - p->out.len);
-		buf_put(&p->out, part);
-		bytes = str_skip(bytes, part.len);
-		if (p->out.len == FRAME_DATA_MAX && send_out(p, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int add_bytes(struct packing *p, int fd, int64_t size, struct error *err)
-{
-	while (size > 0) {
-		size_t step = (size_t)MIN(size, (int64_t)sizeof(p->chunk));
-		ssize_t n = fd < 0 ? 0 : read(fd, p->chunk, step);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			p->truncated = true;
-			memset(p->chunk, 0, step);
-			n = (ssize_t)step;
-			fd = -1;
-		}
-		if (pack_write(p->writer, str_from_len(p->chunk, (size_t)n), err) < 0)
-			return -1;
-		size -= n;
-	}
-	return 0;
-}
-
 static int add_file(struct packing *p, int fd, const struct stat *st, const char *name,
 	struct error *err)
 {
@@ -127,8 +83,9 @@ static int add_file(struct packing *p, int fd, const struct stat *st, const char
 		.mode = st->st_mode & 0777,
 		.size = st->st_size,
 		.mtime_s = st->st_mtim.tv_sec };
-	p->entries++;
-	return pack_add(p->writer, &item, err) < 0 ? -1 : add_bytes(p, fd, st->st_size, err);
+	return parcel_add(p->parcel, &item, err) < 0
+		? -1
+		: parcel_add_bytes(p->parcel, fd, st->st_size, err);
 }
 
 /* What cannot be opened is passed over, and said. */
@@ -175,8 +132,7 @@ static int add_entry(struct packing *p, const struct walk_entry *e, struct error
 		item.kind = PACK_SYMLINK;
 		item.target = target;
 	}
-	p->entries++;
-	return pack_add(p->writer, &item, err);
+	return parcel_add(p->parcel, &item, err);
 }
 
 /* The directory itself, where it has a name in the archive. */
@@ -191,8 +147,7 @@ static int add_top(struct packing *p, int dir_fd, struct error *err)
 		item.mode = st.st_mode & 0777;
 		item.mtime_s = st.st_mtim.tv_sec;
 	}
-	p->entries++;
-	return pack_add(p->writer, &item, err);
+	return parcel_add(p->parcel, &item, err);
 }
 
 static int add_tree(struct packing *p, int dir_fd, struct error *err)
@@ -230,27 +185,25 @@ static int add_all(struct packing *p, struct error *err)
 	auto_buf struct buf event = BUF_INIT(4 * PATH_SIZE);
 	put_event(&event, path, p->job->format == PACK_ZIP ? "zip" : "tar", NULL);
 	if (worker_send(p->io, FRAME_EVENT, buf_str(&event)) < 0 ||
-		pack_writer_new(p->job->format, on_bytes, p, &p->writer, err) < 0)
+		parcel_new(p->io, p->job->format, &p->parcel, err) < 0)
 		return -1;
 	int r = S_ISDIR(st.st_mode)
 		? add_tree(p, take_fd(&fd), err)
 		: add_file(p, fd, &st, p->job->prefix ? p->job->prefix : base_name(path), err);
-	if (r < 0 || pack_end(p->writer, err) < 0 || send_out(p, err) < 0)
+	if (r < 0 || parcel_end(p->parcel, err) < 0)
 		return error_wrap(err, "pack %s", path);
 	return 0;
 }
 
 static int pack_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
 {
-	struct packing *p = mem_new(struct packing);
-	p->job = arg;
-	p->io = io;
-	buf_init(&p->out, FRAME_DATA_MAX);
-	int r = add_all(p, err);
-	put_result(result, p->job->path, p->bytes, p->entries, p->truncated, p->skipped);
-	pack_writer_free(p->writer);
-	buf_fini(&p->out);
-	free(p);
+	struct packing p = { .job = arg, .io = io };
+	int r = add_all(&p, err);
+	const struct parcel *parcel = p.parcel;
+	if (r == 0)
+		put_result(result, p.job->path, parcel->bytes, parcel->entries,
+			p.truncated || parcel->truncated, p.skipped);
+	parcel_free(p.parcel);
 	return r;
 }
 

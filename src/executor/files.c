@@ -17,8 +17,15 @@ struct files *files_new(struct loop *loop, int root_fd, const char *place, bool 
 	f->root.walks |= walks;
 	workers_init(&f->jobs, loop, &f->root, confine);
 	workers_init(&f->streams, loop, &f->root, confine);
+	f->layer_root.fd = -1;
+	workers_init(&f->layers, loop, &f->layer_root, confine);
 	edit_history_init(&f->history);
 	return f;
+}
+
+void files_set_layer(struct files *f, int layer_fd)
+{
+	f->layer_root = path_root(layer_fd);
 }
 
 void files_set_owner(struct files *f, const struct user *owner)
@@ -34,8 +41,10 @@ void files_free(struct files *f)
 		return;
 	workers_fini(&f->jobs);
 	workers_fini(&f->streams);
+	workers_fini(&f->layers);
 	edit_history_fini(&f->history);
 	close_fd(f->root.fd);
+	close_fd(f->layer_root.fd);
 	free(f);
 }
 

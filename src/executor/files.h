@@ -17,6 +17,9 @@ struct files {
 	struct workers jobs; /* searches, removals: as fast as they can */
 	struct workers
 		streams; /* archives: as fast as the caller, who may be slow; apart from the jobs */
+	struct path_root
+		layer_root; /* of the upper layers (layer.c); fd -1: they are not ours to give */
+	struct workers layers;
 	struct edit_history history;
 };
 
@@ -26,6 +29,8 @@ struct files {
  */
 struct files *files_new(struct loop *loop, int root_fd, const char *place, bool walks,
 	const struct confine *confine);
+/* Takes layer_fd, before anything else. */
+void files_set_layer(struct files *f, int layer_fd);
 /* Who what is made belongs to. */
 void files_set_owner(struct files *f, const struct user *owner);
 void files_free(struct files *f); /* after the last call */

@@ -6,6 +6,7 @@
 #include "executor/egress.h"
 #include "executor/executor_verbs.h"
 #include "executor/file_verbs.h"
+#include "executor/image_verbs.h"
 #include "executor/kernel_verbs.h"
 #include "executor/process_verbs.h"
 #include "executor/session_verbs.h"
@@ -24,6 +25,7 @@ const struct verb *const verb_table[] = {
 	&egress_verb,
 	&egress_take_verb,
 	&exec_verb,
+	&gather_verb,
 	&glob_verb,
 	&grep_verb,
 	&info_verb,
@@ -32,6 +34,7 @@ const struct verb *const verb_table[] = {
 	&kernel_list_verb,
 	&kernel_open_verb,
 	&kernel_restart_verb,
+	&layer_verb,
 	&lint_verb,
 	&list_verb,
 	&mkdir_verb,

@@ -41,6 +41,7 @@ static const int allowed[] = {
 	SYS_readlinkat,
 	SYS_faccessat,
 	SYS_mkdirat,
+	SYS_fgetxattr,
 	SYS_fsetxattr,
 	SYS_unlinkat,
 	SYS_symlinkat,

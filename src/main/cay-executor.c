@@ -4,7 +4,7 @@
  * the pid namespace, with the control socket as descriptor 3:
  *
  *	cay-executor [--workdir DIR] [--cgroup-fd N | --tasks-fds A,B,…] [--lock-fd N]
- *		[--memory-fd N] [--pids-fd N] [--root DIR] [--resolve walk]
+ *		[--memory-fd N] [--pids-fd N] [--layer-fd N] [--root DIR] [--resolve walk]
  *
  * --root: the file verbs see DIR as "/". --resolve walk: as on kernels without openat2.
  *
@@ -99,6 +99,8 @@ static int parse(int argc, char **argv, struct executor_options *o, struct keepe
 			r = take_number(value, &o->limits.memory_fd, err);
 		} else if (str_is(option, "--pids-fd")) {
 			r = take_number(value, &o->limits.pids_fd, err);
+		} else if (str_is(option, "--layer-fd")) {
+			r = take_number(value, &o->layer_fd, err);
 		} else if (str_is(option, "--root")) {
 			r = open_root(value.ptr, o, err);
 		} else if (str_is(option, "--kind")) {
@@ -137,6 +139,7 @@ int main(int argc, char **argv)
 {
 	struct executor_options options = { .control_fd = CONTROL_FD,
 		.root_fd = -1,
+		.layer_fd = -1,
 		.confine.cgroup_fd = -1,
 		.limits = LIMITS_INIT };
 	struct keeper keeper = { .lifeline_fd = -1, .given_fd = CONTROL_FD };
@@ -149,6 +152,7 @@ int main(int argc, char **argv)
 		goto out;
 	if (parse(argc, argv, &options, &keeper, &err) < 0)
 		goto out;
+	options.confine.lock.layer_fd = options.layer_fd;
 	if (keeper.lifeline_fd >= 0 && keeper_start(&keeper, &err) < 0)
 		goto out;
 	if (executor_new(&options, &executor, &err) < 0)

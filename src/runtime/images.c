@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "runtime/image_cache.h"
 #include "runtime/internal.h"
 
 #include <dirent.h>
@@ -18,6 +19,7 @@ struct images {
 	struct runtime *rt;
 	char *dir, *layers_dir;
 	int layers_fd, records_fd, dir_fd;
+	struct image_cache *cache;
 	struct list all;
 	size_t n;
 	struct map names; /* "name:tag" → struct image */
@@ -30,14 +32,44 @@ static void image_free(struct image *image)
 {
 	list_remove(&image->link);
 	json_free(image->config);
+	json_free(image->history);
 	free(image->architecture);
+	free(image->base_path);
 	free(image);
+}
+
+static void put_json(struct jsonw *w, const char *key, const struct json *value)
+{
+	auto_buf struct buf text = BUF_INIT(IMAGE_JSON_MAX);
+	jsonw_key(w, key);
+	if (value && json_write(value, &text) == 0)
+		jsonw_raw(w, buf_str(&text));
+	else
+		jsonw_null(w);
+}
+
+static struct str base_text(const struct image *image)
+{
+	return image->base == IMAGE_HOST   ? STR("host")
+		: image->base == IMAGE_DIR ? str_from(image->base_path)
+					   : STR("layers");
+}
+
+/* Records of before there was a base have none. */
+static void take_base(struct image *image, struct str base)
+{
+	image->base = IMAGE_LAYERS;
+	if (str_is(base, "host"))
+		image->base = IMAGE_HOST;
+	if (!str_starts(base, STR("/")))
+		return;
+	image->base = IMAGE_DIR;
+	image->base_path = str_dup(base);
 }
 
 static void put_record(const struct image *image, struct buf *b)
 {
 	struct jsonw w = JSONW(b);
-	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX);
 	jsonw_open(&w);
 	jsonw_key_int(&w, "created_ms", image->created_ms);
 	jsonw_key_int(&w, "size_bytes", image->size_bytes);
@@ -47,19 +79,17 @@ static void put_record(const struct image *image, struct buf *b)
 	for (uint32_t i = 0; i < image->n_layers; i++)
 		jsonw_str(&w, str_from(image->layers[i]));
 	jsonw_close_array(&w);
-	jsonw_key(&w, "config");
-	if (image->config && json_write(image->config, &config) == 0)
-		jsonw_raw(&w, buf_str(&config));
-	else
-		jsonw_null(&w);
+	jsonw_key_str(&w, "base", base_text(image));
+	put_json(&w, "history", image->history);
+	put_json(&w, "config", image->config);
 	jsonw_close(&w);
 }
 
-static struct json *copy_of(const struct json *part)
+static struct json *copy_of(const struct json *part, enum json_kind kind)
 {
 	struct json *copy = NULL;
 	auto_buf struct buf b = BUF_INIT(IMAGE_JSON_MAX);
-	if (json_kind(part) == JSON_KIND_OBJECT && json_write(part, &b) == 0)
+	if (json_kind(part) == kind && json_write(part, &b) == 0)
 		json_parse(buf_str(&b), &copy, NULL);
 	return copy;
 }
@@ -74,7 +104,9 @@ static struct image *read_record(struct images *images, const char *id)
 		return NULL;
 	const struct json *layers = json_find(record, "layers");
 	size_t n = json_len(layers);
-	if (n < 1 || n > SPEC_LAYERS_MAX)
+	struct str base = json_str(json_find(record, "base"));
+	bool has_base = base.len && !str_is(base, "layers");
+	if ((n < 1 && !has_base) || n > SPEC_LAYERS_MAX || base.len >= SPEC_PATH_SIZE)
 		return NULL;
 	struct image *image = mem_new(struct image);
 	list_init(&image->link);
@@ -82,7 +114,9 @@ static struct image *read_record(struct images *images, const char *id)
 	image->created_ms = json_int(json_find(record, "created_ms"));
 	image->size_bytes = json_int(json_find(record, "size_bytes"));
 	image->architecture = str_dup(json_str(json_find(record, "architecture")));
-	image->config = copy_of(json_find(record, "config"));
+	image->config = copy_of(json_find(record, "config"), JSON_KIND_OBJECT);
+	image->history = copy_of(json_find(record, "history"), JSON_KIND_ARRAY);
+	take_base(image, base);
 	for (size_t i = 0; i < n; i++) {
 		struct str layer = json_str(json_at(layers, i));
 		snprintf(image->layers[i], SPEC_LAYER_SIZE, "%.*s", STR_ARG(layer));
@@ -211,13 +245,17 @@ int images_open(struct runtime *rt, const char *dir, struct images **ret, struct
 	images->layers_fd = images->records_fd = images->dir_fd = -1;
 	list_init(&images->all);
 	auto_free char *records = mem_printf("%s/records", images->dir);
+	auto_free char *cache = mem_printf("%s/cache", images->dir);
+	auto_fd int cache_fd = -1;
 	add_host(images);
 	if (open_dir(images->dir, &images->dir_fd, err) < 0 ||
 		open_dir(images->layers_dir, &images->layers_fd, err) < 0 ||
-		open_dir(records, &images->records_fd, err) < 0) {
+		open_dir(records, &images->records_fd, err) < 0 ||
+		open_dir(cache, &cache_fd, err) < 0) {
 		images_free(images);
 		return -1;
 	}
+	images->cache = image_cache_open(cache_fd);
 	each_entry(images->records_fd, images, load_one);
 	each_entry(images->layers_fd, images, drop_unfinished);
 	read_names(images);
@@ -232,6 +270,7 @@ void images_free(struct images *images)
 	while (!list_is_empty(&images->all))
 		image_free(list_get_first(&images->all, struct image, link));
 	map_fini(&images->names);
+	image_cache_free(images->cache);
 	close_fd(images->layers_fd);
 	close_fd(images->records_fd);
 	close_fd(images->dir_fd);
@@ -297,6 +336,12 @@ const char *images_next_name(const struct images *images, const struct image *im
 	return NULL;
 }
 
+int images_check_name(struct str name, struct error *err)
+{
+	auto_buf struct buf full = BUF_INIT(4096);
+	return full_name(name, &full, err);
+}
+
 int images_tag(struct images *images, const struct image *image, struct str name, struct error *err)
 {
 	auto_buf struct buf full = BUF_INIT(4096);
@@ -331,7 +376,7 @@ static bool is_layer_needed(struct images *images, const char *digest)
 		for (uint32_t i = 0; i < image->n_layers; i++)
 			if (!strcmp(image->layers[i], digest))
 				return true;
-	return false;
+	return image_cache_needs(images->cache, digest);
 }
 
 /* Out of the way first, so that nobody finds a layer that is half there. */
@@ -434,6 +479,27 @@ void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_lay
 	*ret_layers = collect_layers(images);
 }
 
+struct image_cache *images_cache(struct images *images)
+{
+	return images->cache;
+}
+
+int64_t images_drop_cache(struct images *images)
+{
+	int64_t bytes = image_cache_clear(images->cache);
+	collect_layers(images);
+	return bytes;
+}
+
+const char *images_architecture(void)
+{
+#if defined(__x86_64__)
+	return "amd64";
+#else
+	return "arm64";
+#endif
+}
+
 struct tree_removal {
 	int dir_fd;
 	char *name;
@@ -503,6 +569,8 @@ int images_add(struct images *images, const char *id, const struct image *like,
 	list_init(&image->link);
 	snprintf(image->id, sizeof(image->id), "%s", id);
 	image->architecture = str_dup(str_from(like->architecture));
+	image->base_path = like->base_path ? str_dup(str_from(like->base_path)) : NULL;
+	image->history = copy_of(like->history, JSON_KIND_ARRAY);
 	image->config = NULL;
 	if (config_json.len && json_parse(config_json, &image->config, err) < 0) {
 		image_free(image);
@@ -520,12 +588,10 @@ int images_add(struct images *images, const char *id, const struct image *like,
 
 void image_put_spec(const struct images *images, const struct image *image, struct spec *spec)
 {
-	if (image->is_host) {
-		spec->image = IMAGE_HOST;
-		return;
-	}
-	spec->image = IMAGE_LAYERS;
-	snprintf(spec->image_path, sizeof(spec->image_path), "%s", images->layers_dir);
+	spec->image = image->base;
+	if (image->base == IMAGE_DIR)
+		snprintf(spec->image_path, sizeof(spec->image_path), "%s", image->base_path);
+	snprintf(spec->layers_path, sizeof(spec->layers_path), "%s", images->layers_dir);
 	spec->n_layers = image->n_layers;
 	memcpy(spec->layers, image->layers, sizeof(spec->layers));
 }
@@ -546,17 +612,13 @@ void image_write(const struct images *images, const struct image *image, struct 
 	jsonw_key_str(w, "created_at", str_from(created));
 	jsonw_key_int(w, "size_bytes", image->size_bytes);
 	jsonw_key_str(w, "architecture", str_from(image->architecture));
+	jsonw_key_str(w, "base", base_text(image));
 	jsonw_key(w, "layers");
 	jsonw_open_array(w);
 	for (uint32_t i = 0; i < image->n_layers; i++)
 		jsonw_str(w, str_from(image->layers[i]));
 	jsonw_close_array(w);
-	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX);
-	jsonw_key(w, "config");
-	if (image->config && json_write(image->config, &config) == 0)
-		jsonw_raw(w, buf_str(&config));
-	else
-		jsonw_null(w);
+	put_json(w, "config", image->config);
 	jsonw_close(w);
 }
 

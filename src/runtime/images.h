@@ -5,6 +5,7 @@
  *	records/ID      what an image is: its layers, configuration and size, as JSON; ID is the sha256 of its
  *	                configuration (an image's own id, where it has one)
  *	names           {"NAME:TAG":"ID"}
+ *	cache/KEY       which layer a step of a build gave (runtime/image_cache.h)
  *	layers/SHA256   an unpacked layer, named by the digest of the archive it came in; shared by images
  *
  * A sandbox of an image has its layers as lower directories of an overlay: nothing is copied. All files of a layer
@@ -14,7 +15,8 @@
  * bears a digest only once it is whole and the bytes had that digest. Names and records are replaced by a
  * rename, so a server that is killed leaves no half image; what it was unpacking is removed by the next.
  *
- * The image `host` is always there, and is a view of the machine's own tools.
+ * The image `host` is always there, and is a view of the machine's own tools. What was built from it, or from a
+ * directory of the machine, is layers above that view: the machine's own files are not copied.
  */
 #pragma once
 
@@ -34,10 +36,13 @@ struct image {
 	char id[SHA256_HEX_SIZE];
 	bool is_host;
 	int64_t created_ms, size_bytes;
+	enum image_kind base; /* what is below the layers */
+	char *base_path;      /* of IMAGE_DIR; else NULL */
 	uint32_t n_layers;
 	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE]; /* the lowest first */
 	char *architecture;
-	struct json *config; /* Env, Cmd, Entrypoint, WorkingDir, User, Labels; NULL: none */
+	struct json *history; /* [{"created_by","size_bytes","layer"}]; NULL: not known */
+	struct json *config;  /* Env, Cmd, Entrypoint, WorkingDir, User, Labels; NULL: none */
 };
 
 /* Reads the records of DIR, a directory of the server's; `shown_dir` is how the supervisor is told of it. */
@@ -52,6 +57,7 @@ const char *images_next_name(const struct images *images, const struct image *im
 /* How many living sandboxes are made of it. */
 int images_users(struct images *images, const struct image *image);
 
+int images_check_name(struct str name, struct error *err);
 /* "name" is "name:latest". A name that another image had is taken from it. */
 int images_tag(struct images *images, const struct image *image, struct str name,
 	struct error *err);
@@ -63,6 +69,11 @@ int images_remove(struct images *images, struct str ref, bool is_forced, bool *r
 	struct error *err);
 /* Removes images that have no name and no sandbox, and layers of no image; how many of each. */
 void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_layers);
+struct image_cache *images_cache(struct images *images);
+/* Forgets what builds have cached, with the layers that no image needs; how much they held. */
+int64_t images_drop_cache(struct images *images);
+/* "amd64": that of the machine, as images name it. */
+const char *images_architecture(void);
 
 /* Fills image, image_path and layers of a spec. */
 void image_put_spec(const struct images *images, const struct image *image, struct spec *spec);
@@ -75,13 +86,13 @@ int images_apply(struct images *images, struct create *create, struct arena *are
 /* {"id","names","created_at","size_bytes","architecture","layers","config"} */
 void image_write(const struct images *images, const struct image *image, struct jsonw *w);
 
-/* For import.c. */
+/* For import.c and build.c. */
 const char *images_layers_dir(const struct images *images);
 bool images_has_layer(const struct images *images, const char *digest);
 /* While something is imported, layers of no image are not collected. */
 void images_hold(struct images *images, bool is_held);
 struct runtime *images_runtime(const struct images *images);
-/* The record of an image; what is there already stays. `id` NULL: the digest of config_json. */
+/* The record of an image; what is there already stays. Copies what `like` points to. */
 int images_add(struct images *images, const char *id, const struct image *like,
 	struct str config_json, struct image **ret, struct error *err);
 /* rm -r of what is beneath the layers' directory, in a worker thread. */

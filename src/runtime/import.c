@@ -18,12 +18,10 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "runtime/internal.h"
+#include "runtime/staging.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 enum { EARLY_MAX = 1024 * 1024, PATH_MAX_BYTES = 256, IMPORT_MS = 3600 * 1000, DEPTH_MAX = 4 };
 
@@ -47,11 +45,10 @@ struct import {
 	char *name, *config_json;
 	const struct import_ops *ops;
 	void *arg;
-	char sandbox_id[ID_SIZE]; /* "": not made yet */
-	char staging[ID_SIZE + 8];
+	struct staging *staging;
 	struct runtime_call *from, *to; /* under way */
 	struct buf early;               /* came before the sandbox was there */
-	bool has_eof, is_gone, is_making;
+	bool has_eof;
 	struct sha256 hash;
 	struct entry entries[IMPORT_RESULTS_MAX];
 	size_t n_entries, at_entry, at_layer;
@@ -70,24 +67,13 @@ static void next_entry(struct import *in);
 
 /* ---- the end ---- */
 
-static void on_destroyed(void *arg, const struct error *err)
-{
-}
-
 static void release(struct import *in)
 {
-	struct error err;
-	struct sandbox *s = in->sandbox_id[0]
-		? runtime_find(images_runtime(in->images), str_from(in->sandbox_id), &err)
-		: NULL;
 	if (in->from)
 		runtime_call_cancel(in->from);
 	if (in->to)
 		runtime_call_cancel(in->to);
-	if (s)
-		runtime_destroy(s, on_destroyed, NULL);
-	images_remove_dir(in->images, in->staging);
-	images_hold(in->images, false);
+	staging_close(in->staging);
 	for (size_t i = 0; i < in->n_entries; i++) {
 		for (size_t k = 0; k < in->entries[i].n_names; k++)
 			free(in->entries[i].names[k]);
@@ -105,23 +91,17 @@ static void release(struct import *in)
 
 void import_cancel(struct import *in)
 {
-	if (!in)
-		return;
-	if (in->is_making) {
-		in->is_gone = true; /* until its sandbox is there */
-		return;
-	}
-	release(in);
+	if (in)
+		release(in);
 }
 
 static void fail(struct import *in, const struct error *err)
 {
-	const struct import_ops *ops = in->is_gone ? NULL : in->ops;
+	const struct import_ops *ops = in->ops;
 	void *arg = in->arg;
 	struct error copy = *err;
 	release(in);
-	if (ops)
-		ops->failed(arg, &copy);
+	ops->failed(arg, &copy);
 }
 
 static void fail_text(struct import *in, enum error_code code, const char *text)
@@ -155,8 +135,7 @@ static void succeed(struct import *in)
 static struct sandbox *sandbox_of(struct import *in)
 {
 	struct error err;
-	struct sandbox *s = runtime_find(images_runtime(in->images), str_from(in->sandbox_id),
-		&err);
+	struct sandbox *s = staging_sandbox(in->staging, &err);
 	if (!s)
 		fail(in, &err);
 	return s;
@@ -203,17 +182,6 @@ static int add_image(struct import *in, const char *id, struct str config_json,
 	return 0;
 }
 
-/* A directory of the staging area gets its digest as its name; one that is there already is the same. */
-static int keep_layer(struct import *in, const char *dir, const char *digest, struct error *err)
-{
-	auto_free char *from = mem_printf("%s/%s/%s", images_layers_dir(in->images), in->staging,
-		dir);
-	auto_free char *to = mem_printf("%s/%s", images_layers_dir(in->images), digest);
-	if (rename(from, to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
-		return error_sys(err, errno, "keep layer %.12s", digest);
-	return 0;
-}
-
 static int push_layer(struct import *in, const char *digest, struct error *err)
 {
 	struct image *image = &in->image;
@@ -232,8 +200,8 @@ static void finish_tree(struct import *in)
 	struct error err;
 	sha256_end(&in->hash, digest);
 	struct str config = in->config_json ? str_from(in->config_json) : STR("{}");
-	if (keep_layer(in, "tree", digest, &err) < 0 || push_layer(in, digest, &err) < 0 ||
-		add_image(in, NULL, config, NULL, &err) < 0)
+	if (staging_keep(in->staging, "tree", digest, &err) < 0 ||
+		push_layer(in, digest, &err) < 0 || add_image(in, NULL, config, NULL, &err) < 0)
 		fail(in, &err);
 	else
 		succeed(in);
@@ -368,15 +336,6 @@ static void on_manifest(struct import *in, const struct json *manifest)
 
 /* ---- OCI layout ---- */
 
-static const char *own_architecture(void)
-{
-#if defined(__x86_64__)
-	return "amd64";
-#else
-	return "arm64";
-#endif
-}
-
 static void on_oci_blob(struct import *in, struct str text);
 
 static int take_oci_manifest(struct import *in, const struct json *manifest, struct error *err)
@@ -402,7 +361,7 @@ static const struct json *choose(const struct json *manifests)
 {
 	for (size_t i = 0; i < json_len(manifests); i++) {
 		const struct json *platform = json_find(json_at(manifests, i), "platform");
-		if (str_is(json_str(json_find(platform, "architecture")), own_architecture()))
+		if (str_is(json_str(json_find(platform, "architecture")), images_architecture()))
 			return json_at(manifests, i);
 	}
 	return json_at(manifests, 0);
@@ -568,7 +527,7 @@ static void next_entry(struct import *in)
 		return;
 	}
 	free(in->image.architecture);
-	in->image = (struct image){ 0 };
+	in->image = (struct image){ .base = IMAGE_LAYERS };
 	read_file(in, in->entries[in->at_entry].config.path, on_config_text);
 }
 
@@ -594,7 +553,7 @@ static void on_layer_made(void *arg, struct str text)
 		fail(in, &err);
 		return;
 	}
-	if (keep_layer(in, dir, digest, &err) < 0 || push_layer(in, digest, &err) < 0) {
+	if (staging_keep(in->staging, dir, digest, &err) < 0 || push_layer(in, digest, &err) < 0) {
 		fail(in, &err);
 		return;
 	}
@@ -731,17 +690,15 @@ static void start_upload(struct import *in, struct sandbox *s)
 		in->ops->drain(in->arg);
 }
 
-static void on_made(void *arg, struct sandbox *s, const struct error *err)
+static void on_open(void *arg, const struct error *err)
 {
 	struct import *in = arg;
-	in->is_making = false;
-	if (s)
-		memcpy(in->sandbox_id, s->id, sizeof(in->sandbox_id));
-	if (err)
+	if (err) {
 		fail(in, err);
-	else if (in->is_gone)
-		release(in);
-	else
+		return;
+	}
+	struct sandbox *s = sandbox_of(in);
+	if (s)
 		start_upload(in, s);
 }
 
@@ -766,35 +723,10 @@ bool import_is_full(const struct import *in)
 	return in->to ? runtime_call_is_full(in->to) : in->early.len > EARLY_MAX / 4;
 }
 
-static void make_sandbox(struct import *in)
-{
-	static struct str keys[] = { { "cay.role", 8 } }, values[] = { { "image import", 12 } };
-	auto_free struct create *create = mem_new(struct create);
-	struct spec *spec = &create->spec;
-	create->said = UINT32_MAX; /* whatever is standard for others */
-	spec->network = NETWORK_NONE;
-	spec->n_mounts = 1;
-	spec->mounts[0].mode = MOUNT_LAYER;
-	snprintf(spec->mounts[0].source, SPEC_PATH_SIZE, "%s/%s", images_layers_dir(in->images),
-		in->staging);
-	snprintf(spec->mounts[0].target, SPEC_PATH_SIZE, "/image");
-	create->labels = (struct field_map){ keys, values, 1 };
-	create->timeout_ms = IMPORT_MS;
-	in->is_making = true;
-	runtime_create(images_runtime(in->images), create, on_made, in);
-}
-
-static void on_refused(void *arg)
-{
-	fail_text(arg, ERROR_INTERNAL, "the directory for the image could not be made");
-}
-
 struct import *import_new(struct images *images, const struct import_wish *wish,
 	const struct import_ops *ops, void *arg)
 {
 	struct import *in = mem_new(struct import);
-	char id[ID_SIZE];
-	id_make(id);
 	in->images = images;
 	in->wish = *wish;
 	in->wish.max_bytes = wish->max_bytes ? wish->max_bytes : IMPORT_BYTES_STANDARD;
@@ -802,15 +734,10 @@ struct import *import_new(struct images *images, const struct import_wish *wish,
 	in->config_json = wish->config_json.len ? str_dup(wish->config_json) : NULL;
 	in->ops = ops;
 	in->arg = arg;
-	snprintf(in->staging, sizeof(in->staging), "new-%s", id);
+	in->image.base = IMAGE_LAYERS;
 	buf_init(&in->early, EARLY_MAX);
 	buf_init(&in->config, IMAGE_JSON_MAX);
 	sha256_init(&in->hash);
-	images_hold(images, true);
-	auto_free char *path = mem_printf("%s/%s", images_layers_dir(images), in->staging);
-	if (mkdir(path, 0755) < 0)
-		loop_defer(images_runtime(images)->loop, on_refused, in);
-	else
-		make_sandbox(in);
+	in->staging = staging_open(images, "image import", IMPORT_MS, on_open, in);
 	return in;
 }

@@ -27,7 +27,7 @@ void build_init(struct build *b, const struct plan *plan)
 {
 	*b = (struct build){ .plan = plan, .cgroup = CGROUP_INIT };
 	b->slot_fd = b->etc_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd = -1;
-	b->second_pidfd = b->second_sock = b->image_userns = -1;
+	b->second_pidfd = b->second_sock = b->image_userns = b->layer_fd = -1;
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = -1;
 	if (plan->parts)
@@ -41,6 +41,7 @@ void build_fini(struct build *b)
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = close_fd(b->tree_fds[i]);
 	b->image_userns = close_fd(b->image_userns);
+	b->layer_fd = close_fd(b->layer_fd);
 	b->work_fd = close_fd(b->work_fd);
 	b->root_fd = close_fd(b->root_fd);
 	b->proc_fd = close_fd(b->proc_fd);

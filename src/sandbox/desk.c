@@ -140,7 +140,7 @@ static int on_create(struct desk *d, struct monitor_request *request, struct err
 	struct spec *spec = &request->spec;
 	if (d->is_closing)
 		return error_set(err, ERROR_UNAVAILABLE, "the supervisor is stopping");
-	if (translate(d, spec->image_path, err) < 0)
+	if (translate(d, spec->image_path, err) < 0 || translate(d, spec->layers_path, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < spec->n_mounts; i++)
 		if (translate(d, spec->mounts[i].source, err) < 0)

@@ -88,6 +88,13 @@ static int announce(const struct inside *in, int pidfd, int master, struct error
 	return fd_send(in->sock, bytes, fds, master >= 0 ? 2 : 1, err);
 }
 
+static int give_layer(const struct inside *in, struct error *err)
+{
+	struct report report = { .kind = REPORT_LAYER };
+	struct str bytes = { (const char *)&report, sizeof(report) };
+	return fd_send(in->sock, bytes, &in->build->layer_fd, 1, err);
+}
+
 static int start_command(const struct inside *in, struct error *err)
 {
 	auto_fd int master = -1, slave = -1;
@@ -172,8 +179,9 @@ void inside_main(const struct inside *in, int other_sock)
 	close(other_sock);
 	reset_signals();
 	if ((has_second && second_start(in, &err) < 0) || protect_program(in, &init_fd, &err) < 0 ||
-		build(in, &err) < 0 || (in->command && start_command(in, &err) < 0) ||
-		give_up(in, &err) < 0 || filter_calls(in, &err) < 0)
+		build(in, &err) < 0 || (b->layer_fd >= 0 && give_layer(in, &err) < 0) ||
+		(in->command && start_command(in, &err) < 0) || give_up(in, &err) < 0 ||
+		filter_calls(in, &err) < 0)
 		inside_fail(in->sock, REPORT_FAILED, &err);
 	exec_init(in, init_fd, in->command ? b->second_pid : 0, &err);
 	_exit(125);

@@ -8,6 +8,7 @@
 enum report_kind {
 	REPORT_FAILED = 1,  /* a step */
 	REPORT_EXEC_FAILED, /* the command's execve */
+	REPORT_LAYER,       /* with a descriptor of the upper layers */
 	REPORT_COMMAND, /* it was forked; with its pidfd, and the master of its tty if it has one */
 };
 

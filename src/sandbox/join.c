@@ -23,7 +23,7 @@ enum {
 	FIRST_FD = 4, /* what else it inherits comes after */
 	ROOM_FD = 32, /* descriptors are moved up here before they are put in their places */
 	ARGS_MAX = 48,
-	INHERITED_MAX = PART_MAX + 3,
+	INHERITED_MAX = PART_MAX + 4,
 	NUMBER_SIZE = 16,
 };
 
@@ -36,7 +36,8 @@ struct join {
 	const char *const *extra;
 	int error_fd;
 	char tasks[64];
-	char lock_number[NUMBER_SIZE], memory_number[NUMBER_SIZE], pids_number[NUMBER_SIZE];
+	char lock_number[NUMBER_SIZE], memory_number[NUMBER_SIZE], pids_number[NUMBER_SIZE],
+		layer_number[NUMBER_SIZE];
 	char *argv[ARGS_MAX];
 	int n_args;
 	int inherited[INHERITED_MAX]; /* become FIRST_FD, FIRST_FD + 1, … */
@@ -81,6 +82,7 @@ static void make_args(struct join *j)
 	add_fd(j, "--lock-fd", j->lock_fd, j->lock_number);
 	add_fd(j, "--memory-fd", j->memory_fd, j->memory_number);
 	add_fd(j, "--pids-fd", j->pids_fd, j->pids_number);
+	add_fd(j, "--layer-fd", j->box->layer_fd, j->layer_number);
 	for (const char *const *e = j->extra; e && *e; e++)
 		add_arg(j, *e);
 }
@@ -248,6 +250,7 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 	box->executor_pid = pid;
 	box->executor_pidfd = pidfd;
 	cgroup_close_doors(&box->cgroup); /* it has its own */
+	box->layer_fd = close_fd(box->layer_fd);
 	if (lock)
 		box->enforced.controls |= lock_controls(lock);
 	return 0;

@@ -168,12 +168,14 @@ static int restrict_self(const struct ruleset *rules, struct error *err)
 	return 0;
 }
 
-int landlock_enter(int abi, enum user_mode user, bool makes_marks, struct error *err)
+int landlock_enter(int abi, enum user_mode user, bool makes_marks, int layer_fd, struct error *err)
 {
 	struct ruleset rules = { -1, 0 };
 	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
 	int r = allow_all(&rules, user, makes_marks, err);
+	if (r == 0 && layer_fd >= 0)
+		r = allow(&rules, layer_fd, ".", FS_READ & ~LANDLOCK_ACCESS_FS_EXECUTE, err);
 	if (r == 0)
 		r = restrict_self(&rules, err);
 	close(rules.fd);

@@ -15,8 +15,11 @@
 
 /* The highest ABI of this kernel, 0 if it has no Landlock or has it switched off. */
 int landlock_abi(void);
-/* Needs no_new_privs. abi: from landlock_abi, more than 0. makes_marks: character devices may be made. */
-int landlock_enter(int abi, enum user_mode user, bool makes_marks, struct error *err);
+/*
+ * Needs no_new_privs. abi: from landlock_abi, more than 0. makes_marks: character devices may be made. layer_fd:
+ * a directory that is beneath no path and can be read nevertheless, by who holds it; -1: none.
+ */
+int landlock_enter(int abi, enum user_mode user, bool makes_marks, int layer_fd, struct error *err);
 /* For cay-boundary: no file at all, and no connection of its own. */
 int landlock_enter_nothing(int abi, struct error *err);
 /*

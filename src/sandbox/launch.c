@@ -106,6 +106,8 @@ static void take_passed(const struct report *report, const int *fds, int n, stru
 			box->command_pidfd = fds[i];
 		else if (i == 1 && report->kind == REPORT_COMMAND)
 			box->tty_fd = fds[i];
+		else if (i == 0 && report->kind == REPORT_LAYER && box->layer_fd < 0)
+			box->layer_fd = fds[i];
 		else
 			close(fds[i]);
 	}
@@ -129,7 +131,7 @@ static int await_exec(struct start *s, struct box *box, bool *ret_is_command, st
 		if (n != (ssize_t)sizeof(report))
 			return error_set(err, ERROR_INTERNAL, "pid 1 sent a report that is none");
 		take_passed(&report, fds, n_fds, box);
-		if (report.kind == REPORT_COMMAND || r < 0)
+		if (report.kind == REPORT_COMMAND || report.kind == REPORT_LAYER || r < 0)
 			continue;
 		report.error.text[ERROR_TEXT_MAX - 1] = '\0';
 		if (err)
@@ -318,5 +320,6 @@ void launch_reap(struct box *box, int64_t *ret_oom_kills)
 	close_fd(box->command_pidfd);
 	close_fd(box->status_fd);
 	close_fd(box->tty_fd);
+	close_fd(box->layer_fd);
 	*box = BOX_INIT;
 }

@@ -66,7 +66,7 @@ static bool has_mount(const struct spec *spec, enum mount_mode mode)
 
 int lock_make(const struct spec *spec, struct lock *ret_lock, struct error *err)
 {
-	struct lock lock = { .version = LOCK_VERSION, .user = spec->user };
+	struct lock lock = { .version = LOCK_VERSION, .user = spec->user, .layer_fd = -1 };
 	lock.parts = PARTS_ALL & ~PART(SECCOMP_CHILD) & ~(uint32_t)PARTS_LEFT_OUT;
 	lock.uid = lock.gid = spec->user == USER_ROOT ? 0 : 1000;
 	lock.makes_marks = has_mount(spec, MOUNT_LAYER);
@@ -218,7 +218,7 @@ static int put_nnp(const struct lock *lock, struct error *err)
 static int put_landlock(const struct lock *lock, struct error *err)
 {
 	return landlock_enter((int)lock->landlock_abi, (enum user_mode)lock->user,
-		lock->makes_marks, err);
+		lock->makes_marks, lock->layer_fd, err);
 }
 
 static int put_seccomp(const struct lock *lock, struct error *err)

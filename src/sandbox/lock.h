@@ -37,7 +37,7 @@
 
 #include "sandbox/spec.h"
 
-enum { LOCK_VERSION = 2, LOCK_KEEP_MAX = 16, LOCK_RLIMITS_MAX = 12 };
+enum { LOCK_VERSION = 3, LOCK_KEEP_MAX = 16, LOCK_RLIMITS_MAX = 12 };
 
 /* What is still to be put on, one bit each; in this order. */
 enum lock_part {
@@ -69,6 +69,7 @@ struct lock {
 	uint32_t
 		makes_marks; /* 1: the character device 0:0, where the system call filter lets it */
 	uint32_t landlock_abi; /* 0: the kernel has none */
+	int32_t layer_fd; /* before lock_enter: a directory without a path, which stays readable; -1 */
 	uint32_t n_keep;
 	int32_t keep[LOCK_KEEP_MAX];
 	uint32_t n_rlimits;

@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <stdint.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -174,76 +175,119 @@ static int hang_lower(const struct build *b, int tree, const char *name, struct 
 	return 0;
 }
 
-/*
- * userxattr: overlayfs' own marks are in user.overlay.*, the only ones that a user namespace may write;
- * marks forged in a lower layer for the host's overlayfs (trusted.*) mean nothing then. With it, redirects
- * and metacopy are off. The upper layer's top directory shows in the merged one, hence its owner.
- */
-static int make_overlay(const struct build *b, int tree, const char *name, int *ret_fd,
+/* What lies below the upper layer of an overlay: names beneath "lower", the lowest first. */
+struct pile {
+	char names[1 + SPEC_LAYERS_MAX][LAYER_SIZE];
+	uint32_t n;
+	struct stat top; /* of the topmost */
+};
+
+static int pile_add(struct pile *p, const struct build *b, int tree, const char *name,
 	struct error *err)
 {
-	struct stat lower;
 	if (!b->is_tree_dir[tree])
 		return error_set(err, ERROR_INVALID, "only a directory can be copied on write");
-	if (hang_lower(b, tree, name, &lower, err) < 0 ||
-		make_layer_dir(b, "upper", name, &lower, err) < 0 ||
-		make_layer_dir(b, "work", name, NULL, err) < 0)
+	snprintf(p->names[p->n++], LAYER_SIZE, "lower/%s", name);
+	return hang_lower(b, tree, name, &p->top, err);
+}
+
+/*
+ * `source` in layer i, where it is a directory. Who made the layer is a stranger: no link is followed, and what
+ * was found is cloned by its descriptor.
+ */
+static int pile_add_part(struct pile *p, const struct build *b, uint32_t i, const char *source,
+	struct error *err)
+{
+	char path[LAYER_SIZE];
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	auto_fd int fd = (int)syscall(SYS_openat2, b->tree_fds[b->plan->layers_tree + (int)i],
+		source, &how, sizeof(how));
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
+		return 0;
+	auto_fd int part = fd < 0
+		? -1
+		: open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (part < 0)
+		return error_sys(err, errno, "open %s of layer %u", source, i + 1);
+	snprintf(path, sizeof(path), "lower/%s.%u", source, i);
+	if (mkdirat(b->work_fd, path, 0755) < 0)
+		return error_sys(err, errno, "mkdir %s", path);
+	if (attach_beneath(part, b->work_fd, path, err) < 0)
 		return -1;
-	char options[200];
-	snprintf(options, sizeof(options),
-		"lowerdir=lower/%s,upperdir=upper/%s,workdir=work/%s,userxattr,index=off,xino=off",
-		name, name, name);
-	return mounts_make("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, ret_fd, err);
+	if (fstatat(b->work_fd, path, &p->top, 0) < 0)
+		return error_sys(err, errno, "stat %s", path);
+	memcpy(p->names[p->n++], path, LAYER_SIZE);
+	return 0;
 }
 
 /*
  * lowerdir names them all, the topmost first, but the kernel takes no more than 255 bytes for one option. For
  * more layers there is lowerdir+ (since Linux 6.5), once for each.
  */
-static void put_lowers(uint32_t n, struct buf *b)
+static void put_lowers(const struct pile *p, struct buf *b)
 {
 	auto_buf struct buf joined = BUF_INIT(4096);
-	for (uint32_t i = n; i-- > 0;)
-		buf_printf(&joined, "%slower/%u", joined.len ? ":" : "", i);
+	for (uint32_t i = p->n; i-- > 0;)
+		buf_printf(&joined, "%s%s", joined.len ? ":" : "", p->names[i]);
 	if (joined.len < 256 - sizeof("lowerdir=")) {
 		buf_printf(b, "lowerdir=%s", joined.ptr);
 		return;
 	}
-	for (uint32_t i = n; i-- > 0;)
-		buf_printf(b, "%slowerdir+=lower/%u", b->len ? "," : "", i);
+	for (uint32_t i = p->n; i-- > 0;)
+		buf_printf(b, "%slowerdir+=%s", b->len ? "," : "", p->names[i]);
 }
 
-/* Several layers, one above the other. */
-static int make_pile(const struct build *b, const struct step *s, int *ret_fd, struct error *err)
+/*
+ * userxattr: overlayfs' own marks are in user.overlay.*, the only ones that a user namespace may write;
+ * marks forged in a lower layer for the host's overlayfs (trusted.*) mean nothing then. With it, redirects
+ * and metacopy are off. The upper layer's top directory shows in the merged one, hence its owner.
+ */
+static int pile_mount(const struct pile *p, const struct build *b, const char *name, int *ret_fd,
+	struct error *err)
 {
-	struct stat top;
 	auto_buf struct buf options = BUF_INIT(8192);
-	for (uint32_t i = 0; i < s->count; i++) {
-		char name[16];
-		snprintf(name, sizeof(name), "%u", i);
-		if (!b->is_tree_dir[s->tree + (int32_t)i])
-			return error_set(err, ERROR_INVALID, "layer %u is no directory", i + 1);
-		if (hang_lower(b, s->tree + (int)i, name, &top, err) < 0)
-			return error_wrap(err, "layer %u", i + 1);
-	}
-	if (make_layer_dir(b, "upper", s->source, &top, err) < 0 ||
-		make_layer_dir(b, "work", s->source, NULL, err) < 0)
+	if (make_layer_dir(b, "upper", name, &p->top, err) < 0 ||
+		make_layer_dir(b, "work", name, NULL, err) < 0)
 		return -1;
-	put_lowers(s->count, &options);
+	put_lowers(p, &options);
 	buf_printf(&options, ",upperdir=upper/%s,workdir=work/%s,userxattr,index=off,xino=off",
-		s->source, s->source);
+		name, name);
 	return mounts_make("overlay", options.ptr, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, ret_fd,
 		err);
 }
 
 int mounts_overlay(struct build *b, const struct step *s, struct error *err)
 {
+	struct pile pile = { .n = 0 };
 	auto_fd int fd = -1, target = -1;
-	if (make_overlay(b, s->tree, s->source, &fd, err) < 0)
+	uint32_t n = s->flags & STEP_LAYERED ? b->plan->spec.n_layers : 0;
+	if (pile_add(&pile, b, s->tree, s->source, err) < 0)
 		return -1;
-	if (files_target_dir(b, s->path, 0755, 0, &target, err) < 0)
+	for (uint32_t i = 0; i < n; i++)
+		if (pile_add_part(&pile, b, i, s->source, err) < 0)
+			return -1;
+	if (pile_mount(&pile, b, s->source, &fd, err) < 0 ||
+		files_target_dir(b, s->path, 0755, 0, &target, err) < 0)
 		return -1;
 	return mounts_attach(fd, target, err);
+}
+
+static int make_root(const struct build *b, const struct step *s, int *ret_fd, struct error *err)
+{
+	struct pile pile = { .n = 0 };
+	if (s->flags & STEP_ON_WORK) {
+		snprintf(pile.names[pile.n++], LAYER_SIZE, "root");
+		if (fstatat(b->work_fd, "root", &pile.top, 0) < 0)
+			return error_sys(err, errno, "stat root");
+	}
+	for (uint32_t i = 0; i < s->count; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "%u", i);
+		if (pile_add(&pile, b, s->tree + (int)i, name, err) < 0)
+			return error_wrap(err, "layer %u", i + 1);
+	}
+	return pile_mount(&pile, b, s->source, ret_fd, err);
 }
 
 int mounts_bind(struct build *b, const struct step *s, struct error *err)
@@ -256,13 +300,8 @@ int mounts_bind(struct build *b, const struct step *s, struct error *err)
 
 int mounts_root(struct build *b, const struct step *s, struct error *err)
 {
-	if (s->tree >= 0 && !b->is_tree_dir[s->tree])
-		return error_set(err, ERROR_INVALID, "the image is no directory");
-	if (s->count) {
-		if (make_pile(b, s, &b->root_fd, err) < 0)
-			return -1;
-	} else if (s->tree >= 0) {
-		if (make_overlay(b, s->tree, s->source, &b->root_fd, err) < 0)
+	if (s->count || (s->flags & STEP_ON_WORK)) {
+		if (make_root(b, s, &b->root_fd, err) < 0)
 			return -1;
 	} else {
 		b->root_fd = open_tree(b->work_fd, "root", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -270,6 +309,13 @@ int mounts_root(struct build *b, const struct step *s, struct error *err)
 			return error_sys(err, errno, "clone the root");
 	}
 	return attach_beneath(b->root_fd, b->work_fd, "root", err);
+}
+
+/* By a descriptor, which outlives the work area's place in the tree: nothing in the sandbox finds a path to it. */
+int mounts_layer(struct build *b, const struct step *s, struct error *err)
+{
+	b->layer_fd = openat(b->work_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return b->layer_fd < 0 ? error_sys(err, errno, "open the upper layers") : 0;
 }
 
 /* What was the host's tree must be out of reach: ".." of "/" is "/", and "/" is what we built. */

@@ -64,7 +64,8 @@ struct plan {
 	uint32_t parts;      /* 1 << PART_x: cgroups to be made */
 	uint32_t n_trees;
 	uint32_t n_steps;
-	struct spec spec; /* defaults filled in; no mount behind the last */
+	int32_t layers_tree; /* the first of the spec's layers, where it has any */
+	struct spec spec;    /* defaults filled in; no mount behind the last */
 	struct host host;
 	struct step steps[PLAN_STEPS_MAX];
 	struct enforced enforced; /* without what the lock adds (lock.h) */

@@ -203,7 +203,7 @@ static int probe_landlock(const struct host *host, struct probe_result *r)
 	if (abi == 0)
 		return error_set(&r->why, ERROR_UNSUPPORTED,
 			"the kernel has no Landlock, or not switched on");
-	if (probe_nnp(host, r) < 0 || landlock_enter(abi, USER_AGENT, false, &r->why) < 0)
+	if (probe_nnp(host, r) < 0 || landlock_enter(abi, USER_AGENT, false, -1, &r->why) < 0)
 		return -1;
 	if (open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC) >= 0 || errno != EACCES)
 		return error_set(&r->why, ERROR_INTERNAL, "the domain let a refused write pass");

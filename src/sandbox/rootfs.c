@@ -93,12 +93,21 @@ static void add_file(struct plan *plan, enum step_kind kind, const char *path, c
 	s->data = content;
 }
 
-static void add_overlay(struct plan *plan, int32_t tree, const char *target, const char *name)
+static struct step *add_overlay(struct plan *plan, int32_t tree, const char *target,
+	const char *name)
 {
 	struct step *s = plan_add(plan, STEP_OVERLAY);
 	s->tree = tree;
 	s->path = target;
 	s->source = name;
+	return s;
+}
+
+/* A directory of the host's, with what the layers have in its place above it. */
+static void add_host_overlay(struct plan *plan, int32_t tree, const char *name)
+{
+	struct step *s = add_overlay(plan, tree, plan_text(plan, "/%s", name), name);
+	s->flags = plan->spec.n_layers ? STEP_LAYERED : 0;
 }
 
 static void add_work(struct plan *plan)
@@ -145,58 +154,80 @@ static void add_host_links(struct plan *plan)
 
 static void add_host_layers(struct plan *plan)
 {
-	add_overlay(plan, plan_add_tree(plan, "/usr", "range", 0), "/usr", "usr");
+	add_host_overlay(plan, plan_add_tree(plan, "/usr", "range", 0), "usr");
 	for (uint32_t i = 0; i < plan->host.n_links; i++) {
 		const struct host_link *l = &plan->host.links[i];
 		if (l->target[0])
 			continue;
 		const char *path = plan_text(plan, "/%s", l->name);
-		add_overlay(plan, plan_add_tree(plan, path, "range", 0), path, path + 1);
+		add_host_overlay(plan, plan_add_tree(plan, path, "range", 0), path + 1);
 	}
 	if (plan->host.has_opt)
-		add_overlay(plan, plan_add_tree(plan, "/opt", NULL, 0), "/opt", "opt");
+		add_host_overlay(plan, plan_add_tree(plan, "/opt", NULL, 0), "opt");
 	struct step *s = plan_add(plan, STEP_ETC);
 	s->path = plan->host.run_dir;
 	add_dir(plan, "upper/etc", 0755);
 	add_names(plan, STEP_FILE, "upper/etc");
-	add_overlay(plan, plan_add_tree(plan, NULL, "range", 0), "/etc", "etc");
+	add_host_overlay(plan, plan_add_tree(plan, NULL, "range", 0), "etc");
 }
 
-static void add_host_root(struct plan *plan)
+static void add_layers(struct plan *plan)
 {
-	plan_add(plan, STEP_ROOT);
+	const struct spec *spec = &plan->spec;
+	plan->layers_tree = (int32_t)plan->n_trees;
+	for (uint32_t i = 0; i < spec->n_layers; i++)
+		plan_add_tree(plan, plan_text(plan, "%s/%s", spec->layers_path, spec->layers[i]),
+			"image", 0);
+}
+
+static void add_host_dirs(struct plan *plan)
+{
 	for (size_t i = 0; i < ARRAY_LEN(host_dirs); i++) {
 		const struct entry *e = &host_dirs[i];
 		struct step *s = add_dir(plan, plan_text(plan, "root/%s", e->path), e->mode);
 		s->uid = e->is_agents ? plan_agent(plan) : 0;
 	}
 	add_host_links(plan);
+}
+
+/*
+ * The work area's own "root" is written in. Where it has layers, or what is written shall become one, it is the
+ * lowest of an overlay instead, and has to be complete before.
+ */
+static void add_host_root(struct plan *plan)
+{
+	const struct spec *spec = &plan->spec;
+	if (spec->n_layers == 0 && !spec->keeps_layer) {
+		plan_add(plan, STEP_ROOT);
+		add_host_dirs(plan);
+	} else {
+		add_host_dirs(plan);
+		add_layers(plan);
+		struct step *root = plan_add(plan, STEP_ROOT);
+		root->tree = plan->layers_tree;
+		root->count = spec->n_layers;
+		root->flags = STEP_ON_WORK;
+		root->source = "root";
+	}
 	add_host_layers(plan);
 }
 
-/* The first of the trees that the root is made of. A directory keeps its owners; layers are all of one's. */
-static int32_t add_image_trees(struct plan *plan)
-{
-	const struct spec *spec = &plan->spec;
-	if (spec->image == IMAGE_DIR)
-		return plan_add_tree(plan, spec->image_path, "range", 0);
-	int32_t first = (int32_t)plan->n_trees;
-	for (uint32_t i = 0; i < spec->n_layers; i++)
-		plan_add_tree(plan, plan_text(plan, "%s/%s", spec->image_path, spec->layers[i]),
-			"image", 0);
-	return first;
-}
-
+/* A directory keeps its owners; layers are all of one's. */
 static void add_image_root(struct plan *plan)
 {
-	int32_t tree = add_image_trees(plan);
+	bool is_dir = plan->spec.image == IMAGE_DIR;
+	int32_t tree = is_dir ? plan_add_tree(plan, plan->spec.image_path, "range", 0)
+			      : (int32_t)plan->n_trees;
+	add_layers(plan);
 	struct step *root = plan_add(plan, STEP_ROOT);
 	root->tree = tree;
-	root->count = plan->spec.image == IMAGE_LAYERS ? plan->spec.n_layers : 0;
+	root->count = plan->spec.n_layers + is_dir;
 	root->path = "/";
 	root->source = "root";
 	for (size_t i = 0; i < ARRAY_LEN(image_dirs); i++) {
 		const struct entry *e = &image_dirs[i];
+		if (plan->spec.keeps_layer && e->is_agents)
+			continue; /* nobody asked for it */
 		struct step *s = add_dir(plan, plan_text(plan, "/%s", e->path), e->mode);
 		s->flags = STEP_IN_ROOT;
 		s->uid = e->is_agents ? plan_agent(plan) : 0;
@@ -232,6 +263,8 @@ void rootfs_add(struct plan *plan)
 		add_host_root(plan);
 	else
 		add_image_root(plan);
+	if (plan->spec.keeps_layer)
+		plan_add(plan, STEP_LAYER);
 }
 
 void rootfs_add_mounts(struct plan *plan)

@@ -166,25 +166,32 @@ static int check_words(const struct spec *spec, struct error *err)
 
 static int check_layers(const struct spec *spec, struct error *err)
 {
-	if (spec->n_layers < 1 || spec->n_layers > SPEC_LAYERS_MAX)
+	if (spec->n_layers > SPEC_LAYERS_MAX)
 		return error_set(err, ERROR_INVALID, "an image of %u layers; the limit is %d",
 			spec->n_layers, SPEC_LAYERS_MAX);
+	if (spec->keeps_layer > 1)
+		return error_set(err, ERROR_INVALID, "a flag is 0 or 1");
+	if (spec->n_layers == 0)
+		return spec->image == IMAGE_LAYERS
+			? error_set(err, ERROR_INVALID, "an image of layers without a layer")
+			: 0;
 	for (uint32_t i = 0; i < spec->n_layers; i++)
 		if (strspn(spec->layers[i], "0123456789abcdef") != SPEC_LAYER_SIZE - 1)
 			return error_set(err, ERROR_INVALID, "layer %u has no digest as its name",
 				i + 1);
-	return check_path(spec->image_path, "image", err);
+	return check_path(spec->layers_path, "layers", err);
 }
 
 static int check_image(const struct spec *spec, struct error *err)
 {
+	if (check_layers(spec, err) < 0)
+		return -1;
 	switch (spec->image) {
 	case IMAGE_HOST:
+	case IMAGE_LAYERS:
 		return 0;
 	case IMAGE_DIR:
 		return check_path(spec->image_path, "image", err);
-	case IMAGE_LAYERS:
-		return check_layers(spec, err);
 	default:
 		return error_set(err, ERROR_INVALID, "unknown kind of image %u", spec->image);
 	}

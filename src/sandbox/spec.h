@@ -18,7 +18,7 @@ enum { SPEC_LAYER_SIZE = 65, SPEC_LAYERS_MAX = 64 };
 enum image_kind {
 	IMAGE_HOST = 0, /* an allow-listed view of the host's own toolchain, copy-on-write */
 	IMAGE_DIR,      /* a directory of the host as root, copy-on-write */
-	IMAGE_LAYERS,   /* several directories of image_path, one above the other, copy-on-write */
+	IMAGE_LAYERS,   /* nothing but the layers below */
 };
 
 enum mount_mode {
@@ -67,9 +67,9 @@ enum control {
 
 struct spec {
 	char id[ID_SIZE];
-	char hostname[SPEC_NAME_SIZE]; /* default "cay" */
-	uint32_t image;                /* enum image_kind */
-	char image_path[SPEC_PATH_SIZE];
+	char hostname[SPEC_NAME_SIZE];   /* default "cay" */
+	uint32_t image;                  /* enum image_kind */
+	char image_path[SPEC_PATH_SIZE]; /* of IMAGE_DIR */
 	char workdir
 		[SPEC_PATH_SIZE]; /* where sessions start, made if missing; default /workspace */
 	uint32_t network;         /* enum network_mode */
@@ -77,7 +77,10 @@ struct spec {
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
 	uint32_t
-		n_layers; /* of IMAGE_LAYERS: names in image_path (sha256 in hex), the lowest first */
+		keeps_layer; /* 1: what changes below "/" can be taken as a layer (action `layer`) */
+	/* Above the image, copy-on-write: directories in layers_path, named by sha256 in hex, the lowest first. */
+	uint32_t n_layers;
+	char layers_path[SPEC_PATH_SIZE];
 	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE];
 	uint32_t n_mounts;
 	struct spec_mount mounts[SPEC_MOUNTS_MAX];

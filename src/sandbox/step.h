@@ -19,6 +19,9 @@ enum {
 	STEP_READ_ONLY = 2,
 	STEP_IS_DIR = 4,  /* masks */
 	STEP_IN_ROOT = 8, /* dirs: the path is one in the root, and may be there already */
+	STEP_LAYERED =
+		16, /* overlay: what the layers of the spec have in `source` lies above the tree */
+	STEP_ON_WORK = 32, /* root: the work area's "root" lies below all trees */
 };
 
 /* Grows as the steps go. The owner's copy and that of pid 1 part when pid 1 is cloned. */
@@ -36,7 +39,8 @@ struct build {
 	int image_userns; /* maps the owner of an image's layers; -1: not made yet */
 	pid_t init_pid;
 	int work_fd, root_fd, proc_fd, dev_fd;
-	int net_fd; /* the namespace, where it is made */
+	int layer_fd; /* the upper layers, for who may take them; -1: nobody */
+	int net_fd;   /* the namespace, where it is made */
 	pid_t second_pid;
 	int second_pidfd, second_sock;
 };
@@ -75,6 +79,7 @@ enum step_stage step_stage(enum step_kind kind);
  * files_write      path; data: content; mode
  * mounts_root      tree, count: lower layers of an overlay, the lowest first, or -1: the work area's "root";
  *                  source: name of the layers
+ * mounts_layer     keeps hold of the upper layers
  * mounts_overlay   tree: lower; path: target in the root; source: name of the layers
  * mounts_bind      tree; path: target in the root
  * files_replace    path: a file of the root; data: content. What was there is unlinked, not followed

@@ -90,6 +90,7 @@ static int setup(void **state)
 	struct executor_options options = { .control_fd = fds[0],
 		.limits = LIMITS_INIT,
 		.root_fd = -1,
+		.layer_fd = -1,
 		.workdir = "/tmp",
 		.confine.cgroup_fd = -1 };
 	memset(&talk, 0, sizeof(talk));

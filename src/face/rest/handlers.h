@@ -63,6 +63,9 @@ void confirmations_reject(struct http_request *r);
 
 extern const struct field assess_fields[], decision_fields[];
 extern const struct field tool_server_fields[];
+void builds_post(struct http_request *r);
+void builds_prune(struct http_request *r);
+extern const struct field build_query[];
 void images_get_all(struct http_request *r);
 void images_get_one(struct http_request *r);
 void images_import(struct http_request *r);

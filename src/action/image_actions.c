@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "action/image_actions.h"
+
+static const struct field gather_fields[] = {
+	{ "path", FIELD_STRING, FIELD_AT(struct gather_params, path), FIELD_REQUIRED | FIELD_PATH,
+		.help = "where to look" },
+	{ "sources", FIELD_STRINGS, FIELD_AT(struct gather_params, sources), FIELD_REQUIRED,
+		.help = "patterns of paths beneath it" },
+	{ "ignore", FIELD_STRING, FIELD_AT(struct gather_params, ignore),
+		.help = "what .dockerignore says" },
+	{ "name", FIELD_STRING, FIELD_AT(struct gather_params, name), FIELD_PATH,
+		.help = "the name of the one file in the archive" },
+	{ "mode", FIELD_STRING, FIELD_AT(struct gather_params, mode),
+		.help = "octal permissions of all that is given" },
+	{ "literal", FIELD_BOOL, FIELD_AT(struct gather_params, is_literal),
+		.help = "the sources are paths, not patterns" },
+	{ "digest", FIELD_BOOL, FIELD_AT(struct gather_params, is_digest),
+		.help = "tell what they are, and give nothing" },
+	{ 0 },
+};
+
+const struct action gather_action = {
+	.name = "gather",
+	.group = "image",
+	.summary = "give chosen files beneath a directory as a tar archive",
+	.result = "items: [{path, kind}]; digest; bytes; entries",
+	.fields = gather_fields,
+	.params_size = sizeof(struct gather_params),
+	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
+};
+
+static const struct field layer_fields[] = {
+	{ "exclude", FIELD_STRINGS, FIELD_AT(struct layer_params, exclude),
+		.help = "paths that do not belong to it" },
+	{ 0 },
+};
+
+const struct action layer_action = {
+	.name = "layer",
+	.group = "image",
+	.summary = "give what was changed in the root as a layer of an image",
+	.result = "bytes; entries; file_bytes; foreign",
+	.fields = layer_fields,
+	.params_size = sizeof(struct layer_params),
+	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
+};

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image_verbs: rows for executor/verbs.c of what building an image asks for (action/image_actions.h). */
+#pragma once
+
+#include "executor/call.h"
+
+extern const struct verb gather_verb, layer_verb;
