@@ -15,6 +15,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "executor/spawn.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -378,8 +379,7 @@ void browser_free(struct browser *b)
 		step_free(b, s);
 	}
 	list_for_each_safe(c, tmp, &b->corpses, link) {
-		siginfo_t info;
-		waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED);
+		pidfd_wait(c->pidfd);
 		corpse_free(c);
 	}
 	/* Where the executor ends and its files stay: without a sandbox. */

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <unistd.h>
 
 static void set_modes(int fd, bool is_raw_output)
 {
@@ -82,6 +83,21 @@ bool pty_has_echo(const struct pty *pty)
 void pty_flush_input(const struct pty *pty)
 {
 	tcflush(pty->slave_fd, TCIFLUSH);
+}
+
+size_t pty_until_signal(const struct pty *pty, struct str bytes)
+{
+	static const int keys[] = { VINTR, VQUIT, VSUSP };
+	struct termios t;
+	if (tcgetattr(pty->slave_fd, &t) < 0 || !(t.c_lflag & ISIG))
+		return bytes.len;
+	size_t n = bytes.len;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		ptrdiff_t at = str_find_char(str_first(bytes, n), (char)t.c_cc[keys[i]]);
+		if (at >= 0 && t.c_cc[keys[i]] != _POSIX_VDISABLE)
+			n = (size_t)at;
+	}
+	return n;
 }
 
 /* poll(2) makes the kernel hand on what is on its way through the terminal; FIONREAD would not. */

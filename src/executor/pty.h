@@ -34,4 +34,6 @@ bool pty_has_echo(const struct pty *pty);
 void pty_flush_input(const struct pty *pty);
 /* Whether something typed waits to be read. */
 bool pty_has_input(const struct pty *pty);
+/* How many of these bytes come before the first that the terminal would make a signal of; all, if none does. */
+size_t pty_until_signal(const struct pty *pty, struct str bytes);
 void pty_set_output(const struct pty *pty, bool is_raw_output);

@@ -22,6 +22,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "executor/session_report.h"
+#include "executor/session_typed.h"
 #include "executor/session_wait.h"
 
 #include <signal.h>
@@ -46,6 +47,7 @@ static void drop_shell(struct session *s)
 	s->output_watch = s->channel_watch = s->child_watch = NULL;
 	shell_free(s->shell);
 	s->shell = NULL;
+	timer_clear(s->typed_timer);
 	buf_reset(&s->typed);
 	buf_reset(&s->after);
 }
@@ -158,20 +160,11 @@ static bool take_output(struct session *s, struct str bytes)
 	return false;
 }
 
-static bool is_any_tap_full(const struct session *s)
-{
-	const struct session_tap *tap;
-	list_for_each(tap, &s->taps, link)
-		if (tap->is_full)
-			return true;
-	return false;
-}
-
 static void read_output(struct session *s)
 {
 	static char bytes[OUTPUT_STEP]; /* one thread, not kept */
 	for (int i = 0; i < OUTPUT_READS_PER_TURN && !s->has_mark; i++) {
-		if (is_any_tap_full(s)) {
+		if (session_has_full_tap(s)) {
 			watch_set(s->output_watch, 0);
 			return;
 		}
@@ -189,23 +182,11 @@ static void read_output(struct session *s)
 	complete_if_done(s);
 }
 
-static void write_typed(struct session *s)
-{
-	while (s->typed.len) {
-		ssize_t n = write(s->shell->pty.master_fd, s->typed.ptr, s->typed.len);
-		if (n <= 0)
-			break;
-		buf_drop_front(&s->typed, (size_t)n);
-	}
-	bool is_full = is_any_tap_full(s);
-	watch_set(s->output_watch, (is_full ? 0 : LOOP_READ) | (s->typed.len ? LOOP_WRITE : 0));
-}
-
 static void on_terminal(void *arg, int events)
 {
 	struct session *s = arg;
 	if (events & LOOP_WRITE)
-		write_typed(s);
+		session_write_typed(s);
 	if (events & LOOP_READ)
 		read_output(s);
 }
@@ -316,6 +297,7 @@ static void session_free(struct session *s)
 	loop_undefer(s->executor->loop, s);
 	drop_shell(s);
 	timer_free(s->timer);
+	timer_free(s->typed_timer);
 	screen_free(s->screen);
 	env_fini(&s->env);
 	free(s->start_cwd);
@@ -344,6 +326,7 @@ static struct session *session_new(struct executor *e, struct str name, int cols
 	list_init(&s->taps);
 	s->screen = screen_new(cols, rows, OUTPUT_STANDARD);
 	s->timer = timer_new(e->loop, session_on_timer, s);
+	s->typed_timer = timer_new(e->loop, session_on_typed_timer, s);
 	buf_init(&s->typed, SESSION_TYPED_MAX);
 	buf_init(&s->after, OUTPUT_STEP);
 	buf_init(&s->command, SESSION_COMMAND_MAX);
@@ -454,21 +437,6 @@ int session_run(struct session *s, struct str command, struct str cwd, struct er
 	return 0;
 }
 
-int session_type(struct session *s, struct str bytes, struct str echo, struct error *err)
-{
-	if (!s->shell)
-		return error_set(err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
-	if (bytes.len > s->typed.limit - s->typed.len)
-		return error_set(err, ERROR_LIMIT, "session %s does not read what is typed",
-			s->name);
-	buf_reset(&s->echo);
-	if (pty_has_echo(&s->shell->pty))
-		buf_put(&s->echo, echo);
-	buf_put(&s->typed, bytes);
-	write_typed(s);
-	return 0;
-}
-
 /* ---- taps ---- */
 
 void session_tap(struct session *s, struct session_tap *tap)
@@ -485,12 +453,12 @@ void session_untap(struct session *s, struct session_tap *tap)
 		return;
 	if (list_is_empty(&s->taps))
 		pty_set_output(&s->shell->pty, true);
-	write_typed(s);
+	session_write_typed(s);
 }
 
 void session_tap_resume(struct session *s, struct session_tap *tap)
 {
 	tap->is_full = false;
 	if (s->shell)
-		write_typed(s);
+		session_write_typed(s);
 }

@@ -77,10 +77,12 @@ struct session {
 	struct shell *shell; /* NULL: ended */
 	struct watch *output_watch, *channel_watch, *child_watch;
 	struct screen *screen;
-	struct buf typed; /* what the terminal did not take yet */
-	struct buf after; /* output behind the mark, until the command is over */
-	bool has_report;  /* of the command that runs */
-	bool has_mark;    /* … and its output has been read */
+	struct buf typed; /* what the terminal did not take yet, or shall not get yet */
+	struct timer *typed_timer;
+	int64_t hold_until_ms; /* monotonic: a key that would be a signal waits no longer */
+	struct buf after;      /* output behind the mark, until the command is over */
+	bool has_report;       /* of the command that runs */
+	bool has_mark;         /* … and its output has been read */
 	int reads_since_report;
 	struct list taps;
 

@@ -43,6 +43,7 @@
 #include "base/num.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -56,9 +57,6 @@ enum { MARK_MAX = ID_LEN + 8, REPORT_FIELDS = 8, READ_STEP = 16 * 1024, PACKET =
  * its own that are gone; `builtin` is the one name it relies on.
  */
 static const char script[] =
-	"set +o history +H\n"
-	"history -c\n"
-
 	/* __cay_in STATUS [READ-ONLY]: gives the prompts, and $?, back to the user. */
 	"__cay_in() {\n"
 	"  __cay_s=\n"
@@ -115,8 +113,10 @@ static const char script[] =
 	"}\n"
 	"__cay_pc=() __cay_s=0\n";
 
+/* What start files may have done to history is undone, however they ended. */
 static const char rc[] = "builtin eval '[[ -r /etc/bash.bashrc ]] && . /etc/bash.bashrc; "
 			 "[[ -r ~/.bashrc ]] && . ~/.bashrc' </dev/tty\n";
+static const char no_history[] = "builtin set +o history +H; builtin history -c\n";
 
 static int connect_channel(struct shell *s, int *ret_peer_fd, struct error *err)
 {
@@ -193,9 +193,10 @@ int shell_start(const struct shell_plan *plan, struct shell **ret, struct error 
 		shell_free(s);
 		return error_wrap(err, "start a shell");
 	}
+	buf_puts(&s->out, script);
 	if (plan->has_rc)
 		buf_puts(&s->out, rc);
-	buf_puts(&s->out, script);
+	buf_puts(&s->out, no_history);
 	put_end(s, "builtin :");
 	shell_flush(s);
 	*ret = s;
@@ -286,6 +287,12 @@ bool shell_flush(struct shell *s)
 	buf_reset(&s->out);
 	s->out_sent = 0;
 	return false;
+}
+
+bool shell_is_unread(const struct shell *s)
+{
+	int n_bytes = 0;
+	return s->out.len || (ioctl(s->channel_fd, SIOCOUTQ, &n_bytes) == 0 && n_bytes > 0);
 }
 
 static bool parse_report(struct shell *s, struct str in, struct shell_report *ret)

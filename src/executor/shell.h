@@ -66,6 +66,8 @@ void shell_free(struct shell *s);
 void shell_run(struct shell *s, struct str command, struct str cwd);
 /* Writes what waits for the channel. True if more waits: watch for LOOP_WRITE. */
 bool shell_flush(struct shell *s);
+/* Whether the shell has yet to read what it was sent: until it has, it has not begun. */
+bool shell_is_unread(const struct shell *s);
 /* Reads the channel: 1 a report, 0 none yet, -1 the shell closed its end. */
 int shell_receive(struct shell *s, struct shell_report *ret);
 

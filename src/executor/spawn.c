@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -273,12 +274,18 @@ bool child_reap(struct child *child, int *ret_code, int *ret_status)
 	return true;
 }
 
-void child_wait(struct child *child)
+void pidfd_wait(int pidfd)
 {
 	siginfo_t info;
-	while (!child->is_reaped && waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) < 0 &&
-		errno == EINTR)
-		;
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 &&
+		(errno == EINTR || errno == EAGAIN))
+		poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, -1);
+}
+
+void child_wait(struct child *child)
+{
+	if (!child->is_reaped && child->pidfd >= 0)
+		pidfd_wait(child->pidfd);
 	child->pidfd = close_fd(child->pidfd);
 }
 

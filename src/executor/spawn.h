@@ -53,6 +53,8 @@ int child_signal(const struct child *child, int signo, bool is_group, struct err
 bool child_reap(struct child *child, int *ret_code, int *ret_status);
 /* Waits for a killed child, if it was not reaped yet, and closes the pidfd. */
 void child_wait(struct child *child);
+/* Waits for the end of a child, and reaps it; also by a descriptor that a loop has made non-blocking. */
+void pidfd_wait(int pidfd);
 
 /* "TERM", "SIGTERM", "15". */
 int signal_parse(struct str name, int *ret, struct error *err);

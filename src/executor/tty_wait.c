@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/select.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 enum { PROCESSES_MAX = 4096, THREADS_MAX = 64, DESCRIPTORS_MAX = 64, FILE_BYTES_MAX = 16 * 1024 };
@@ -245,4 +246,20 @@ enum tty_wait tty_wait_check(pid_t leader)
 	if (s.state == 'T')
 		return TTY_STOPPED;
 	return s.tpgid > 0 && group_waits(s.tpgid) ? TTY_WAITS : TTY_BUSY;
+}
+
+static int stat_program(long pid, struct stat *ret)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/%ld/exe", pid);
+	return stat(path, ret);
+}
+
+bool tty_wait_is_program(pid_t leader)
+{
+	struct stat_line s;
+	struct stat shell, program;
+	return read_stat(leader, &s) && stat_program(leader, &shell) == 0 &&
+		stat_program(s.tpgid, &program) == 0 &&
+		(shell.st_ino != program.st_ino || shell.st_dev != program.st_dev);
 }

@@ -19,3 +19,5 @@ enum tty_wait {
 
 /* leader: of the session on the terminal, in the sandbox's numbers. */
 enum tty_wait tty_wait_check(pid_t leader);
+/* Whether the foreground has become another program than the leader: a child that a shell forked for one is not yet. */
+bool tty_wait_is_program(pid_t leader);

@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "executor/spawn.h"
 #include "executor/worker_lock.h"
 
 #include <fcntl.h>
@@ -438,10 +439,9 @@ void workers_fini(struct workers *all)
 {
 	struct worker *w;
 	while ((w = list_first(&all->running, struct worker, link))) {
-		siginfo_t info;
 		BUG_IF(w->call, "workers were given up while a call needs one");
 		kill_child(w);
-		waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED);
+		pidfd_wait(w->pidfd);
 		destroy(w);
 	}
 }

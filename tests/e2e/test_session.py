@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell sessions on a bare executor: each test is one thing that a shell driven by an agent has to survive."""
 import os
+import pathlib
 import re
 import signal
 import statistics
@@ -533,6 +534,40 @@ def test_C_c_interrupts_lists_loops_and_busy_shells(shell):
         assert shell(command, timeout_ms=100, until_input=False)["status"] == "running"
         r = shell("", keys="C-c")
         assert (r["status"], r["exit_code"]) == ("exited", 130) and "no" not in r["output"]
+
+
+def test_C_c_right_after_the_start_hits_the_command_and_never_the_shell(executor):
+    for i in range(20):
+        name = f"hasty-{i}"
+        executor.call("run", command="sleep 100", session=name, timeout_ms=1 + i % 5)
+        r = executor.call("run", keys="C-c", session=name, timeout_ms=2000)
+        if r["status"] == "running":  # bash itself may miss a signal, between two system calls; never a second one
+            r = executor.call("run", keys="C-c", session=name)
+        assert (r["status"], r["exit_code"]) == ("exited", 130)
+        assert executor.call("run", command="echo on", session=name)["output"] == "on\n"
+        executor.call("session_close", session=name)
+
+
+def test_C_c_interrupts_start_files_that_hang(executor):
+    rc = pathlib.Path(executor.home, ".bashrc")
+    rc.write_text("sleep 1000\n")
+    try:
+        r = executor.call("run", command="echo hi", session="hung", timeout_ms=100)
+        assert r["status"] == "running"
+        r = executor.call("run", keys="C-c", session="hung")
+        assert (r["status"], r["exit_code"], r["output"]) == ("exited", 0, "hi\n")
+    finally:
+        rc.unlink()
+        executor.call("session_close", session="hung")
+
+
+def test_closed_sessions_leave_no_process(executor):
+    for i in range(5):
+        executor.call("run", command="true", session=f"closed-{i}")
+        executor.call("session_close", session=f"closed-{i}")
+    pid = executor.process.pid
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert not [c for c in children if ") Z " in pathlib.Path(f"/proc/{c}/stat").read_text()]
 
 
 def test_C_c_with_a_prompt_shows_no_prompt(shell):
