@@ -2,7 +2,7 @@
 # The front door. Meson and ninja do the work; every target works from a bare clone.
 BUILD ?= build
 
-.PHONY: all setup try check clients lint bench bless fuzz escape soak install clean
+.PHONY: all setup try check clients lint bench bless fuzz escape fault soak vm install clean
 
 all: setup
 	@tools/build $(BUILD)
@@ -33,6 +33,14 @@ fuzz: setup
 
 escape: all
 	@tools/test $(BUILD) escape
+
+# Calls and allocations that fail, a hundred times as many as in check.
+fault: all
+	@SCALE=$${SCALE:-100} tools/test $(BUILD) fault
+
+# The escape suite and the limits where cgroup v2 is the only hierarchy: in a guest, as root and as a user.
+vm: all
+	@tools/vm $(BUILD)
 
 # Ten thousand lives, a thousand kills, half an hour of load: hours. A hundredth of it is part of check.
 soak: all

@@ -72,7 +72,8 @@ static void end(struct channel *c, const struct error *reason)
 
 /*
  * Sends what the socket takes. A peer that takes nothing any more may have sent its last words before it
- * closed: they wait to be received, and the end comes behind them. So this is no end, only silence.
+ * closed: they wait to be received, and the end comes behind them. So this is no end, only silence; which the
+ * peer is told, for it may live and wait for what the kernel had no memory to carry (ENOBUFS).
  */
 static void flush(struct channel *c)
 {
@@ -86,6 +87,7 @@ static void flush(struct channel *c)
 		if (n < 0) {
 			c->is_deaf = true;
 			c->sent = c->out.len;
+			shutdown(c->fd, SHUT_WR);
 			break;
 		}
 		c->sent += (size_t)n;

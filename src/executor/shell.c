@@ -280,8 +280,11 @@ bool shell_flush(struct shell *s)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return true;
-		if (n < 0)
+		if (n < 0) {
+			/* It has ended, or else ends now: half a command must not be waited for. */
+			shutdown(s->channel_fd, SHUT_WR);
 			break;
+		}
 		s->out_sent += (size_t)n;
 	}
 	buf_reset(&s->out);

@@ -16,6 +16,7 @@
 #include "sandbox/server.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 static struct monitor_reply reply_to(const struct monitor_request *request)
 {
@@ -47,7 +48,10 @@ static void watch_end(struct desk *d)
 	d->is_watching = false;
 }
 
-/* 1: sent, 0: no room now; negative: the server is past talking to, and will be seen to end. */
+/*
+ * 1: sent, 0: no room now; negative: the server is past talking to. If it lives nevertheless (the kernel had no
+ * memory for the message), it waits for an answer that will not come: it is told to end, and the next one adopts.
+ */
 static int send_now(struct desk *d, const struct monitor_reply *reply, const int fds[LETTER_FDS])
 {
 	struct error err;
@@ -59,6 +63,7 @@ static int send_now(struct desk *d, const struct monitor_reply *reply, const int
 		return 1;
 	if (err.sys == EAGAIN)
 		return 0;
+	shutdown(d->fd, SHUT_RDWR);
 	watch_end(d);
 	return -1;
 }
