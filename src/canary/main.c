@@ -64,7 +64,9 @@ struct finding judge(long r)
 	case ENOSPC: /* user.max_*_namespaces */
 	case EAFNOSUPPORT:
 	case EPROTONOSUPPORT:
-		return is_bare && sys == EAFNOSUPPORT ? absent(sys) : blocked(sys);
+		/* The last two of a kernel, or of a module, that is not there. */
+		return is_bare && (sys == EAFNOSUPPORT || sys == EPROTONOSUPPORT) ? absent(sys)
+										  : blocked(sys);
 	default:
 		return reached("the kernel said: %s", strerror(sys));
 	}

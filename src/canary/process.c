@@ -101,7 +101,8 @@ const struct attack process_attacks[] = {
 	{ "vm-read-init", MANY, true, read_init, "read memory of pid 1" },
 	{ "pidfd-getfd", MANY, true, steal_fd, "take a descriptor of pid 1" },
 	{ "kcmp", MANY, true, compare_init, "compare with pid 1" },
-	{ "signal-init", MANY, true, signal_init, "signal pid 1" },
+	/* Landlock says no since Linux 6.12; before, the kernel drops whatever pid 1 has no handler for. */
+	{ "signal-init", MANY, true, signal_init, "signal pid 1", MAY_ONE_ID | MAY_ROOT_MODE },
 	{ "prlimit-init", MANY, true, limit_init, "set limits of pid 1" },
 	{ "prlimit-pointer", MANY, true, limit_init_high_pointer,
 		"the same by a pointer with zero low half" },

@@ -14,10 +14,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+static const enum cgroup_part handed[] = { PART_MEMORY, PART_PIDS, PART_CPU };
+
 /* A group's controllers are those that its parent hands on; twice, for "cay" is in between. */
 static int hand_on(const char *dir, uint32_t parts, struct error *err)
 {
-	static const enum cgroup_part handed[] = { PART_MEMORY, PART_PIDS, PART_CPU };
 	char path[2 * HOST_PATH_SIZE], line[64] = "";
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(handed); i++)
@@ -35,12 +36,30 @@ static int hand_on(const char *dir, uint32_t parts, struct error *err)
 	return -1;
 }
 
+/* True if `dir` is there and gives its children all of these; somebody may have made it and got no further. */
+static bool hands_on(const char *dir, uint32_t parts)
+{
+	char path[2 * HOST_PATH_SIZE];
+	auto_buf struct buf b = BUF_INIT(1024);
+	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", dir);
+	if (file_read(AT_FDCWD, path, &b, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(handed); i++) {
+		struct str rest = str_trim(buf_str(&b)), word;
+		bool is_there = !(parts & 1U << handed[i]);
+		while (!is_there && str_split(&rest, ' ', &word))
+			is_there = str_is(word, host_part(handed[i]));
+		if (!is_there)
+			return false;
+	}
+	return true;
+}
+
 int cgroup_v2_hand_on(const char *dir, uint32_t parts, struct error *err)
 {
 	char cay[HOST_PATH_SIZE + 8];
 	snprintf(cay, sizeof(cay), "%s/cay", dir);
-	struct stat st;
-	if (stat(cay, &st) == 0)
+	if (hands_on(cay, parts))
 		return 0;
 	if (hand_on(dir, parts, err) < 0)
 		return -1;

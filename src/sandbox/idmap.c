@@ -179,6 +179,10 @@ int idmap_tree(struct build *b, const struct step *s, struct error *err)
 		return 0;
 	if ((errno == EINVAL || errno == EPERM) && (is_range || (s->flags & STEP_READ_ONLY)))
 		return 0;
+	if (errno == EINVAL)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"this kernel cannot show files of that file system as the sandbox's own, so nothing of it can "
+			"be mounted writable: mount a copy, or what lies on another one");
 	return error_sys(err, errno, "show the owner as the sandbox's (mount_setattr)");
 }
 
