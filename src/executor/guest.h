@@ -47,6 +47,7 @@ struct guest_plan {
 	const struct env *env; /* NULL: the sandbox's */
 	const char *cwd;       /* absolute; NULL: the sandbox's workdir */
 	bool has_fork;         /* guest_fork will be called: the program makes no threads */
+	bool has_bell;         /* guest_ring will be called: guest.bell in Python */
 };
 
 struct guest_ops {
@@ -95,6 +96,9 @@ int guest_ask(struct guest *g, struct guest_request *r, struct str body_json, st
 void guest_forget(struct guest_request *r);
 /* A message that is no request: guest.messages gives it with request 0. */
 int guest_tell(struct guest *g, struct str body_json, struct error *err);
+
+/* A number for whoever reads 4 bytes from guest.bell, beside the messages and ahead of them. */
+void guest_ring(struct guest *g, uint32_t number);
 
 /* Stops and resumes reading what comes: the guest waits in its writes. */
 void guest_pause(struct guest *g, bool is_paused);

@@ -127,15 +127,16 @@ int guest_channel_send(struct guest_channel *c, uint32_t request, struct str mes
 	return 0;
 }
 
-int guest_channel_send_fork(struct guest_channel *c, const int fds[3], struct error *err)
+int guest_channel_send_fds(struct guest_channel *c, uint8_t kind, const int *fds, int n_fds,
+	struct error *err)
 {
 	auto_buf struct buf packet = BUF_INIT(GUEST_HEAD);
-	put_head(&packet, c, GUEST_FORK, 0, 0);
+	put_head(&packet, c, kind, 0, 0);
 	if (c->out.len)
 		return error_set(err, ERROR_UNAVAILABLE, "it takes no messages");
 	struct error why;
-	if (c->fd < 0 || fd_send(c->fd, buf_str(&packet), fds, 3, &why) == 0 || why.sys == EPIPE ||
-		why.sys == ECONNRESET)
+	if (c->fd < 0 || fd_send(c->fd, buf_str(&packet), fds, n_fds, &why) == 0 ||
+		why.sys == EPIPE || why.sys == ECONNRESET)
 		return 0;
 	if (err)
 		*err = why;

@@ -25,6 +25,7 @@ enum guest_kind {
 	GUEST_MESSAGE = 1, /* JSON */
 	GUEST_OUTPUT = 2,  /* bytes */
 	GUEST_FORK = 3,    /* to the guest, with three descriptors: channel, stdout, stderr */
+	GUEST_BELL = 4,    /* to the guest, with one descriptor */
 };
 
 enum {
@@ -63,7 +64,8 @@ int guest_channel_send_raw(struct guest_channel *c, struct str bytes, struct err
 int guest_channel_send(struct guest_channel *c, uint32_t request, struct str message,
 	struct error *err);
 /* ERROR_UNAVAILABLE unless it can be sent at once. A peer that is gone is no error: so is who it would have made. */
-int guest_channel_send_fork(struct guest_channel *c, const int fds[3], struct error *err);
+int guest_channel_send_fds(struct guest_channel *c, uint8_t kind, const int *fds, int n_fds,
+	struct error *err);
 void guest_channel_flush(struct guest_channel *c);
 /* 1 a packet, 0 none now, -1 the peer closed. What is no packet is passed over. */
 int guest_channel_receive(struct guest_channel *c, struct guest_packet *ret);

@@ -26,6 +26,7 @@ struct guest {
 	struct watch *child_watch;
 	struct guest_channel channel;
 	struct guest_pipe out[2];
+	int bell_fd;          /* -1: it has none */
 	struct list requests; /* guest_request::link */
 	size_t n_requests;
 	uint32_t next_id;

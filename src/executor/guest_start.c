@@ -39,7 +39,7 @@ static int guest_new(struct executor *e, const struct guest_plan *plan, const st
 	g->executor = e;
 	g->ops = ops;
 	g->arg = arg;
-	g->channel.fd = g->child.pidfd = g->out[0].fd = g->out[1].fd = -1;
+	g->bell_fd = g->channel.fd = g->child.pidfd = g->out[0].fd = g->out[1].fd = -1;
 	list_init(&g->requests);
 	buf_init(&g->last_words, GUEST_LAST_WORDS_MAX);
 	snprintf(g->what, sizeof(g->what), "%s", plan->what);
@@ -64,6 +64,18 @@ static void put_arguments(struct jsonw *w, const struct guest_plan *plan)
 		jsonw_null(w);
 }
 
+static int open_bell(struct guest *g, struct error *err)
+{
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	g->bell_fd = fds[1];
+	int r = guest_channel_send_fds(&g->channel, GUEST_BELL, fds, 1, err);
+	close(fds[0]);
+	return r;
+}
+
 /* guest.py itself, then what it is to run. */
 static int send_program(struct guest *g, const struct guest_plan *plan, struct error *err)
 {
@@ -84,7 +96,8 @@ static int send_program(struct guest *g, const struct guest_plan *plan, struct e
 	jsonw_close(&w);
 	if (b.is_full)
 		return error_set(err, ERROR_TOO_LARGE, "the program is too large");
-	if (guest_channel_send_raw(&g->channel, str_from(python_guest), err) < 0)
+	if (guest_channel_send_raw(&g->channel, str_from(python_guest), err) < 0 ||
+		(plan->has_bell && open_bell(g, err) < 0))
 		return -1;
 	return guest_channel_send(&g->channel, 0, buf_str(&b), err);
 }
@@ -173,7 +186,7 @@ int guest_fork(struct guest *from, const struct guest_plan *plan, const struct g
 		return error_wrap(err, "start %s", plan->what);
 	g->is_forked = true;
 	g->parent = from;
-	int r = guest_channel_send_fork(&from->channel, fds, err);
+	int r = guest_channel_send_fds(&from->channel, GUEST_FORK, fds, 3, err);
 	close_fds(fds);
 	if (r == 0)
 		r = send_changes(g, plan, err);

@@ -3,10 +3,10 @@
  * tool_worker: packs of kind python. A pack is one process: its tools share what their module keeps, no other pack
  * can break it, and when it dies nothing else is lost (docs/decisions, "A process for each pack of tools").
  *
- * Calls wait in `queue` and are sent so: QUICK_MAX at once as long as they end soon, because one interpreter does
- * one thing at a time and more threads only slow it down; a call that lasts PATIENCE_MS counts as slow, gives its
- * place to the next, and has a thread of its own on the other side. So sleepers delay nobody, and the quick ones go
- * through the fewest threads.
+ * Calls wait in `queue`. AHEAD_MAX of them are sent, and performed inside one after the other by one thread: an
+ * interpreter does one thing at a time, and more threads only slow it down. When nothing has come of the first of
+ * them for PATIENCE_MS it counts as slow: the bell is rung, another thread goes on with those behind it, and the next
+ * one is sent. So sleepers delay nobody for long, and the quick ones go through one thread.
  *
  * A call whose deadline passes, or whose caller leaves, is cancelled: an exception is thrown into its thread. What
  * sits in a system call does not hear it; it is abandoned, and the pack goes on without that thread. When
@@ -24,7 +24,7 @@
 #include "executor/python.h"
 
 enum {
-	QUICK_MAX = 2,
+	AHEAD_MAX = 4, /* a pack that dies takes so many along that had not begun */
 	PATIENCE_MS = 2,
 	ABANDONED_MAX = 16,
 	GRACE_MS = 1000,      /* in which those that were cancelled together may end */
@@ -32,6 +32,9 @@ enum {
 	QUEUE_MAX = 1024,
 	BODY_ROOM = 4096,
 };
+
+/* To guest.bell goes the number of a request that is cancelled, or this: another lane shall go on. */
+enum { BELL_NEXT = 0 };
 
 enum worker_state { STOPPED, LOADING, READY };
 
@@ -44,6 +47,7 @@ struct worker {
 	struct list queue;   /* python_call::link: not sent */
 	struct list running; /* python_call::link: sent, oldest first */
 	int n_running, n_quick, n_abandoned;
+	int64_t progress_ms; /* since when the first quick one is the first */
 };
 
 struct python_call {
@@ -53,7 +57,7 @@ struct python_call {
 	struct guest_request request;
 	struct buf body; /* until it is sent */
 	struct timer *deadline;
-	int64_t sent_ms, timeout_ms;
+	int64_t timeout_ms;
 	bool is_sent, is_quick;
 };
 
@@ -113,6 +117,8 @@ static void on_result(struct guest_request *r, const struct json *result)
 	struct call *call = pc->use.call;
 	int64_t started_us = pc->use.started_us;
 	struct tool_answer a = answer_of(result);
+	if (pc->is_quick)
+		w->progress_ms = clock_mono_ms();
 	call_end(pc);
 	if (call)
 		tool_finish(call, &a, started_us);
@@ -237,6 +243,7 @@ static int start(struct worker *w, struct error *err)
 		.arguments = str_from(pack->arguments_json),
 		.env = &env,
 		.cwd = pack->cwd,
+		.has_bell = true,
 	};
 	env_copy(&env, &e->env);
 	if (env_add(&env, &pack->env, err) < 0 ||
@@ -250,22 +257,27 @@ static int start(struct worker *w, struct error *err)
 
 /* ---- sending ---- */
 
-static int64_t age_ms(const struct python_call *pc)
+/* What is slow is passed by. */
+static void watch_first(struct worker *w)
 {
-	return clock_mono_ms() - pc->sent_ms;
+	struct python_call *pc;
+	int64_t now_ms = clock_mono_ms();
+	if (w->n_quick == 0 || now_ms - w->progress_ms < PATIENCE_MS)
+		return;
+	list_for_each(pc, &w->running, link) {
+		if (!pc->is_quick)
+			continue;
+		pc->is_quick = false;
+		w->n_quick--;
+		w->progress_ms = now_ms;
+		guest_ring(w->guest, BELL_NEXT);
+		return;
+	}
 }
 
 static void on_patience(void *arg)
 {
-	struct worker *w = arg;
-	struct python_call *pc;
-	list_for_each(pc, &w->running, link) {
-		if (pc->is_quick && age_ms(pc) >= PATIENCE_MS) {
-			pc->is_quick = false;
-			w->n_quick--;
-		}
-	}
-	pump(w);
+	pump(arg);
 }
 
 /* True: it is on its way, or has ended. */
@@ -282,9 +294,9 @@ static void send_call(struct worker *w, struct python_call *pc)
 	list_remove(&pc->link);
 	list_append(&w->running, &pc->link);
 	pc->is_sent = pc->is_quick = true;
-	pc->sent_ms = clock_mono_ms();
 	w->n_running++;
-	w->n_quick++;
+	if (w->n_quick++ == 0)
+		w->progress_ms = clock_mono_ms();
 }
 
 static void pump(struct worker *w)
@@ -296,9 +308,11 @@ static void pump(struct worker *w)
 	}
 	if (w->state != READY)
 		return;
-	while (!list_is_empty(&w->queue) && w->n_quick < QUICK_MAX && w->n_running < TOOL_CALLS_MAX)
+	if (w->n_quick > 1 || !list_is_empty(&w->queue))
+		watch_first(w);
+	while (!list_is_empty(&w->queue) && w->n_quick < AHEAD_MAX && w->n_running < TOOL_CALLS_MAX)
 		send_call(w, list_get_first(&w->queue, struct python_call, link));
-	if (!list_is_empty(&w->queue) && w->n_running < TOOL_CALLS_MAX)
+	if (w->n_quick > 1)
 		timer_set(w->patience, PATIENCE_MS);
 }
 
@@ -321,7 +335,6 @@ static void on_grace(void *arg)
 static void abandon(struct python_call *pc)
 {
 	struct worker *w = pc->worker;
-	auto_buf struct buf b = BUF_INIT(64);
 	pc->use.call->state = NULL;
 	pc->use.call = NULL;
 	if (!pc->is_sent) {
@@ -329,8 +342,7 @@ static void abandon(struct python_call *pc)
 		return;
 	}
 	timer_clear(pc->deadline);
-	buf_printf(&b, "{\"cancel\":%u}", pc->request.id);
-	guest_tell(w->guest, buf_str(&b), NULL);
+	guest_ring(w->guest, pc->request.id);
 	if (++w->n_abandoned == ABANDONED_MAX)
 		timer_set(w->grace, GRACE_MS);
 }

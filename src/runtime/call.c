@@ -547,7 +547,7 @@ void call_end_all(struct sandbox *s, const struct error *gone)
 {
 	while (!list_is_empty(&s->calls))
 		fail(list_get_first(&s->calls, struct runtime_call, link), gone);
-	spare_free(s);
+	spare_free_all(s);
 }
 
 static void free_list(struct list *head)

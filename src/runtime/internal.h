@@ -107,10 +107,10 @@ int call_check_usable(struct sandbox *s, struct error *err);
 struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
 
-/* spare.c: of the call sockets of a sandbox the last that had a result is kept for the next call. */
+/* spare.c: call sockets of a sandbox whose calls had results are kept for the next ones. */
 struct channel *spare_take(struct sandbox *s); /* NULL: there is none */
 void spare_keep(struct sandbox *s, struct channel *c);
-void spare_free(struct sandbox *s);
+void spare_free_all(struct sandbox *s);
 
 /* audit.c: appends the data of an event. */
 void audit_state(const struct sandbox *s, bool with_spec, struct buf *b);

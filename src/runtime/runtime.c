@@ -182,6 +182,7 @@ void runtime_enlist(struct runtime *rt, struct sandbox *s)
 {
 	s->runtime = rt;
 	list_init(&s->calls);
+	list_init(&s->spares);
 	list_init(&s->waiters);
 	map_put(&rt->by_id, str_from(s->id), s);
 	if (sandbox_is_alive(s)) {

@@ -41,7 +41,7 @@ void sandbox_free(struct sandbox *s)
 		return;
 	plugins_free(s->plugins);
 	secrets_close(s);
-	spare_free(s);
+	spare_free_all(s);
 	timer_free(s->deadline);
 	timer_free(s->idle);
 	for (size_t i = 0; i < s->n_labels; i++) {

@@ -43,8 +43,9 @@ struct sandbox {
 	struct list calls;       /* runtime_call::link */
 	struct egress *egress;   /* NULL: its network is no proxy */
 	struct secrets *secrets; /* NULL: it has no placeholders */
-	struct channel *spare;   /* a call socket that has no call; NULL: none */
-	struct list waiters;     /* step::wait_link: who is told of its readiness or end */
+	struct list spares;      /* spare::link: call sockets that have no call */
+	int n_spares;
+	struct list waiters; /* step::wait_link: who is told of its readiness or end */
 	struct timer *deadline, *idle;
 	int64_t last_active_ms; /* monotonic */
 	int64_t next_index;     /* of its events */

@@ -32,6 +32,11 @@ OUTDATED = {
 }
 
 
+def label(path):
+    """The name of a result: our own files are called otherwise."""
+    return path.replace("examples/runtimes/", "example ").replace("test/runtimes/", "")
+
+
 def environment(model):
     return {**os.environ, "OPENAI_API_BASE_URL": model.url, "PYTHONPATH": str(HERE / "camel_shims")}
 
@@ -44,7 +49,7 @@ def run_tests(path, env):
     subprocess.run(command, cwd=WORK, env=env, check=False, timeout=300)
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
-        client.tell(f"{path}::{case.get('name')}", "passed" if wrong is None else "failed",
+        client.tell(f"{label(path)}::{case.get('name')}", "passed" if wrong is None else "failed",
                     "" if wrong is None else (wrong.get("message") or "")[:300])
 
 
@@ -53,7 +58,7 @@ def run_example(path, env, *lines, answer=None):
     done = subprocess.run([sys.executable, str(pathlib.Path(SOURCE, path))], cwd=WORK, env=env, input=answer, text=True,
                           capture_output=True, check=False, timeout=300)
     is_good = done.returncode == 0 and re.search(".*".join(map(re.escape, lines)), done.stdout, re.DOTALL)
-    client.tell(path, "passed" if is_good else "failed", "" if is_good else (done.stdout + done.stderr)[-300:])
+    client.tell(label(path), "passed" if is_good else "failed", "" if is_good else (done.stdout + done.stderr)[-300:])
 
 
 def main():
@@ -62,7 +67,7 @@ def main():
         return
     from camel_model import Model
     for path, why in OUTDATED.items():
-        client.tell(path, "skipped", why)
+        client.tell(label(path), "skipped", why)
     with Model() as model:
         env = environment(model)
         for name in "test_base_runtime.py", "test_code_execution_with_llm_guard_runtime.py":

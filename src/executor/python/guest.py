@@ -31,7 +31,7 @@ import threading
 import time
 
 HEAD = struct.Struct("<16sBBBBI")
-MESSAGE, OUTPUT, FORK = 1, 2, 3
+MESSAGE, OUTPUT, FORK, BELL = 1, 2, 3, 4
 FIRST, LAST, FINAL, ERROR, BEHIND = 1, 2, 4, 8, 16
 PAYLOAD_MAX = 60 * 1024
 MESSAGE_MAX = 16 * 1024 * 1024
@@ -41,6 +41,8 @@ FORK_WAITS_S = [0.01 * 2**i for i in range(9)]  # 5 s in all
 FORKED = {"forked": True}
 after_fork = None  # called once in what was forked from, after the first time
 arguments = None
+bell = None  # a descriptor to read from, if the executor will ring (guest_ring)
+watches_pipes = True  # False: it does not matter when what was written to descriptors 1 and 2 is read
 is_child = False  # of a fork that the agent's code made: what it prints goes to the descriptors
 
 _socket = None
@@ -48,7 +50,7 @@ _nonce = None
 _lock = threading.RLock()
 _buffer = bytearray(HEAD.size + PAYLOAD_MAX)
 _view = memoryview(_buffer)
-_has_fork = False
+_has_fork = True  # until the program says whether descriptors come
 _unread = array.array("i", [0])
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str).encode
 
@@ -109,7 +111,8 @@ def _is_behind():
 
 def _packet(kind, flags, channel, number, data):
     with _lock:
-        _socket.sendmsg((HEAD.pack(_nonce, kind, flags | _is_behind(), channel, 0, number), data))
+        behind = _is_behind() if watches_pipes else 0
+        _socket.sendmsg((HEAD.pack(_nonce, kind, flags | behind, channel, 0, number), data))
 
 
 def _send(number, flags, data):
@@ -150,12 +153,15 @@ def _receive_packet():
 
 def _receive():
     """(number, body), or None at the end."""
+    global bell
     parts = None
     while True:
         packet = _receive_packet()
         if packet is None:
             return None
         kind, flags, number, payload, fds = packet
+        if kind == BELL and len(fds) == 1:
+            bell = _move_up(fds[0])
         if kind == FORK and len(fds) == 3:
             if _fork(fds):
                 return 0, FORKED

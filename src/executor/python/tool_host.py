@@ -6,10 +6,12 @@
     {"tool": "add", "call": "{\\"args\\": [1, 2], \\"kwargs\\": {}}"}
                                             → {"output": "3", "stdout": "", "stderr": ""}, or "error" instead of
                                               "output": {"type", "message", "traceback"}
-    no answer wanted: {"cancel": 7}         the number of a request
+    guest.bell: the number of a request that is cancelled, or 0: another lane shall go on
 
-Threads, called lanes, take turns at the channel: who has received a call lets the next one receive, and performs
-it. So calls run side by side, as many as the executor sends. Coroutines all run in one loop, in a thread of its own.
+One thread receives calls and performs them, one after the other, as long as they end soon. When one does not, the
+executor rings, and another thread takes the channel over; the first goes to wait for the bell when it is done. So
+quick calls pass through one thread, which never hands anything over, and slow ones run side by side. These threads
+are called lanes. Coroutines all run in one loop, in a thread of its own.
 
 What a call prints is its own: sys.stdout and sys.stderr look up whose turn it is in a context variable, and the
 children of a call write to a file that belongs to it. Threads that a tool starts inherit its context.
@@ -384,8 +386,11 @@ class Host:
         self.tools = {}
         self.messages = guest.messages()
         self.turn = threading.Lock()  # who has it receives
+        self.owner = None  # the lane that performs what it receives, until another one is the owner
         self.count = threading.Lock()
-        self.idle = 1  # the lane that the main thread becomes
+        self.waiting = 0  # lanes that wait for the bell
+        self.newest = 0  # number of the last request
+        self.unwanted = set()  # numbers of requests that were cancelled and are still to come
         self.calls = {}  # number of a request: Call, from before anybody else receives until it is answered
 
     def run(self, call):
@@ -430,34 +435,60 @@ class Host:
     def receive(self):
         """The next call. The caller has the turn."""
         for request, body in self.messages:
-            if request is None:
-                call = self.calls.get(body.get("cancel"))
-                if call is not None:
-                    call.cancel()
-            elif "load" in body:
+            if "load" in body:
                 self.load(request)
-            else:
-                call = self.calls[request.number] = Call(request, body)
-                return call
+                continue
+            call = Call(request, body)
+            with self.count:
+                self.newest = request.number
+                self.calls[request.number] = call
+                if request.number in self.unwanted:
+                    self.unwanted.discard(request.number)
+                    call.is_cancelled = True
+            return call
         os._exit(0)
+
+    def cancel(self, number):
+        with self.count:
+            call = self.calls.get(number)
+            if call is None and number > self.newest:
+                self.unwanted.add(number)
+        if call is not None:
+            call.cancel()
 
     def start_lane(self):
         with self.count:
-            self.idle += 1
-        contextvars.Context().run(threading.Thread(target=self.lane, name="lane", daemon=True).start)
+            self.waiting += 1
+        contextvars.Context().run(threading.Thread(target=self.wait, name="lane", daemon=True).start)
 
-    def lane(self):
+    def work(self):
+        """Until another lane takes over. Each gets at least one call: no ring is for nothing."""
+        me = self.owner = object()
         while True:
             with self.turn:
                 call = self.receive()
-                with self.count:
-                    self.idle -= 1
-                    is_last = self.idle == 0
+            self.perform(call)
+            if self.owner is not me:
+                return
+
+    def wait(self):
+        """One lane at least is always here."""
+        while True:
+            rung = os.read(guest.bell, 4)
+            if len(rung) < 4:
+                os._exit(0)
+            number = int.from_bytes(rung, sys.byteorder)
+            if number:
+                self.cancel(number)
+                continue
+            with self.count:
+                self.waiting -= 1
+                is_last = self.waiting == 0
             if is_last:
                 self.start_lane()
-            self.perform(call)
+            self.work()
             with self.count:
-                self.idle += 1
+                self.waiting += 1
 
 
 def main():
@@ -465,7 +496,13 @@ def main():
     sys.stdout, sys.stderr = Stream(0, sys.stdout), Stream(1, sys.stderr)
     capture_children()
     sys.setswitchinterval(0.001)
-    Host().lane()
+    guest.watches_pipes = False
+    host = Host()
+    host.start_lane()
+    host.work()
+    with host.count:
+        host.waiting += 1
+    host.wait()
 
 
 main()
