@@ -40,6 +40,8 @@ static const struct field exec_fields[] = {
 		.help = "put the output into the result, as stdout and stderr, instead of sending data" },
 	{ "announce", FIELD_BOOL, FIELD_AT(struct exec_params, announce), .standard = "false",
 		.help = "say that it runs, by the event {\"event\":\"started\",\"process\":…}, before any data" },
+	{ "merge", FIELD_BOOL, FIELD_AT(struct exec_params, merge), .standard = "false",
+		.help = "its standard error goes where its output goes: channel 1, in the order of writing" },
 	{ "log_bytes", FIELD_INT, FIELD_AT(struct exec_params, log_bytes), .min = 1024,
 		.max = PROCESS_LOG_MAX, .standard = "1048576",
 		.help = "how much of its output to keep: the first and the last half of it" },

@@ -47,6 +47,7 @@ struct exec_params {
 	int64_t cols, rows;
 	bool capture;
 	bool announce;
+	bool merge;
 	int64_t log_bytes;
 };
 

@@ -301,9 +301,14 @@ static int open_pipes(struct process *p, const struct exec_params *params, struc
 {
 	if (params->has_stdin && open_pipe(&ends->in_fd, &p->in_fd, err) < 0)
 		return -1;
-	if (open_pipe(&p->out[0].fd, &ends->out_fd, err) < 0 ||
-		open_pipe(&p->out[1].fd, &ends->err_fd, err) < 0)
+	if (open_pipe(&p->out[0].fd, &ends->out_fd, err) < 0)
 		return -1;
+	if (params->merge)
+		ends->err_fd = fcntl(ends->out_fd, F_DUPFD_CLOEXEC, 3);
+	else if (open_pipe(&p->out[1].fd, &ends->err_fd, err) < 0)
+		return -1;
+	if (ends->err_fd < 0)
+		return error_sys(err, errno, "open the output of a process");
 	/* Our ends only: the child's are descriptions of their own. */
 	set_nonblocking(p->in_fd);
 	set_nonblocking(p->out[0].fd);

@@ -246,6 +246,8 @@ static int check_upgrade(struct exchange *x, struct error *err)
 {
 	if (!(x->r.route->flags & HTTP_WEBSOCKET))
 		return 0;
+	if (x->r.route->flags & HTTP_PLAIN_TOO && !http_header(&x->r, "Upgrade").ptr)
+		return 0;
 	if (x->head.minor != 1 || x->conn->input == INPUT_BODY ||
 		!http1_has_token(http_header(&x->r, "Connection"), "upgrade") ||
 		!http1_has_token(http_header(&x->r, "Upgrade"), "websocket"))

@@ -35,6 +35,8 @@ enum http_route_flags {
 	HTTP_NO_AUTH = 1,      /* answers without a token */
 	HTTP_STREAMS_BODY = 2, /* the handler runs before the body is there: on_body, on_body_end */
 	HTTP_WEBSOCKET = 4, /* wants an upgrade; the handler calls ws_accept or replies an error */
+	HTTP_PLAIN_TOO =
+		8, /* with HTTP_WEBSOCKET: without an Upgrade header it is a request like any other */
 };
 
 enum { HTTP_BODY_MAX = 1024 * 1024, HTTP_PARAMS_MAX = 8, HTTP_SEGMENTS_MAX = 64 };

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "face/camel/camel.h"
+#include "face/daytona/daytona.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/openhands.h"
 #include "face/rest/ports.h"
@@ -77,6 +78,19 @@ static void camel_close(void)
 	camel_free(take_ptr(rest.camel));
 }
 
+static struct daytona *daytona;
+
+static const struct http_face *daytona_open(struct runtime *rt)
+{
+	daytona = daytona_new(rt);
+	return daytona_face(daytona);
+}
+
+static void daytona_close(void)
+{
+	daytona_free(take_ptr(daytona));
+}
+
 static const struct {
 	const struct http_face *(*open)(struct runtime *rt);
 	void (*close)(void); /* also of one that was never opened */
@@ -84,6 +98,7 @@ static const struct {
 	{ rest_open, NULL },
 	{ ports_open, NULL }, /* after rest, whose runtime it shares */
 	{ camel_open, camel_close },
+	{ daytona_open, daytona_close },
 	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
 };

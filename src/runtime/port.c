@@ -154,3 +154,36 @@ void port_put_link(const struct http_request *r, const struct sandbox *s, int po
 	if (b->len && ticket[0])
 		buf_printf(b, "?" PORT_QUERY "=%s", ticket);
 }
+
+void port_take_ticket(struct http_request *r, struct str ticket, const char *cookie_path)
+{
+	auto_buf struct buf to = BUF_INIT(2 * HTTP_HEAD_MAX);
+	auto_buf struct buf cookie = BUF_INIT(4096);
+	struct str rest = r->query, piece;
+	char sep = '?';
+	buf_printf(&to, "/%.*s", STR_ARG(str_skip(r->path, strspn(r->path.ptr, "/"))));
+	while (rest.len && str_split(&rest, '&', &piece)) {
+		if (str_starts(piece, STR(PORT_QUERY "=")))
+			continue;
+		buf_putc(&to, sep);
+		buf_put(&to, piece);
+		sep = '&';
+	}
+	buf_printf(&cookie, PORT_COOKIE "=%.*s; Path=%s; HttpOnly; SameSite=Lax", STR_ARG(ticket),
+		cookie_path);
+	http_reply_header(r, "Set-Cookie", cookie.ptr);
+	http_reply_header(r, "Location", to.ptr);
+	http_reply(r, 303, NULL, STR(""));
+}
+
+struct str port_find_cookie(const struct http_request *r, const char *name)
+{
+	struct str rest = http_header(r, "Cookie"), piece;
+	while (rest.len && str_split(&rest, ';', &piece)) {
+		piece = str_trim(piece);
+		ptrdiff_t eq = str_find_char(piece, '=');
+		if (eq > 0 && str_is(str_first(piece, (size_t)eq), name))
+			return str_skip(piece, (size_t)eq + 1);
+	}
+	return STR_NONE;
+}

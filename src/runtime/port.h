@@ -30,5 +30,12 @@ void port_purpose(const struct sandbox *s, int port, char ret[PORT_PURPOSE_SIZE]
 void port_put_url(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
 /* The same with "?cay_ticket=…", if the server asks for a token at all. */
 void port_put_link(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
+/*
+ * Answers a request whose address holds a valid ticket: the ticket goes from there, where it would be seen, into a
+ * cookie for this path and what is below it.
+ */
+void port_take_ticket(struct http_request *r, struct str ticket, const char *cookie_path);
+/* A cookie's value; STR_NONE: there is none of that name. */
+struct str port_find_cookie(const struct http_request *r, const char *name);
 /* "8080"; ERROR_INVALID names what is wrong. */
 int port_parse(struct str text, int *ret, struct error *err);

@@ -138,18 +138,6 @@ static const char *sandbox_of_host(const struct http_request *r)
 	return place_of_host(r, &place, &err) == 0 ? place.sandbox->id : NULL;
 }
 
-static struct str find_cookie(const struct http_request *r, const char *name)
-{
-	struct str rest = http_header(r, "Cookie"), piece;
-	while (rest.len && str_split(&rest, ';', &piece)) {
-		piece = str_trim(piece);
-		ptrdiff_t eq = str_find_char(piece, '=');
-		if (eq > 0 && str_is(str_first(piece, (size_t)eq), name))
-			return str_skip(piece, (size_t)eq + 1);
-	}
-	return STR_NONE;
-}
-
 static struct str bearer_of(const struct http_request *r)
 {
 	struct str value = http_header(r, "Authorization");
@@ -168,33 +156,12 @@ static int authorize(struct http_request *r, struct error *err)
 		return 0;
 	if (place_of_host(r, &place, &unknown) == 0) {
 		struct str purpose = str_from(place.purpose);
-		if (ticket_is_valid(r, purpose, find_cookie(r, COOKIE)) ||
+		if (ticket_is_valid(r, purpose, port_find_cookie(r, COOKIE)) ||
 			ticket_is_valid(r, purpose, http_query(r, QUERY)))
 			return 0;
 	}
 	return error_set(err, ERROR_UNAUTHORIZED,
 		"a token, or a link of GET /v1/sandboxes/{id}/ports/{port}, is wanted");
-}
-
-/* The ticket goes from the address, where it would be seen, into a cookie. */
-static void redirect(struct http_request *r, struct str ticket)
-{
-	auto_buf struct buf to = BUF_INIT(2 * HTTP_HEAD_MAX);
-	auto_buf struct buf cookie = BUF_INIT(256);
-	struct str rest = r->query, piece;
-	char sep = '?';
-	buf_printf(&to, "/%.*s", STR_ARG(str_skip(r->path, strspn(r->path.ptr, "/"))));
-	while (rest.len && str_split(&rest, '&', &piece)) {
-		if (str_starts(piece, STR(QUERY "=")))
-			continue;
-		buf_putc(&to, sep);
-		buf_put(&to, piece);
-		sep = '&';
-	}
-	buf_printf(&cookie, COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Lax", STR_ARG(ticket));
-	http_reply_header(r, "Set-Cookie", cookie.ptr);
-	http_reply_header(r, "Location", to.ptr);
-	http_reply(r, 303, NULL, STR(""));
 }
 
 static void pass_host(struct http_request *r)
@@ -208,7 +175,7 @@ static void pass_host(struct http_request *r)
 	}
 	if (ticket.ptr && str_is(r->method, "GET") && !http_header(r, "Upgrade").ptr &&
 		ticket_is_valid(r, str_from(place.purpose), ticket)) {
-		redirect(r, ticket);
+		port_take_ticket(r, ticket, "/");
 		return;
 	}
 	const struct port_view view = { .path = r->path, .cookie = COOKIE, .query = QUERY };

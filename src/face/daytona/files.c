@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /files: what is there, and changes to it. Bytes in and out are in upload.c and download.c. */
+#include "face/daytona/handlers.h"
+
+#include "action/file_actions.h"
+#include "action/process_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/num.h"
+
+enum {
+	PARAMS_MAX = 64 * 1024,
+	LIST_PAGE = 10000,
+	MATCHES_MAX = 10000,
+	REPLACE_FILES_MAX = 1000,
+	REPLACE_BYTES_MAX = 4 * 1024 * 1024, /* of one file */
+	DEPTH_MAX = 64,
+};
+
+/* ---- a file as Daytona tells of it ---- */
+
+static void put_mode(struct str type, int64_t mode, char ret[11])
+{
+	static const char *const bits[] = { "---", "--x", "-w-", "-wx", "r--", "r-x", "rw-",
+		"rwx" };
+	char kind = str_is(type, "directory") ? 'd' : str_is(type, "symlink") ? 'L' : '-';
+	snprintf(ret, 11, "%c%s%s%s", kind, bits[mode >> 6 & 7], bits[mode >> 3 & 7],
+		bits[mode & 7]);
+}
+
+/* Daytona tells owners as numbers, and what a link leads to. */
+static void put_file(struct jsonw *w, const struct json *file, struct str name, struct str path)
+{
+	struct str type = json_str(json_find(file, "type"));
+	struct str target_type = json_str(json_find(file, "target_type"));
+	struct str mode = json_str(json_find(file, "mode"));
+	char text[11], octal[8], id[32];
+	int64_t bits = strtol(mode.ptr ? mode.ptr : "0", NULL, 8) & 0777;
+	if (target_type.len)
+		type = target_type;
+	put_mode(type, bits, text);
+	snprintf(octal, sizeof(octal), "%04o", (unsigned)bits);
+	jsonw_open(w);
+	jsonw_key_str(w, "name", name);
+	if (path.len)
+		jsonw_key_str(w, "path", path);
+	jsonw_key_bool(w, "isDir", str_is(type, "directory"));
+	jsonw_key_int(w, "size", json_int(json_find(file, "size")));
+	jsonw_key_str(w, "mode", str_from(text));
+	daytona_key_time(w, "modTime", json_int(json_find(file, "mtime_ms")));
+	daytona_key_time(w, "modifiedAt", json_int(json_find(file, "mtime_ms")));
+	snprintf(id, sizeof(id), "%lld", (long long)json_int(json_find(file, "uid")));
+	jsonw_key_str(w, "owner", str_from(id));
+	snprintf(id, sizeof(id), "%lld", (long long)json_int(json_find(file, "gid")));
+	jsonw_key_str(w, "group", str_from(id));
+	jsonw_key_str(w, "permissions", str_from(octal));
+	jsonw_close(w);
+}
+
+static void reply_missing(struct act *act, const struct error *err)
+{
+	static const struct {
+		enum error_code code;
+		const char *word;
+	} words[] = {
+		{ ERROR_NOT_FOUND, "FILE_NOT_FOUND" },
+		{ ERROR_FORBIDDEN, "FILE_ACCESS_DENIED" },
+		{ ERROR_INVALID, "INVALID_FILE_PATH" },
+	};
+	const char *word = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(words) && !gate_is_refusal(err); i++)
+		if (words[i].code == err->code)
+			word = words[i].word;
+	daytona_fail(act->r, daytona_status(err->code), word, "%s", err->text);
+}
+
+/* An act with one parameter more than the path: {"path":…,KEY:value}. */
+static struct act *file_act(struct http_request *r)
+{
+	struct act *act = act_new(r);
+	if (act)
+		act->failed = reply_missing;
+	return act;
+}
+
+static void perform_path(struct act *act, const struct action *action, struct str path,
+	const char *more, act_fn *then)
+{
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", path);
+	buf_puts(&params, more);
+	jsonw_close(&w);
+	act_perform(act, action, &params, then);
+}
+
+/* ---- list, info ---- */
+
+static void on_listed(struct act *act, const struct json *result)
+{
+	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
+	struct jsonw w = JSONW(&body);
+	const struct json *entries = json_find(result, "entries");
+	struct str base = json_str(json_find(result, "path"));
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < json_len(entries); i++) {
+		const struct json *entry = json_at(entries, i);
+		struct str name = json_str(json_find(entry, "name"));
+		auto_free char *path = mem_printf("%.*s%s%.*s", STR_ARG(base),
+			str_is(base, "/") ? "" : "/", STR_ARG(name));
+		while (str_find_char(name, '/') >= 0)
+			name = str_skip(name, (size_t)str_find_char(name, '/') + 1);
+		put_file(&w, entry, name, str_from(path));
+	}
+	jsonw_close_array(&w);
+	http_reply_json(act->r, 200, &body);
+}
+
+void files_list(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path = http_query(r, "path"), depth = http_query(r, "depth");
+	int64_t levels = 1;
+	struct error err;
+	if (!act)
+		return;
+	if (depth.len && num_parse_i64(depth, 1, DEPTH_MAX, &levels, &err) < 0) {
+		daytona_fail(r, 400, NULL, "depth: %s", err.text);
+		return;
+	}
+	char more[96];
+	snprintf(more, sizeof(more), ",\"hidden\":true,\"limit\":%d,\"depth\":%lld", LIST_PAGE,
+		(long long)levels);
+	perform_path(act, &list_action, path.len ? path : STR("."), more, on_listed);
+}
+
+static void on_info(struct act *act, const struct json *result)
+{
+	auto_buf struct buf body = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&body);
+	put_file(&w, result, json_str(json_find(result, "name")),
+		json_str(json_find(result, "path")));
+	http_reply_json(act->r, 200, &body);
+}
+
+void files_info(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path;
+	if (act && daytona_need_query(r, "path", &path))
+		perform_path(act, &stat_action, path, ",\"follow\":true", on_info);
+}
+
+/* ---- folder, delete, move ---- */
+
+static void on_made(struct act *act, const struct json *result)
+{
+	daytona_empty(act->r, 201);
+}
+
+static void on_removed(struct act *act, const struct json *result)
+{
+	daytona_empty(act->r, 204);
+}
+
+static void on_changed(struct act *act, const struct json *result)
+{
+	daytona_empty(act->r, 200);
+}
+
+static bool is_octal(struct str mode)
+{
+	for (size_t i = 0; i < mode.len; i++)
+		if (mode.ptr[i] < '0' || mode.ptr[i] > '7')
+			return false;
+	return mode.len > 0 && mode.len <= 5;
+}
+
+void files_folder(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path, mode = http_query(r, "mode");
+	if (!act || !daytona_need_query(r, "path", &path))
+		return;
+	if (mode.len && !is_octal(mode)) {
+		daytona_fail(r, 400, NULL, "invalid mode format");
+		return;
+	}
+	char more[64] = ",\"parents\":true";
+	if (mode.len)
+		snprintf(more, sizeof(more), ",\"parents\":true,\"mode\":\"%.*s\"", STR_ARG(mode));
+	perform_path(act, &mkdir_action, path, more, on_made);
+}
+
+static void on_looked_at(struct act *act, const struct json *result)
+{
+	bool is_link = json_bool(json_find(result, "is_symlink"));
+	struct str path = http_query(act->r, "path");
+	if (str_is(json_str(json_find(result, "type")), "directory") && !is_link)
+		daytona_fail(act->r, 400, NULL, "cannot delete directory without recursive flag");
+	else
+		perform_path(act, &remove_action, path, "", on_removed);
+}
+
+void files_delete(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path;
+	if (!act || !daytona_need_query(r, "path", &path))
+		return;
+	if (str_is(http_query(r, "recursive"), "true"))
+		perform_path(act, &remove_action, path, ",\"recursive\":true", on_removed);
+	else
+		perform_path(act, &stat_action, path, ",\"follow\":false", on_looked_at);
+}
+
+void files_move(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str from, to;
+	auto_buf struct buf more = BUF_INIT(PARAMS_MAX);
+	if (!act || !daytona_need_query(r, "source", &from) ||
+		!daytona_need_query(r, "destination", &to))
+		return;
+	struct jsonw w = JSONW(&more);
+	w.needs_comma = true;
+	jsonw_key_str(&w, "to", to);
+	jsonw_key_bool(&w, "overwrite", false);
+	perform_path(act, &move_action, from, more.ptr, on_changed);
+}
+
+/* ---- permissions: no action of ours, a program of the sandbox's ---- */
+
+static void on_changed_by(struct act *act, const struct json *result)
+{
+	if (exit_code_of(result) == 0)
+		daytona_empty(act->r, 200);
+	else
+		daytona_fail(act->r, 400, NULL, "%.*s",
+			STR_ARG(str_first(str_trim(json_str(json_find(result, "stdout"))), 500)));
+}
+
+static void change(struct act *act, const char *program, struct str what, act_fn *then)
+{
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	jsonw_open(&w);
+	jsonw_key(&w, "argv");
+	jsonw_open_array(&w);
+	jsonw_str(&w, str_from(program));
+	jsonw_str(&w, STR("--"));
+	jsonw_str(&w, what);
+	jsonw_str(&w, http_query(act->r, "path"));
+	jsonw_close_array(&w);
+	jsonw_key_bool(&w, "capture", true);
+	jsonw_key_bool(&w, "merge", true);
+	jsonw_close(&w);
+	act_perform(act, &exec_action, &params, then);
+}
+
+static void change_owner(struct act *act, const struct json *result)
+{
+	struct str owner = http_query(act->r, "owner"), group = http_query(act->r, "group");
+	if (result && exit_code_of(result) != 0) {
+		on_changed_by(act, result);
+		return;
+	}
+	if (!owner.len && !group.len) {
+		daytona_empty(act->r, 200);
+		return;
+	}
+	auto_free char *both = mem_printf("%.*s%s%.*s", STR_ARG(owner), group.len ? ":" : "",
+		STR_ARG(group));
+	change(act, "chown", str_from(both), on_changed_by);
+}
+
+static void change_mode(struct act *act, const struct json *result)
+{
+	struct str mode = http_query(act->r, "mode");
+	if (!mode.len)
+		change_owner(act, NULL);
+	else if (!is_octal(mode))
+		daytona_fail(act->r, 400, NULL, "invalid mode format");
+	else
+		change(act, "chmod", mode, change_owner);
+}
+
+void files_permissions(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path;
+	if (act && daytona_need_query(r, "path", &path))
+		perform_path(act, &stat_action, path, "", change_mode);
+}
+
+/* ---- find (in files), search (for files) ---- */
+
+static void on_found(struct act *act, const struct json *result)
+{
+	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
+	struct jsonw w = JSONW(&body);
+	const struct json *matches = json_find(result, "matches");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < json_len(matches); i++) {
+		const struct json *match = json_at(matches, i);
+		jsonw_open(&w);
+		jsonw_key_str(&w, "file", json_str(json_find(match, "path")));
+		jsonw_key_int(&w, "line", json_int(json_find(match, "line")));
+		jsonw_key_str(&w, "content", json_str(json_find(match, "text")));
+		jsonw_close(&w);
+	}
+	jsonw_close_array(&w);
+	http_reply_json(act->r, 200, &body);
+}
+
+static void on_searched(struct act *act, const struct json *result)
+{
+	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
+	struct jsonw w = JSONW(&body);
+	const struct json *matches = json_find(result, "matches");
+	jsonw_open(&w);
+	jsonw_key(&w, "files");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < json_len(matches); i++)
+		jsonw_str(&w, json_str(json_find(json_at(matches, i), "path")));
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	http_reply_json(act->r, 200, &body);
+}
+
+void files_find(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path, pattern;
+	auto_buf struct buf more = BUF_INIT(PARAMS_MAX);
+	if (!act || !daytona_need_query(r, "path", &path) ||
+		!daytona_need_query(r, "pattern", &pattern))
+		return;
+	struct jsonw w = JSONW(&more);
+	w.needs_comma = true;
+	jsonw_key_str(&w, "pattern", pattern);
+	jsonw_key_bool(&w, "fixed", true);
+	jsonw_key_bool(&w, "hidden", true);
+	jsonw_key_int(&w, "max_matches", MATCHES_MAX);
+	perform_path(act, &grep_action, path, more.ptr, on_found);
+}
+
+/* Names alone are compared, in every directory below. */
+void files_search(struct http_request *r)
+{
+	struct act *act = file_act(r);
+	struct str path, pattern;
+	auto_buf struct buf more = BUF_INIT(PARAMS_MAX);
+	if (!act || !daytona_need_query(r, "path", &path) ||
+		!daytona_need_query(r, "pattern", &pattern))
+		return;
+	auto_free char *below = mem_printf("**/%.*s", STR_ARG(pattern));
+	struct jsonw w = JSONW(&more);
+	w.needs_comma = true;
+	jsonw_key_str(&w, "pattern", str_from(below));
+	jsonw_key_str(&w, "type", STR("any"));
+	jsonw_key_bool(&w, "hidden", true);
+	jsonw_key_int(&w, "limit", MATCHES_MAX);
+	perform_path(act, &glob_action, path, more.ptr, on_searched);
+}
+
+/* ---- replace: file after file is read, changed here, and written ---- */
+
+struct replacing {
+	struct act *act;
+	size_t at; /* in the list of files */
+	struct buf reply;
+	struct jsonw w;
+	struct str file;
+};
+
+static void replace_next(struct act *act, const struct json *result);
+
+static void drop_replacing(struct act *act)
+{
+	struct replacing *p = act->state;
+	buf_fini(&p->reply);
+	free(p);
+}
+
+static void tell_one(struct replacing *p, const char *failure)
+{
+	jsonw_open(&p->w);
+	jsonw_key_str(&p->w, "file", p->file);
+	jsonw_key_bool(&p->w, "success", !failure);
+	if (failure)
+		jsonw_key_str(&p->w, "error", str_from(failure));
+	jsonw_close(&p->w);
+	p->at++;
+	replace_next(p->act, NULL);
+}
+
+static void on_replace_failed(struct act *act, const struct error *err)
+{
+	tell_one(act->state, err->text);
+}
+
+static void on_written(struct act *act, const struct json *result)
+{
+	tell_one(act->state, NULL);
+}
+
+static void put_replaced(struct buf *b, struct str text, struct str pattern, struct str value)
+{
+	ptrdiff_t at;
+	while (pattern.len && (at = str_find(text, pattern)) >= 0) {
+		buf_put(b, str_first(text, (size_t)at));
+		buf_put(b, value);
+		text = str_skip(text, (size_t)at + pattern.len);
+	}
+	buf_put(b, text);
+}
+
+static void on_read(struct act *act, const struct json *result)
+{
+	struct replacing *p = act->state;
+	auto_json struct json *body = NULL;
+	auto_buf struct buf text = BUF_INIT(2 * REPLACE_BYTES_MAX),
+			    params = BUF_INIT(8 * REPLACE_BYTES_MAX);
+	struct jsonw w = JSONW(&params);
+	if (json_bool(json_find(result, "truncated"))) {
+		tell_one(p, "the file is too large to be replaced in");
+		return;
+	}
+	if (!json_bool(json_find(result, "is_valid_utf8"))) {
+		tell_one(p, "the file is no UTF-8 text");
+		return;
+	}
+	json_parse(act->r->body, &body, NULL);
+	put_replaced(&text, json_str(json_find(result, "content")),
+		json_str(json_find(body, "pattern")), json_str(json_find(body, "newValue")));
+	if (text.is_full) {
+		tell_one(p, "the file would become too large");
+		return;
+	}
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", p->file);
+	jsonw_key_str(&w, "content", buf_str(&text));
+	jsonw_close(&w);
+	act_perform(act, &write_action, &params, on_written);
+}
+
+static void replace_next(struct act *act, const struct json *result)
+{
+	struct replacing *p = act->state;
+	auto_json struct json *body = NULL;
+	json_parse(act->r->body, &body, NULL);
+	const struct json *files = json_find(body, "files");
+	if (p->at >= json_len(files)) {
+		jsonw_close_array(&p->w);
+		http_reply_json(act->r, 200, &p->reply);
+		drop_replacing(act);
+		return;
+	}
+	struct str file = json_str(json_at(files, p->at));
+	char more[64];
+	p->file = str_from(arena_str(&act->r->arena, str_first(file, 4096)));
+	snprintf(more, sizeof(more), ",\"max_bytes\":%d", REPLACE_BYTES_MAX);
+	perform_path(act, &read_action, p->file, more, on_read);
+}
+
+void files_replace(struct http_request *r)
+{
+	struct act *act = act_new(r);
+	auto_json struct json *body = act ? daytona_body(r) : NULL;
+	struct str pattern;
+	if (!body || !daytona_need(r, body, "pattern", &pattern))
+		return;
+	const struct json *files = json_find(body, "files");
+	if (json_kind(files) != JSON_KIND_ARRAY || json_len(files) > REPLACE_FILES_MAX) {
+		daytona_fail(r, 400, NULL, "files must be a list of at most %d paths",
+			REPLACE_FILES_MAX);
+		return;
+	}
+	struct replacing *p = mem_new(struct replacing);
+	p->act = act;
+	buf_init(&p->reply, HTTP_REPLY_MAX);
+	p->w = JSONW(&p->reply);
+	jsonw_open_array(&p->w);
+	act->state = p;
+	act->failed = on_replace_failed;
+	act->drop = drop_replacing;
+	replace_next(act, NULL);
+}

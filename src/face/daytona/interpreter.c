@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /process/interpreter: Python that stays alive, over one WebSocket per piece of code. A context is a kernel of the
+ * sandbox. Variables of the environment for one piece alone are set by a cell before it and put back by one after it;
+ * neither of them is seen.
+ */
+#include "face/daytona/handlers.h"
+
+#include "action/kernel_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "http/websocket.h"
+
+enum {
+	PARAMS_MAX = 4 * 1024 * 1024,
+	STANDARD_TIMEOUT_S = 600,
+	TIMEOUT_MAX_S = 86400,
+	WS_DONE = 1000,
+	WS_PROTOCOL = 1002,
+	WS_POLICY = 1008,
+	WS_FAILED = 1011,
+	WS_TIMEOUT = 4008,
+};
+
+struct context {
+	struct list link; /* box::contexts */
+	char id[ID_SIZE];
+	char *cwd;
+	int64_t created_ms;
+};
+
+static void context_free(struct box *b, struct context *c)
+{
+	list_remove(&c->link);
+	b->n_contexts--;
+	free(c->cwd);
+	free(c);
+}
+
+void contexts_drop(struct box *b)
+{
+	while (!list_is_empty(&b->contexts))
+		context_free(b, list_get_first(&b->contexts, struct context, link));
+}
+
+static struct context *context_find(struct box *b, struct str id)
+{
+	struct context *c;
+	list_for_each(c, &b->contexts, link)
+		if (str_is(id, c->id))
+			return c;
+	return NULL;
+}
+
+static void put_context(const struct context *c, struct jsonw *w)
+{
+	jsonw_open(w);
+	jsonw_key_str(w, "id", str_from(c->id));
+	jsonw_key_str(w, "cwd", str_from(c->cwd));
+	daytona_key_time(w, "createdAt", c->created_ms);
+	jsonw_key_bool(w, "active", true);
+	jsonw_key_str(w, "language", STR("python"));
+	jsonw_close(w);
+}
+
+/* ---- contexts ---- */
+
+static void on_opened(struct act *act, const struct json *result)
+{
+	struct box *b = map_find(&act->daytona->by_id, str_from(act->id));
+	auto_buf struct buf body = BUF_INIT(16 * 1024);
+	struct jsonw w = JSONW(&body);
+	struct context *c = mem_new(struct context);
+	snprintf(c->id, sizeof(c->id), "%s", (const char *)act->state);
+	c->cwd = str_dup(json_str(json_find(result, "cwd")));
+	c->created_ms = clock_wall_ms();
+	if (!c->cwd[0]) {
+		auto_json struct json *asked = NULL;
+		json_parse(act->r->body.len ? act->r->body : STR("{}"), &asked, NULL);
+		struct str cwd = json_str(json_find(asked, "cwd"));
+		free(c->cwd);
+		c->cwd = str_dup(cwd.len ? cwd : STR(DAYTONA_HOME));
+	}
+	put_context(c, &w);
+	if (b) {
+		list_append(&b->contexts, &c->link);
+		b->n_contexts++;
+	} else {
+		free(c->cwd);
+		free(c);
+	}
+	http_reply_json(act->r, 200, &body);
+}
+
+void contexts_create(struct http_request *r)
+{
+	const struct box *b = box_of_toolbox(r, NULL);
+	auto_json struct json *body = b ? daytona_body(r) : NULL;
+	auto_buf struct buf params = BUF_INIT(64 * 1024);
+	struct jsonw w = JSONW(&params);
+	if (!body)
+		return;
+	struct str language = json_str(json_find(body, "language"));
+	struct str cwd = json_str(json_find(body, "cwd"));
+	if (language.len && !str_is(language, "python")) {
+		daytona_fail(r, 400, NULL,
+			"unsupported language: %.*s (only 'python' is supported currently)",
+			STR_ARG(str_first(language, 40)));
+		return;
+	}
+	if (b->n_contexts >= KERNELS_MAX) {
+		daytona_fail(r, 429, NULL, "%d contexts are open; that is the limit", KERNELS_MAX);
+		return;
+	}
+	struct act *act = act_new(r);
+	if (!act)
+		return;
+	char *id = arena_alloc(&r->arena, ID_SIZE);
+	id_make(id);
+	act->state = id;
+	jsonw_open(&w);
+	jsonw_key_str(&w, "kernel", str_from(id));
+	if (cwd.len)
+		jsonw_key_str(&w, "cwd", cwd);
+	jsonw_close(&w);
+	act_perform(act, &kernel_open_action, &params, on_opened);
+}
+
+void contexts_list(struct http_request *r)
+{
+	const struct box *b = box_of_toolbox(r, NULL);
+	auto_buf struct buf body = BUF_INIT(256 * 1024);
+	struct jsonw w = JSONW(&body);
+	const struct context *c;
+	if (!b)
+		return;
+	jsonw_open(&w);
+	jsonw_key(&w, "contexts");
+	jsonw_open_array(&w);
+	list_for_each(c, &b->contexts, link)
+		put_context(c, &w);
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	http_reply_json(r, 200, &body);
+}
+
+static void reply_deleted(struct http_request *r)
+{
+	http_reply(r, 200, "application/json",
+		STR("{\"message\":\"Context deleted successfully\"}"));
+}
+
+static void on_deleted(struct act *act, const struct json *result)
+{
+	reply_deleted(act->r);
+}
+
+/* Ended already: that is what was wanted. */
+static void on_not_deleted(struct act *act, const struct error *err)
+{
+	reply_deleted(act->r);
+}
+
+void contexts_delete(struct http_request *r)
+{
+	struct box *b = box_of_toolbox(r, NULL);
+	struct str id = http_param(r, "context");
+	struct context *c = b ? context_find(b, id) : NULL;
+	auto_buf struct buf params = BUF_INIT(256);
+	if (!b)
+		return;
+	if (!c) {
+		daytona_fail(r, str_is(id, "default") ? 400 : 404, NULL, "%s",
+			str_is(id, "default") ? "cannot delete default context"
+					      : "context not found");
+		return;
+	}
+	struct act *act = act_new(r);
+	buf_printf(&params, "{\"kernel\":\"%s\"}", c->id);
+	context_free(b, c);
+	act->failed = on_not_deleted;
+	act_perform(act, &kernel_close_action, &params, on_deleted);
+}
+
+/* ---- a piece of code ---- */
+
+enum step { STEP_SET, STEP_RUN, STEP_RESTORE, STEP_END };
+
+struct piece {
+	struct daytona *daytona;
+	char id[ID_SIZE];
+	struct ws *ws;
+	struct runtime_call *call;
+	struct json *request; /* NULL: it has not come yet */
+	char kernel[ID_SIZE];
+	enum step step;
+	int close_code;
+};
+
+static void piece_free(struct piece *p)
+{
+	if (p->call)
+		runtime_call_cancel(p->call);
+	json_free(p->request);
+	free(p);
+}
+
+static void finish(struct piece *p, int code, const char *reason)
+{
+	ws_close(p->ws, code, reason);
+	piece_free(p);
+}
+
+static void say(struct piece *p, const char *type, struct str text)
+{
+	auto_buf struct buf b = BUF_INIT(6 * text.len + 256);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "type", str_from(type));
+	jsonw_key_str(&w, "text", text);
+	jsonw_close(&w);
+	ws_send_text(p->ws, buf_str(&b));
+}
+
+static void say_error(struct piece *p, const struct json *error)
+{
+	auto_buf struct buf b = BUF_INIT(PARAMS_MAX), trace = BUF_INIT(PARAMS_MAX / 8);
+	struct jsonw w = JSONW(&b);
+	const struct json *lines = json_find(error, "traceback");
+	for (size_t i = 0; i < json_len(lines); i++) {
+		buf_put(&trace, json_str(json_at(lines, i)));
+		buf_putc(&trace, '\n');
+	}
+	jsonw_open(&w);
+	jsonw_key_str(&w, "type", STR("error"));
+	jsonw_key_str(&w, "name", json_str(json_find(error, "name")));
+	jsonw_key_str(&w, "value", json_str(json_find(error, "value")));
+	jsonw_key_str(&w, "traceback", buf_str(&trace));
+	jsonw_close(&w);
+	ws_send_text(p->ws, buf_str(&b));
+}
+
+static void on_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct piece *p = arg;
+	if (p->step != STEP_RUN)
+		return;
+	say(p, channel == 2 ? "stderr" : "stdout", bytes);
+	if (ws_is_full(p->ws))
+		runtime_call_pause(p->call, true);
+}
+
+static void next(struct piece *p);
+
+/* What became of the code itself. */
+static void judge(struct piece *p, const struct json *result)
+{
+	struct str status = json_str(json_find(result, "status"));
+	p->close_code = WS_DONE;
+	if (str_is(status, "timed_out")) {
+		p->close_code = WS_TIMEOUT;
+		return;
+	}
+	if (json_kind(json_find(result, "error")) == JSON_KIND_OBJECT)
+		say_error(p, json_find(result, "error"));
+	say(p, "control", str_is(status, "interrupted") ? STR("interrupted") : STR("completed"));
+}
+
+static void on_result(void *arg, struct str text)
+{
+	struct piece *p = arg;
+	auto_json struct json *result = NULL;
+	p->call = NULL;
+	json_parse(text, &result, NULL);
+	if (p->step == STEP_RUN)
+		judge(p, result);
+	p->step++;
+	next(p);
+}
+
+static void on_error(void *arg, const struct error *err)
+{
+	struct piece *p = arg;
+	p->call = NULL;
+	finish(p, WS_FAILED, err->text);
+}
+
+/* {"A":"1"} as a literal of Python's: JSON's strings are that, too. */
+static void put_set(struct piece *p, struct buf *code)
+{
+	buf_puts(code,
+		"import os as __cay_os, json as __cay_json\n__cay_env = dict(__cay_os.environ)\n"
+		"__cay_os.environ.update(__cay_json.loads(r'''");
+	auto_buf struct buf env = BUF_INIT(PARAMS_MAX / 8);
+	json_write(json_find(p->request, "envs"), &env);
+	/* No quote of Python's can end the literal: JSON can write it otherwise. */
+	for (size_t i = 0; i < env.len; i++)
+		if (env.ptr[i] == '\'')
+			buf_puts(code, "\\u0027");
+		else
+			buf_putc(code, env.ptr[i]);
+	buf_puts(code, "'''))\n");
+}
+
+static const char restore[] = "__cay_os.environ.clear()\n__cay_os.environ.update(__cay_env)\n"
+			      "del __cay_os, __cay_json, __cay_env\n";
+
+static int64_t timeout_ms_of(const struct piece *p)
+{
+	const struct json *value = json_find(p->request, "timeout");
+	if (json_kind(value) != JSON_KIND_INT && json_kind(value) != JSON_KIND_REAL)
+		return STANDARD_TIMEOUT_S * 1000;
+	return (int64_t)(json_double(value) * 1000);
+}
+
+static void next(struct piece *p)
+{
+	static const struct call_sink sink = {
+		.data = on_data,
+		.result = on_result,
+		.error = on_error,
+	};
+	bool has_env = json_len(json_find(p->request, "envs")) > 0;
+	auto_buf struct buf code = BUF_INIT(PARAMS_MAX / 2), params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	struct error err;
+	if (!has_env && p->step != STEP_RUN)
+		p->step++; /* there is nothing to set or to put back */
+	if (p->step >= STEP_END) {
+		finish(p, p->close_code, p->close_code == WS_TIMEOUT ? "execution timeout" : "");
+		return;
+	}
+	struct sandbox *s = runtime_find(p->daytona->rt, str_from(p->id), &err);
+	if (!s) {
+		finish(p, WS_FAILED, err.text);
+		return;
+	}
+	if (p->step == STEP_SET)
+		put_set(p, &code);
+	else if (p->step == STEP_RUN)
+		buf_put(&code, json_str(json_find(p->request, "code")));
+	else
+		buf_puts(&code, restore);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "code", buf_str(&code));
+	jsonw_key_str(&w, "kernel", str_from(p->kernel));
+	if (p->step == STEP_RUN && timeout_ms_of(p))
+		jsonw_key_int(&w, "timeout_ms", timeout_ms_of(p));
+	jsonw_key_bool(&w, "history", p->step == STEP_RUN);
+	jsonw_close(&w);
+	p->call = runtime_perform(s, &cell_action, buf_str(&params), &sink, p);
+}
+
+/* The one message that a client sends. */
+static void on_message(void *arg, struct str text)
+{
+	struct piece *p = arg;
+	struct box *b = box_find(p->daytona, str_from(p->id));
+	struct json *request = NULL;
+	if (p->request)
+		return;
+	if (!b || json_parse(text, &request, NULL) < 0) {
+		finish(p, WS_PROTOCOL, "invalid JSON payload");
+		return;
+	}
+	p->request = request;
+	struct str code = json_str(json_find(request, "code"));
+	struct str context = json_str(json_find(request, "contextId"));
+	const struct json *envs = json_find(request, "envs");
+	int64_t timeout_ms = timeout_ms_of(p);
+	if (!code.len)
+		finish(p, WS_POLICY, "code is required");
+	else if (timeout_ms < 0 || timeout_ms > (int64_t)TIMEOUT_MAX_S * 1000)
+		finish(p, WS_POLICY, "timeout must be 0 to 86400 seconds");
+	else if (context.len && !context_find(b, context))
+		finish(p, WS_POLICY, "context not found");
+	else if (json_kind(envs) != JSON_KIND_NULL && json_kind(envs) != JSON_KIND_OBJECT)
+		finish(p, WS_POLICY, "envs must be an object");
+	else {
+		snprintf(p->kernel, sizeof(p->kernel), "%.*s",
+			STR_ARG(context.len ? context : STR("default")));
+		next(p);
+	}
+}
+
+static void on_drain(void *arg)
+{
+	struct piece *p = arg;
+	if (p->call)
+		runtime_call_pause(p->call, false);
+}
+
+static void on_close(void *arg, int code)
+{
+	struct piece *p = arg;
+	ws_free(p->ws);
+	piece_free(p);
+}
+
+void interpreter_execute(struct http_request *r)
+{
+	static const struct ws_ops ops = { on_message, on_message, on_drain, on_close };
+	const struct box *b = box_of_toolbox(r, NULL);
+	if (!b)
+		return;
+	struct piece *p = mem_new(struct piece);
+	p->daytona = b->daytona;
+	snprintf(p->id, sizeof(p->id), "%s", b->id);
+	p->ws = ws_accept(r, NULL, &ops, p);
+}

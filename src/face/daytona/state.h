@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state: what the files of this face share.
+ *
+ *	daytona.c   the face              routes.c   the table             reply.c   answers and errors
+ *	box.c       sandboxes in memory and in notes; their intervals      dto.c     as a client sees them
+ *	make.c      a create body → a wish                                 life.c    create … delete, start, stop
+ *	settings.c  labels, intervals, …  snapshot.c images, what there is none of
+ *	act.c       an action for a request                                process.c execute, code-run
+ *	shell.c     a session's shell     session.c  sessions over HTTP    outlog.c  what a command wrote
+ *	pty.c       terminals             interpreter.c                    preview.c ports
+ *	files.c     files                 upload.c, download.c  their bytes          git.c
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "face/daytona/daytona.h"
+#include "runtime/runtime.h"
+
+enum {
+	DAYTONA_BODY_MAX = 2 * 1024 * 1024, /* of a JSON body */
+	DAYTONA_AUTO_STOP_MINUTES = 15,     /* as Daytona's */
+	DAYTONA_AUTO_ARCHIVE_MINUTES = 7 * 24 * 60,
+	DAYTONA_SESSIONS_MAX = 64, /* of each kind, in one sandbox */
+};
+
+#define DAYTONA_HOME "/home/daytona"
+
+struct daytona {
+	struct runtime *rt;
+	struct loop *loop;
+	struct http_face face;
+	struct list boxes; /* box::link */
+	struct map by_id;  /* of these */
+};
+
+enum box_state { BOX_STARTED, BOX_STOPPED, BOX_ARCHIVED };
+
+/*
+ * A sandbox as this face knows it. One that was made elsewhere has a box too, from the first time that it is asked
+ * for; without a note and without intervals.
+ */
+struct box {
+	struct daytona *daytona;
+	struct list link; /* daytona::boxes */
+	char id[ID_SIZE];
+	enum box_state state;
+	bool is_changing; /* start, stop or delete is under way */
+	bool is_deleted;  /* … and told to be */
+	bool is_own;      /* made by this face */
+	bool is_public;
+	bool has_no_bash;
+	char *user, *target, *snapshot; /* snapshot may be NULL */
+	struct json *env, *labels;      /* objects; NULL: empty */
+	/* Minutes; 0: never, but auto_delete: -1 never, 0 as soon as it is stopped. */
+	int64_t auto_stop, auto_archive, auto_delete;
+	int64_t destroy_ms;                        /* wall clock; 0: never */
+	int64_t updated_ms, active_ms, stopped_ms; /* wall clock */
+	struct timer *timer;                       /* the next thing to be done by itself */
+	struct list shells;                        /* shell::link */
+	struct list ptys;                          /* pty::link */
+	struct list contexts;                      /* context::link */
+	size_t n_shells, n_ptys, n_contexts;
+};
+
+/* reply.c */
+static inline struct daytona *daytona_of(const struct http_request *r)
+{
+	return r->face->arg;
+}
+void daytona_put_error(struct buf *b, const struct http_request *r, int status, const char *code,
+	const char *text);
+/* code: Daytona's own word ("FILE_NOT_FOUND"); NULL: the status says it. */
+void daytona_fail(struct http_request *r, int status, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void daytona_fail_error(struct http_request *r, const struct error *err);
+int daytona_status(enum error_code code);
+void daytona_empty(struct http_request *r, int status);
+/* The body as an object in the request's arena's care; NULL: answered. An empty body is an empty object. */
+struct json *daytona_body(struct http_request *r);
+/* A string of an object; false: answered, since it is required and is not there, or is none. */
+bool daytona_need(struct http_request *r, const struct json *body, const char *key,
+	struct str *ret);
+bool daytona_need_query(struct http_request *r, const char *key, struct str *ret);
+void daytona_key_json(struct jsonw *w, const char *key, const struct json *value);
+void daytona_key_time(struct jsonw *w, const char *key, int64_t wall_ms);
+/* "http://HOST" as the client called us. */
+void daytona_put_origin(const struct http_request *r, struct buf *b);
+
+/* box.c */
+void boxes_adopt(struct daytona *d);
+/* Of a living sandbox that is no other face's; NULL: there is none. */
+struct box *box_find(struct daytona *d, struct str key);
+struct box *box_new(struct daytona *d, const struct sandbox *s);
+void box_free(struct box *b);
+struct sandbox *box_sandbox(const struct box *b); /* NULL: it is gone */
+/* {id} of the path, which may be a name; NULL: answered with 404. */
+struct box *box_of_request(struct http_request *r);
+/* The same for what needs its processes: it must run. */
+struct box *box_of_toolbox(struct http_request *r, struct sandbox **ret_sandbox);
+void box_put_note(const struct box *b, struct buf *note);
+void box_save(struct box *b);
+void box_touch(struct box *b);    /* it is being used */
+void box_schedule(struct box *b); /* after an interval or the state has changed */
+const char *box_state_name(const struct box *b);
+/* Ends what runs in it and what this face keeps of that. */
+void box_drop_processes(struct box *b, const char *why);
+
+/* dto.c */
+void box_write(const struct box *b, const struct http_request *r, struct jsonw *w);
+void box_reply(const struct box *b, struct http_request *r);
+
+/* make.c */
+struct making {
+	const struct json *body;
+	struct arena *arena;
+	struct create *create;
+	struct box *box; /* what its note is made of; not in any list */
+};
+int make_from_body(struct daytona *d, struct making *m, struct error *err);
+
+/* life.c */
+void box_stop(struct box *b, enum box_state to);
+void box_delete(struct box *b);
+
+/* act.c: an action for a request, in the request's arena. */
+struct act;
+typedef void act_fn(struct act *act, const struct json *result);
+typedef void act_error_fn(struct act *act, const struct error *err);
+struct act {
+	struct http_request *r;
+	struct daytona *daytona;
+	char id[ID_SIZE];
+	struct runtime_call *call; /* NULL: none under way */
+	act_fn *then;
+	act_error_fn *failed;          /* NULL: the error is the answer */
+	void (*drop)(struct act *act); /* frees its state when it ends halfway; may be NULL */
+	void *state;                   /* of who made it */
+};
+/* For the sandbox that the path names; NULL: answered. */
+struct act *act_new(struct http_request *r);
+/* One after the other. If the client goes away, the call is cancelled and the request answered. */
+void act_perform(struct act *act, const struct action *action, const struct buf *params,
+	act_fn *then);
+struct sandbox *act_sandbox(struct act *act); /* NULL: answered with 404 */
+/* What of its input is still to be sent with the action that was begun. */
+void act_send(struct act *act, struct str input);
+
+/* shell.c, pty.c, interpreter.c: what a box takes with it. */
+void shells_drop(struct box *b, const char *why);
+void ptys_drop(struct box *b, const char *why);
+void contexts_drop(struct box *b);
+#define PROCESS_PREFIX "daytona-"
