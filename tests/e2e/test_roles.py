@@ -56,7 +56,9 @@ def tokens(server, boxes):
 def path_of(pattern, sandbox, link="cay1.x.y"):
     """A path that the pattern fits; its headers."""
     values = {"id": sandbox, "sandbox": sandbox, "action": "run", "port": "80", "path*": "x", "token": link,
-              "confirmation": "00", "image*": "x", "plugin": "x", "tool": "x", "runtime": sandbox, "session": "x"}
+              "confirmation": "00", "image*": "x", "plugin": "x", "tool": "x", "runtime": sandbox, "session": "x",
+              "minutes": "5", "public": "true", "name": "x", "name*": "x", "rest*": "x", "key": "x", "command": "x", "pty": "x",
+              "context": "x"}
     headers = {}
     if pattern.startswith("http://"):
         headers["Host"] = f"80-{sandbox}.localhost"

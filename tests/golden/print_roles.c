@@ -6,6 +6,7 @@
  */
 #include "base/auto.h"
 #include "face/camel/camel.h"
+#include "face/daytona/handlers.h"
 #include "face/docker/handlers.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/handlers.h"
@@ -42,6 +43,7 @@ static const struct {
 	{ "camel", "camel_routes", camel_routes },
 	{ "mcp", "mcp_routes", mcp_routes },
 	{ "openhands", "openhands_routes", openhands_routes },
+	{ "daytona", "daytona_routes", daytona_routes },
 	{ "docker", "docker_routes", docker_routes },
 };
 

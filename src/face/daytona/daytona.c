@@ -12,6 +12,22 @@ static void render_error(const struct http_face *face, const struct error *e, in
 	daytona_put_error(body, NULL, *status, NULL, e->text);
 }
 
+static int authorize(struct http_request *r, struct error *err)
+{
+	bool is_preview = r->route && r->route->data == daytona_preview;
+	if (http_token_is_valid(r, http_bearer(r)) || (is_preview && previews_may_look(r)))
+		return 0;
+	return error_set(err, ERROR_UNAUTHORIZED, "%s",
+		is_preview ? "a token for this preview is wanted" : "Invalid credentials");
+}
+
+/* One that another face made is none of this one's, whatever token is shown for it. */
+static const char *sandbox_of(const struct http_request *r)
+{
+	const struct box *b = box_find(daytona_of(r), http_param(r, "id"));
+	return b ? b->id : NULL;
+}
+
 struct daytona *daytona_new(struct runtime *rt)
 {
 	struct daytona *d = mem_new(struct daytona);
@@ -23,6 +39,9 @@ struct daytona *daytona_new(struct runtime *rt)
 		.prefix = "/daytona/",
 		.routes = daytona_routes,
 		.arg = d,
+		.authorize = authorize,
+		.sandbox_of = sandbox_of,
+		.sandbox_param = "id",
 		.render_error = render_error,
 	};
 	boxes_adopt(d);

@@ -215,7 +215,7 @@ static struct download *download_new(struct http_request *r)
 	return d;
 }
 
-void files_download(struct http_request *r)
+void download_one(struct http_request *r)
 {
 	struct str path;
 	if (!daytona_need_query(r, "path", &path))
@@ -227,7 +227,7 @@ void files_download(struct http_request *r)
 	perform(d);
 }
 
-void files_bulk_download(struct http_request *r)
+void download_many(struct http_request *r)
 {
 	struct json *body = daytona_body(r);
 	const struct json *paths = json_find(body, "paths");

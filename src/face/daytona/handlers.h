@@ -5,6 +5,7 @@
 #include "face/daytona/state.h"
 
 extern const struct http_route daytona_routes[];
+extern const char daytona_preview[]; /* data of the rows that a ticket opens */
 
 void boxes_create(struct http_request *r);
 void boxes_list(struct http_request *r);
@@ -40,6 +41,7 @@ void daytona_not_offered(struct http_request *r);
 void previews_get(struct http_request *r);
 void previews_signed(struct http_request *r);
 void previews_pass(struct http_request *r);
+bool previews_may_look(struct http_request *r);
 
 void process_execute(struct http_request *r);
 void process_code_run(struct http_request *r);
@@ -76,10 +78,10 @@ void files_permissions(struct http_request *r);
 void files_find(struct http_request *r);
 void files_search(struct http_request *r);
 void files_replace(struct http_request *r);
-void files_upload(struct http_request *r);
-void files_bulk_upload(struct http_request *r);
-void files_download(struct http_request *r);
-void files_bulk_download(struct http_request *r);
+void upload_one(struct http_request *r);
+void upload_many(struct http_request *r);
+void download_one(struct http_request *r);
+void download_many(struct http_request *r);
 
 void home_dir(struct http_request *r);
 void work_dir(struct http_request *r);

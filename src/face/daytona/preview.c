@@ -92,36 +92,41 @@ static size_t path_at(struct str path)
 	return path.len;
 }
 
-static bool may_look(struct http_request *r, const struct place *place)
+/* True if there is such a place. */
+static bool find_quietly(struct http_request *r, struct place *ret)
 {
-	struct str purpose = str_from(place->purpose);
+	*ret = (struct place){ .box = box_find(daytona_of(r), http_param(r, "id")) };
+	ret->sandbox = ret->box ? box_sandbox(ret->box) : NULL;
+	if (!ret->sandbox || port_parse(http_param(r, "port"), &ret->port, NULL) < 0)
+		return false;
+	port_purpose(ret->sandbox, ret->port, ret->purpose);
+	return true;
+}
+
+/* Who may not does not learn which sandboxes there are. */
+bool previews_may_look(struct http_request *r)
+{
+	struct place place;
 	struct str shown = http_header(r, "X-Daytona-Preview-Token");
-	return place->box->is_public || http_token_is_valid(r, http_bearer(r)) ||
-		(shown.ptr && ticket_is_valid(r, purpose, shown)) ||
+	if (!find_quietly(r, &place))
+		return false;
+	struct str purpose = str_from(place.purpose);
+	return place.box->is_public || (shown.ptr && ticket_is_valid(r, purpose, shown)) ||
 		ticket_is_valid(r, purpose, port_find_cookie(r, PORT_COOKIE)) ||
 		ticket_is_valid(r, purpose, http_query(r, PORT_QUERY));
 }
 
-/* Who may not look does not learn which sandboxes there are. */
 void previews_pass(struct http_request *r)
 {
-	struct daytona *d = daytona_of(r);
-	struct place place = { 0 };
-	struct error err;
+	struct place place;
 	size_t at = path_at(r->path);
 	struct str ticket = http_query(r, PORT_QUERY);
-	place.box = box_find(d, http_param(r, "id"));
-	place.sandbox = place.box ? box_sandbox(place.box) : NULL;
-	if (place.sandbox && port_parse(http_param(r, "port"), &place.port, &err) == 0)
-		port_purpose(place.sandbox, place.port, place.purpose);
-	if (!place.port || !may_look(r, &place)) {
-		daytona_fail(r, 401, NULL, "a token for this preview is wanted");
+	if (find_place(r, &place) < 0)
 		return;
-	}
 	box_touch(place.box);
 	const char *prefix = arena_str(&r->arena, str_first(r->path, at));
 	if (ticket.ptr && str_is(r->method, "GET") && !http_header(r, "Upgrade").ptr &&
-		!place.box->is_public) {
+		ticket_is_valid(r, str_from(place.purpose), ticket)) {
 		port_take_ticket(r, ticket, prefix);
 		return;
 	}

@@ -20,7 +20,11 @@
 	{                                                                     \
 		method, path, daytona_not_offered, BODY, .summary = "refused" \
 	}
-#define PREVIEW (HTTP_NO_AUTH | HTTP_STREAMS_BODY)
+/* Who has a ticket comes in too: daytona.c. */
+#define PREVIEW \
+	HTTP_STREAMS_BODY, .role = ROLE_SANDBOX, .body_max = INT64_MAX, .data = daytona_preview
+
+const char daytona_preview[] = "preview";
 
 /* clang-format off */
 const struct http_route daytona_routes[] = {
@@ -28,7 +32,7 @@ const struct http_route daytona_routes[] = {
 	{ "POST", A "/sandbox", boxes_create, BODY, .summary = "make a sandbox" },
 	{ "GET", A "/sandbox", boxes_list, .summary = "list sandboxes" },
 	{ "GET", A "/sandbox/paginated", boxes_list, .summary = "list sandboxes, by page" },
-	{ "GET", S, boxes_get, .summary = "tell about a sandbox" },
+	{ "GET", S, boxes_get, .role = ROLE_SANDBOX, .summary = "tell about a sandbox" },
 	{ "DELETE", S, boxes_delete, .summary = "end it" },
 	{ "POST", S "/start", boxes_start, BODY, .summary = "let it run again" },
 	{ "POST", S "/stop", boxes_stop, BODY, .summary = "end its processes" },
@@ -42,10 +46,10 @@ const struct http_route daytona_routes[] = {
 	{ "POST", S "/autopause/{minutes}", autopause_post, BODY, .summary = "refused but for 0" },
 	{ "POST", S "/ttl/{minutes}", ttl_post, BODY, .summary = "delete it after so long" },
 	{ "POST", S "/public/{public}", public_post, BODY, .summary = "open its previews, or close them" },
-	{ "POST", S "/last-activity", activity_post, BODY, .summary = "say that it is in use" },
-	{ "GET", S "/toolbox-proxy-url", toolbox_url, .summary = "tell where its toolbox is" },
-	{ "GET", S "/ports/{port}/preview-url", previews_get, .summary = "give a link and a token" },
-	{ "GET", S "/ports/{port}/signed-preview-url", previews_signed, .summary = "give a link that needs no token" },
+	{ "POST", S "/last-activity", activity_post, BODY, .role = ROLE_SANDBOX, .summary = "say that it is in use" },
+	{ "GET", S "/toolbox-proxy-url", toolbox_url, .role = ROLE_SANDBOX, .summary = "tell where its toolbox is" },
+	{ "GET", S "/ports/{port}/preview-url", previews_get, .role = ROLE_SANDBOX, .summary = "give a link and a token" },
+	{ "GET", S "/ports/{port}/signed-preview-url", previews_signed, .role = ROLE_SANDBOX, .summary = "give a link that needs no token" },
 	{ HTTP_ANY_METHOD, S "/{rest*}", boxes_not_offered, BODY, .summary = "refused" },
 
 	{ "GET", A "/snapshots", snapshots_list, .summary = "list the server's images" },
@@ -60,8 +64,8 @@ const struct http_route daytona_routes[] = {
 	NONE("POST", A "/volumes"),
 	{ HTTP_ANY_METHOD, A "/{rest*}", daytona_not_offered, BODY, .summary = "refused" },
 
-	{ HTTP_ANY_METHOD, P, previews_pass, PREVIEW, .body_max = INT64_MAX, .summary = "what listens inside" },
-	{ HTTP_ANY_METHOD, P "/{rest*}", previews_pass, PREVIEW, .body_max = INT64_MAX, .summary = "what listens inside" },
+	{ HTTP_ANY_METHOD, P, previews_pass, PREVIEW, .summary = "what listens inside" },
+	{ HTTP_ANY_METHOD, P "/{rest*}", previews_pass, PREVIEW, .summary = "what listens inside" },
 
 	TOOL("GET", "/version", version_get, .summary = "tell the version of the toolbox"),
 	TOOL("GET", "/user-home-dir", home_dir, .summary = "tell the home directory"),
@@ -108,11 +112,11 @@ const struct http_route daytona_routes[] = {
 	TOOL("GET", "/files/find", files_find, .summary = "find text in files"),
 	TOOL("GET", "/files/search", files_search, .summary = "find files by name"),
 	TOOL("POST", "/files/replace", files_replace, BODY, .summary = "replace text in files"),
-	TOOL("POST", "/files/upload", files_upload, HTTP_STREAMS_BODY, .body_max = UPLOAD_MAX, .summary = "store a file"),
-	TOOL("POST", "/files/bulk-upload", files_bulk_upload, HTTP_STREAMS_BODY, .body_max = UPLOAD_MAX,
+	TOOL("POST", "/files/upload", upload_one, HTTP_STREAMS_BODY, .body_max = UPLOAD_MAX, .summary = "store a file"),
+	TOOL("POST", "/files/bulk-upload", upload_many, HTTP_STREAMS_BODY, .body_max = UPLOAD_MAX,
 		.summary = "store files"),
-	TOOL("GET", "/files/download", files_download, .summary = "give a file"),
-	TOOL("POST", "/files/bulk-download", files_bulk_download, BODY, .summary = "give files"),
+	TOOL("GET", "/files/download", download_one, .summary = "give a file"),
+	TOOL("POST", "/files/bulk-download", download_many, BODY, .summary = "give files"),
 
 	TOOL("POST", "/git/clone", git_clone_repository, BODY, .summary = "clone a repository"),
 	TOOL("POST", "/git/push", git_sync_changes, BODY, .summary = "push"),

@@ -332,12 +332,12 @@ static void begin(struct http_request *r, bool is_single)
 	http_listen(r, &ops, u);
 }
 
-void files_bulk_upload(struct http_request *r)
+void upload_many(struct http_request *r)
 {
 	begin(r, false);
 }
 
-void files_upload(struct http_request *r)
+void upload_one(struct http_request *r)
 {
 	begin(r, true);
 }
