@@ -21,25 +21,6 @@ struct grid {
 	bool is_newline;
 };
 
-static void put_char(struct buf *b, uint32_t c)
-{
-	if (c < 0x80) {
-		buf_putc(b, (char)c);
-	} else if (c < 0x800) {
-		buf_putc(b, (char)(0xc0 | c >> 6));
-		buf_putc(b, (char)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		buf_putc(b, (char)(0xe0 | c >> 12));
-		buf_putc(b, (char)(0x80 | (c >> 6 & 0x3f)));
-		buf_putc(b, (char)(0x80 | (c & 0x3f)));
-	} else {
-		buf_putc(b, (char)(0xf0 | c >> 18));
-		buf_putc(b, (char)(0x80 | (c >> 12 & 0x3f)));
-		buf_putc(b, (char)(0x80 | (c >> 6 & 0x3f)));
-		buf_putc(b, (char)(0x80 | (c & 0x3f)));
-	}
-}
-
 /* A cell without a character is a blank; the second half of a wide one is marked with -1. */
 static void put_cell(struct buf *b, const VTermScreenCell *cell)
 {
@@ -48,7 +29,7 @@ static void put_cell(struct buf *b, const VTermScreenCell *cell)
 	if (cell->chars[0] == 0)
 		buf_putc(b, ' ');
 	for (int i = 0; i < VTERM_MAX_CHARS_PER_CELL && cell->chars[i]; i++)
-		put_char(b, cell->chars[i]);
+		utf8_put(b, cell->chars[i]);
 }
 
 static void trim(struct buf *b)

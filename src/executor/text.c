@@ -55,28 +55,6 @@ bool text_is_binary(struct str head)
 	return !is_decodable && (is_likely || is_odd);
 }
 
-static int put_char(struct buf *out, unsigned c)
-{
-	char b[4];
-	size_t n = 0;
-	if (c < 0x80) {
-		b[n++] = (char)c;
-	} else if (c < 0x800) {
-		b[n++] = (char)(0xc0 | c >> 6);
-		b[n++] = (char)(0x80 | (c & 63));
-	} else if (c < 0x10000) {
-		b[n++] = (char)(0xe0 | c >> 12);
-		b[n++] = (char)(0x80 | (c >> 6 & 63));
-		b[n++] = (char)(0x80 | (c & 63));
-	} else {
-		b[n++] = (char)(0xf0 | c >> 18);
-		b[n++] = (char)(0x80 | (c >> 12 & 63));
-		b[n++] = (char)(0x80 | (c >> 6 & 63));
-		b[n++] = (char)(0x80 | (c & 63));
-	}
-	return buf_add(out, b, n);
-}
-
 static unsigned unit(struct str s, size_t i, enum text_encoding e)
 {
 	unsigned a = (unsigned char)s.ptr[i], b = (unsigned char)s.ptr[i + 1];
@@ -94,7 +72,7 @@ static int decode_utf16(struct buf *out, struct str s, enum text_encoding e)
 			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 			i += 2;
 		}
-		if (put_char(out, c) < 0)
+		if (utf8_put(out, c) < 0)
 			return -1;
 	}
 	return 0;
@@ -107,7 +85,7 @@ int text_decode(struct buf *out, struct str bytes, enum text_encoding e)
 	if (e != TEXT_LATIN1)
 		return decode_utf16(out, bytes, e);
 	for (size_t i = 0; i < bytes.len; i++)
-		if (put_char(out, (unsigned char)bytes.ptr[i]) < 0)
+		if (utf8_put(out, (unsigned char)bytes.ptr[i]) < 0)
 			return -1;
 	return 0;
 }

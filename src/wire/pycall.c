@@ -95,21 +95,6 @@ static bool has_room(struct reader *r, size_t size)
 
 /* ---- strings ---- */
 
-static void put_code_point(struct buf *b, uint32_t c)
-{
-	if (c >= 0xd800 && c < 0xe000)
-		c = 0xfffd;
-	if (c < 0x80) {
-		buf_putc(b, (char)c);
-		return;
-	}
-	int n = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3; /* bytes that follow */
-	static const unsigned char lead[] = { 0, 0xc0, 0xe0, 0xf0 };
-	buf_putc(b, (char)(lead[n] | c >> (6 * n)));
-	while (n-- > 0)
-		buf_putc(b, (char)(0x80 | (c >> (6 * n) & 0x3f)));
-}
-
 /* At most n digits of a base, at least `least`. */
 static bool read_digits(struct reader *r, int base, int least, int n, uint32_t *ret)
 {
@@ -137,7 +122,7 @@ static bool read_escape(struct reader *r, struct buf *b)
 	int c = peek(r);
 	if (c >= '0' && c <= '7') {
 		read_digits(r, 8, 1, 3, &code);
-		put_code_point(b, code);
+		utf8_put(b, code);
 		return true;
 	}
 	if (next(r) < 0)
@@ -148,7 +133,7 @@ static bool read_escape(struct reader *r, struct buf *b)
 		int n = c == 'x' ? 2 : c == 'u' ? 4 : 8;
 		if (!read_digits(r, 16, n, n, &code) || code > 0x10ffff)
 			return false;
-		put_code_point(b, code);
+		utf8_put(b, code);
 		return true;
 	}
 	const char *known = c ? strchr(names, c) : NULL;

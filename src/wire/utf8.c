@@ -92,3 +92,17 @@ int utf8_put_valid(struct buf *b, struct str s)
 	}
 	return b->is_full ? -1 : 0;
 }
+
+int utf8_put(struct buf *b, uint32_t c)
+{
+	static const unsigned char lead[] = { 0, 0xc0, 0xe0, 0xf0 };
+	char bytes[4];
+	size_t n = 0;
+	if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		c = 0xfffd;
+	int n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+	bytes[n++] = (char)(lead[n_more] | c >> (6 * n_more));
+	while (n_more-- > 0)
+		bytes[n++] = (char)(0x80 | (c >> (6 * n_more) & 0x3f));
+	return buf_add(b, bytes, n);
+}

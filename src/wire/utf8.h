@@ -11,3 +11,5 @@ bool utf8_is_valid(struct str s);
 size_t utf8_incomplete_tail(struct str s);
 /* Appends s with every byte that is not well-formed replaced by U+FFFD. */
 int utf8_put_valid(struct buf *b, struct str s);
+/* Appends a character; a surrogate, and what is beyond U+10FFFF, as U+FFFD. */
+int utf8_put(struct buf *b, uint32_t c);

@@ -215,6 +215,30 @@ static void what_is_no_message_is_refused(void **state)
 		assert_fails(read_message(texts[i], &tree, &m), err, INVALID, "JSON-RPC");
 }
 
+static void a_character_is_written_in_its_shortest_form(void **state)
+{
+	static const struct {
+		uint32_t c;
+		const char *bytes;
+	} cases[] = {
+		{ 'a', "a" },
+		{ 0x7f, "\x7f" },
+		{ 0x80, "\xc2\x80" },
+		{ 0x7ff, "\xdf\xbf" },
+		{ 0x800, "\xe0\xa0\x80" },
+		{ 0xffff, "\xef\xbf\xbf" },
+		{ 0x10000, "\xf0\x90\x80\x80" },
+		{ 0x10ffff, "\xf4\x8f\xbf\xbf" },
+		{ 0xd800, "\xef\xbf\xbd" },
+		{ 0x110000, "\xef\xbf\xbd" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_buf struct buf b = BUF_INIT(8);
+		assert_int_equal(utf8_put(&b, cases[i].c), 0);
+		assert_string_equal(b.ptr, cases[i].bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +256,7 @@ int main(void)
 		cmocka_unit_test(a_character_cut_by_a_read_is_recognized),
 		cmocka_unit_test(messages_are_told_apart),
 		cmocka_unit_test(what_is_no_message_is_refused),
+		cmocka_unit_test(a_character_is_written_in_its_shortest_form),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
