@@ -176,6 +176,8 @@ int create_put_body(struct jsonw *w, const struct create_options *o, struct erro
 	if (o->allow.n)
 		put_texts(w, "allow", &o->allow);
 	put_said(w, "hostname", "hostname", o->spec.hostname);
+	if (o->gpus)
+		jsonw_key_str(w, "gpus", str_from(o->gpus));
 	if (o->spec.timeout_ms)
 		jsonw_key_int(w, "timeout_ms", o->spec.timeout_ms);
 	if (o->idle_timeout_ms)

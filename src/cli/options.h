@@ -70,6 +70,7 @@ struct create_options {
 	struct option_texts swaps;   /* config/swap.h */
 	const char *repo, *branch, *token_env;
 	bool no_setup;
+	const char *gpus;
 	int64_t idle_timeout_ms;
 	struct option_texts plugins; /* NAME, or a directory with plugin.json */
 };

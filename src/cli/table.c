@@ -153,7 +153,8 @@ static const struct command_option serve_options[] = {
 		"isolation at all (cli: a new shell for each command); openhands+http://HOST:PORT, those of "
 		"an OpenHands Remote Runtime API (its key: SANDBOX_API_KEY); action+http://HOST:PORT, "
 		"that of an action execution server (SESSION_API_KEY); http://HOST:PORT or unix:PATH, those of "
-		"another cay server (CAY_REMOTE_TOKEN)",
+		"another cay server (CAY_REMOTE_TOKEN); docker or docker=PATH: containers of the engine (docker, podman) "
+		"behind that Unix socket, see docs/engine.md",
 		.standard = "native" },
 	{ "pool", 0, OPTION_INT, SERVE(pool), "N",
 		"how many sandboxes to keep ready (default: 2 for root with native, else 0)",
@@ -223,6 +224,8 @@ static const struct command_option create_options[] = {
 		.complete = COMPLETE_DIR },
 	{ "idle-timeout", 0, OPTION_DURATION, CREATE(idle_timeout_ms), "TIME",
 		"end it when nothing was done in it for so long; 0: never", .standard = "0" },
+	{ "gpus", 0, OPTION_TEXT, CREATE(gpus), "GPUS",
+		"of a server whose backend has some (docker): all, a number, or names with commas between" },
 	{ "secret", 0, OPTION_TEXTS, CREATE(secrets), "NAME[=VALUE]",
 		"set a variable, or pass the caller's on, whose value is hidden in all that is reported; "
 		"may be given often" },

@@ -15,6 +15,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "executor/orphans.h"
 #include "executor/spawn.h"
 
 #include <fcntl.h>
@@ -107,6 +108,7 @@ static void on_dead(void *arg, int events)
 	siginfo_t info = { 0 };
 	if (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
 		return;
+	orphans_disown(info.si_pid);
 	corpse_free(c);
 }
 

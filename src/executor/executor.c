@@ -9,9 +9,11 @@
 #include "executor/egress.h"
 #include "executor/calls.h"
 #include "executor/clerk.h"
+#include "executor/dial.h"
 #include "executor/files.h"
 #include "executor/guest.h"
 #include "executor/kernel.h"
+#include "executor/orphans.h"
 #include "executor/process.h"
 #include "executor/session.h"
 #include "executor/toolbox.h"
@@ -24,15 +26,26 @@
 
 enum { DESCRIPTORS_MAX = 16384 };
 
-/*
- * Takes every call that waits. At the end of the control socket nothing more comes; what runs goes on. If
- * there has been no call at all, who built the sandbox was killed before anybody knew of it.
- */
+/* What runs goes on. If there has been no call at all, who built the sandbox was killed before anybody knew of it. */
+static void lose_control(struct executor *e)
+{
+	if (e->dial) {
+		watch_free(take_ptr(e->control_watch));
+		e->control_fd = close_fd(e->control_fd);
+		dial_lost(e->dial);
+		return;
+	}
+	watch_set(e->control_watch, 0);
+	if (!e->was_called)
+		loop_stop(e->loop);
+}
+
+/* Takes every call that waits, to the end of the control socket. */
 static void on_control(void *arg, int events)
 {
 	struct executor *e = arg;
 	for (;;) {
-		char kind[2];
+		char kind[2 + DIAL_SECRET_SIZE];
 		int fd = -1, n_fds = 1;
 		struct error err;
 		ssize_t n = fd_recv(e->control_fd, kind, sizeof(kind), &fd, &n_fds, &err);
@@ -40,11 +53,11 @@ static void on_control(void *arg, int events)
 		if (n < 0 && (err.sys == EAGAIN || err.sys == EINTR))
 			return;
 		if (n <= 0) {
-			watch_set(e->control_watch, 0);
-			if (!e->was_called)
-				loop_stop(e->loop);
+			lose_control(e);
 			return;
 		}
+		if (e->dial && n > 1)
+			dial_take(e->dial, str_from_len(kind, (size_t)n));
 		if (n != 1 || kind[0] != 'C' || call_fd < 0)
 			continue;
 		e->was_called = true;
@@ -88,6 +101,14 @@ static void inherit(struct executor *e)
 			env_set(&e->env, str_first(s, (size_t)equals),
 				str_skip(s, (size_t)equals + 1), NULL);
 	}
+}
+
+void executor_set_control(struct executor *e, int fd)
+{
+	BUG_IF(e->control_watch, "an executor with two servers");
+	e->control_fd = fd;
+	fd_set_nonblock(fd, NULL);
+	e->control_watch = watch_new(e->loop, fd, LOOP_READ, on_control, e);
 }
 
 /* The variables that follow from who the children are. */
@@ -167,8 +188,11 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	e->workdir = options->workdir ? mem_strdup(options->workdir) : getcwd(NULL, 0);
 	if (!e->workdir)
 		e->workdir = mem_strdup("/");
-	e->control_fd = take_fd(&control_fd);
-	e->control_watch = watch_new(loop, e->control_fd, LOOP_READ, on_control, e);
+	if (options->dial)
+		e->dial = dial_new(e, options->dial, options->lease_ms);
+	if (getpid() == 1)
+		orphans_watch(loop);
+	executor_set_control(e, take_fd(&control_fd));
 	e->stay = timer_new(loop, on_stay, e);
 	timer_set(e->stay, INT32_MAX);
 	*ret = e;
@@ -198,6 +222,8 @@ void executor_free(struct executor *e)
 	sudo_free(e->sudo);
 	files_free(e->files);
 	watch_free(e->control_watch);
+	dial_free(e->dial);
+	orphans_unwatch();
 	timer_free(e->stay);
 	close_fd(e->control_fd);
 	env_fini(&e->env);

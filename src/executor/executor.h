@@ -32,12 +32,14 @@ struct browser; /* executor/browser.h */
 struct files;   /* executor/files.h */
 struct toolbox; /* executor/toolbox.h */
 struct sudo;    /* executor/sudo.h */
+struct dial;    /* executor/dial.h */
 struct clerk;   /* executor/clerk.h */
 
 struct executor {
 	struct loop *loop;
 	int control_fd;
 	struct watch *control_watch;
+	struct dial *dial;  /* NULL: the control socket was given to it */
 	struct timer *stay; /* keeps the loop alive when nothing else does */
 	struct list calls;  /* call::link */
 	size_t n_calls;
@@ -72,7 +74,10 @@ struct executor {
 };
 
 struct executor_options {
-	int control_fd;      /* SOCK_SEQPACKET; taken */
+	int control_fd; /* SOCK_SEQPACKET; taken */
+	const char *
+		dial; /* where it connects to again, and how long it stays without: executor/dial.h */
+	int64_t lease_ms;
 	const char *workdir; /* NULL: the current directory */
 	int root_fd;         /* of the files that verbs see; taken; -1: "/" */
 	int layer_fd;        /* the upper layers, where they may be taken as one; taken; -1: no */
@@ -92,6 +97,8 @@ void executor_free(struct executor *e);
 
 /* An absolute path (heap): relative ones begin at the workdir; an empty one is it. */
 char *executor_path(const struct executor *e, struct str path);
+/* The server is back, over another control socket, which is taken. */
+void executor_set_control(struct executor *e, int fd);
 /* From now on children run as this user; USER, LOGNAME, HOME and SHELL follow. */
 void executor_set_user(struct executor *e, const struct user *user);
 /* Tells every subscriber: a whole JSON object (events in action/executor_actions.h). */

@@ -442,11 +442,12 @@ const struct verb process_resize_verb = { .action = &process_resize_action, .sta
 
 /*
  * A child of ours is in the sandbox's pid namespace and we are not: it has no parent there, and "everybody" is
- * the sandbox without pid 1. Where it has a parent, everybody would be everything that this user runs.
+ * the sandbox without pid 1. In a container we are its pid 1 ourselves. Where a child has any other parent, everybody
+ * would be everything that this user runs.
  */
 static _Noreturn void kill_everybody(void)
 {
-	_exit(getppid() != 0 ? 2 : kill(-1, SIGKILL) < 0 && errno != ESRCH);
+	_exit(getppid() > 1 ? 2 : kill(-1, SIGKILL) < 0 && errno != ESRCH);
 }
 
 static void kill_all_start(struct call *call, const void *params)

@@ -14,10 +14,11 @@
 #include "base/bug.h"
 #include "base/buf.h"
 #include "base/num.h"
+#include "executor/fork.h"
+#include "executor/orphans.h"
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -188,25 +189,6 @@ static int find_paths(const struct spawn_plan *p, struct buf *paths, struct erro
 	return 0;
 }
 
-static int clone_child(const struct confine *c, int *ret_pidfd, struct error *err)
-{
-	int pidfd = -1;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	if (c && c->cgroup_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)c->cgroup_fd;
-	}
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid < 0)
-		return error_sys(err, errno, "make a process");
-	*ret_pidfd = pidfd;
-	return (int)pid;
-}
-
 static int read_report(int fd, struct report *r)
 {
 	ssize_t n;
@@ -226,7 +208,7 @@ int spawn(const struct spawn_plan *plan, struct child *ret, struct error *err)
 		return error_sys(err, errno, "make a pipe");
 	auto_fd int in_fd = pipe_fds[0];
 	auto_fd int out_fd = pipe_fds[1];
-	int pid = clone_child(plan->confine, &pidfd, err);
+	int pid = fork_child(plan->confine ? plan->confine->cgroup_fd : -1, &pidfd, err);
 	if (pid < 0)
 		return -1;
 	if (pid == 0)
@@ -269,6 +251,7 @@ bool child_reap(struct child *child, int *ret_code, int *ret_status)
 	if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return false;
 	child->is_reaped = true;
+	orphans_disown(info.si_pid);
 	*ret_code = info.si_code == CLD_EXITED ? CLD_EXITED : CLD_KILLED;
 	*ret_status = info.si_status;
 	return true;
@@ -276,10 +259,11 @@ bool child_reap(struct child *child, int *ret_code, int *ret_status)
 
 void pidfd_wait(int pidfd)
 {
-	siginfo_t info;
+	siginfo_t info = { 0 };
 	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 &&
 		(errno == EINTR || errno == EAGAIN))
 		poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, -1);
+	orphans_disown(info.si_pid);
 }
 
 void child_wait(struct child *child)

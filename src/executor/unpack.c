@@ -221,11 +221,22 @@ static int find_place(struct unpacking *u, char path[PATH_SIZE], const char **re
 
 /* ---- items ---- */
 
+/* What the umask has taken away: /tmp is everybody's, and sticky. */
+static int open_up(int at, const char *name, mode_t mode)
+{
+	if (!(mode & 01022))
+		return 0;
+	auto_fd int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -1 : fchmod(fd, (mode & 01777) | 0700);
+}
+
 static int make_dir(struct unpacking *u, const char *name, const struct pack_item *item,
 	struct error *err)
 {
 	int at = u->parent_fd;
 	if (mkdirat(at, name, (item->mode & 0777) | 0700) == 0) {
+		if (open_up(at, name, item->mode) < 0)
+			return error_sys(err, errno, "set the mode of %s", item->path);
 		if (u->root->has_owner &&
 			fchownat(at, name, u->root->uid, u->root->gid, AT_SYMLINK_NOFOLLOW) < 0)
 			return error_sys(err, errno, "give away %s", item->path);

@@ -13,12 +13,13 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "executor/fork.h"
+#include "executor/orphans.h"
 #include "executor/spawn.h"
 #include "executor/worker_lock.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -83,7 +84,8 @@ int worker_enter(const struct confine *confine, const char *name, const int *kee
 	for (int i = 0; confine && i < confine->n_tasks; i++)
 		if (write(confine->tasks_fds[i], "0", 1) != 1)
 			return error_sys(err, errno, "enter the cgroup");
-	signal(SIGPIPE, SIG_DFL); /* handlers are gone since clone3, what was ignored still is */
+	signal(SIGPIPE,
+		SIG_DFL); /* handlers are gone since fork_child, what was ignored still is */
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -147,6 +149,7 @@ static void on_exit_seen(void *arg, int events)
 	siginfo_t info = { 0 };
 	if (waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return;
+	orphans_disown(info.si_pid);
 	all->n_running--;
 	destroy(w);
 	start_waiting(all);
@@ -355,15 +358,7 @@ static int make_pipe(int *ret_read, int *ret_write, struct error *err)
 
 int worker_fork(const struct confine *confine, int *ret_pidfd)
 {
-	int cgroup_fd = confine ? confine->cgroup_fd : -1;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
-			(cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
-		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-		.exit_signal = SIGCHLD,
-		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
-	};
-	return (int)syscall(SYS_clone3, &args, sizeof(args));
+	return fork_child(confine ? confine->cgroup_fd : -1, ret_pidfd, NULL);
 }
 
 static int start(struct worker *w, struct error *err)

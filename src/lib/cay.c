@@ -157,6 +157,7 @@ static int start(struct cay *cay, const char *name, struct error *err)
 	const struct backend_choice choice = {
 		.name = name,
 		.key = cay->options.key,
+		.state_dir = cay->state_dir,
 		.warm = cay->options.warm,
 	};
 	struct runtime_config config = {

@@ -13,18 +13,32 @@
  *	--kind local|cli --lifeline-fd N --workspace DIR [--temporary DIR]
  *
  * and has a keeper (base/keeper.h); the file verbs take the host's paths, but only those in the workspace.
+ *
+ * In a container of an engine it is pid 1 and begins as root, with
+ *
+ *	--dial SOCKET --workdir DIR [--user USER] --lease-ms N
+ *
+ * and connects to its server: wire/dial.h, executor/settle.h.
  */
 #include "base/auto.h"
 #include "base/keeper.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "executor/executor.h"
+#include "executor/dial.h"
+#include "executor/settle.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { CONTROL_FD = 3, FD_NUMBER_MAX = 1 << 20 };
+enum {
+	CONTROL_FD = 3,
+	FD_NUMBER_MAX = 1 << 20,
+	LEASE_STANDARD_MS = 600000,
+	LEASE_MAX_MS = 1 << 30
+};
+
+static struct settle settle;
 
 static int take_number(struct str s, int *ret_fd, struct error *err)
 {
@@ -76,6 +90,14 @@ static int take_kind(struct str kind, struct executor_options *o, struct error *
 		: error_set(err, ERROR_INVALID, "local, cli");
 }
 
+static int take_dial(const char *path, struct executor_options *o)
+{
+	o->dial = path;
+	o->control_fd = -1;
+	o->inherits = true; /* the image's variables */
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct executor_options *o, struct keeper *keeper,
 	struct error *err)
 {
@@ -89,6 +111,13 @@ static int parse(int argc, char **argv, struct executor_options *o, struct keepe
 		if (str_is(option, "--workdir")) {
 			o->workdir = value.ptr;
 			r = 0;
+		} else if (str_is(option, "--dial")) {
+			r = take_dial(value.ptr, o);
+		} else if (str_is(option, "--user")) {
+			settle.user = value.ptr;
+			r = 0;
+		} else if (str_is(option, "--lease-ms")) {
+			r = num_parse_i64(value, 1, LEASE_MAX_MS, &o->lease_ms, err);
 		} else if (str_is(option, "--cgroup-fd")) {
 			r = take_number(value, &o->confine.cgroup_fd, err);
 		} else if (str_is(option, "--tasks-fds")) {
@@ -135,22 +164,36 @@ static void fill_stdio(void)
 	close_fd(fd);
 }
 
+/* Before anything else runs in its container, which is what makes it the one. */
+static int dial(struct executor_options *o, struct error *err)
+{
+	settle.workdir = o->workdir ?: "/workspace";
+	o->workdir = settle.workdir;
+	if (dial_connect(o->dial, STR_NONE, &o->control_fd, err) < 0)
+		return -1;
+	settle_limits(&o->limits);
+	return settle_in(&settle, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct executor_options options = { .control_fd = CONTROL_FD,
 		.root_fd = -1,
 		.layer_fd = -1,
 		.confine.cgroup_fd = -1,
-		.limits = LIMITS_INIT };
+		.limits = LIMITS_INIT,
+		.lease_ms = LEASE_STANDARD_MS };
 	struct keeper keeper = { .lifeline_fd = -1, .given_fd = CONTROL_FD };
 	struct executor *executor;
 	struct error err;
 	log_init("cay-executor");
 	fill_stdio();
-	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&
+	if (parse(argc, argv, &options, &keeper, &err) < 0)
+		goto out;
+	if (!options.dial && fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&
 		error_sys(&err, errno, "control socket") < 0)
 		goto out;
-	if (parse(argc, argv, &options, &keeper, &err) < 0)
+	if (options.dial && dial(&options, &err) < 0)
 		goto out;
 	options.confine.lock.layer_fd = options.layer_fd;
 	if (keeper.lifeline_fd >= 0 && keeper_start(&keeper, &err) < 0)
@@ -159,10 +202,14 @@ int main(int argc, char **argv)
 		goto out;
 	if (executor->confine.has_lock && lock_enter(&executor->confine.lock, &err) < 0)
 		goto out;
+	if (options.dial && dial_tell_ready(executor->control_fd, &err) < 0)
+		goto out;
 	executor_run(executor);
 	executor_free(executor);
 	return EXIT_SUCCESS;
 out:
+	if (options.dial && options.control_fd >= 0)
+		dial_tell_failure(options.control_fd, &err);
 	log_error("executor.failed", "error=%s", err.text);
 	return error_exit(err.code);
 }

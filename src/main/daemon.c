@@ -82,6 +82,7 @@ static void on_started(void *arg, const struct error *err)
 static int make_backend(struct backend **ret, struct error *err)
 {
 	const struct backend_choice choice = { .name = d.options.backend,
+		.state_dir = d.options.state_dir,
 		.warm = (int)d.options.pool };
 	if (d.options.backend)
 		return backend_open(d.loop, &choice, ret, err);
@@ -93,7 +94,10 @@ static int make_backend(struct backend **ret, struct error *err)
 static int prepare(struct gate **ret_gate, struct backend **ret_backend, struct error *err)
 {
 	const char *state_dir = d.options.state_dir;
-	if (harden(state_dir, !d.options.backend, err) < 0 || settings_load(err) < 0 ||
+	const char *name = d.options.backend;
+	/* An engine is only spoken to; the others start programs, or belong to their user. */
+	bool is_confined = !name || str_starts(str_from(name), STR("docker"));
+	if (harden(state_dir, is_confined, err) < 0 || settings_load(err) < 0 ||
 		token_load(state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
 		guarding_open(d.loop, state_dir, ret_gate, err) < 0 ||
 		make_backend(ret_backend, err) < 0)

@@ -40,6 +40,8 @@ struct sandbox; /* runtime/sandbox.h: a backend may read what its caller asked f
 
 struct backend_ops {
 	const char *name;
+	bool has_images; /* what a wish names is an image of its own, not one that the server keeps */
+	bool has_gpus;
 	bool is_shared; /* others have sandboxes there, too: one that is not known is theirs, and adopted */
 	/* Finds out what lives (events->adopt for each) and what the host can give (reply->enforced). */
 	void (*start)(struct backend *b, backend_fn *done, void *arg);

@@ -2,6 +2,7 @@
 #include "runtime/backends.h"
 
 #include "base/auto.h"
+#include "runtime/engine/engine.h"
 #include "runtime/local.h"
 #include "runtime/remote/peer.h"
 #include "runtime/remote/remote.h"
@@ -15,6 +16,17 @@ static int open_local(struct loop *loop, const struct backend_choice *choice, st
 	};
 	*ret = local_backend_new(loop, &config);
 	return 0;
+}
+
+static int open_docker(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
+	struct error *err)
+{
+	const char *equals = strchr(choice->name, '=');
+	const struct engine_config config = {
+		.socket = equals ? equals + 1 : NULL,
+		.state_dir = choice->state_dir,
+	};
+	return engine_backend_new(loop, &config, ret, err);
 }
 
 static const char *key_of(const struct backend_choice *choice, const char *variable)
@@ -54,7 +66,7 @@ static int open_peer(struct loop *loop, const struct backend_choice *choice, str
 	return peer_backend_new(loop, &config, ret, err);
 }
 
-/* The row whose word is the name, or whose word ends in ':' and begins it. */
+/* The row whose word is the name, or whose word ends in ':' or '=' and begins it. */
 static const struct {
 	const char *word;
 	int (*open)(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
@@ -63,6 +75,8 @@ static const struct {
 	{ "action+http:", open_server },
 	{ "action+https:", open_server },
 	{ "cli", open_local },
+	{ "docker", open_docker },
+	{ "docker=", open_docker },
 	{ "http:", open_peer },
 	{ "https:", open_peer },
 	{ "local", open_local },
@@ -77,7 +91,7 @@ int backend_open(struct loop *loop, const struct backend_choice *choice, struct 
 	struct str name = str_from(choice->name);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct str word = str_from(rows[i].word);
-		bool is_url = str_ends(word, STR(":"));
+		bool is_url = str_ends(word, STR(":")) || str_ends(word, STR("="));
 		if (is_url ? str_starts(name, word) : str_eq(name, word))
 			return rows[i].open(loop, choice, ret, err);
 	}

@@ -4,6 +4,7 @@
  *
  *	local, cli                 executors on this machine, without isolation   runtime/local.h
  *	http[s]://HOST, unix:/PATH those of another cay server                    runtime/remote/peer.h
+ *	docker, docker=SOCKET      containers of an engine of this machine       runtime/engine/engine.h
  *	openhands+http[s]://HOST   the sandboxes of a Remote Runtime API          runtime/remote/remote.h
  *	action+http[s]://HOST      an action execution server: one sandbox        the same
  *
@@ -16,7 +17,8 @@
 struct backend_choice {
 	const char *name; /* a name or a URL, as above */
 	const char *key;  /* what a server wants to be shown; NULL: what the environment says */
-	int warm;         /* sandboxes kept ready, where that means something */
+	const char *state_dir; /* of the server; the docker backend keeps its sockets there */
+	int warm;              /* sandboxes kept ready, where that means something */
 };
 
 /* ERROR_INVALID names what there is. */

@@ -16,7 +16,7 @@ static const char *const network_words[] = { "loopback", "none", "host", "proxy"
 static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
-	struct str name, image, workdir, user, network, hostname;
+	struct str name, image, workdir, user, network, hostname, gpus;
 	const struct json *mounts, *limits, *guard, *plugins, *repo, *secrets;
 	struct field_map env, labels;
 	struct field_strings require, allow;
@@ -45,6 +45,7 @@ const struct field create_fields[] = {
 		.help = "what it can reach: loopback (itself), none, host (all that the host can), or proxy (what `allow` names)" },
 	{ "allow", FIELD_STRINGS, AT(allow),
 		.help = "with network proxy: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, or without for 80 and 443" },
+	{ "gpus", FIELD_STRING, AT(gpus), .help = "all, a number, or names with commas between: of a backend that has some (docker)" },
 	{ "hostname", FIELD_STRING, AT(hostname), .standard = "cay", .help = "its host name" },
 	{ "labels", FIELD_MAP, AT(labels), .help = "the caller's own notes" },
 	{ "timeout_ms", FIELD_INT, AT(timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
@@ -229,6 +230,9 @@ int create_check(const struct create *create, struct error *err)
 		check_map(&create->labels, CREATE_LABELS_MAX, CREATE_LABEL_BYTES, "labels", err) <
 			0)
 		return -1;
+	if (create->gpus.len >= SPEC_NAME_SIZE)
+		return error_set(err, ERROR_INVALID, "create: 'gpus' has %zu bytes",
+			create->gpus.len);
 	if (create->note.len > CREATE_NOTE_BYTES)
 		return error_set(err, ERROR_TOO_LARGE, "create: a note of %zu bytes",
 			create->note.len);
@@ -295,6 +299,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->env = body->env;
 	create->labels = body->labels;
 	create->allow = body->allow;
+	create->gpus = body->gpus;
 	create->guard = body->guard;
 	create->repo = body->repo;
 	create->plugins = body->plugins;
@@ -363,9 +368,10 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 {
 	const struct spec *spec = &create->spec;
 	jsonw_open(w);
-	if (create->image_id[0]) {
+	if (create->image.len) {
 		jsonw_key_str(w, "image", create->image);
-		jsonw_key_str(w, "image_id", str_from(create->image_id));
+		if (create->image_id[0])
+			jsonw_key_str(w, "image_id", str_from(create->image_id));
 	} else {
 		jsonw_key_str(w, "image",
 			str_from(spec->image == IMAGE_DIR ? spec->image_path : "host"));
@@ -393,6 +399,8 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 	jsonw_key_str(w, "network", str_from(network_words[spec->network]));
 	if (create->allow.n)
 		write_allow(create, w);
+	if (create->gpus.len)
+		jsonw_key_str(w, "gpus", create->gpus);
 	jsonw_key_str(w, "hostname", str_from(spec->hostname[0] ? spec->hostname : "cay"));
 	jsonw_key(w, "require");
 	write_controls(spec->required, w);

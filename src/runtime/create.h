@@ -49,6 +49,7 @@ struct create {
 	struct create_swap *swaps; /* as secrets, but only their placeholders get in */
 	size_t n_swaps;
 	struct field_map labels;
+	struct str gpus;            /* "all", a number, or names; of a backend that has some */
 	struct field_strings allow; /* of network proxy: wire/allow.h */
 	struct str note;            /* what a face wants to know about it later; stored as it is */
 	int64_t timeout_ms;         /* ends this long after it was asked for; 0: never */

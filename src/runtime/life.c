@@ -480,6 +480,10 @@ static int check_room(struct runtime *rt, const struct create *create, struct er
 		return error_set(err, ERROR_UNSUPPORTED,
 			"create: secrets with hosts cannot be had on the backend %s",
 			rt->backend->ops->name);
+	if (create->gpus.len && !rt->backend->ops->has_gpus)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"create: the backend %s hands out no GPU; docker does",
+			rt->backend->ops->name);
 	struct sandbox *other = map_find(&rt->by_name, create->name);
 	if (create->name.len && other && sandbox_is_alive(other))
 		return error_set(err, ERROR_EXISTS, "create: a sandbox named '%.*s' is alive: %s",
@@ -584,7 +588,8 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 	*filled = *create;
 	create_fill(filled, &arena);
 	create_allow_hosts(filled, &arena);
-	if (filled->image.len && images_apply(rt->images, filled, &arena, &err) < 0)
+	bool is_backends = rt->backend->ops->has_images;
+	if (filled->image.len && !is_backends && images_apply(rt->images, filled, &arena, &err) < 0)
 		refuse(rt, &err, done, arg);
 	else
 		create_filled(rt, filled, done, arg);

@@ -85,6 +85,11 @@ void runtime_free(struct runtime *rt)
 	free(rt);
 }
 
+bool runtime_has_other_images(const struct runtime *rt)
+{
+	return rt->backend->ops->has_images;
+}
+
 struct images *runtime_images(struct runtime *rt)
 {
 	return rt->images;

@@ -41,18 +41,28 @@ static int check_depth(struct str text, struct error *err)
 	return 0;
 }
 
-int json_parse(struct str text, struct json **ret, struct error *err)
+static int parse(struct str text, size_t more_flags, struct json **ret, struct error *err)
 {
 	if (check_depth(text, err) < 0)
 		return -1;
 	json_error_t e;
 	json_t *j = json_loadb(text.ptr ? text.ptr : "", text.len,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | more_flags, &e);
 	if (!j)
 		return error_set(err, ERROR_INVALID, "not JSON: %s at line %d, column %d", e.text,
 			e.line, e.column);
 	*ret = ours(j);
 	return 0;
+}
+
+int json_parse(struct str text, struct json **ret, struct error *err)
+{
+	return parse(text, 0, ret, err);
+}
+
+int json_parse_loose(struct str text, struct json **ret, struct error *err)
+{
+	return parse(text, 0, ret, NULL) == 0 ? 0 : parse(text, JSON_DECODE_INT_AS_REAL, ret, err);
 }
 
 void json_free(struct json *root)

@@ -35,6 +35,8 @@ enum json_kind {
 };
 
 int json_parse(struct str text, struct json **ret, struct error *err);
+/* The same, but where an integer does not fit all are reals: for what other programs count wrongly. */
+int json_parse_loose(struct str text, struct json **ret, struct error *err);
 void json_free(struct json *root); /* only what json_parse gave; NULL is fine */
 static inline void json_free_fn(struct json **root)
 {

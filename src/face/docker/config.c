@@ -196,9 +196,10 @@ static int set_network(struct making *m, struct error *err)
 {
 	struct str mode = json_str(json_find(m->host, "NetworkMode"));
 	struct spec *spec = &m->create->spec;
-	if (json_bool(json_find(m->body, "NetworkDisabled")) || str_is(mode, "none"))
-		spec->network = NETWORK_NONE;
-	else if (!mode.len || str_is(mode, "default") || str_is(mode, "bridge"))
+	bool is_off = json_bool(json_find(m->body, "NetworkDisabled"));
+	/* Docker's "none" has a loopback as well. */
+	if (is_off || !mode.len || str_is(mode, "none") || str_is(mode, "default") ||
+		str_is(mode, "bridge"))
 		spec->network = NETWORK_LOOPBACK;
 	else if (str_is(mode, "host"))
 		spec->network = NETWORK_HOST;

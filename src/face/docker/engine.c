@@ -99,6 +99,8 @@ void engine_info(struct http_request *r)
 	jsonw_key_str(&w, "DockerRootDir", STR(""));
 	jsonw_key_bool(&w, "MemoryLimit", true);
 	jsonw_key_bool(&w, "PidsLimit", true);
+	jsonw_key_bool(&w, "CpuCfsPeriod", true);
+	jsonw_key_bool(&w, "CpuCfsQuota", true);
 	jsonw_key(&w, "SecurityOptions");
 	jsonw_open_array(&w);
 	jsonw_str(&w, STR("name=seccomp,profile=cay"));

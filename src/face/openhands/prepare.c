@@ -364,10 +364,12 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 	return (struct field_map){ p.keys, p.values, p.n };
 }
 
-/* An image that the server keeps; STR_NONE, which is the host's tools, for any other. */
+/* An image that the server or its backend keeps; STR_NONE, which is the host's tools, for any other. */
 static struct str known_image(const struct openhands *oh, struct str name)
 {
 	struct error err;
+	if (runtime_has_other_images(oh->rt))
+		return name;
 	const struct image *image = name.len ? images_find(runtime_images(oh->rt), name, &err)
 					     : NULL;
 	return image && !image->is_host ? name : STR_NONE;

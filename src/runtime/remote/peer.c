@@ -167,7 +167,7 @@ static void peer_start(struct backend *b, backend_fn *done, void *arg)
 
 /* What makes the sandbox. Environment and secrets follow in an action; what watches over it, watches here. */
 static const char *const passed_on[] = { "image", "workdir", "mounts", "user", "limits", "network",
-	"allow", "hostname", "require" };
+	"allow", "gpus", "hostname", "require" };
 
 static void put_wish(struct buf *b, const struct sandbox *s)
 {
@@ -251,6 +251,7 @@ static void peer_free(struct backend *b)
 
 static const struct backend_ops peer_ops = {
 	.name = "peer",
+	.has_gpus = true,
 	.is_shared = true,
 	.start = peer_start,
 	.create = peer_create,

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor/fork.h"
+
+#include "base/auto.h"
+#include "executor/orphans.h"
+
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+static pid_t by_clone3(int cgroup_fd, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+			(cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+	};
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static void clear_handlers(void)
+{
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction action;
+		if (sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			signal(i, SIG_DFL);
+	}
+}
+
+/* Nothing may run a handler in the child before they are gone. */
+static pid_t by_clone(int *pidfd)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
+	if (pid == 0)
+		clear_handlers();
+	int saved = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = saved;
+	return pid;
+}
+
+pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err)
+{
+	int pidfd = -1;
+	pid_t pid = by_clone3(cgroup_fd, &pidfd);
+	if (pid < 0 && errno == ENOSYS && cgroup_fd < 0)
+		pid = by_clone(&pidfd);
+	if (pid < 0)
+		return error_sys(err, errno, "make a process");
+	if (pid > 0) {
+		orphans_own(pid);
+		*ret_pidfd = pidfd;
+	}
+	return pid;
+}
