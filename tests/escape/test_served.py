@@ -4,12 +4,14 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
 import time
 
 import pytest
 from conftest import IS_ROOT, ROOT, attacks, findings, reached
 from test_escape import build_without
 
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 loader = importlib.util.spec_from_file_location("e2e", ROOT / "tests" / "e2e" / "conftest.py")
 e2e = importlib.util.module_from_spec(loader)
 loader.loader.exec_module(e2e)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every way in × every kind of server × every network: the same attacks, and none may get out of any.
+
+The ways in: the start of a sandbox (`cay run`; also in test_escape.py), a program, a command of a shell session, a cell of a
+kernel, a tool, and the file API, which is led astray by links. An ordinary user's server has one id; cay uses no
+ranges of /etc/subuid.
+"""
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+from conftest import CANARY, IS_ROOT, ORDINARY, attacks, findings, in_sandbox, reached
+from test_served import e2e
+
+NETWORKS = ["none", "loopback", "proxy"]
+SERVERS = ["root", "ordinary user"] if IS_ROOT else ["ordinary user"]
+# What an attack finds there is the sandbox's own: a session's terminal, and the address in front of the proxy, by which
+# every connection is caught (test_egress.py shows that none leaves).
+ITS_OWN = {"session": {"host-terminal"}, "proxy": {"way-out"}}
+
+
+class Servers:
+    """One of each kind, made when it is first wanted."""
+
+    def __init__(self):
+        self.made = {}
+
+    def get(self, kind):
+        if kind not in self.made:
+            self.made[kind] = e2e.start_server() if kind == "root" or not IS_ROOT else self.start_as(ORDINARY)
+        return self.made[kind]
+
+    def start_as(self, uid):
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-matrix-"))
+        os.chown(directory, uid, uid)
+        directory.chmod(0o755)
+        ids = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        return e2e.Server(directory, prefix=ids)
+
+    def close(self):
+        for server in self.made.values():
+            e2e.end_server(server)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    found = Servers()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module", params=[(server, network) for server in SERVERS for network in NETWORKS],
+                ids=lambda p: f"{p[0]}-{p[1]}".replace(" ", "-"))
+def box(request, servers, readable):
+    kind, network = request.param
+    made = servers.get(kind).create(network=network,
+                                    mounts=[{"source": str(readable), "target": "/escape", "mode": "ro"}])
+    yield made
+    made.delete()
+
+
+def by_exec(box, hints):
+    return box.action("exec", argv=["/escape/cay-canary"], env=hints, capture=True)["stdout"]
+
+
+def by_session(box, hints):
+    for name, value in hints.items():
+        box.run(f"export {name}={value}")
+    return box.output("/escape/cay-canary </dev/null")
+
+
+RUN_IT = """
+import os, subprocess
+def attack():
+    return subprocess.run(["/escape/cay-canary"], env={**os.environ, **%r}, capture_output=True, text=True).stdout
+"""
+
+
+def by_kernel(box, hints):
+    result = box.action("cell", code=RUN_IT % hints + "print(attack())", capture=True)
+    return result["stdout"] if "stdout" in result else result["text"]
+
+
+def by_tool(box, hints):
+    box.put_file("/workspace/attacker.py", (RUN_IT % hints).encode())
+    box.action("tool_add", entrypoint="attacker.attack")
+    return json.loads(box.action("tool_call", tool="attack", args=[], kwargs={})["output"])
+
+
+WAYS = {"exec": by_exec, "session": by_session, "kernel": by_kernel, "tool": by_tool}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_attack_gets_out(box, oracles, way):
+    text = WAYS[way](box, oracles.hints(False))
+    found = findings("\n".join(line for line in text.splitlines() if line.strip()))
+    assert len(found) == len(attacks())
+    network = box.record["spec"]["network"]
+    assert set(reached(found)) <= ITS_OWN.get(way, set()) | ITS_OWN.get(network, set())
+
+
+LED_ASTRAY = {
+    "a link": f"ln -sfn {CANARY} /tmp/led",
+    "a link to a directory": f"ln -sfn {CANARY.parent} /tmp/dir && ln -sfn dir/{CANARY.name} /tmp/led",
+    "the root of pid 1": f"ln -sfn /proc/1/root{CANARY} /tmp/led",
+    "its own root": f"ln -sfn /proc/self/root{CANARY} /tmp/led",
+    "dots": f"ln -sfn ../../../../../../../../..{CANARY} /tmp/led",
+    "a descriptor": "exec 7</ ; ln -sfn /proc/$$/fd/7/var/tmp/%s /tmp/led" % CANARY.name,
+}
+
+
+@pytest.mark.parametrize("how", LED_ASTRAY)
+def test_the_file_api_is_not_led_out(box, oracles, how):
+    """The host's file is where the path says; in the sandbox there is another, or none."""
+    before = (CANARY.read_text(), os.stat(CANARY).st_mtime_ns)
+    box.run(LED_ASTRAY[how])
+    got = box.get_file("/tmp/led")
+    assert b"the host's" not in got.body
+    for action, params in (("read", {}), ("stat", {}), ("write", {"content": "led"}), ("append", {"content": "led"}),
+                           ("edit", {"command": "view"}), ("grep", {"pattern": "host"}), ("remove", {})):
+        reply = box.request("POST", f"/actions/{action}", {"path": "/tmp/led", **params})
+        assert b"the host's" not in reply.body, action
+    box.put_file("/tmp/led", b"led")
+    box.request("POST", "/actions/move", {"path": "/tmp/led", "to": f"/tmp/led/../..{CANARY}"})
+    assert (CANARY.read_text(), os.stat(CANARY).st_mtime_ns) == before
+
+
+def test_the_host_can_read_what_the_file_api_must_not(oracles):
+    """The control: the bait is there, and whoever follows the link on the host gets it."""
+    assert shutil.which("cat") and CANARY.read_text() == "the host's\n"
+    with tempfile.TemporaryDirectory() as directory:
+        link = pathlib.Path(directory) / "led"
+        link.symlink_to(CANARY)
+        assert link.read_text() == "the host's\n"
+
+
+@pytest.mark.parametrize("network", ["none", "loopback"])
+@pytest.mark.parametrize("uid", [None, *([ORDINARY] if IS_ROOT else [])], ids=lambda u: "caller" if u is None else "ordinary")
+def test_no_attack_gets_out_of_a_start(oracles, readable, network, uid):
+    result = in_sandbox(oracles, readable / "cay", readable / "cay-canary", f"--network={network}", uid=uid)
+    assert len(result) == len(attacks())
+    assert reached(result) == {}
