@@ -30,10 +30,10 @@ enum {
 	PARTS_ENTER = PART(NNP) | PART(LANDLOCK) | PART(SECCOMP),
 	PARTS_ALL = (1U << LOCK_PARTS) - 1,
 /* A build for the escape tests leaves a layer out, to see its probes succeed. See meson_options.txt. */
-#ifndef WEAKEN
-#define WEAKEN 0
+#ifndef WEAKEN_LOCK
+#define WEAKEN_LOCK 0
 #endif
-	PARTS_LEFT_OUT = WEAKEN,
+	PARTS_LEFT_OUT = WEAKEN_LOCK,
 };
 
 static const struct {

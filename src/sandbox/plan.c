@@ -123,6 +123,10 @@ static void add_namespaces(struct plan *plan)
 		plan->namespaces |= CLONE_NEWTIME;
 		plan->enforced.controls |= BIT(TIME_NS);
 	}
+/* A build for the escape tests leaves some out, to see its probes succeed. See meson_options.txt. */
+#ifdef WEAKEN_NAMESPACES
+	plan->namespaces &= ~(uint64_t)(WEAKEN_NAMESPACES);
+#endif
 }
 
 static void add_ids(struct plan *plan)
@@ -259,6 +263,8 @@ static void add_cgroups(struct plan *plan)
 
 static void add_network(struct plan *plan)
 {
+	if (!(plan->namespaces & CLONE_NEWUTS))
+		return;
 	struct step *s = plan_add(plan, STEP_HOSTNAME);
 	s->data = plan->spec.hostname;
 	if (plan->spec.network == NETWORK_HOST)
