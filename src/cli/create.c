@@ -175,6 +175,8 @@ int create_put_body(struct jsonw *w, const struct create_options *o, struct erro
 	put_said(w, "network", "network", o->spec.network);
 	if (o->allow.n)
 		put_texts(w, "allow", &o->allow);
+	if (o->network_name)
+		jsonw_key_str(w, "network_name", str_from(o->network_name));
 	put_said(w, "hostname", "hostname", o->spec.hostname);
 	if (o->gpus)
 		jsonw_key_str(w, "gpus", str_from(o->gpus));

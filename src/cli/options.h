@@ -61,8 +61,9 @@ struct image_options {
 struct create_options {
 	struct spec_options spec;
 	const char *name;
-	struct option_texts labels;  /* KEY=VALUE */
-	struct option_texts allow;   /* wire/allow.h */
+	struct option_texts labels; /* KEY=VALUE */
+	struct option_texts allow;  /* wire/allow.h */
+	const char *network_name;
 	const char *guard;           /* "off", "rules", "llm"; NULL: as the server has it */
 	const char *guard_threshold; /* "0" to "3"; NULL: as the server has it */
 	bool confirm;

@@ -101,9 +101,10 @@ static int make_plan(struct run *run, struct error *err)
 {
 	if (wish_spec(&run->options->spec, &spec, err) < 0)
 		return -1;
-	if (spec.network == NETWORK_PROXY)
+	if (spec.network > NETWORK_HOST && !run->options->dry_run)
 		return error_set(err, ERROR_UNSUPPORTED,
-			"--network proxy needs a server, which decides what goes out: cay create");
+			"--network %s needs a server, which decides what goes out: cay create",
+			run->options->spec.network);
 	id_make(spec.id);
 	if (is_bare(run))
 		return spec_check(&spec, err);

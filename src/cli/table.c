@@ -30,7 +30,8 @@ const struct command_option server_options[] = {
 };
 
 static const char *const users[] = { "agent", "root", NULL };
-static const char *const networks[] = { "loopback", "none", "host", "proxy", NULL };
+static const char *const networks[] = { "loopback", "none", "host", "proxy", "bridge", "pasta",
+	NULL };
 
 /* Where the exit status is another program's, ours is what env, timeout and docker use for their own. */
 enum { OWN_FAILURE = 125 };
@@ -60,7 +61,8 @@ static const struct command_option spec_options[] = {
 		"the host",
 		.standard = "agent", .words = users },
 	{ "network", 0, OPTION_TEXT, SPEC(network), "NETWORK",
-		"loopback, none, host: the host's own network, without any wall; or, of a server, proxy: what is allowed",
+		"loopback, none, host: the host's own network, without any wall; or, of a server, proxy: what is allowed by name, "
+		"bridge (as root) and pasta (else): what is allowed by address",
 		.standard = "loopback", .words = networks },
 	{ "hostname", 0, OPTION_TEXT, SPEC(hostname), "NAME", "the sandbox's own host name",
 		.standard = "cay" },
@@ -216,8 +218,10 @@ static const struct command_option create_options[] = {
 	{ "label", 0, OPTION_TEXTS, CREATE(labels), "KEY=VALUE",
 		"a note that is kept with it; may be given often" },
 	{ "allow", 0, OPTION_TEXTS, CREATE(allow), "TARGET",
-		"with --network proxy: what it may connect to: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, "
-		"or without for 80 and 443; may be given often" },
+		"what it may connect to: with --network proxy NAME, *.NAME, ADDRESS or ADDRESS/BITS, with bridge and pasta "
+		"addresses alone, each with :PORT, or without for 80 and 443; may be given often" },
+	{ "network-name", 0, OPTION_TEXT, CREATE(network_name), "NAME",
+		"with --network bridge: sandboxes of the same name reach each other" },
 	{ "plugin", 0, OPTION_TEXTS, CREATE(plugins), "NAME|DIR",
 		"what is loaded before it is ready: agent_skills, browser, jupyter, vscode, or a directory "
 		"(./DIR) with the plugin.json of one's own; may be given often",

@@ -140,7 +140,9 @@ int wish_spec(const struct spec_options *o, struct spec *ret, struct error *err)
 	static const char *const networks[] = { [NETWORK_LOOPBACK] = "loopback",
 		[NETWORK_NONE] = "none",
 		[NETWORK_HOST] = "host",
-		[NETWORK_PROXY] = "proxy" };
+		[NETWORK_PROXY] = "proxy",
+		[NETWORK_BRIDGE] = "bridge",
+		[NETWORK_PASTA] = "pasta" };
 	static const char *const users[] = { [USER_AGENT] = "agent", [USER_ROOT] = "root" };
 
 	*ret = (struct spec){

@@ -11,12 +11,13 @@ enum {
 };
 
 static const char *const user_words[] = { "agent", "root", NULL };
-static const char *const network_words[] = { "loopback", "none", "host", "proxy", NULL };
+static const char *const network_words[] = { "loopback", "none", "host", "proxy", "bridge", "pasta",
+	NULL };
 /* What may be asked for; an image being taken in has a mode of its own. */
 static const char *const mode_words[] = { "ro", "rw", "copy", NULL };
 
 struct create_body {
-	struct str name, image, workdir, user, network, hostname, gpus;
+	struct str name, image, workdir, user, network, network_name, hostname, gpus;
 	const struct json *mounts, *limits, *guard, *plugins, *repo, *secrets;
 	struct field_map env, labels;
 	struct field_strings require, allow;
@@ -42,9 +43,13 @@ const struct field create_fields[] = {
 	{ "limits", FIELD_JSON, AT(limits),
 		.help = "{\"memory_bytes\",\"pids\",\"cpu_milli\",\"disk_bytes\",\"disk_inodes\"}: 0 the default, -1 none" },
 	{ "network", FIELD_STRING, AT(network), .standard = "loopback", .words = network_words,
-		.help = "what it can reach: loopback (itself), none, host (all that the host can), or proxy (what `allow` names)" },
+		.help = "what it can reach: loopback (itself), none, host (all that the host can), proxy (what `allow` names), "
+			"or bridge (as root) and pasta (else): the addresses that `allow` has" },
 	{ "allow", FIELD_STRINGS, AT(allow),
-		.help = "with network proxy: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, or without for 80 and 443" },
+		.help = "with network proxy: NAME, *.NAME, ADDRESS or ADDRESS/BITS, each with :PORT, or without for 80 and 443; "
+			"with bridge and pasta addresses of IPv4 alone, over TCP and UDP" },
+	{ "network_name", FIELD_STRING, AT(network_name),
+		.help = "with network bridge: sandboxes of the same name (a-z, 0-9) reach each other" },
 	{ "gpus", FIELD_STRING, AT(gpus), .help = "all, a number, or names with commas between: of a backend that has some (docker)" },
 	{ "hostname", FIELD_STRING, AT(hostname), .standard = "cay", .help = "its host name" },
 	{ "labels", FIELD_MAP, AT(labels), .help = "the caller's own notes" },
@@ -209,12 +214,20 @@ int create_check_name(struct str name, struct error *err)
 	return 0;
 }
 
+static bool is_routed(const struct spec *spec)
+{
+	return spec->network == NETWORK_BRIDGE || spec->network == NETWORK_PASTA;
+}
+
 static int check_allow(const struct create *create, struct error *err)
 {
 	struct allow allow = { 0 };
 	int r = 0;
+	if (is_routed(&create->spec))
+		return 0; /* it is in the spec */
 	if (create->allow.n && create->spec.network != NETWORK_PROXY)
-		return error_set(err, ERROR_INVALID, "'allow' is for the network 'proxy'");
+		return error_set(err, ERROR_INVALID,
+			"'allow' is for the network 'proxy', or 'bridge' or 'pasta'");
 	for (size_t i = 0; r == 0 && i < create->allow.n; i++)
 		r = allow_add(&allow, create->allow.items[i], err);
 	allow_fini(&allow);
@@ -241,6 +254,43 @@ int create_check(const struct create *create, struct error *err)
 	return 0;
 }
 
+/* What the kernel decides by: addresses of IPv4. */
+static int read_address(struct str text, struct spec_allow *ret, struct error *err)
+{
+	struct allow_rule rule;
+	if (allow_rule_parse(text, &rule, err) < 0)
+		return -1;
+	if (rule.name[0])
+		return error_set(err, ERROR_INVALID,
+			"allow: '%.*s': names are for the network 'proxy'; here it takes addresses",
+			STR_ARG(str_first(text, 80)));
+	if (netaddr_to_v4(&rule.range.address, &ret->address) < 0 || rule.range.bits < 96)
+		return error_set(err, ERROR_UNSUPPORTED, "allow: '%.*s': IPv6 is closed here",
+			STR_ARG(str_first(text, 80)));
+	ret->bits = (uint8_t)(rule.range.bits - 96);
+	ret->port = rule.port;
+	ret->is_private = netrange_is_private(&rule.range);
+	return 0;
+}
+
+static int read_net(const struct create_body *body, struct spec *spec, struct error *err)
+{
+	struct spec_net *net = &spec->net;
+	if (!is_routed(spec))
+		return body->network_name.len
+			? error_set(err, ERROR_INVALID,
+				  "create: 'network_name' is for the network 'bridge'")
+			: 0;
+	if (body->allow.n > SPEC_ALLOW_MAX)
+		return error_set(err, ERROR_LIMIT, "create: allow: %zu addresses; the limit is %d",
+			body->allow.n, SPEC_ALLOW_MAX);
+	for (; net->n_allow < body->allow.n; net->n_allow++)
+		if (read_address(body->allow.items[net->n_allow], &net->allow[net->n_allow], err) <
+			0)
+			return error_wrap(err, "create");
+	return copy_text(body->network_name, net->name, sizeof(net->name), "network_name", err);
+}
+
 static int read_spec(const struct create_body *body, struct arena *arena, struct create *create,
 	struct error *err)
 {
@@ -252,7 +302,7 @@ static int read_spec(const struct create_body *body, struct arena *arena, struct
 	spec->limits = *(struct spec_limits *)limits;
 	spec->user = word_index(user_words, body->user);
 	spec->network = word_index(network_words, body->network);
-	if (read_image(body->image, create, err) < 0 ||
+	if (read_net(body, spec, err) < 0 || read_image(body->image, create, err) < 0 ||
 		read_mounts(body->mounts, arena, spec, err) < 0 ||
 		read_require(&body->require, spec, err) < 0)
 		return -1;
@@ -401,6 +451,8 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 		write_allow(create, w);
 	if (create->gpus.len)
 		jsonw_key_str(w, "gpus", create->gpus);
+	if (spec->net.name[0])
+		jsonw_key_str(w, "network_name", str_from(spec->net.name));
 	jsonw_key_str(w, "hostname", str_from(spec->hostname[0] ? spec->hostname : "cay"));
 	jsonw_key(w, "require");
 	write_controls(spec->required, w);

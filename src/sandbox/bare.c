@@ -42,6 +42,8 @@ int bare_check(const struct spec *spec, const char **ret_workspace, struct error
 		return refuse(err, "an image");
 	if (spec->network == NETWORK_NONE)
 		return refuse(err, "a sandbox without network");
+	if (spec->network > NETWORK_HOST)
+		return refuse(err, "a network of allowed targets");
 	if (spec->user == USER_ROOT && geteuid() != 0)
 		return refuse(err, "user root");
 	return check_mounts(spec, ret_workspace, err);

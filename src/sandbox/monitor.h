@@ -28,9 +28,9 @@ enum monitor_op {
 	MONITOR_DESTROY,  /* id; the reply comes when everything of it is gone */
 	MONITOR_USAGE,    /* id */
 	MONITOR_FREEZE,   /* id, flag: stop or continue every process (pause, resume) */
-	MONITOR_BOUNDARY, /* id: start its boundary (boundary/worker.h); the reply has its socket */
 	MONITOR_HOST,     /* which controls this host can give: reply.enforced */
 	MONITOR_ENDED,    /* only from the supervisor: id, end_reason */
+	MONITOR_BOUNDARY, /* id: start its boundary (boundary/worker.h); the reply has its socket */
 };
 
 enum end_reason {

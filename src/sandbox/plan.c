@@ -272,6 +272,8 @@ static void add_network(struct plan *plan)
 	s = plan_add(plan, STEP_NETWORK);
 	s->data = plan->spec.network == NETWORK_LOOPBACK ? "loopback"
 		: plan->spec.network == NETWORK_PROXY    ? "proxy"
+		: plan->spec.network == NETWORK_BRIDGE   ? "bridge"
+		: plan->spec.network == NETWORK_PASTA    ? "pasta"
 							 : NULL;
 }
 
@@ -306,6 +308,17 @@ static void add_sysctls(struct plan *plan)
 	if (plan->namespaces & CLONE_NEWNET) /* every port is the sandbox's own */
 		add_sysctl(plan, "net.ipv4.ip_unprivileged_port_start", "0");
 	plan_add(plan, STEP_PROC_LOCK);
+}
+
+static int check_network(const struct plan *plan, struct error *err)
+{
+	if (plan->spec.network == NETWORK_BRIDGE && !plan->host.is_root)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"--network bridge needs root: sudo cay serve; without root there is --network pasta");
+	if (plan->spec.network == NETWORK_PASTA && plan->host.is_root)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"--network pasta is for who is not root; with root there is --network bridge");
+	return 0;
 }
 
 static int check_required(const struct plan *plan, struct error *err)
@@ -352,7 +365,7 @@ static int make(const struct spec *spec, const struct host *host, int flags, str
 	if (choose_parts(ret, &spec->limits, flags, err) < 0)
 		return -1;
 	add_ids(ret);
-	if (check_required(ret, err) < 0)
+	if (check_network(ret, err) < 0 || check_required(ret, err) < 0)
 		return -1;
 	add_cgroups(ret);
 	plan_add(ret, STEP_PRIVATE);

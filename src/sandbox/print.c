@@ -3,6 +3,7 @@
 #include "sandbox/plan.h"
 
 #include "base/auto.h"
+#include "sandbox/fence.h"
 #include "sandbox/step.h"
 
 #include <sched.h>
@@ -98,6 +99,23 @@ static void put_stage(struct buf *b, const struct plan *plan, enum step_stage st
 			put_step(b, &plan->steps[i]);
 }
 
+/* What is attached when it is built (uplink.h), with the rules that stand in the way then. */
+static void put_uplink(struct buf *b, const struct plan *plan)
+{
+	const struct spec *spec = &plan->spec;
+	auto_buf struct buf rules = BUF_INIT(64 * 1024);
+	struct str rest, line;
+	if (spec->network != NETWORK_BRIDGE && spec->network != NETWORK_PASTA)
+		return;
+	buf_printf(b, "after it is built:\n  uplink       %s%s%s\n",
+		spec->network == NETWORK_BRIDGE ? "bridge" : "pasta",
+		spec->net.name[0] ? " with " : "", spec->net.name);
+	fence_put_rules(&spec->net, &rules);
+	rest = str_trim(buf_str(&rules));
+	while (str_split(&rest, '\n', &line))
+		buf_printf(b, "  rule         %.*s\n", STR_ARG(line));
+}
+
 void plan_print(const struct plan *plan, struct buf *b)
 {
 	buf_puts(b, "namespaces:");
@@ -107,6 +125,7 @@ void plan_print(const struct plan *plan, struct buf *b)
 	buf_putc(b, '\n');
 	for (unsigned stage = STAGE_OWNER; stage <= STAGE_LAST; stage++)
 		put_stage(b, plan, (enum step_stage)stage);
+	put_uplink(b, plan);
 	buf_puts(b, "controls:");
 	for (unsigned i = 0; i < CONTROL_MAX; i++)
 		if (plan->enforced.controls & UINT64_C(1) << i)

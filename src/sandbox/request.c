@@ -62,6 +62,7 @@ static int check_spec(const struct spec *spec, struct error *err)
 		is_ended(spec->image_path, sizeof(spec->image_path)) &&
 		is_ended(spec->layers_path, sizeof(spec->layers_path)) &&
 		is_ended(spec->workdir, sizeof(spec->workdir)) &&
+		is_ended(spec->net.name, sizeof(spec->net.name)) &&
 		spec->n_mounts <= SPEC_MOUNTS_MAX && spec->n_layers <= SPEC_LAYERS_MAX;
 	for (uint32_t i = 0; is_sound && i < spec->n_layers; i++)
 		is_sound = is_ended(spec->layers[i], sizeof(spec->layers[i]));

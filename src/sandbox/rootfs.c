@@ -16,6 +16,7 @@
 #include "sandbox/rootfs.h"
 
 #include "base/auto.h"
+#include "sandbox/fence.h"
 #include "sandbox/step.h"
 
 struct entry {
@@ -125,6 +126,17 @@ static void add_work(struct plan *plan)
 	add_dir(plan, "empty", 0555);
 }
 
+static const char *resolvers(struct plan *plan)
+{
+	auto_buf struct buf b = BUF_INIT(4096);
+	if (plan->spec.network == NETWORK_PROXY)
+		return "nameserver 127.0.0.1\n";
+	if (plan->spec.network != NETWORK_BRIDGE && plan->spec.network != NETWORK_PASTA)
+		return "# this sandbox has no name server\n";
+	fence_put_resolvers(&plan->spec.net, &b);
+	return plan_text(plan, "%s", b.ptr);
+}
+
 static void add_names(struct plan *plan, enum step_kind kind, const char *dir)
 {
 	const char *name = plan->spec.hostname;
@@ -132,10 +144,7 @@ static void add_names(struct plan *plan, enum step_kind kind, const char *dir)
 	add_file(plan, kind, plan_text(plan, "%s/hosts", dir),
 		plan_text(plan, "127.0.0.1\tlocalhost\n127.0.1.1\t%s\n::1\tlocalhost\n", name));
 	if (plan->spec.network != NETWORK_HOST)
-		add_file(plan, kind, plan_text(plan, "%s/resolv.conf", dir),
-			plan->spec.network == NETWORK_PROXY
-				? "nameserver 127.0.0.1\n"
-				: "# this sandbox has no name server\n");
+		add_file(plan, kind, plan_text(plan, "%s/resolv.conf", dir), resolvers(plan));
 }
 
 static void add_host_links(struct plan *plan)

@@ -153,10 +153,37 @@ static int check_limits(const struct spec_limits *l, struct error *err)
 	return 0;
 }
 
+/* A name becomes one of a set of rules. */
+static int check_net(const struct spec *spec, struct error *err)
+{
+	const struct spec_net *net = &spec->net;
+	bool is_routed = spec->network == NETWORK_BRIDGE || spec->network == NETWORK_PASTA;
+	if (net->n_allow > SPEC_ALLOW_MAX)
+		return error_set(err, ERROR_LIMIT, "%u addresses are allowed; the limit is %d",
+			net->n_allow, SPEC_ALLOW_MAX);
+	if (net->n_allow && !is_routed)
+		return error_set(err, ERROR_INVALID,
+			"addresses are for the networks bridge and pasta");
+	for (uint32_t i = 0; i < net->n_allow; i++)
+		if (net->allow[i].bits > 32)
+			return error_set(err, ERROR_INVALID, "a range of %u bits",
+				net->allow[i].bits);
+	if (net->name[0] && spec->network != NETWORK_BRIDGE)
+		return error_set(err, ERROR_INVALID, "a named network is for the network bridge");
+	for (const char *c = net->name; *c; c++)
+		if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9'))
+			return error_set(err, ERROR_INVALID,
+				"the name of a network has letters a to z and digits, not '%s'",
+				net->name);
+	return 0;
+}
+
 static int check_words(const struct spec *spec, struct error *err)
 {
-	if (spec->network > NETWORK_PROXY)
+	if (spec->network > NETWORK_PASTA)
 		return error_set(err, ERROR_INVALID, "unknown network mode %u", spec->network);
+	if (check_net(spec, err) < 0)
+		return -1;
 	if (spec->user > USER_ROOT)
 		return error_set(err, ERROR_INVALID, "unknown user mode %u", spec->user);
 	if (spec->required >> CONTROL_MAX)

@@ -33,6 +33,24 @@ enum network_mode {
 	NETWORK_NONE,
 	NETWORK_HOST,
 	NETWORK_PROXY, /* every address is the sandbox's own: the executor catches what is begun to it */
+	NETWORK_BRIDGE, /* a pair of devices to a router of the supervisor's (router.h); root's only */
+	NETWORK_PASTA, /* a device whose packets pasta(1) takes out as its user (pasta.h) */
+};
+
+/* Of the networks bridge and pasta: what may be begun to these addresses, and no other, over TCP and UDP. */
+struct spec_allow {
+	uint32_t address; /* IPv4, host order */
+	uint16_t port;    /* 0: 80 and 443 */
+	uint8_t bits;
+	uint8_t is_private; /* it is for addresses that are not public: one that holds both is for the public */
+};
+
+enum { SPEC_ALLOW_MAX = 64 };
+
+struct spec_net {
+	uint32_t n_allow;
+	struct spec_allow allow[SPEC_ALLOW_MAX];
+	char name[SPEC_NAME_SIZE]; /* of bridge: those of one name reach each other; "": nobody */
 };
 
 enum user_mode {
@@ -73,6 +91,7 @@ struct spec {
 	char workdir
 		[SPEC_PATH_SIZE]; /* where sessions start, made if missing; default /workspace */
 	uint32_t network;         /* enum network_mode */
+	struct spec_net net;      /* of bridge and pasta */
 	uint32_t user;            /* enum user_mode */
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */

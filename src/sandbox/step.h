@@ -71,7 +71,8 @@ enum step_stage step_stage(enum step_kind kind);
  * idmap_map        data: "range", or "single" with uid: the only id inside
  * idmap_tree       tree; data: "range": ids as on the host; "owner", "image": who owns it there is `uid` inside
  * net_hostname     data
- * net_make         data: "loopback": with lo up; "proxy": and every address its own
+ * net_make         data: "loopback": with lo up; "proxy": and every address its own; "bridge", "pasta":
+ *                  what leads out is attached when it is built (uplink.h)
  * net_join         waits for the second process to have made it
  * mounts_work      data: options of tmpfs
  * files_dir        path; mode: permissions; uid: owner inside, gid alike; flags

@@ -45,6 +45,7 @@ void stock_fini(struct stock *s)
 {
 	BUG_IF(s->count != 0, "a stock goes away while sandboxes are left in it");
 	crew_fini(&s->crew);
+	router_fini(&s->router);
 	map_fini(&s->by_id);
 	s->executor_fd = close_fd(s->executor_fd);
 }
@@ -75,6 +76,7 @@ static void finish(struct member *m)
 	launch_reap(&m->box, &oom_kills);
 	m->control_fd = close_fd(m->control_fd);
 	boundary_stop(&m->boundary);
+	uplink_detach(&m->stock->router, &m->uplink);
 	if (oom_kills > 0 && m->reason == END_EXITED)
 		m->reason = END_OUT_OF_MEMORY;
 	state_set(m, MEMBER_ENDED);
@@ -166,6 +168,14 @@ static void give(struct member *m)
 
 static void make_next(struct stock *s);
 
+static int attach(struct stock *s, struct member *m, struct error *err)
+{
+	if (!uplink_is_wanted(m->network))
+		return 0;
+	return uplink_attach(&s->router, m->network, &m->net, m->box.init_pid, s->host.run_dir,
+		&m->uplink, err);
+}
+
 static void crew_built(struct crew *crew, void *job, const struct box *box, int control_fd,
 	const struct error *err)
 {
@@ -175,7 +185,7 @@ static void crew_built(struct crew *crew, void *job, const struct box *box, int 
 	m->box = *box;
 	m->control_fd = control_fd;
 	m->enforced = box->enforced;
-	if (!err && watch_start(m, &failure) < 0) {
+	if (!err && (watch_start(m, &failure) < 0 || attach(s, m, &failure) < 0)) {
 		watch_end(m);
 		launch_kill(&m->box);
 		err = &failure;
@@ -217,6 +227,9 @@ static struct member *make_later(struct stock *s, const struct spec *spec)
 		.box = BOX_INIT,
 		.spec = mem_new(struct spec),
 		.boundary = BOUNDARY_INIT,
+		.uplink = UPLINK_INIT,
+		.network = spec->network,
+		.net = spec->net,
 		.control_fd = -1 };
 	*m->spec = *spec;
 	snprintf(m->id, sizeof(m->id), "%s", spec->id);

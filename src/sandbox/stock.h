@@ -19,6 +19,7 @@
 #include "sandbox/launch.h"
 #include "sandbox/monitor.h"
 #include "sandbox/poller.h"
+#include "sandbox/uplink.h"
 
 enum { STOCK_MAX = UID_SLOTS, STOCK_POOL_MAX = 1024, STOCK_QUEUE_MAX = 64 };
 
@@ -34,6 +35,9 @@ struct member {
 	struct box box;
 	int control_fd; /* the server's end of the executor's control socket: a duplicate is given out */
 	struct boundary boundary; /* of its secrets, if it has any */
+	uint32_t network;
+	struct spec_net net; /* of one that has an uplink */
+	struct uplink uplink;
 	struct enforced enforced;
 	char id[ID_SIZE];
 	struct spec *spec; /* while it is queued */
@@ -51,6 +55,7 @@ struct stock {
 	struct poller *poller;
 	struct host host;
 	int executor_fd;
+	struct router router; /* made when the first one needs it */
 	struct crew crew;
 	struct list members; /* oldest first */
 	struct list idle;    /* the pool, and what is being made */
@@ -69,9 +74,9 @@ struct stock {
 /* One that never has a member: for a server that makes its own sandboxes. */
 void stock_init_none(struct stock *s);
 int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err);
-#define STOCK_INIT                                   \
-	{                                            \
-		.executor_fd = -1, .crew = CREW_INIT \
+#define STOCK_INIT                                                          \
+	{                                                                   \
+		.executor_fd = -1, .router = ROUTER_INIT, .crew = CREW_INIT \
 	}
 /* Every member must have been dropped. */
 void stock_fini(struct stock *s);

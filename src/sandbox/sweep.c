@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "sandbox/etc.h"
+#include "sandbox/router.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -82,5 +83,8 @@ int launch_sweep(const struct host *host, bool is_dry_run,
 	void (*found)(void *ctx, const char *what), void *ctx, struct error *err)
 {
 	struct cgroup_remove how = { .is_dry_run = is_dry_run, .found = found, .ctx = ctx };
-	return sweep_slots(host, &how, err) < 0 ? -1 : sweep_copies(host, &how, err);
+	if (sweep_slots(host, &how, err) < 0 ||
+		router_sweep(host->run_dir, is_dry_run, found, ctx, err) < 0)
+		return -1;
+	return sweep_copies(host, &how, err);
 }

@@ -12,20 +12,11 @@ static const uint8_t v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff 
 
 /* IANA's special-purpose registries; the metadata services of clouds are in link-local and ULA space. */
 static const char *const private_ranges[] = {
-	"0.0.0.0/8",
-	"10.0.0.0/8",
-	"100.64.0.0/10",
-	"127.0.0.0/8",
-	"169.254.0.0/16",
-	"172.16.0.0/12",
-	"192.0.0.0/24",
-	"192.0.2.0/24",
-	"192.88.99.0/24",
-	"192.168.0.0/16",
-	"198.18.0.0/15",
-	"198.51.100.0/24",
-	"203.0.113.0/24",
-	"224.0.0.0/3",
+#define IPV4_PRIVATE(text) text,
+#define IPV4_METADATA(text)
+#include "base/ipv4.def"
+#undef IPV4_PRIVATE
+#undef IPV4_METADATA
 	"::/96",
 	"64:ff9b::/96",
 	"64:ff9b:1::/48",
@@ -38,13 +29,11 @@ static const char *const private_ranges[] = {
 	"ff00::/8",
 };
 static const char *const metadata_ranges[] = {
-	"169.254.169.254",
-	"169.254.170.2",
-	"169.254.170.23",
-	"169.254.42.42",
-	"100.100.100.200",
-	"168.63.129.16",
-	"192.0.0.192",
+#define IPV4_PRIVATE(text)
+#define IPV4_METADATA(text) text,
+#include "base/ipv4.def"
+#undef IPV4_PRIVATE
+#undef IPV4_METADATA
 	"fd00:ec2::254",
 	"fd00:ec2::23",
 	"fd20:ce::254",
@@ -57,6 +46,16 @@ struct netaddr netaddr_v4(uint32_t host_order)
 	memcpy(a.bytes, v4_prefix, sizeof(v4_prefix));
 	memcpy(a.bytes + sizeof(v4_prefix), &net, sizeof(net));
 	return a;
+}
+
+int netaddr_to_v4(const struct netaddr *a, uint32_t *ret)
+{
+	uint32_t net;
+	if (memcmp(a->bytes, v4_prefix, sizeof(v4_prefix)) != 0)
+		return -1;
+	memcpy(&net, a->bytes + sizeof(v4_prefix), sizeof(net));
+	*ret = ntohl(net);
+	return 0;
 }
 
 static struct netaddr from_v4_bytes(const uint8_t *bytes)
@@ -178,4 +177,14 @@ bool netaddr_is_metadata(const struct netaddr *a)
 bool netaddr_is_private(const struct netaddr *a)
 {
 	return in_any(private_ranges, ARRAY_LEN(private_ranges), a);
+}
+
+bool netrange_is_private(const struct netrange *r)
+{
+	struct netrange range;
+	for (size_t i = 0; i < ARRAY_LEN(private_ranges); i++)
+		if (netrange_parse(str_from(private_ranges[i]), &range, NULL) == 0 &&
+			range.bits <= r->bits && has(&range, &r->address))
+			return true;
+	return false;
 }

@@ -25,12 +25,16 @@ enum { NETADDR_TEXT_MAX = 64 };
 
 int netaddr_parse(struct str text, struct netaddr *ret, struct error *err);
 struct netaddr netaddr_v4(uint32_t host_order);
+/* The reverse: in host order; -1 if it is none of IPv4. */
+int netaddr_to_v4(const struct netaddr *a, uint32_t *ret);
 /* Of an AF_INET or AF_INET6 socket address. */
 int netaddr_from(const struct sockaddr *address, struct netaddr *ret, struct error *err);
 void netaddr_text(const struct netaddr *a, char ret[NETADDR_TEXT_MAX]);
 
 /* "10.0.0.0/8", "fd00::/8", or one address. */
 int netrange_parse(struct str text, struct netrange *ret, struct error *err);
+/* All of it is. */
+bool netrange_is_private(const struct netrange *r);
 bool netrange_has(const struct netrange *r, const struct netaddr *a);
 
 /* What serves secrets to whoever can reach it: denied whatever is allowed. */

@@ -150,3 +150,32 @@ def server_outside(hosts, addresses, *options, trust=None, settings=None):
     finally:
         started.outside.close()
         end_server(started)
+
+
+@contextlib.contextmanager
+def server_behind(addresses, *options, prepare="true"):
+    """A server whose network namespace leads to another one, the internet: there are the addresses. `prepare` is done
+    in the server's network before it starts. Nothing of the host's own network is changed."""
+    directory = tempfile.mkdtemp(prefix="cay-e2e-")
+    os.chmod(directory, 0o755)
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE) as internet:
+        try:
+            internet.stdout.readline()  # its namespace is there
+            there = f"ip link set lo up; ip link set wan up; ip addr add {UPSTREAM}/30 dev wan; " + \
+                    "".join(f"ip addr add {a}/32 dev lo; " for a in addresses)
+            here = (f"set -e; ip link set lo up; ip link add wan type veth peer name wan netns {internet.pid}; "
+                    f"ip addr add {HOST}/30 dev wan; ip link set wan up; nsenter -t {internet.pid} -n sh -c '{there}'; "
+                    f"ip route add default via {UPSTREAM}; ip addr add {HOST_LAN}/32 dev lo; "
+                    f"echo 1 > /proc/sys/net/ipv4/ip_forward; {prepare}; exec \"$@\"")
+            started = Server(directory, "--pool", "0", *options, prefix=["unshare", "--net", "sh", "-c", here, "sh"])
+            started.outside = Outside(internet.pid)
+            try:
+                yield started
+            finally:
+                started.outside.close()
+                end_server(started)
+        finally:
+            internet.kill()
+
+
+UPSTREAM, HOST, HOST_LAN = "192.88.99.1", "192.88.99.2", "10.77.0.1"

@@ -71,6 +71,14 @@ static const struct spec demanding = {
 	.limits = { .memory_bytes = 64 << 20 },
 };
 
+static const struct spec routed = {
+	.network = NETWORK_BRIDGE,
+	.net = { .n_allow = 4,
+		.allow = { { 0, 443, 0, false }, { 0x0a010200, 5432, 24, true },
+			{ 0x0a010203, 53, 32, true }, { 0x5db8d822, 0, 32, false } },
+		.name = "team" },
+};
+
 static const struct spec requiring = {
 	.required = UINT64_C(1) << CONTROL_UID_RANGE,
 };
@@ -91,6 +99,11 @@ static const struct {
 		&(const struct spec){ .n_mounts = 1,
 			.mounts = { { "/home/me/src", "/workspace", MOUNT_WRITABLE } } },
 		&user_bare, 0 },
+	{ "root, a network behind a bridge", &routed, &root_v2, 0 },
+	{ "an ordinary user who wants that", &routed, &user_bare, 0 },
+	{ "an ordinary user, a network through pasta",
+		&(const struct spec){ .network = NETWORK_PASTA }, &user_bare, 0 },
+	{ "root who wants that", &(const struct spec){ .network = NETWORK_PASTA }, &root_v2, 0 },
 	{ "an ordinary user who wants a memory limit", &demanding, &user_bare, 0 },
 	{ "an ordinary user who requires ids of their own", &requiring, &user_bare, 0 },
 };

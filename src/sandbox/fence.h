@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fence: what may be begun from a sandbox whose network is bridge or pasta, as rules of nft. Closed unless allowed:
+ * what is not IPv4 is dropped, metadata services always, private addresses unless a rule is for those, and the rest
+ * unless a rule has address and port. What is refused is told at once where that can be (ICMP), not left to time out.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "sandbox/spec.h"
+
+/* The sets that the rules speak of; once in a table. */
+void fence_put_sets(struct buf *b);
+/* The rules of a chain, the last one of which refuses. Each is a line. `accept`: what is done with what is allowed. */
+void fence_put_rules(const struct spec_net *net, struct buf *b);
+/* "nameserver …" for each allowed address with port 53, or a comment that there is none. */
+void fence_put_resolvers(const struct spec_net *net, struct buf *b);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. pasta stays in the foreground, so that it is our child and dies with us; it says that the
+ * network is there by its pid file, which is a FIFO here: it is written after the device was set up. A pasta that
+ * hangs instead (as one does that may not open /dev/net/tun) is killed after READY_MS.
+ */
+#include "sandbox/pasta.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "sandbox/fence.h"
+#include "sandbox/nft.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { READY_MS = 5000, TEXT_MAX = 64 * 1024, SAID_MAX = 2048 };
+
+#define REMEDY_INSTALL "sudo apt-get install passt"
+#define REMEDY_TUN     "sudo chmod 666 /dev/net/tun"
+
+static const char *const places[] = { "/usr/bin/pasta", "/usr/local/bin/pasta", "/bin/pasta" };
+
+static const char *find_program(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
+/* What only root can mend is said before anything is tried. */
+static int check_host(struct error *err)
+{
+	if (geteuid() == 0)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"pasta is for who is not root: with root, --network bridge");
+	if (!find_program())
+		return error_set(err, ERROR_UNSUPPORTED, "pasta is not installed: " REMEDY_INSTALL);
+	auto_fd int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, ERROR_UNSUPPORTED, "/dev/net/tun: %s: " REMEDY_TUN,
+			strerror(errno));
+	return 0;
+}
+
+/* What comes in is answers alone; what goes out passes the fence. The sandbox's own loopback is its own. */
+static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
+	buf_puts(&b, "table inet cay {\n");
+	fence_put_sets(&b);
+	buf_puts(&b,
+		"chain input { type filter hook input priority 0; policy drop;\n"
+		"iifname \"lo\" accept\nct state established,related accept\n}\n"
+		"chain output { type filter hook output priority 0; policy drop;\n"
+		"oifname \"lo\" accept\nct state established,related accept\n");
+	fence_put_rules(net, &b);
+	buf_puts(&b, "}\n}\n");
+	return nft_run(user_ns_fd, net_ns_fd, buf_str(&b), err);
+}
+
+_Noreturn static void child(int said_fd, pid_t parent, pid_t init_pid, const char *pid_file)
+{
+	char user_ns[64], net_ns[64];
+	sigset_t none;
+	snprintf(user_ns, sizeof(user_ns), "/proc/%d/ns/user", (int)init_pid);
+	snprintf(net_ns, sizeof(net_ns), "/proc/%d/ns/net", (int)init_pid);
+	const char *const argv[] = { "pasta", "--foreground", "--quiet", "--ipv4-only",
+		"--config-net", "--ns-ifname", "eth0", "--tcp-ports", "none", "--udp-ports", "none",
+		"--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw", "--no-dhcp", "--pid",
+		pid_file, "--userns", user_ns, "--netns", net_ns, NULL };
+	const char *const envp[] = { "PATH=/usr/bin:/bin", NULL };
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	int null_fd = open("/dev/null", O_RDWR);
+	dup2(null_fd, 0);
+	dup2(null_fd, 1);
+	dup2(said_fd, 2);
+	syscall(SYS_close_range, 3, ~0U, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent)
+		execve(find_program(), (char *const *)(uintptr_t)argv,
+			(char *const *)(uintptr_t)envp);
+	_exit(127);
+}
+
+/* Waits for its word, its end, or the time. */
+static int await(int fifo_fd, int pidfd, int said_fd, struct error *err)
+{
+	struct pollfd p[2] = { { .fd = fifo_fd, .events = POLLIN },
+		{ .fd = pidfd, .events = POLLIN } };
+	char said[SAID_MAX + 1];
+	int n = poll(p, 2, READY_MS);
+	if (n > 0 && (p[0].revents & POLLIN))
+		return 0;
+	ssize_t len = recv(said_fd, said, SAID_MAX, MSG_DONTWAIT);
+	struct str text = str_trim(str_from_len(said, len > 0 ? (size_t)len : 0)), line;
+	while (str_split(&text, '\n', &line) && str_find(line, STR("syslog")) >= 0)
+		;
+	return error_set(err, ERROR_UNSUPPORTED, "pasta: %.*s",
+		STR_ARG(n == 0 ? STR("it did not set the network up in time")
+			       : str_first(line, 160)));
+}
+
+static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct error *err)
+{
+	int pair[2];
+	auto_fd int fifo_fd = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fifo_fd < 0)
+		return error_sys(err, errno, "open %s", fifo);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_sys(err, errno, "make a socket");
+	auto_fd int ours = pair[0], theirs = pair[1];
+	pid_t parent = getpid(), pid = fork();
+	if (pid < 0)
+		return error_sys(err, errno, "fork");
+	if (pid == 0)
+		child(theirs, parent, init_pid, fifo);
+	ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (ret->pidfd >= 0 && await(fifo_fd, ret->pidfd, ours, err) == 0)
+		return 0;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ret->pidfd = close_fd(ret->pidfd);
+	return -1;
+}
+
+int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret, struct error *err)
+{
+	char user_ns[64], net_ns[64], dir[] = "/tmp/cay-pasta-XXXXXX", fifo[64];
+	if (check_host(err) < 0)
+		return -1;
+	snprintf(user_ns, sizeof(user_ns), "/proc/%d/ns/user", (int)init_pid);
+	snprintf(net_ns, sizeof(net_ns), "/proc/%d/ns/net", (int)init_pid);
+	auto_fd int user_fd = open(user_ns, O_RDONLY | O_CLOEXEC);
+	auto_fd int net_fd = open(net_ns, O_RDONLY | O_CLOEXEC);
+	if (user_fd < 0 || net_fd < 0)
+		return error_sys(err, errno, "pasta: open the sandbox's namespaces");
+	if (put_rules(net, user_fd, net_fd, err) < 0)
+		return error_wrap(err, "pasta");
+	if (!mkdtemp(dir))
+		return error_sys(err, errno, "pasta: make a directory");
+	snprintf(fifo, sizeof(fifo), "%s/ready", dir);
+	int r = mkfifo(fifo, 0600) < 0 ? error_sys(err, errno, "make %s", fifo)
+				       : start(init_pid, fifo, ret, err);
+	unlink(fifo);
+	rmdir(dir);
+	return r;
+}
+
+void pasta_detach(struct pasta *p)
+{
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+	p->pidfd = close_fd(p->pidfd);
+}
+
+int pasta_probe(struct error *err)
+{
+	return check_host(err);
+}

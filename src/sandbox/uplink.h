@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uplink: what leads out of a sandbox whose network is bridge or pasta. It is attached once the sandbox is built and
+ * before anybody has it, by the supervisor, which it takes some 10 ms; nothing of it outlives the sandbox or the
+ * supervisor.
+ */
+#pragma once
+
+#include "sandbox/pasta.h"
+#include "sandbox/router.h"
+
+struct uplink {
+	struct router_port port;
+	struct pasta pasta;
+};
+
+#define UPLINK_INIT ((struct uplink){ .pasta = PASTA_INIT })
+
+static inline bool uplink_is_wanted(uint32_t network)
+{
+	return network == NETWORK_BRIDGE || network == NETWORK_PASTA;
+}
+
+int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net, pid_t init_pid,
+	const char *run_dir, struct uplink *ret, struct error *err);
+void uplink_detach(struct router *r, struct uplink *u);
