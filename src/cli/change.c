@@ -29,15 +29,26 @@ static int resume_one(struct remote *s, const char *key, struct error *err)
 	return post(s, key, "/resume", err);
 }
 
+/* It would be there again with the next command. */
+static int check_ends(const struct remote *s, struct error *err)
+{
+	if (str_starts(str_from(s->url), STR("action+")))
+		return error_set(err, ERROR_UNSUPPORTED,
+			"an action server ends with who has started it");
+	return 0;
+}
+
 static int stop_one(struct remote *s, const char *key, struct error *err)
 {
-	return post(s, key, "/stop", err);
+	return check_ends(s, err) < 0 ? -1 : post(s, key, "/stop", err);
 }
 
 static int remove_one(struct remote *s, const char *key, struct error *err)
 {
 	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX);
 	remote_put_path(&path, key, "");
+	if (check_ends(s, err) < 0)
+		return -1;
 	return remote_delete(s, path.ptr, err);
 }
 

@@ -163,7 +163,7 @@ int events_main(struct invocation *in, struct error *err)
 	struct showing s = { .options = o, .after = o->after };
 	auto_remote struct remote server = REMOTE_INIT;
 	out_init(&s.out, STDOUT_FILENO, o->raw);
-	if (remote_open(in, &server, err) < 0)
+	if (remote_open_lasting(in, "record of what was done", &server, err) < 0)
 		return -1;
 	return o->follow ? follow(&server, in, &s, err) : read_all(&server, in, &s, err);
 }

@@ -224,7 +224,9 @@ int image_main(struct invocation *in, struct error *err)
 			return error_set(err, ERROR_INVALID,
 				"image %s takes %d to %d arguments: see `cay image --help`",
 				verbs[i].verb, verbs[i].n_min, verbs[i].n_max);
-		int r = remote_open(in, &c.server, err) < 0 ? -1 : verbs[i].run(&c, err);
+		int r = remote_open_lasting(in, "images of cay's", &c.server, err) < 0
+			? -1
+			: verbs[i].run(&c, err);
 		remote_close(&c.server);
 		return r;
 	}

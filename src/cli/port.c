@@ -285,7 +285,7 @@ int port_main(struct invocation *in, struct error *err)
 			in->args[1]);
 	remote_put_path(&path, f.sandbox, "/ports/");
 	buf_puts(&path, in->args[1]);
-	if (remote_open(in, &server, err) < 0 ||
+	if (remote_open_lasting(in, "way to a port of a sandbox", &server, err) < 0 ||
 		remote_get_json(&server, path.ptr, &about, err) < 0)
 		return -1;
 	const struct json *link = json_find(about, "link");

@@ -36,12 +36,17 @@ static void put_kept_token(const char *file, struct buf *token)
 		buf_put(token, str_trim(buf_str(&text)));
 }
 
+static const char *given_url(const struct invocation *in)
+{
+	const struct common_options *options = in->values;
+	return options->url ?: getenv("CAY_URL");
+}
+
 static int open_as(const struct invocation *in, const char *file, const char *variable,
 	struct remote *ret, struct error *err)
 {
-	const struct common_options *options = in->values;
 	auto_buf struct buf url = BUF_INIT(PATH_BYTES_MAX), token = BUF_INIT(TOKEN_MAX);
-	const char *given = options->url ?: getenv("CAY_URL");
+	const char *given = given_url(in);
 	if (given && given[0]) {
 		buf_puts(&url, given);
 	} else {
@@ -75,8 +80,23 @@ int remote_open(const struct invocation *in, struct remote *ret, struct error *e
 	return open_as(in, "token", "CAY_TOKEN", ret, err);
 }
 
+static int check_lasting(const struct invocation *in, const char *what, struct error *err)
+{
+	if (embedded_is_for(str_from(given_url(in))))
+		return error_set(err, ERROR_UNSUPPORTED, "an OpenHands deployment has no %s", what);
+	return 0;
+}
+
+int remote_open_lasting(const struct invocation *in, const char *what, struct remote *ret,
+	struct error *err)
+{
+	return check_lasting(in, what, err) < 0 ? -1 : remote_open(in, ret, err);
+}
+
 int remote_open_approver(const struct invocation *in, struct remote *ret, struct error *err)
 {
+	if (check_lasting(in, "actions that wait to be confirmed", err) < 0)
+		return -1;
 	return open_as(in, "approver-token", "CAY_APPROVER_TOKEN", ret, err);
 }
 

@@ -34,6 +34,9 @@ struct remote {
 #define auto_remote __attribute__((cleanup(remote_close)))
 
 int remote_open(const struct invocation *in, struct remote *ret, struct error *err);
+/* For what a server has that stays: an OpenHands deployment is refused, since it has no `what`. */
+int remote_open_lasting(const struct invocation *in, const char *what, struct remote *ret,
+	struct error *err);
 /* With the approver's token: CAY_APPROVER_TOKEN, or approver-token in the state directory. */
 int remote_open_approver(const struct invocation *in, struct remote *ret, struct error *err);
 void remote_close(struct remote *s);

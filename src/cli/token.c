@@ -29,7 +29,7 @@ int token_main(struct invocation *in, struct error *err)
 		return error_set(err, ERROR_INVALID, "--write takes the PATH of a file");
 	put_wish(in, &w);
 	remote_put_path(&path, in->args[0], "/tokens");
-	if (remote_open(in, &server, err) < 0 ||
+	if (remote_open_lasting(in, "tokens of cay's", &server, err) < 0 ||
 		remote_post_json(&server, path.ptr, buf_str(&wish), &made, err) < 0)
 		return -1;
 	if (o->common.json) {

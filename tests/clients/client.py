@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOME = pathlib.Path(os.environ.get("CLIENT_HOME", "."))
 PROGRAMS = pathlib.Path(os.environ.get("BUILD", ROOT / "build")) / "src" / "main"
 PATIENCE = 20
+OPENHANDS = ("openhands-ai==0.62.0", "pytest", "pytest-asyncio", "pytest-xdist", "pytest-timeout", "reportlab", "pillow")
 
 
 def tell(test, result, reason=""):

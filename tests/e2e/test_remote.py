@@ -231,7 +231,8 @@ def run(box, **params):
 
 def test_keys_and_the_command_line_are_sent_as_the_original_does(peer, api):
     made = api.create(name="s1", labels={"browser": "no", "plugins": "jupyter", "resource_factor": "2"})
-    assert run(made).json["output"] == "hi"
+    again = run(made)
+    assert again.json.get("output") == "hi", again.body
     assert peer.headers("POST", "/start")[0]["x-api-key"] == "secret-key-of-the-api"
     start, = peer.bodies("POST", "/start")
     assert start["session_id"] == "s1" and start["resource_factor"] == 2
@@ -297,7 +298,8 @@ def test_an_action_that_goes_wrong_is_an_error_and_the_next_one_works(peer, api,
     reply = run(made)
     assert reply.code == code, reply.body
     assert peer.count("POST", "/execute_action") == 1, "an action is never performed twice"
-    assert run(made).json["output"] == "hi"
+    again = run(made)
+    assert again.json.get("output") == "hi", again.body
 
 
 def test_an_answer_that_does_not_come_ends_in_time(peer, api):
@@ -318,7 +320,8 @@ def test_an_answer_without_end_has_a_ceiling(peer, api):
 def test_503_is_resumed_once(peer, api):
     made = api.create()
     peer.on("POST", "/execute_action", 503, RUN)
-    assert run(made).json["output"] == "hi"
+    again = run(made)
+    assert again.json.get("output") == "hi", again.body
     assert peer.count("POST", "/resume") == 1
     peer.on("POST", "/execute_action", 503)
     assert run(made).code == "not_ready"
@@ -344,7 +347,8 @@ def test_a_caller_that_goes_away_leaves_nothing_behind(peer, api):
         connection.request("POST", f"{made.path}/actions/run", json.dumps({"command": "x"}), api.headers("", {}))
         connection.close()
     peer.on("POST", "/execute_action", RUN)
-    assert run(made).json["output"] == "hi"
+    again = run(made)
+    assert again.json.get("output") == "hi", again.body
     after = len(list(pathlib.Path(f"/proc/{api.server_pid()}/fd").iterdir()))
     assert after <= before + 8
 
@@ -387,6 +391,56 @@ def test_the_command_line_speaks_to_a_deployment_without_a_server_of_its_own(far
     assert "byhand" in cay("ls", **there).stdout
     assert cay("rm", "byhand", **there).returncode == 0
     assert "byhand" not in cay("ls", **there).stdout
+
+
+def test_the_command_line_copies_files_and_trees_of_a_deployment(far, tmp_path):
+    there = {"CAY_URL": f"openhands+http://127.0.0.1:{far.port}", "SANDBOX_API_KEY": far.token}
+    assert cay("create", "--name", "copies", **there).returncode == 0
+    (tmp_path / "tree" / "it's").mkdir(parents=True)
+    (tmp_path / "tree" / "it's" / "f").write_bytes(bytes(range(256)))
+    (tmp_path / "tree" / "it's" / "f").chmod(0o750)
+    (tmp_path / "tree" / "l").symlink_to("it's/f")
+    for done in (cay("cp", f"{tmp_path}/tree", "copies:", **there), cay("cp", "copies:tree", f"{tmp_path}/back", **there),
+                 cay("cp", f"{tmp_path}/tree/it's/f", "copies:one", **there), cay("cp", "copies:one", f"{tmp_path}/one", **there)):
+        assert done.returncode == 0, done.stderr
+    assert os.readlink(tmp_path / "back" / "l") == "it's/f"
+    assert (tmp_path / "back" / "it's" / "f").read_bytes() == (tmp_path / "one").read_bytes() == bytes(range(256))
+    assert "750" in cay("exec", "copies", "--", "stat", "-c", "%a", "one", **there).stdout
+    done = cay("cp", "copies:nothing", f"{tmp_path}/x", **there)
+    assert (done.returncode, "No such file" in done.stderr) == (5, True), done.stderr
+    assert cay("rm", "copies", **there).returncode == 0
+
+
+@pytest.mark.parametrize("command, words", [
+    (["events"], "no record"), (["port", "any", "80"], "no way to a port"), (["token", "any"], "no tokens"),
+    (["image", "ls"], "no images"), (["confirmations"], "no actions that wait")], ids=lambda c: c[0])
+def test_a_command_that_a_deployment_has_nothing_for_says_so(command, words):
+    done = cay(*command, CAY_URL="openhands+http://127.0.0.1:1")
+    assert done.returncode == 13 and words in done.stderr, done.stderr
+
+
+def test_an_action_server_is_not_ours_to_end(far):
+    there = {"CAY_URL": f"action+http://127.0.0.1:{far.port}", "SESSION_API_KEY": far.token}
+    for command in ("rm", "stop"):
+        done = cay(command, "default", **there)
+        assert done.returncode == 13 and "ends with who has started it" in done.stderr, done.stderr
+
+
+def test_names_are_made_told_moved_and_removed(box):
+    assert box.action("mkdir", path="it's/deep")["created"] and not box.action("mkdir", path="it's/deep")["created"]
+    box.action("write", path="it's/deep/f", content="12345", mode="0600")
+    box.run("ln -s deep/f \"/workspace/it's/l\"")
+    told = box.action("stat", path="it's/l")
+    assert (told["type"], told["size"], told["mode"], told["is_symlink"], told["target"]) == ("file", 5, "0600", True, "deep/f")
+    assert box.action("stat", path="it's/l", follow=False)["permissions"] == "lrwxrwxrwx"
+    assert box.action("move", path="it's/deep/f", to="new/f")["replaced"] is False
+    for action, params, code in (("stat", {"path": "nope"}, "not_found"), ("remove", {"path": "nope"}, "not_found"),
+                                 ("move", {"path": "new/f", "to": "it's/l"}, "already_exists"),
+                                 ("mkdir", {"path": "new", "parents": False}, "already_exists")):
+        assert box.request("POST", f"/actions/{action}", params).code == code, action
+    assert box.action("move", path="new/f", to="it's/l", overwrite=True)["replaced"] is True
+    assert box.action("remove", path="it's", recursive=True)["removed"] == 3
+    assert box.action("remove", path="it's", missing_ok=True)["removed"] == 0
 
 
 def test_a_deployment_that_is_not_there_is_one_sentence(tmp_path):

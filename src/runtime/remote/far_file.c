@@ -196,7 +196,8 @@ static void upload(struct far *far, const struct json *answer)
 {
 	const struct write_params *p = far->params;
 	const struct writing *state = far->state;
-	far_put_file(far, far_path(far, p->where.cwd, p->where.path), state->bytes, on_written);
+	far_put_file(far, far_path(far, p->where.cwd, p->where.path), state->bytes, p->mode,
+		on_written);
 }
 
 /* The final newline is the server's to add. */
@@ -218,8 +219,9 @@ static void write_start(struct far *far)
 	buf_init(&state->decoded, FRAME_PAYLOAD_MAX);
 	far->state = state;
 	state->bytes = p->content;
-	if (p->exclusive || p->mode.len || !p->create_parents) {
-		far_refuse(far, "exclusive write, mode or refusal to make directories");
+	if (p->exclusive || p->new_mode.len || !p->create_parents) {
+		far_refuse(far,
+			"exclusive write, mode of new files alone or refusal to make directories");
 		return;
 	}
 	if (str_is(p->encoding, "base64")) {
@@ -230,8 +232,8 @@ static void write_start(struct far *far)
 		state->bytes = buf_str(&state->decoded);
 	}
 	struct str text = state->bytes;
-	bool is_plain = str_ends(text, STR("\n")) && !str_has_nul(text) && utf8_is_valid(text) &&
-		str_find_char(text, '\r') < 0;
+	bool is_plain = !p->mode.len && str_ends(text, STR("\n")) && !str_has_nul(text) &&
+		utf8_is_valid(text) && str_find_char(text, '\r') < 0;
 	far_with_workdir(far, is_plain ? write_text : upload);
 }
 

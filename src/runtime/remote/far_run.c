@@ -243,9 +243,8 @@ static void put_images(struct jsonw *w, const struct json *urls)
 	}
 }
 
-static void put_outputs(struct jsonw *w, const struct json *observation)
+static void put_outputs(struct jsonw *w, const struct json *observation, struct str text)
 {
-	struct str text = json_str(json_find(observation, "content"));
 	jsonw_key(w, "outputs");
 	jsonw_open_array(w);
 	if (text.len) {
@@ -259,6 +258,18 @@ static void put_outputs(struct jsonw *w, const struct json *observation)
 	jsonw_close_array(w);
 }
 
+/* What the server says in place of an output. */
+static bool is_nothing(struct str text)
+{
+	return str_is(text, "[Code executed successfully with no output]");
+}
+
+static bool is_timeout(struct str text)
+{
+	return str_starts(text, STR("[Execution timed out (")) &&
+		str_ends(text, STR(" seconds).]"));
+}
+
 static void on_cell(struct far *far, const struct json *observation)
 {
 	const struct cell_params *p = far->params;
@@ -269,18 +280,21 @@ static void on_cell(struct far *far, const struct json *observation)
 		far_fail_observation(far, observation);
 		return;
 	}
+	bool is_over_time = is_timeout(text);
+	if (is_over_time || is_nothing(text))
+		text = STR("");
 	if (!p->capture)
 		far_send(far, 1, text);
 	jsonw_open(&w);
 	/* Whether it failed is not said: an observation of a cell is always a success. */
-	jsonw_key_str(&w, "status", STR("ok"));
+	jsonw_key_str(&w, "status", is_over_time ? STR("timed_out") : STR("ok"));
 	jsonw_key(&w, "execution_count");
 	jsonw_null(&w);
 	jsonw_key(&w, "error");
 	jsonw_null(&w);
 	jsonw_key_str(&w, "text", text);
 	if (p->capture)
-		put_outputs(&w, observation);
+		put_outputs(&w, observation, text);
 	jsonw_key_int(&w, "truncated_bytes", 0);
 	jsonw_key_str(&w, "kernel", p->kernel);
 	jsonw_key_str(&w, "spec", STR("python"));

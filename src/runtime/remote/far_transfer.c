@@ -33,6 +33,7 @@ struct uploading {
 	struct far *far;
 	char boundary[ID_SIZE];
 	char *dir, *name; /* where it is to be; a plain name is sent as it is */
+	char *mode;       /* of a file that gets another than the server gives; NULL: none */
 	char sent_as[ID_SIZE + 16];
 	bool is_zip, is_tar, is_moved;
 	struct buf queue;
@@ -50,6 +51,7 @@ void far_drop_upload(struct far *far)
 	buf_fini(&u->queue);
 	free(u->dir);
 	free(u->name);
+	free(u->mode);
 	free(u);
 }
 
@@ -121,6 +123,11 @@ static void on_sent(struct far *far, const struct json *answer)
 		far_put_quoted(&command, str_from(u->dir));
 		buf_puts(&command, "; r=$?; rm -f \"$f\"; exit $r )");
 	} else {
+		if (u->mode) {
+			buf_puts(&command, "; chmod ");
+			far_put_quoted(&command, str_from(u->mode));
+			buf_puts(&command, " -- \"$f\" || exit");
+		}
 		buf_puts(&command, "; mv -f -- \"$f\" ");
 		far_put_quoted(&command, str_from(to));
 		buf_puts(&command, " )");
@@ -141,7 +148,7 @@ static bool is_plain_name(struct str name)
 
 /* path: a file to be, or, for an archive, the directory that it is unpacked into. */
 static struct uploading *upload_new(struct far *far, const char *path, struct str kind,
-	far_fn *then)
+	struct str mode, far_fn *then)
 {
 	struct uploading *u = mem_new(struct uploading);
 	struct str whole = str_from(path);
@@ -159,7 +166,9 @@ static struct uploading *upload_new(struct far *far, const char *path, struct st
 		? str_dup(slash == path ? STR("/") : str_first(whole, (size_t)(slash - path)))
 		: mem_strdup(path);
 	u->name = mem_strdup(is_file ? slash + 1 : path);
-	u->is_moved = is_file && (!is_plain_name(str_from(u->name)) || strlen(u->name) > ID_LEN);
+	u->mode = is_file && mode.len ? str_dup(mode) : NULL;
+	u->is_moved = is_file &&
+		(u->mode || !is_plain_name(str_from(u->name)) || strlen(u->name) > ID_LEN);
 	if (u->is_moved || !is_file)
 		snprintf(u->sent_as, sizeof(u->sent_as), "cay-%s%s", random,
 			u->is_zip ? ".zip" : "");
@@ -192,9 +201,10 @@ static void upload_begin(struct far *far)
 	far_stream(far, &plan, path.ptr, on_sent);
 }
 
-void far_put_file(struct far *far, const char *path, struct str bytes, far_fn *then)
+void far_put_file(struct far *far, const char *path, struct str bytes, struct str mode,
+	far_fn *then)
 {
-	upload_new(far, path, STR("file"), then);
+	upload_new(far, path, STR("file"), mode, then);
 	upload_begin(far);
 	feed(far, bytes);
 	feed_end(far);
@@ -221,7 +231,7 @@ static void on_uploaded(struct far *far, const struct json *answer)
 static void upload_ready(struct far *far, const struct json *answer)
 {
 	const struct upload_params *p = far->params;
-	upload_new(far, far_path(far, p->where.cwd, p->where.path), p->kind, on_uploaded);
+	upload_new(far, far_path(far, p->where.cwd, p->where.path), p->kind, p->mode, on_uploaded);
 	channel_pause(far->channel, false);
 	upload_begin(far);
 }
@@ -229,8 +239,8 @@ static void upload_ready(struct far *far, const struct json *answer)
 static void upload_start(struct far *far)
 {
 	const struct upload_params *p = far->params;
-	if (p->mode.len || !p->create_parents) {
-		far_refuse(far, "upload with a mode, or without making directories");
+	if (!p->create_parents || p->layer || p->max_bytes) {
+		far_refuse(far, "upload that makes no directories, or is a layer or limited");
 		return;
 	}
 	channel_pause(far->channel, true); /* until there is something to put it into */

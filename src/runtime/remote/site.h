@@ -9,6 +9,7 @@
  *	cell           run_ipython
  *	read, list     read, /list_files; bytes, ranges of them and base64 through base64(1)
  *	write          write, or /upload_file where that would change a final newline
+ *	stat, mkdir, remove, move   a shell with the coreutils of the image
  *	edit, browse   edit, browse and browse_interactive
  *	upload, download  /upload_file, /download_files; tar archives through tar(1)
  *	configure      exports in the shell

@@ -5,7 +5,8 @@
 #include "runtime/remote/site.h"
 
 extern const struct far_verb far_browse, far_cell, far_configure, far_download, far_edit, far_exec,
-	far_info, far_list, far_read, far_run, far_upload, far_write;
+	far_info, far_list, far_mkdir, far_move, far_read, far_remove, far_run, far_stat,
+	far_upload, far_write;
 
 void far_send(struct far *far, uint8_t channel, struct str bytes);
 
@@ -14,6 +15,7 @@ void far_put_piece(struct buf *b, const char *path, int64_t offset, int64_t size
 int far_take_piece(const struct far *far, const struct json *observation, const char *path,
 	struct buf *b, struct error *err);
 
-/* Puts bytes that are all there into a file, whatever its name is. */
-void far_put_file(struct far *far, const char *path, struct str bytes, far_fn *then);
+/* Puts bytes that are all there into a file, whatever its name is. mode: octal, or STR_NONE. */
+void far_put_file(struct far *far, const char *path, struct str bytes, struct str mode,
+	far_fn *then);
 void far_drop_upload(struct far *far);
