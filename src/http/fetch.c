@@ -253,6 +253,8 @@ static void set_common(CURL *easy, const char *url, const char *unix_path)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)FETCH_CONNECT_MS);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	/* Before servers close it: what is sent into a connection that closes is neither done nor not done. */
+	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)FETCH_REUSE_S);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(easy, CURLOPT_URL, url);

@@ -28,7 +28,11 @@
 struct fetcher;
 struct fetch;
 
-enum { FETCH_CONNECT_MS = 10000, FETCH_WAIT = -2 };
+enum {
+	FETCH_CONNECT_MS = 10000,
+	FETCH_REUSE_S = 3, /* how long a connection that is kept may have been idle */
+	FETCH_WAIT = -2,
+};
 
 struct fetch_request {
 	const char *method;         /* "POST" */

@@ -289,7 +289,7 @@ def test_an_existing_session_is_taken_up_and_a_paused_one_resumed(peer, api):
 @pytest.mark.parametrize("answer,code", [
     (RESET, "disconnected"), (404, "disconnected"), (502, "disconnected"), (504, "disconnected"), (500, "internal"),
     (403, "unauthorized"), (302, "protocol"), (b"nonsense", "protocol"), ("text", "protocol"), ({}, "protocol"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{{", "protocol"),
+    (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{", "protocol"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "disconnected"),
     ({"observation": "error", "content": "it broke"}, "internal")])
 def test_an_action_that_goes_wrong_is_an_error_and_the_next_one_works(peer, api, answer, code):

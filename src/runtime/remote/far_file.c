@@ -117,8 +117,8 @@ int far_take_piece(const struct far *far, const struct json *observation, const 
 		return error_set(err, codes[code - 66], "%s: %s", path, why[code - 66]);
 	if (code != 0)
 		return error_set(err, ERROR_INTERNAL, "%s: %.*s", path,
-			STR_ARG(str_first(json_str(json_find(observation, "content")), 200)));
-	return decode(json_str(json_find(observation, "content")), b, err);
+			STR_ARG(str_first(far_said(observation), 200)));
+	return decode(far_said(observation), b, err);
 }
 
 static void on_bytes(struct far *far, const struct json *observation)
@@ -144,7 +144,7 @@ static void read_bytes(struct far *far, const struct json *answer)
 	/* One byte more than is wanted tells whether there is more. */
 	far_put_piece(&command, far_path(far, p->where.cwd, p->where.path), p->offset,
 		p->max_bytes + 1);
-	far_shell(far, buf_str(&command), READ_MS, on_bytes);
+	far_shell_again(far, buf_str(&command), READ_MS, on_bytes);
 }
 
 static void read_text(struct far *far, const struct json *answer)

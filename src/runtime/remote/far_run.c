@@ -179,9 +179,11 @@ static void on_exec(struct far *far, const struct json *observation)
 		far_fail_observation(far, observation);
 		return;
 	}
-	buf_put(&output, json_str(json_find(observation, "content")));
-	if (output.len)
-		buf_putc(&output, '\n'); /* the server cuts it off */
+	if (!far_has_ended(observation)) {
+		far_fail_unended(far);
+		return;
+	}
+	buf_put(&output, far_said(observation));
 	if (!p->capture)
 		far_send(far, 1, buf_str(&output));
 	put_process(far, buf_str(&output), far_exit_code(observation), &b);
@@ -209,8 +211,9 @@ static void exec_start(struct far *far)
 		far_put_quoted(&command, p->argv.items[i]);
 		buf_putc(&command, ' ');
 	}
+	far_put_end(&command);
 	struct jsonw w = far_args(far, "run");
-	jsonw_key_str(&w, "command", str_trim(buf_str(&command)));
+	jsonw_key_str(&w, "command", buf_str(&command));
 	jsonw_key_bool(&w, "is_static", true);
 	jsonw_key_bool(&w, "hidden", true);
 	jsonw_key_bool(&w, "blocking", true);

@@ -101,7 +101,7 @@ static void on_settled(struct far *far, const struct json *observation)
 		return;
 	}
 	error_set(&err, ERROR_INTERNAL, "%s: %.*s", far->uploading->name,
-		STR_ARG(str_first(json_str(json_find(observation, "content")), 300)));
+		STR_ARG(str_first(far_said(observation), 300)));
 	far_fail(far, &err);
 }
 
@@ -340,7 +340,7 @@ static void next_piece(struct far *far)
 		return;
 	}
 	far_put_piece(&command, d->file, d->sent, PIECE);
-	far_shell(far, buf_str(&command), SHELL_MS, on_piece);
+	far_shell_again(far, buf_str(&command), SHELL_MS, on_piece);
 }
 
 static void on_piece(struct far *far, const struct json *observation)
@@ -373,7 +373,7 @@ static void on_packed(struct far *far, const struct json *observation)
 		error_set(&err, ERROR_NOT_FOUND, "%s: no such file or directory", d->path);
 	else
 		error_set(&err, ERROR_INTERNAL, "%s: %.*s", d->path,
-			STR_ARG(str_first(json_str(json_find(observation, "content")), 300)));
+			STR_ARG(str_first(far_said(observation), 300)));
 	far_fail(far, &err);
 }
 

@@ -43,13 +43,16 @@ static void run_script(struct far *far, const char *path, const char *more, cons
 		far_put_quoted(&b, str_from(more));
 	}
 	buf_printf(&b, "; export LC_ALL=C; %s )", script);
-	far_shell(far, buf_str(&b), TREE_MS, then);
+	if (far->verb->action->flags & ACTION_READS)
+		far_shell_again(far, buf_str(&b), TREE_MS, then);
+	else
+		far_shell(far, buf_str(&b), TREE_MS, then);
 }
 
 /* True if it went well; else the call has ended. */
 static bool went_well(struct far *far, const struct json *observation, const char *path)
 {
-	struct str text = str_trim(json_str(json_find(observation, "content")));
+	struct str text = str_trim(far_said(observation));
 	int64_t status = far_exit_code(observation);
 	struct error err;
 	if (status == 0)
@@ -150,7 +153,7 @@ static void on_stat(struct far *far, const struct json *observation)
 {
 	const struct stat_params *p = far->params;
 	const char *path = path_of(far, &p->where);
-	struct str text = json_str(json_find(observation, "content")), line, word;
+	struct str text = far_said(observation), line, word;
 	struct str words[STAT_WORDS], target = STR_NONE;
 	size_t n = 0;
 	if (!went_well(far, observation, path))
@@ -206,8 +209,7 @@ static void on_mkdir(struct far *far, const struct json *observation)
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(path));
-	jsonw_key_bool(&w, "created",
-		!str_is(str_trim(json_str(json_find(observation, "content"))), "there"));
+	jsonw_key_bool(&w, "created", !str_is(str_trim(far_said(observation)), "there"));
 	jsonw_close(&w);
 	far_finish(far, &b);
 }
@@ -241,7 +243,7 @@ static void on_remove(struct far *far, const struct json *observation)
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(path));
-	jsonw_key_int(&w, "removed", number(str_trim(json_str(json_find(observation, "content")))));
+	jsonw_key_int(&w, "removed", number(str_trim(far_said(observation))));
 	jsonw_close(&w);
 	far_finish(far, &b);
 }
@@ -280,8 +282,7 @@ static void on_move(struct far *far, const struct json *observation)
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(path));
 	jsonw_key_str(&w, "to", str_from(far_path(far, p->where.cwd, p->to)));
-	jsonw_key_bool(&w, "replaced",
-		str_is(str_trim(json_str(json_find(observation, "content"))), "replaced"));
+	jsonw_key_bool(&w, "replaced", str_is(str_trim(far_said(observation)), "replaced"));
 	jsonw_close(&w);
 	far_finish(far, &b);
 }

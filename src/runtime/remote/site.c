@@ -62,6 +62,7 @@ static void reset(struct far *far)
 	if (far->channel)
 		channel_pause(far->channel, false);
 	far->was_woken = false;
+	far->n_again = 0;
 	far->state = NULL;
 }
 
@@ -362,23 +363,86 @@ int64_t far_exit_code(const struct json *observation)
 	return json_kind(code) == JSON_KIND_INT ? json_int(code) : -1;
 }
 
-void far_shell(struct far *far, struct str command, int64_t timeout_ms, far_fn *then)
+/*
+ * The server may take a new shell's first prompt for the end of its first command, and then says that it has ended
+ * with status 0 and without output. So a command says itself that it has ended.
+ */
+#define END_MARK "[cay: ended]"
+
+void far_put_end(struct buf *command)
 {
+	buf_puts(command, "; r=$?; printf '\\n%s' '" END_MARK "'; ( exit $r )");
+}
+
+bool far_has_ended(const struct json *observation)
+{
+	struct str text = json_str(json_find(observation, "content"));
+	return far_exit_code(observation) < 0 || str_ends(text, STR(END_MARK));
+}
+
+struct str far_said(const struct json *observation)
+{
+	struct str text = json_str(json_find(observation, "content"));
+	if (str_ends(text, STR("\n" END_MARK)))
+		return str_first(text, text.len - sizeof("\n" END_MARK) + 1);
+	return str_ends(text, STR(END_MARK)) ? STR("") : text;
+}
+
+int far_fail_unended(struct far *far)
+{
+	struct error err;
+	error_set(&err, ERROR_PROTOCOL,
+		"the server told of the command's end before it came: what it did is not known");
+	far_fail(far, &err);
+	return -1;
+}
+
+static void on_shell(struct far *far, const struct json *observation)
+{
+	bool is_run = str_is(json_str(json_find(observation, "observation")), "run");
+	if (!is_run || far_has_ended(observation)) {
+		far->n_again = 0;
+		far->shell_then(far, observation);
+	} else if (far->is_harmless && far->n_again++ < SHELL_AGAIN_MAX) {
+		send_act(far);
+	} else {
+		far_fail_unended(far);
+	}
+}
+
+static void begin_shell(struct far *far, struct str command, int64_t timeout_ms, bool is_harmless,
+	far_fn *then)
+{
+	auto_buf struct buf whole = BUF_INIT(ACT_MAX);
 	struct jsonw w = far_args(far, "run");
-	jsonw_key_str(&w, "command", command);
+	buf_put(&whole, command);
+	far_put_end(&whole);
+	far->shell_then = then;
+	far->is_harmless = is_harmless;
+	jsonw_key_str(&w, "command", buf_str(&whole));
 	jsonw_key_bool(&w, "is_static", true);
 	jsonw_key_bool(&w, "hidden", true);
 	jsonw_key_bool(&w, "blocking", true);
 	if (far->site->workdir)
 		jsonw_key_str(&w, "cwd", str_from(far->site->workdir));
-	far_act(far, &w, timeout_ms, then);
+	far_act(far, &w, timeout_ms, on_shell);
+}
+
+void far_shell(struct far *far, struct str command, int64_t timeout_ms, far_fn *then)
+{
+	begin_shell(far, command, timeout_ms, false, then);
+}
+
+void far_shell_again(struct far *far, struct str command, int64_t timeout_ms, far_fn *then)
+{
+	begin_shell(far, command, timeout_ms, true, then);
 }
 
 /* ---- paths ---- */
 
 static void on_workdir(struct far *far, const struct json *answer)
 {
-	struct str text = str_trim(json_str(json_find(answer, "content")));
+	struct str text = str_trim(far_said(answer));
 	if (far_is_error(answer) || !str_starts(text, STR("/"))) {
 		far_fail_observation(far, answer);
 		return;
@@ -395,7 +459,7 @@ void far_with_workdir(struct far *far, far_fn *then)
 		return;
 	}
 	far->with_workdir = then;
-	far_shell(far, STR("pwd"), 30000, on_workdir);
+	far_shell_again(far, STR("pwd"), 30000, on_workdir);
 }
 
 char *far_path(struct far *far, struct str cwd, struct str path)

@@ -28,6 +28,7 @@ enum {
 	SITE_FARS_MAX = 1024,
 	SITE_GRACE_MS = 5000, /* on top of an action's own timeout */
 	SITE_FOREVER_MS = 86400000,
+	SHELL_AGAIN_MAX = 5,
 };
 
 struct site_ops {
@@ -75,6 +76,9 @@ struct far {
 	struct buf act; /* the action under way, to be sent again after a pause */
 	int64_t act_ms;
 	bool was_woken;
+	bool is_harmless; /* the shell command under way may be run twice */
+	int n_again;
+	far_fn *shell_then;
 	far_fn *with_workdir;
 	struct uploading *uploading; /* far_transfer.c */
 	void *state;                 /* of the verb, in the arena */
@@ -99,9 +103,18 @@ bool far_is_error(const struct json *observation);
 /* Ends the call with the error that an error observation means. */
 void far_fail_observation(struct far *far, const struct json *observation);
 
-/* Runs a command in a shell of its own, hidden: its output is not cut. */
+/*
+ * Runs a command in a shell of its own, hidden: its output, far_said, is not cut. One that the server did not wait for
+ * is ERROR_PROTOCOL; with _again it may be run twice, and is.
+ */
 void far_shell(struct far *far, struct str command, int64_t timeout_ms, far_fn *then);
+void far_shell_again(struct far *far, struct str command, int64_t timeout_ms, far_fn *then);
 int64_t far_exit_code(const struct json *observation); /* -1: it has not ended */
+/* For a command that is sent otherwise: has it say when it ends, and what comes of that. */
+void far_put_end(struct buf *command);
+bool far_has_ended(const struct json *observation); /* it did, or is known to go on */
+struct str far_said(const struct json *observation);
+int far_fail_unended(struct far *far); /* -1 */
 /* A plain question to the server; the answer's JSON goes to `then`. */
 void far_ask(struct far *far, const char *method, const char *path, struct str json,
 	int64_t timeout_ms, far_fn *then);
