@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -16,6 +15,7 @@ import cases
 import client
 
 PORT, WORKSPACE = sys.argv[1], sys.argv[2]
+TRIES = 3
 URL = f"action+http://127.0.0.1:{PORT}"
 
 
@@ -114,7 +114,6 @@ def test_run_keeps_its_state():
     assert first["output"].strip() == "kept", first
     result = gateway().ask("run", command="echo $x; pwd; false")
     assert (result["output"].strip(), result["exit_code"], result["cwd"]) == ("kept\n/tmp", 1, "/tmp")
-    gateway().ask("run", command=f"cd {WORKSPACE}")
 
 
 def test_run_that_goes_on_is_typed_into_and_interrupted():
@@ -193,7 +192,27 @@ def test_what_has_no_counterpart_is_refused():
     assert gateway().ask("exec", argv=["ls"], tty=True)["code"] == "unsupported"
 
 
-begin = time.monotonic()
-cases.run_all(globals())
+def settle():
+    """Whatever a test before has left in the one shell is interrupted; it is where it began."""
+    for _ in range(20):
+        gateway().ask("run", command="C-c", input=True, timeout_ms=3000)
+        if gateway().ask("run", command=f"cd {WORKSPACE}; echo set", timeout_ms=3000).get("output", "").strip() == "set":
+            return
+
+
+def once_more(test):
+    """The server takes a prompt that is late for the end of the next command, on a busy machine rather often: it then
+    tells what is not so. A test has three tries, and the page says how many it took."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            settle()
+            test()
+            return "" if attempt == 1 else f"at try {attempt}"
+        except Exception:
+            if attempt == TRIES:
+                raise
+    return ""
+
+
+cases.run_all(globals(), around=once_more)
 _stack.close()
-print(f"{time.monotonic() - begin:.0f} s")

@@ -8,14 +8,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import client  # noqa: E402
 
 
-def run_all(names, fixture=None):
-    """names: a module's globals(). fixture(): what each function gets."""
+def run_all(names, fixture=None, around=None):
+    """names: a module's globals(). fixture(): what each function gets. around(function): calls it, and gives a remark."""
     for name, function in list(names.items()):
         if not name.startswith("test_") or not callable(function):
             continue
         try:
-            function(*((fixture(),) if fixture else ()))
-            client.tell(name.removeprefix("test_"), "passed")
+            remark = around(function) if around else function(*((fixture(),) if fixture else ()))
+            client.tell(name.removeprefix("test_"), "passed", remark if around else "")
         except Exception as e:  # whatever a client raises is a result
             traceback.print_exc()
             client.tell(name.removeprefix("test_"), "failed", f"{type(e).__name__}: {e}"[:300])
