@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is there when the backend starts: each session of an API that lives, or the one sandbox that a server is. */
-#include "runtime/remote/member.h"
+#include "runtime/remote/tenant.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
@@ -15,7 +15,7 @@ static void finish_start(struct remote *r, const struct error *err)
 	}
 }
 
-static void adopt(struct remote *r, struct member *m, bool is_paused)
+static void adopt(struct remote *r, struct tenant *m, bool is_paused)
 {
 	struct backend_reply reply = { .is_paused = is_paused };
 	memcpy(reply.id, m->id, sizeof(reply.id));
@@ -33,12 +33,12 @@ static void adopt_runtime(struct remote *r, const struct json *runtime)
 		(!is_paused && !str_is(status, "running")))
 		return;
 	wish_id(session, id);
-	if (member_find(r, id))
+	if (tenant_find(r, id))
 		return;
-	struct member *m = member_new(r, id, session);
+	struct tenant *m = tenant_new(r, id, session);
 	struct error err;
-	if (member_take_runtime(m, runtime, &err) < 0)
-		member_free(m);
+	if (tenant_take_runtime(m, runtime, &err) < 0)
+		tenant_free(m);
 	else
 		adopt(r, m, is_paused);
 }
@@ -74,8 +74,8 @@ static void on_server_alive(void *arg, int status, struct str body, const struct
 		return;
 	}
 	wish_id(str_from(r->url), id);
-	struct member *m = member_new(r, id, STR("default"));
-	member_take_server(m);
+	struct tenant *m = tenant_new(r, id, STR("default"));
+	tenant_take_server(m);
 	adopt(r, m, false);
 	finish_start(r, NULL);
 }

@@ -3,7 +3,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "runtime/remote/member.h"
+#include "runtime/remote/tenant.h"
 #include "runtime/remote/wish.h"
 #include "runtime/sandbox.h"
 
@@ -57,7 +57,7 @@ struct backend_reply *remote_answer_later(struct remote *r, const char *id, back
 
 /* ---- create ---- */
 
-static void tell(struct member *m, const struct error *err)
+static void tell(struct tenant *m, const struct error *err)
 {
 	struct backend_reply *reply = remote_answer_later(m->remote, m->id, m->done, m->arg);
 	if (err)
@@ -65,7 +65,7 @@ static void tell(struct member *m, const struct error *err)
 }
 
 /* From now on it is called what a restarted server would call it. */
-static void on_created(struct member *m, const struct error *err)
+static void on_created(struct tenant *m, const struct error *err)
 {
 	char id[ID_SIZE];
 	wish_id(str_from(m->remote->is_server ? m->remote->url : m->session), id);
@@ -74,13 +74,13 @@ static void on_created(struct member *m, const struct error *err)
 	tell(m, err);
 	if (!err)
 		return;
-	member_stop_there(m);
-	member_free(m);
+	tenant_stop_there(m);
+	tenant_free(m);
 }
 
 static bool has_session(struct remote *r, const char *session)
 {
-	struct member *m;
+	struct tenant *m;
 	list_for_each(m, &r->members, link)
 		if (strcmp(m->session, session) == 0)
 			return true;
@@ -90,20 +90,20 @@ static bool has_session(struct remote *r, const char *session)
 static void create_in_api(struct remote *r, const struct sandbox *s, const struct spec *spec,
 	backend_fn *done, void *arg)
 {
-	struct member *m = member_new(r, s->id, str_from(s->name[0] ? s->name : s->id));
-	member_begin(m, on_created, done, arg);
+	struct tenant *m = tenant_new(r, s->id, str_from(s->name[0] ? s->name : s->id));
+	tenant_begin(m, on_created, done, arg);
 	wish_put_start(&m->start_json, m->session, s, spec);
 	m->workdir = mem_strdup(spec->workdir[0] ? spec->workdir : "/workspace");
-	member_take_up(m);
+	tenant_take_up(m);
 }
 
 static void create_on_server(struct remote *r, const struct sandbox *s, backend_fn *done, void *arg)
 {
-	struct member *m = member_new(r, s->id, STR("server"));
-	member_begin(m, on_created, done, arg);
-	member_take_server(m);
+	struct tenant *m = tenant_new(r, s->id, STR("server"));
+	tenant_begin(m, on_created, done, arg);
+	tenant_take_server(m);
 	r->base.events->started(r->base.events_arg, m->id);
-	member_wait(m);
+	tenant_wait(m);
 }
 
 static void remote_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
@@ -112,7 +112,7 @@ static void remote_create(struct backend *b, const struct sandbox *s, const stru
 	struct remote *r = remote_from(b);
 	struct error err;
 	int ok = wish_check(spec, &err);
-	const struct member *other = list_first(&r->members, struct member, link);
+	const struct tenant *other = list_first(&r->members, struct tenant, link);
 	if (ok == 0 && r->is_server && other)
 		ok = error_set(&err, ERROR_LIMIT,
 			"the action server is one sandbox, and that is there: %s", other->id);
@@ -130,9 +130,9 @@ static void remote_create(struct backend *b, const struct sandbox *s, const stru
 
 /* ---- destroy, pause, resume ---- */
 
-static struct member *find_idle(struct remote *r, const char *id, backend_fn *done, void *arg)
+static struct tenant *find_idle(struct remote *r, const char *id, backend_fn *done, void *arg)
 {
-	struct member *m = member_find(r, id);
+	struct tenant *m = tenant_find(r, id);
 	struct error err;
 	if (m && !m->errand)
 		return m;
@@ -144,32 +144,32 @@ static struct member *find_idle(struct remote *r, const char *id, backend_fn *do
 	return NULL;
 }
 
-static void on_stopped(struct member *m, const struct error *err)
+static void on_stopped(struct tenant *m, const struct error *err)
 {
 	bool is_gone = !err || err->code == ERROR_NOT_FOUND;
 	tell(m, is_gone ? NULL : err);
 	if (is_gone)
-		member_free(m);
+		tenant_free(m);
 }
 
 static void remote_destroy(struct backend *b, const char *id, backend_fn *done, void *arg)
 {
 	struct remote *r = remote_from(b);
-	struct member *m = find_idle(r, id, done, arg);
+	struct tenant *m = find_idle(r, id, done, arg);
 	if (!m)
 		return;
-	member_begin(m, on_stopped, done, arg);
+	tenant_begin(m, on_stopped, done, arg);
 	if (r->is_server)
-		member_end(m, NULL); /* it is not ours to end: it is forgotten */
+		tenant_end(m, NULL); /* it is not ours to end: it is forgotten */
 	else
-		member_post(m, "/stop");
+		tenant_post(m, "/stop");
 }
 
 static void remote_freeze(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
 	void *arg)
 {
 	struct remote *r = remote_from(b);
-	struct member *m = find_idle(r, id, done, arg);
+	struct tenant *m = find_idle(r, id, done, arg);
 	if (!m)
 		return;
 	if (r->is_server) {
@@ -177,11 +177,11 @@ static void remote_freeze(struct backend *b, const char *id, bool is_frozen, bac
 			"an action server cannot be paused: that takes a runtime API");
 		return;
 	}
-	member_begin(m, tell, done, arg);
+	tenant_begin(m, tell, done, arg);
 	if (is_frozen)
-		member_post(m, "/pause");
+		tenant_post(m, "/pause");
 	else
-		member_resume(m);
+		tenant_resume(m);
 }
 
 /* ---- usage ---- */
@@ -218,7 +218,7 @@ static void on_usage(void *arg, int status, struct str body, const struct error 
 static void remote_usage(struct backend *b, const char *id, backend_fn *done, void *arg)
 {
 	struct remote *r = remote_from(b);
-	struct member *m = member_find(r, id);
+	struct tenant *m = tenant_find(r, id);
 	if (!m) {
 		error_set(&remote_answer_later(r, id, done, arg)->error, ERROR_NOT_FOUND,
 			"sandbox %s is gone", id);
@@ -253,7 +253,7 @@ static void remote_start(struct backend *b, backend_fn *done, void *arg)
 
 static int remote_open_call(struct backend *b, const char *id, int *ret_fd, struct error *err)
 {
-	struct member *m = member_find(remote_from(b), id);
+	struct tenant *m = tenant_find(remote_from(b), id);
 	if (!m)
 		return error_set(err, ERROR_GONE, "sandbox %s is gone", id);
 	return site_open_call(&m->site, ret_fd, err);
@@ -265,7 +265,7 @@ static void remote_free(struct backend *b)
 	while (!list_is_empty(&r->answers))
 		answer_free(list_get_first(&r->answers, struct answer, link));
 	while (!list_is_empty(&r->members))
-		member_free(list_get_first(&r->members, struct member, link));
+		tenant_free(list_get_first(&r->members, struct tenant, link));
 	asker_fini(&r->asker);
 	while (!list_is_empty(&r->usages)) {
 		struct usage *u = list_get_first(&r->usages, struct usage, link);

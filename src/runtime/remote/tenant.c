@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. What is being done to a member is its errand, one at a time: a chain of questions, each asked
- * when the one before is answered, that ends with member_end.
+ * Theory of operation. What is being done to a tenant is its errand, one at a time: a chain of questions, each asked
+ * when the one before is answered, that ends with tenant_end.
  *
  *	create   GET /sessions/S → running: wait; paused: POST /resume, wait; else POST /start, wait
  *	wait     GET /runtime/R until it is ready, then GET URL/alive until it answers; pauses that grow
@@ -10,7 +10,7 @@
  *
  * The API has no other way to tell that a runtime has become ready than to be asked again.
  */
-#include "runtime/remote/member.h"
+#include "runtime/remote/tenant.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
@@ -23,9 +23,9 @@ enum { WAIT_FIRST_MS = 50, WAIT_MAX_MS = 2000 };
 
 /* ---- members ---- */
 
-struct member *member_find(struct remote *r, const char *id)
+struct tenant *tenant_find(struct remote *r, const char *id)
 {
-	struct member *m;
+	struct tenant *m;
 	list_for_each(m, &r->members, link)
 		if (strcmp(m->id, id) == 0)
 			return m;
@@ -38,9 +38,9 @@ static const struct site_ops server_site = { .wake = NULL };
 
 static void on_timer(void *arg);
 
-struct member *member_new(struct remote *r, const char *id, struct str session)
+struct tenant *tenant_new(struct remote *r, const char *id, struct str session)
 {
-	struct member *m = mem_new(struct member);
+	struct tenant *m = mem_new(struct tenant);
 	m->remote = r;
 	snprintf(m->id, sizeof(m->id), "%s", id);
 	m->session = str_dup(session);
@@ -52,7 +52,7 @@ struct member *member_new(struct remote *r, const char *id, struct str session)
 	return m;
 }
 
-void member_free(struct member *m)
+void tenant_free(struct tenant *m)
 {
 	list_remove(&m->link);
 	m->remote->n_members--;
@@ -66,7 +66,7 @@ void member_free(struct member *m)
 	free(m);
 }
 
-int member_take_runtime(struct member *m, const struct json *runtime, struct error *err)
+int tenant_take_runtime(struct tenant *m, const struct json *runtime, struct error *err)
 {
 	struct str id = json_str(json_find(runtime, "runtime_id"));
 	struct str url = json_str(json_find(runtime, "url"));
@@ -81,7 +81,7 @@ int member_take_runtime(struct member *m, const struct json *runtime, struct err
 	return 0;
 }
 
-void member_take_server(struct member *m)
+void tenant_take_server(struct tenant *m)
 {
 	const struct remote *r = m->remote;
 	site_set(&m->site, str_from(r->url), str_from(r->key ? strchr(r->key, ' ') + 1 : NULL));
@@ -89,7 +89,7 @@ void member_take_server(struct member *m)
 
 /* ---- errands ---- */
 
-static void ask(struct member *m, const char *method, const char *url, struct str json,
+static void ask(struct tenant *m, const char *method, const char *url, struct str json,
 	int64_t timeout_ms, bool is_harmless, int tries, ask_fn *done)
 {
 	struct ask_plan plan = {
@@ -107,7 +107,7 @@ static void ask(struct member *m, const char *method, const char *url, struct st
 	m->ask = ask_new(&m->remote->asker, &plan);
 }
 
-static void ask_api(struct member *m, const char *method, const char *path, struct str json,
+static void ask_api(struct tenant *m, const char *method, const char *path, struct str json,
 	bool is_harmless, ask_fn *done)
 {
 	auto_free char *url = mem_printf("%s%s", m->remote->url, path);
@@ -115,7 +115,7 @@ static void ask_api(struct member *m, const char *method, const char *path, stru
 }
 
 /* {"runtime_id":…} */
-static void post_runtime(struct member *m, const char *path, ask_fn *done)
+static void post_runtime(struct tenant *m, const char *path, ask_fn *done)
 {
 	auto_buf struct buf b = BUF_INIT(64 * 1024);
 	struct jsonw w = JSONW(&b);
@@ -125,14 +125,14 @@ static void post_runtime(struct member *m, const char *path, ask_fn *done)
 	ask_api(m, "POST", path, buf_str(&b), true, done);
 }
 
-void member_begin(struct member *m, errand_fn *errand, backend_fn *done, void *arg)
+void tenant_begin(struct tenant *m, errand_fn *errand, backend_fn *done, void *arg)
 {
 	m->errand = errand;
 	m->done = done;
 	m->arg = arg;
 }
 
-void member_end(struct member *m, const struct error *err)
+void tenant_end(struct tenant *m, const struct error *err)
 {
 	errand_fn *errand = m->errand;
 	m->errand = NULL;
@@ -142,9 +142,9 @@ void member_end(struct member *m, const struct error *err)
 
 /* ---- waiting ---- */
 
-static void ask_status(struct member *m);
+static void ask_status(struct tenant *m);
 
-static void ask_again_later(struct member *m, const char *status)
+static void ask_again_later(struct tenant *m, const char *status)
 {
 	struct error err;
 	if (clock_mono_ms() < m->deadline_ms) {
@@ -154,28 +154,28 @@ static void ask_again_later(struct member *m, const char *status)
 	}
 	error_set(&err, ERROR_NOT_READY, "Runtime (ID=%s) is not yet ready. Status: %s",
 		m->runtime_id ?: m->session, status);
-	member_end(m, &err);
+	tenant_end(m, &err);
 }
 
 static void on_alive(void *arg, int status, struct str body, const struct error *err)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	m->ask = NULL;
 	if (!err)
-		member_end(m, NULL);
+		tenant_end(m, NULL);
 	else if (err->code == ERROR_UNAUTHORIZED || err->code == ERROR_PROTOCOL)
-		member_end(m, err);
+		tenant_end(m, err);
 	else
 		ask_again_later(m, err->text);
 }
 
-static void ask_alive(struct member *m)
+static void ask_alive(struct tenant *m)
 {
 	auto_free char *url = mem_printf("%s/alive", m->site.url);
 	ask(m, "GET", url, STR_NONE, REMOTE_ALIVE_MS, true, 1, on_alive);
 }
 
-static void judge_pod(struct member *m, struct str pod)
+static void judge_pod(struct tenant *m, struct str pod)
 {
 	static const char *const fatal[] = { "failed", "unknown", "crashloopbackoff" };
 	char word[32];
@@ -193,7 +193,7 @@ static void judge_pod(struct member *m, struct str pod)
 		else
 			error_set(&err, ERROR_UNAVAILABLE,
 				"Runtime is unavailable (status: %s). Please try again.", word);
-		member_end(m, &err);
+		tenant_end(m, &err);
 		return;
 	}
 	if (strcmp(word, "ready") == 0)
@@ -204,22 +204,22 @@ static void judge_pod(struct member *m, struct str pod)
 
 static void on_status(void *arg, int status, struct str body, const struct error *err)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	auto_json struct json *runtime = NULL;
 	struct error e;
 	m->ask = NULL;
 	if (err)
-		member_end(m, err);
+		tenant_end(m, err);
 	else if (json_parse(body, &runtime, &e) < 0 ||
 		!json_str(json_find(runtime, "pod_status")).len) {
 		error_set(&e, ERROR_PROTOCOL, "the runtime API did not tell a pod_status");
-		member_end(m, &e);
+		tenant_end(m, &e);
 	} else {
 		judge_pod(m, json_str(json_find(runtime, "pod_status")));
 	}
 }
 
-static void ask_status(struct member *m)
+static void ask_status(struct tenant *m)
 {
 	auto_buf struct buf path = BUF_INIT(64 * 1024);
 	if (m->remote->is_server) {
@@ -236,7 +236,7 @@ static void on_timer(void *arg)
 	ask_status(arg);
 }
 
-void member_wait(struct member *m)
+void tenant_wait(struct tenant *m)
 {
 	m->deadline_ms = clock_mono_ms() + REMOTE_READY_MS;
 	m->wait_ms = WAIT_FIRST_MS;
@@ -247,41 +247,41 @@ void member_wait(struct member *m)
 
 static void on_start(void *arg, int status, struct str body, const struct error *err)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	auto_json struct json *runtime = NULL;
 	struct error e;
 	m->ask = NULL;
 	if (err) {
 		e = *err;
 		error_wrap(&e, "POST /start");
-		member_end(m, &e);
-	} else if (json_parse(body, &runtime, &e) < 0 || member_take_runtime(m, runtime, &e) < 0) {
-		member_end(m, &e);
+		tenant_end(m, &e);
+	} else if (json_parse(body, &runtime, &e) < 0 || tenant_take_runtime(m, runtime, &e) < 0) {
+		tenant_end(m, &e);
 	} else {
 		m->site.workdir = take_ptr(m->workdir);
 		m->remote->base.events->started(m->remote->base.events_arg, m->id);
-		member_wait(m);
+		tenant_wait(m);
 	}
 }
 
-static void start(struct member *m)
+static void start(struct tenant *m)
 {
 	ask_api(m, "POST", "/start", buf_str(&m->start_json), false, on_start);
 }
 
 static void on_resume(void *arg, int status, struct str body, const struct error *err)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	m->ask = NULL;
 	if (err)
-		member_end(m, err);
+		tenant_end(m, err);
 	else
-		member_wait(m);
+		tenant_wait(m);
 }
 
 static void on_session(void *arg, int status, struct str body, const struct error *err)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	auto_json struct json *runtime = NULL;
 	struct error e;
 	m->ask = NULL;
@@ -290,25 +290,25 @@ static void on_session(void *arg, int status, struct str body, const struct erro
 		return;
 	}
 	if (err || json_parse(body, &runtime, &e) < 0) {
-		member_end(m, err ? err : &e);
+		tenant_end(m, err ? err : &e);
 		return;
 	}
 	struct str is = json_str(json_find(runtime, "status"));
 	bool is_running = str_is(is, "running"), is_paused = str_is(is, "paused");
 	if (!is_running && !is_paused) {
 		start(m);
-	} else if (member_take_runtime(m, runtime, &e) < 0) {
-		member_end(m, &e);
+	} else if (tenant_take_runtime(m, runtime, &e) < 0) {
+		tenant_end(m, &e);
 	} else {
 		m->remote->base.events->started(m->remote->base.events_arg, m->id);
 		if (is_paused)
-			member_resume(m);
+			tenant_resume(m);
 		else
-			member_wait(m);
+			tenant_wait(m);
 	}
 }
 
-void member_take_up(struct member *m)
+void tenant_take_up(struct tenant *m)
 {
 	auto_buf struct buf path = BUF_INIT(64 * 1024);
 	buf_puts(&path, "/sessions/");
@@ -320,44 +320,44 @@ void member_take_up(struct member *m)
 
 static void on_posted(void *arg, int status, struct str body, const struct error *err)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	m->ask = NULL;
-	member_end(m, err);
+	tenant_end(m, err);
 }
 
-void member_post(struct member *m, const char *path)
+void tenant_post(struct tenant *m, const char *path)
 {
 	post_runtime(m, path, on_posted);
 }
 
-void member_resume(struct member *m)
+void tenant_resume(struct tenant *m)
 {
 	post_runtime(m, "/resume", on_resume);
 }
 
-static void on_woken(struct member *m, const struct error *err)
+static void on_woken(struct tenant *m, const struct error *err)
 {
 	site_is_awake(&m->site, err);
 }
 
 static void wake(void *arg)
 {
-	struct member *m = arg;
+	struct tenant *m = arg;
 	struct error err;
 	if (m->errand) {
 		error_set(&err, ERROR_NOT_READY, "something is being done with it");
 		site_is_awake(&m->site, &err);
 		return;
 	}
-	member_begin(m, on_woken, NULL, NULL);
-	member_resume(m);
+	tenant_begin(m, on_woken, NULL, NULL);
+	tenant_resume(m);
 }
 
 static void on_ignored(void *arg, int status, struct str body, const struct error *err)
 {
 }
 
-void member_stop_there(struct member *m)
+void tenant_stop_there(struct tenant *m)
 {
 	auto_buf struct buf b = BUF_INIT(64 * 1024);
 	auto_free char *url = mem_printf("%s/stop", m->remote->url);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * member: a sandbox of an OpenHands deployment, and what is being done with it. Private to runtime/remote.
+ * tenant: a sandbox of an OpenHands deployment, and what is being done with it. Private to runtime/remote.
  *
- *	remote.c   the backend: what the runtime asks for     member.c   the errands that come of it
+ *	remote.c   the backend: what the runtime asks for     tenant.c   the errands that come of it
  *	adopt.c    what is there at the start
  */
 #pragma once
@@ -19,7 +19,7 @@ struct remote {
 	char *url;
 	char *key; /* a header line, or NULL */
 	bool is_server;
-	struct list members; /* member::link */
+	struct list members; /* tenant::link */
 	size_t n_members;
 	struct list answers; /* answer::link */
 	struct list usages;  /* usage::link */
@@ -27,10 +27,10 @@ struct remote {
 	void *started_arg;
 };
 
-struct member;
-typedef void errand_fn(struct member *m, const struct error *err);
+struct tenant;
+typedef void errand_fn(struct tenant *m, const struct error *err);
 
-struct member {
+struct tenant {
 	struct list link; /* remote::members */
 	struct remote *remote;
 	char id[ID_SIZE];
@@ -51,26 +51,26 @@ struct member {
 struct backend_reply *remote_answer_later(struct remote *r, const char *id, backend_fn *done,
 	void *arg);
 
-struct member *member_new(struct remote *r, const char *id, struct str session);
-void member_free(struct member *m);
-struct member *member_find(struct remote *r, const char *id);
+struct tenant *tenant_new(struct remote *r, const char *id, struct str session);
+void tenant_free(struct tenant *m);
+struct tenant *tenant_find(struct remote *r, const char *id);
 /* Takes a runtime object: where it is and what it is called. */
-int member_take_runtime(struct member *m, const struct json *runtime, struct error *err);
+int tenant_take_runtime(struct tenant *m, const struct json *runtime, struct error *err);
 /* The bare server that the remote is. */
-void member_take_server(struct member *m);
+void tenant_take_server(struct tenant *m);
 
 /* An errand begins; it ends, once, with `errand`, which may free the member. */
-void member_begin(struct member *m, errand_fn *errand, backend_fn *done, void *arg);
-void member_end(struct member *m, const struct error *err);
+void tenant_begin(struct tenant *m, errand_fn *errand, backend_fn *done, void *arg);
+void tenant_end(struct tenant *m, const struct error *err);
 /* Errands that can be begun. Until it is ready: */
-void member_take_up(struct member *m); /* the session, or what is made with start_json */
-void member_resume(struct member *m);
-void member_wait(struct member *m);
+void tenant_take_up(struct tenant *m); /* the session, or what is made with start_json */
+void tenant_resume(struct tenant *m);
+void tenant_wait(struct tenant *m);
 /* Until there is an answer: */
-void member_post(struct member *m, const char *path);
+void tenant_post(struct tenant *m, const char *path);
 
 /* It could not be made, as far as it got: nobody will ever ask for it. No answer is waited for. */
-void member_stop_there(struct member *m);
+void tenant_stop_there(struct tenant *m);
 
 /* adopt.c */
 void remote_begin_adopting(struct remote *r);
