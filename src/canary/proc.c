@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -202,6 +203,22 @@ static struct finding make_disk(void)
 }
 
 /* Anyone may make 0:0, and in the upper layer of an overlay it hides a file. */
+/* The same mark, left where a file was: RENAME_WHITEOUT. */
+static struct finding rename_whiteout(void)
+{
+	int fd = open("/tmp/escape-whited", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return absent(errno);
+	close(fd);
+	long r = syscall(SYS_renameat2, AT_FDCWD, "/tmp/escape-whited", AT_FDCWD,
+		"/tmp/escape-moved", 4);
+	int sys = errno;
+	unlink("/tmp/escape-whited");
+	unlink("/tmp/escape-moved");
+	errno = sys;
+	return r < 0 && sys == EINVAL ? absent(sys) : judge(r); /* a file system without them */
+}
+
 static struct finding make_whiteout(void)
 {
 	return make_node("/tmp/escape-whiteout", S_IFCHR | 0600, makedev(0, 0));
@@ -232,6 +249,7 @@ const struct attack proc_attacks[] = {
 	{ "devices", MANY, true, block_devices, "open devices beyond the harmless ones" },
 	{ "mknod-char", MANY, true, make_device, "make /dev/mem" },
 	{ "mknod-block", MANY, true, make_disk, "make a disk" },
+	{ "rename-whiteout", SECCOMP, false, rename_whiteout, "leave an overlay whiteout behind" },
 	{ "mknod-whiteout", MANY, false, make_whiteout, "make an overlay whiteout" },
 	{ "own-maps", MANY, false, own_maps, "write to one's own maps in /proc" },
 	{ 0 },

@@ -111,8 +111,11 @@ static void walk_children(struct writer *w, int32_t at)
 	if (w->depth >= DEPTH_MAX || w->b->is_full)
 		return;
 	w->depth++;
-	if (p->nodes[at].content >= 0)
-		walk(w, p->documents[p->nodes[at].content].first);
+	const struct page_document *content = p->nodes[at].content < 0
+		? NULL
+		: &p->documents[p->nodes[at].content];
+	if (content && content->n > 0)
+		walk(w, content->first);
 	for (int32_t i = p->nodes[at].first_child; i >= 0; i = p->nodes[i].next_sibling)
 		walk(w, i);
 	w->depth--;
@@ -372,7 +375,8 @@ bool markdown_put(const struct page *page, struct buf *b)
 	auto_buf struct buf text = BUF_INIT(MARKDOWN_MAX);
 	struct writer w = { .page = page, .b = &text, .is_start = true };
 	buf_init(&w.pending, PENDING_MAX);
-	walk(&w, 0);
+	if (page->n > 0)
+		walk(&w, 0);
 	buf_fini(&w.pending);
 	buf_put(b, buf_str(&text));
 	return !text.is_full;

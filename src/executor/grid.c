@@ -59,7 +59,9 @@ static int on_pushline(int cols, const VTermScreenCell *cells, void *user)
 static int on_move(VTermPos pos, VTermPos old, int visible, void *user)
 {
 	struct grid *g = user;
-	g->cursor = pos;
+	/* A step back from the first column after a change of size takes vterm to column -1. */
+	g->cursor.row = pos.row > 0 ? pos.row : 0;
+	g->cursor.col = pos.col > 0 ? pos.col : 0;
 	return 1;
 }
 

@@ -220,11 +220,16 @@ static void program_child(void)
 		const struct seccomp_row *r = &seccomp_rows[i];
 		if (r->modes != SECCOMP_ENTER)
 			continue;
-		const struct seccomp_row *other = r + 1;
-		if (r->n_tests > 0 || strcmp(other->name, r->name) != 0 || other->n_tests > 0)
-			die("a row for ENTER is without tests and right before its CALL", r->name);
-		emit(&c, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number_of(r->name), 0, 1);
-		emit_return(&c, other->verdict);
+		const unsigned children = SECCOMP_AGENT | SECCOMP_ROOT;
+		for (const struct seccomp_row *o = r + 1; strcmp(o[-1].name, r->name) == 0; o++)
+			if (strcmp(o->name, r->name) == 0 && o->modes != children)
+				die("what follows a row for ENTER is for ALL", r->name);
+		if (r->n_tests > 0)
+			die("a row for ENTER is without tests", r->name);
+		size_t at = c.len;
+		emit(&c, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number_of(r->name), 0, 0);
+		emit_rules(&c, r->name, children); /* all of which return */
+		c.ins[at].jf = (uint8_t)(c.len - at - 1);
 	}
 	emit_return(&c, SECCOMP_RET_ALLOW);
 	print(&c, "program_child");

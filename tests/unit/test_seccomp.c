@@ -50,6 +50,7 @@ static const struct {
 	}
 	N(read),
 	N(openat2),
+	N(renameat2),
 	N(clone),
 	N(clone3),
 	N(socket),
