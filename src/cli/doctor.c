@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "cli/engine.h"
 #include "cli/options.h"
 #include "sandbox/canary.h"
 #include "sandbox/launch.h"
@@ -24,6 +25,7 @@ struct report {
 	struct probe_weakness weaknesses[PROBE_WEAKNESSES_MAX];
 	int n_weaknesses;
 	struct trial trial;
+	struct engine_report engine;
 	struct buf attacks;      /* with --attack: a line each, see sandbox/canary.h */
 	struct error attack_why; /* ERROR_OK: nothing got through */
 };
@@ -54,6 +56,7 @@ static int report_make(struct report *rep, struct error *err)
 	probe_all(&rep->host, rep->results);
 	rep->n_weaknesses = probe_weaknesses(rep->weaknesses);
 	rep->trial.is_made = trial_launch(&rep->host, &rep->trial) == 0;
+	engine_look(&rep->engine);
 	return 0;
 }
 
@@ -101,6 +104,11 @@ static void print_text(struct buf *b, const struct report *rep)
 			(double)rep->trial.make_us / 1000);
 	else
 		buf_printf(b, "\nno sandbox can be made: %s\n", rep->trial.why.text);
+	if (rep->engine.is_there)
+		buf_printf(b, "for --backend docker: engine %s at %s\n", rep->engine.version,
+			rep->engine.socket);
+	else
+		buf_printf(b, "for --backend docker: %s\n", rep->engine.why.text);
 	if (rep->n_weaknesses > 0)
 		buf_puts(b, "\nweak settings of this host:\n");
 	for (int i = 0; i < rep->n_weaknesses; i++) {
@@ -153,6 +161,20 @@ static void json_weakness(struct jsonw *w, const struct probe_weakness *weak)
 	jsonw_close(w);
 }
 
+static void json_engine(struct jsonw *w, const struct engine_report *e)
+{
+	jsonw_key(w, "engine");
+	jsonw_open(w);
+	jsonw_key_bool(w, "answers", e->is_there);
+	if (e->socket[0])
+		jsonw_key_str(w, "socket", str_from(e->socket));
+	if (e->is_there)
+		jsonw_key_str(w, "version", str_from(e->version));
+	else
+		jsonw_key_str(w, "reason", str_from(e->why.text));
+	jsonw_close(w);
+}
+
 static void print_json(struct buf *b, const struct report *rep)
 {
 	struct jsonw w = JSONW(b);
@@ -162,6 +184,7 @@ static void print_json(struct buf *b, const struct report *rep)
 		jsonw_key_int(&w, "create_us", rep->trial.make_us);
 	else
 		jsonw_key_str(&w, "reason", str_from(rep->trial.why.text));
+	json_engine(&w, &rep->engine);
 	jsonw_key(&w, "controls");
 	jsonw_open_array(&w);
 	for (int i = 0; i < CONTROL_MAX; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/auto.h"
 #include "cli/doctor.h"
+#include "cli/engine.h"
 #include "cli/options.h"
 #include "sandbox/launch.h"
 #include "wire/json.h"
@@ -31,6 +32,8 @@ int gc_main(struct invocation *in, struct error *err)
 	if (f.is_json)
 		jsonw_open_array(&f.json);
 	int r = launch_sweep(&host, options->dry_run, found, &f, err);
+	if (r == 0)
+		r = engine_sweep(options->engine, options->dry_run, found, &f, err);
 	if (f.is_json) {
 		jsonw_close_array(&f.json);
 		buf_putc(&f.lines, '\n');

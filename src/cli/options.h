@@ -170,5 +170,6 @@ struct doctor_options {
 
 struct gc_options {
 	struct common_options common;
+	const char *engine;
 	bool dry_run;
 };

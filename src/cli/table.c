@@ -355,7 +355,8 @@ static const struct command_option tool_options[] = {
 
 static const struct command_argument tool_arguments[] = {
 	{ "VERB", 0, COMPLETE_NOTHING, "add, ls, call, rm, reset, serve or host" },
-	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX, "its name or id; not with --http, nor with host" },
+	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX,
+		"its name or id; not with --http, nor with host" },
 	{ "WORD", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_NOTHING,
 		"add: the entrypoint, or a program; call: the tool, then VALUE and NAME=VALUE; rm: a tool or a "
 		"pack; reset: a pack (default: all); host: entrypoints" },
@@ -818,6 +819,10 @@ static const struct command doctor_command = {
 static const struct command_option gc_options[] = {
 	{ "dry-run", 'n', OPTION_FLAG, OPTION_AT(struct gc_options, dry_run),
 		.help = "print what would be removed, and remove nothing" },
+	{ "engine", 0, OPTION_TEXT, OPTION_AT(struct gc_options, engine), "SOCKET",
+		"the Docker engine whose containers are looked through (default: that of DOCKER_HOST, or whose socket is "
+		"where it usually is, if it answers)",
+		.complete = COMPLETE_FILE },
 	{ 0 },
 };
 

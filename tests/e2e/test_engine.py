@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sandboxes as containers of an engine: a real podman where there is one, and everywhere our own Docker face."""
-import contextlib
+import functools
 import http.server
 import io
 import json
@@ -12,6 +12,7 @@ import tarfile
 import threading
 import time
 
+import conftest
 import engines
 import pytest
 from conftest import PATIENCE, Sandbox, end_server, start_server
@@ -65,12 +66,33 @@ class PodmanEngine(engines.Podman):
     name = "podman"
 
 
+@functools.cache
+def why_no_podman():
+    """What keeps podman from running a container on this machine; "" if nothing does."""
+    lacks = engines.missing() + (["root"] if os.geteuid() != 0 else [])
+    if lacks:
+        return f"podman needs {', '.join(lacks)}"
+    try:
+        podman = engines.Podman()
+    except AssertionError as error:
+        return f"podman does not start: {error}"
+    try:
+        load_image(podman.socket)
+        docker = Docker(podman.socket)
+        made = docker.request("POST", "/containers/create?name=trial", {
+            "Image": IMAGE, "Cmd": ["/bin/true"], "HostConfig": {
+                "NetworkMode": "none", "Memory": 1 << 28, "Mounts": [
+                    {"Type": "bind", "Source": "/usr", "Target": "/usr", "ReadOnly": True}]}})
+        started = docker.request("POST", "/containers/trial/start")
+        return "" if started.status == 204 else f"podman runs no container here: {made.body!r} {started.body!r}"
+    finally:
+        podman.stop()
+
+
 def start_engine(kind):
-    lacks = engines.missing() if kind == "podman" else []
-    if kind == "podman" and os.geteuid() != 0:
-        lacks.append("root")
-    if lacks and os.environ.get("CAY_MUST_RUN") != "1":
-        pytest.skip(f"podman needs {', '.join(lacks)}")
+    if kind == "podman" and why_no_podman():
+        assert os.environ.get("CAY_MUST_RUN") != "1", why_no_podman()
+        pytest.skip(why_no_podman())
     engine = PodmanEngine() if kind == "podman" else OurEngine()
     load_image(engine.socket)
     engine.docker = Docker(engine.socket)
@@ -548,3 +570,72 @@ def test_a_container_whose_executor_never_comes_is_removed(fake):
     reply = ask_fake(fake, {**started, ("POST", ""): (204, b"")})
     assert reply.status >= 400
     assert any(x[0] == "DELETE" for x in fake.asked)
+
+
+# ---- what is left behind ----
+
+CAY = pathlib.Path(conftest.PROGRAMS) / "cay"
+
+
+def gc(engine, *words):
+    return subprocess.run([CAY, "gc", "--engine", str(engine.socket), *words], capture_output=True, text=True,
+                          timeout=60, check=True).stdout
+
+
+def test_gc_removes_what_has_no_server_and_nothing_else(own):
+    engine, server = own
+    box = create(server)
+    other = start_server("--backend", f"docker={engine.socket}")
+    lost = create(other)
+    strange = engine.docker.request("POST", "/containers/create?name=strange", {"Image": IMAGE, "Cmd": ["/bin/true"]})
+    assert strange.status == 201
+    assert gc(engine) == ""
+    other.process.kill()  # the supervisor, and the server with it; containers know nothing of them
+    other.process.wait(PATIENCE)
+    until(lambda: f"cay-{lost.id}" in gc(engine, "--dry-run"))
+    assert f"cay-{lost.id}" in gc(engine)
+    assert gc(engine) == ""
+    assert {c["Labels"].get("cay.sandbox") for c in containers(engine)} == {box.id, None}
+    assert box.output("echo here") == "here\n"
+    box.delete()
+    end_server(other)
+
+
+def test_doctor_tells_of_the_engine(engine, tmp_path):
+    env = {**os.environ, "DOCKER_HOST": f"unix://{engine.socket}"}
+    out = subprocess.run([CAY, "doctor", "--json"], capture_output=True, text=True, env=env, timeout=60, check=False).stdout
+    assert json.loads(out)["engine"]["answers"] is True and "API 1." in json.loads(out)["engine"]["version"]
+    env["DOCKER_HOST"] = f"unix://{tmp_path}/none"
+    out = subprocess.run([CAY, "doctor"], capture_output=True, text=True, env=env, timeout=60, check=False).stdout
+    assert "for --backend docker: " in out and "none" in out
+
+
+# ---- from C ----
+
+PROGRAM = """
+import ctypes, json, sys
+cay = ctypes.CDLL(sys.argv[1])
+cay.cay_open.restype = cay.cay_create.restype = cay.cay_perform.restype = ctypes.c_void_p
+class Error(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int), ("text", ctypes.c_char * 400)]
+err = Error()
+def good(result):
+    assert result, err.text
+    return ctypes.c_void_p(result)
+c = good(cay.cay_open(sys.argv[2].encode(), None, ctypes.byref(err)))
+box = good(cay.cay_create(c, sys.argv[3].encode(), ctypes.byref(err)))
+done = good(cay.cay_perform(c, box, b"run", b'{"command":"echo $((6*7))"}', ctypes.byref(err)))
+print(json.loads(ctypes.string_at(done))["output"], end="")
+assert cay.cay_destroy(c, box, ctypes.byref(err)) == 0, err.text
+cay.cay_close(c)
+"""
+
+
+def test_a_c_program_has_the_same_backend(engine):
+    library = conftest.BUILD / "src" / "lib" / "libcay.so"
+    wish = json.dumps({"image": IMAGE, "mounts": [TOOLS]})
+    run = subprocess.run(["/usr/bin/python3", "-c", PROGRAM, library, f"docker={engine.socket}", wish],
+                         env={**os.environ, "CAY_LIBEXEC": str(conftest.PROGRAMS)}, capture_output=True, text=True,
+                         timeout=60, check=False)
+    assert run.stdout == "42\n", run.stderr
+    assert containers(engine) == []
