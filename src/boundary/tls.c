@@ -55,17 +55,36 @@ static void harden(SSL_CTX *ctx)
 
 /* ---- who is believed ---- */
 
-int tls_trust_new(struct tls_trust **ret, struct error *err)
+/* What is no certificate is left out, as OpenSSL itself would; none at all is believed by nobody. */
+static int add_certificates(X509_STORE *store, struct str pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+	int n = 0;
+	X509 *x;
+	while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		n += X509_STORE_add_cert(store, x);
+		X509_free(x);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return n;
+}
+
+int tls_trust_new(struct str pem, struct tls_trust **ret, struct error *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	if (!ctx)
 		return failed(err, "a context");
 	harden(ctx);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	if (SSL_CTX_set_default_verify_paths(ctx) != 1 ||
-		SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0) {
+	if (SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0) {
 		SSL_CTX_free(ctx);
-		return failed(err, "the certificate store");
+		return failed(err, "the protocol");
+	}
+	if (add_certificates(SSL_CTX_get_cert_store(ctx), pem) == 0) {
+		SSL_CTX_free(ctx);
+		return error_set(err, ERROR_UNAVAILABLE,
+			"this host believes no certificate authority: ca-certificates is not installed, or SSL_CERT_FILE is wrong");
 	}
 	*ret = mem_new(struct tls_trust);
 	(*ret)->ctx = ctx;

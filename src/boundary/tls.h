@@ -17,9 +17,10 @@ enum { TLS_EARLY_MAX = 256 * 1024 };
 
 struct tls;
 struct tls_ca;    /* makes certificates for the hosts that it is for */
-struct tls_trust; /* who is believed: the host's certificate store (SSL_CERT_FILE, SSL_CERT_DIR) */
+struct tls_trust; /* who is believed */
 
-int tls_trust_new(struct tls_trust **ret, struct error *err);
+/* pem: certificates, one behind the other; some 20 ms for what a distribution believes. */
+int tls_trust_new(struct str pem, struct tls_trust **ret, struct error *err);
 void tls_trust_free(struct tls_trust *trust);
 
 /*

@@ -4,15 +4,17 @@
 #include "base/arena.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/certificates.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "boundary/relay.h"
 #include "wire/json.h"
 #include "wire/swaphost.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
-enum { ARENA_BYTES = 1024 * 1024, MESSAGES_PER_TURN = 16 };
+enum { ARENA_BYTES = 1024 * 1024, STORE_MAX = 16 * 1024 * 1024, MESSAGES_PER_TURN = 16 };
 
 struct secret {
 	const char *name;
@@ -25,6 +27,7 @@ static struct {
 	int fd;
 	struct watch *watch;
 	struct arena arena;
+	struct buf store; /* certificates that are believed */
 	struct secret secrets[SWAP_SECRETS_MAX];
 	size_t n_secrets;
 	struct swap_rule rules[SWAP_SECRETS_MAX]; /* of each secret */
@@ -163,11 +166,17 @@ static void on_connect(const struct json *message, int fds[2])
 {
 	auto_free char *name = str_dup(json_str(json_find(message, "name")));
 	int port = (int)json_int(json_find(message, "port"));
+	struct error err;
 	bool is_plain;
 	uint32_t allowed = find_allowed(name, port, &is_plain);
 	if (fds[0] < 0 || fds[1] < 0 || !allowed || w.relays.n_relays == WORKER_RELAYS_MAX) {
 		refused(&w.relays, name, port,
 			allowed ? "too many connections at once" : "no secret is for it");
+		return;
+	}
+	if (!is_plain && !w.relays.trust &&
+		tls_trust_new(buf_str(&w.store), &w.relays.trust, &err) < 0) {
+		refused(&w.relays, name, port, err.text);
 		return;
 	}
 	fd_set_nonblock(fds[0], NULL);
@@ -214,14 +223,28 @@ static void on_message(void *arg, int events)
 	}
 }
 
+/* The file of certificates, while files can be read; it is taken apart when it is needed. */
+static void read_store(void)
+{
+	const char *file = getenv("SSL_CERT_FILE");
+	w.store = BUF_INIT(STORE_MAX);
+	if (file && file_read(AT_FDCWD, file, &w.store, NULL) == 0)
+		return;
+	for (size_t i = 0; !file && certificate_files[i]; i++) {
+		if (file_read(AT_FDCWD, certificate_files[i], &w.store, NULL) == 0)
+			return;
+		buf_reset(&w.store);
+	}
+}
+
 static int open_all(struct error *err)
 {
 	w.relays.used = used;
 	w.relays.refused = refused;
 	list_init(&w.relays.relays);
-	if (fd_set_nonblock(w.fd, err) < 0 || tls_trust_new(&w.relays.trust, err) < 0 ||
-		loop_new(&w.loop, err) < 0)
+	if (fd_set_nonblock(w.fd, err) < 0 || loop_new(&w.loop, err) < 0)
 		return -1;
+	read_store();
 	w.relays.loop = w.loop;
 	w.watch = watch_new(w.loop, w.fd, LOOP_READ, on_message, NULL);
 	return 0;
@@ -239,6 +262,7 @@ int worker_run(int fd, int (*locks)(struct error *err), struct error *err)
 	loop_free(w.loop);
 	tls_ca_free(w.relays.ca);
 	tls_trust_free(w.relays.trust);
+	buf_fini(&w.store);
 	arena_fini(&w.arena);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "executor/trust.h"
 
 #include "base/auto.h"
+#include "base/certificates.h"
 #include "executor/executor.h"
 #include "executor/files.h"
 #include "executor/replace.h"
@@ -11,10 +12,6 @@
 #define TRUST_FILE "/tmp/.cay-trust/ca-certificates.crt"
 
 enum { STORE_MAX = 4 * 1024 * 1024, PIECE = 64 * 1024 };
-
-/* Where distributions have the store: Debian, Fedora, Alpine and others. */
-static const char *const stores[] = { "/etc/ssl/certs/ca-certificates.crt",
-	"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
 
 static const char *const variables[] = { "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
 	"NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "PIP_CERT", "AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO",
@@ -50,8 +47,8 @@ static int write_file(const struct path_root *root, struct str content, struct e
 int trust_add(struct executor *e, struct str pem, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(STORE_MAX);
-	for (size_t i = 0; i < ARRAY_LEN(stores); i++) {
-		if (read_store(&e->files->root, stores[i], &b))
+	for (size_t i = 0; certificate_files[i]; i++) {
+		if (read_store(&e->files->root, certificate_files[i], &b))
 			break;
 		buf_reset(&b);
 	}

@@ -15,20 +15,13 @@
 
 enum { SOCKET_FD = 3, PROGRAM_FD = 4, SOCKET_BYTES = 512 * 1024, VARIABLE_MAX = 1024 };
 
-/* What a process of ours says of certificates, and nothing else of what the supervisor was told. */
+/* Where certificates are, and nothing else of what the supervisor was told. */
 static char *const *environment(void)
 {
-	static const char *const names[] = { "SSL_CERT_FILE", "SSL_CERT_DIR" };
-	static char texts[ARRAY_LEN(names)][VARIABLE_MAX];
-	static char *vector[ARRAY_LEN(names) + 1];
-	int n = 0;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const char *value = getenv(names[i]);
-		if (value &&
-			snprintf(texts[i], VARIABLE_MAX, "%s=%s", names[i], value) < VARIABLE_MAX)
-			vector[n++] = texts[i];
-	}
-	vector[n] = NULL;
+	static char text[VARIABLE_MAX], *vector[2];
+	const char *value = getenv("SSL_CERT_FILE");
+	if (value && snprintf(text, VARIABLE_MAX, "SSL_CERT_FILE=%s", value) < VARIABLE_MAX)
+		vector[0] = text;
 	return vector;
 }
 

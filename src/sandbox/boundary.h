@@ -4,8 +4,7 @@
  * supervisor. Secrets are said to it by the server over its socket; the supervisor sees none. Of that socket a
  * duplicate is kept here, so that the next server finds the process with what it knows.
  *
- * Where the supervisor is root it runs as BOUNDARY_UID. It has no variable of the environment but those that say
- * where certificates are, and dies with the supervisor, and with its sandbox.
+ * Where the supervisor is root it runs as BOUNDARY_UID. Of the environment it has SSL_CERT_FILE alone. It dies with the supervisor, and with its sandbox.
  */
 #pragma once
 

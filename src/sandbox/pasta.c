@@ -3,11 +3,15 @@
  * Theory of operation. pasta stays in the foreground, so that it is our child and dies with us; it says that the
  * network is there by its pid file, which is a FIFO here: it is written after the device was set up. A pasta that
  * hangs instead (as one does that may not open /dev/net/tun) is killed after READY_MS.
+ *
+ * It joins the sandbox's user namespace and makes namespaces in which it locks itself up; in a sandbox none can be
+ * made. So they can for as long as it starts: nothing of the agent's runs by then.
  */
 #include "sandbox/pasta.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/file.h"
 #include "sandbox/fence.h"
 #include "sandbox/nft.h"
 
@@ -75,8 +79,9 @@ _Noreturn static void child(int said_fd, pid_t parent, pid_t init_pid, const cha
 	snprintf(net_ns, sizeof(net_ns), "/proc/%d/ns/net", (int)init_pid);
 	const char *const argv[] = { "pasta", "--foreground", "--quiet", "--ipv4-only",
 		"--config-net", "--ns-ifname", "eth0", "--tcp-ports", "none", "--udp-ports", "none",
-		"--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw", "--no-dhcp", "--pid",
-		pid_file, "--userns", user_ns, "--netns", net_ns, NULL };
+		"--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw", "--no-dhcp",
+		"--no-netns-quit", "--pid", pid_file, "--userns", user_ns, "--netns", net_ns,
+		NULL };
 	const char *const envp[] = { "PATH=/usr/bin:/bin", NULL };
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -103,12 +108,37 @@ static int await(int fifo_fd, int pidfd, int said_fd, struct error *err)
 	if (n > 0 && (p[0].revents & POLLIN))
 		return 0;
 	ssize_t len = recv(said_fd, said, SAID_MAX, MSG_DONTWAIT);
-	struct str text = str_trim(str_from_len(said, len > 0 ? (size_t)len : 0)), line;
-	while (str_split(&text, '\n', &line) && str_find(line, STR("syslog")) >= 0)
-		;
+	struct str text = str_trim(str_from_len(said, len > 0 ? (size_t)len : 0)), line,
+		   last = STR_NONE;
+	while (str_split(&text, '\n', &line))
+		if (str_find(line, STR("syslog")) < 0)
+			last = line;
 	return error_set(err, ERROR_UNSUPPORTED, "pasta: %.*s",
 		STR_ARG(n == 0 ? STR("it did not set the network up in time")
-			       : str_first(line, 160)));
+			       : str_first(last, 160)));
+}
+
+/* How many namespaces of a kind can be made in the user namespace. */
+static int allow_namespaces(int user_ns_fd, const char *number, struct error *err)
+{
+	static const char *const limits[] = { "/proc/sys/user/max_mnt_namespaces",
+		"/proc/sys/user/max_ipc_namespaces", "/proc/sys/user/max_uts_namespaces",
+		"/proc/sys/user/max_pid_namespaces" };
+	int status = -1;
+	pid_t pid = fork();
+	if (pid < 0)
+		return error_sys(err, errno, "fork");
+	if (pid == 0) {
+		if (setns(user_ns_fd, CLONE_NEWUSER) < 0)
+			_exit(1);
+		for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+			if (file_write_once(AT_FDCWD, limits[i], str_from(number), NULL) < 0)
+				_exit(2);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		return error_set(err, ERROR_INTERNAL, "the limits on namespaces cannot be set");
+	return 0;
 }
 
 static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct error *err)
@@ -151,9 +181,16 @@ int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret, 
 		return error_sys(err, errno, "pasta: make a directory");
 	snprintf(fifo, sizeof(fifo), "%s/ready", dir);
 	int r = mkfifo(fifo, 0600) < 0 ? error_sys(err, errno, "make %s", fifo)
-				       : start(init_pid, fifo, ret, err);
+				       : allow_namespaces(user_fd, "16", err);
+	if (r == 0)
+		r = start(init_pid, fifo, ret, err);
 	unlink(fifo);
 	rmdir(dir);
+	/* Without a way to take that back there is no sandbox. */
+	if (r == 0 && allow_namespaces(user_fd, "0", err) < 0) {
+		pasta_detach(ret);
+		r = -1;
+	}
 	return r;
 }
 

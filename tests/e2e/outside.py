@@ -153,11 +153,15 @@ def server_outside(hosts, addresses, *options, trust=None, settings=None):
 
 
 @contextlib.contextmanager
-def server_behind(addresses, *options, prepare="true"):
+def server_behind(addresses, *options, prepare="true", uid=None):
     """A server whose network namespace leads to another one, the internet: there are the addresses. `prepare` is done
-    in the server's network before it starts. Nothing of the host's own network is changed."""
+    in the server's network before it starts, as root; it runs as `uid`. Nothing of the host's own network is changed."""
     directory = tempfile.mkdtemp(prefix="cay-e2e-")
     os.chmod(directory, 0o755)
+    become = ""
+    if uid is not None:
+        os.chown(directory, uid, uid)
+        become = f"setpriv --reuid={uid} --regid={uid} --clear-groups"
     with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE) as internet:
         try:
             internet.stdout.readline()  # its namespace is there
@@ -166,8 +170,9 @@ def server_behind(addresses, *options, prepare="true"):
             here = (f"set -e; ip link set lo up; ip link add wan type veth peer name wan netns {internet.pid}; "
                     f"ip addr add {HOST}/30 dev wan; ip link set wan up; nsenter -t {internet.pid} -n sh -c '{there}'; "
                     f"ip route add default via {UPSTREAM}; ip addr add {HOST_LAN}/32 dev lo; "
-                    f"echo 1 > /proc/sys/net/ipv4/ip_forward; {prepare}; exec \"$@\"")
-            started = Server(directory, "--pool", "0", *options, prefix=["unshare", "--net", "sh", "-c", here, "sh"])
+                    f"echo 1 > /proc/sys/net/ipv4/ip_forward; {prepare}; exec {become} \"$@\"")
+            started = Server(directory, "--pool", "0", *options,
+                             prefix=["unshare", "--net", "--mount", "sh", "-c", here, "sh"])
             started.outside = Outside(internet.pid)
             try:
                 yield started

@@ -11,6 +11,7 @@ import tempfile
 import pytest
 from conftest import PROGRAMS
 from outside import Authority, server_outside
+from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network namespace of the server's")
 
@@ -230,7 +231,7 @@ def test_a_boundary_ends_with_its_sandbox(server, box):
     gone = os.pidfd_open(pid)
     box.delete()
     assert select.select([gone], [], [], 10)[0]
-    assert boundary_pids(server) == []
+    wait_until(lambda: boundary_pids(server) == [])
 
 
 def test_the_boundary_can_do_next_to_nothing(server, box):

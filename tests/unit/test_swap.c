@@ -222,7 +222,14 @@ static void tls_refuses_who_is_not_believed(void **state)
 		tls_ca_new("a title that is longer than what a common name may be, by some bytes",
 			names, 1, &ca, &err),
 		err);
-	assert_works(tls_trust_new(&trust, &err), err);
+	assert_fails(tls_trust_new(STR("no certificate"), &trust, &err), err, UNAVAILABLE,
+		"believes no");
+	auto_buf struct buf pem = BUF_INIT(BUF_MAX);
+	struct tls_ca *other;
+	assert_works(tls_ca_new("somebody else", names, 1, &other, &err), err);
+	assert_works(tls_ca_pem(other, &pem, &err), err);
+	assert_works(tls_trust_new(buf_str(&pem), &trust, &err), err);
+	tls_ca_free(other);
 	assert_works(tls_accept(ca, "api.test", &server, &err), err);
 	assert_works(tls_connect(trust, "api.test", &client, &err), err);
 	assert_works(tls_write(client, STR("GET / HTTP/1.1\r\n"), &there, &err), err);

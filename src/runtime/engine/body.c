@@ -89,8 +89,8 @@ static int check_spec(const struct spec *spec, struct error *err)
 				"a mount is ro or rw; an engine makes no copy of a directory (cay cp does)");
 	if (spec->image != IMAGE_HOST)
 		return refuse(err, "an image is one of the engine's, not a path (docker import)");
-	if (spec->network == NETWORK_PROXY)
-		return refuse(err, "no network 'proxy'");
+	if (spec->network > NETWORK_HOST)
+		return refuse(err, "no network 'proxy', 'bridge' or 'pasta'");
 	if (spec->limits.disk_inodes > 0)
 		return refuse(err, "no limit on inodes");
 	return 0;

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network `pasta`, of a server whose user is not root: what is allowed by address goes out, and nothing else."""
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+
+import pytest
+from outside import HOST, HOST_LAN, enter_network, server_behind
+from waiting import PATIENCE, wait_until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network that a user's server is in")
+
+PUBLIC, OTHER, PRIVATE, METADATA = "93.184.216.34", "93.184.216.35", "10.9.9.9", "169.254.169.254"
+ALLOW = [PUBLIC, f"{OTHER}:7000", f"{PRIVATE}:7001"]
+ORDINARY = 4711
+TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/net; touch /dev/net/tun 2>/dev/null || true; " \
+      "mount --bind $d/tun /dev/net/tun; rm -r $d"
+
+
+@pytest.fixture(scope="module")
+def server():
+    if not pathlib.Path("/usr/bin/pasta").exists():
+        pytest.skip("pasta is not installed")
+    with server_behind([PUBLIC, OTHER, PRIVATE, METADATA], prepare=TUN, uid=ORDINARY) as started:
+        for port in (80, 443, 7000, 7001, 8080):
+            started.outside.listen(port)
+        yield started
+
+
+@pytest.fixture(scope="module")
+def box(server):
+    made = server.create(network="pasta", allow=ALLOW)
+    yield made
+    made.delete()
+
+
+def python(box, program):
+    return box.output(f"python3 - <<'E' 2>&1 | tail -1\nimport socket\n{program}\nE")
+
+
+def connect(box, host, port):
+    return python(box, f"s = socket.socket(); s.settimeout(3)\ntry: s.connect(('{host}', {port})); print('reached')\n"
+                       "except OSError as e: print(e)").strip()
+
+
+def children(server):
+    listed = pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in listed if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith("passt")]
+
+
+def test_an_allowed_address_is_reached(server, box):
+    assert box.output(f"curl -sS --max-time 5 http://{PUBLIC}/ 2>&1") == f"reached {PUBLIC}\n"
+    assert connect(box, OTHER, 7000) == "reached"
+    assert connect(box, PRIVATE, 7001) == "reached"
+
+
+@pytest.mark.parametrize("host, port", [
+    (PUBLIC, 8080), (OTHER, 80), (PRIVATE, 80), (METADATA, 80), (HOST_LAN, 80), ("192.88.99.1", 80)])
+def test_another_is_refused_at_once(server, box, host, port):
+    before = len(server.outside.seen)
+    assert connect(box, host, port) != "reached"
+    assert len(server.outside.seen) == before
+
+
+def test_the_hosts_loopback_is_not_there(server, box):
+    """Not by the gateway's address, nor by any of pasta's usual doors, not when all of them are allowed."""
+    import socket
+    heard, listeners, done = [], [], threading.Event()
+
+    def listen():
+        enter_network(server.process.pid)
+        listeners.append(socket.create_server(("127.0.0.1", 7000)))
+        done.set()
+        while True:
+            try:
+                heard.append(listeners[0].accept()[1])
+            except OSError:
+                return
+
+    threading.Thread(target=listen, daemon=True).start()
+    assert done.wait(PATIENCE)
+    wide = server.create(network="pasta", allow=["0.0.0.0/0:7000", "10.0.0.0/8:7000", "192.88.99.0/24:7000",
+                                                 "169.254.0.0/16:7000"])
+    assert connect(wide, OTHER, 7000) == "reached"
+    for address in ("192.88.99.1", HOST, HOST_LAN, "127.0.0.1", "169.254.2.2", "10.0.2.2"):
+        connect(wide, address, 7000)
+    assert heard == []
+    wide.delete()
+    listeners[0].close()
+
+
+@pytest.mark.parametrize("program", [
+    "socket.socket(socket.AF_INET6).connect(('2606:4700::1111', 80))",
+    "socket.socket(socket.AF_INET6).connect(('::ffff:10.9.9.9', 80))",
+    "socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)",
+    "socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x0300)",
+    "open('/dev/net/tun', 'r+b')",
+], ids=["IPv6", "mapped IPv4", "raw socket", "packet socket", "a device of one's own"])
+def test_other_ways_are_closed(server, box, program):
+    before = len(server.outside.seen)
+    assert "done" not in python(box, f"{program}\nprint('done')")
+    assert len(server.outside.seen) == before
+
+
+def test_the_rules_are_nobodys_to_change(box):
+    for command in ("nft flush ruleset", "ip link set eth0 down", "ip addr add 10.1.1.1/32 dev eth0",
+                    "unshare -Urn true"):
+        assert box.run(f"{command} 2>&1")["exit_code"] != 0
+    assert connect(box, PRIVATE, 80) != "reached"
+
+
+def test_nothing_comes_in(server, box):
+    box.run("python3 -m http.server 7002 >/dev/null 2>&1 &")
+    wait_until(lambda: box.run("curl -s -o /dev/null http://127.0.0.1:7002/")["exit_code"] == 0)
+    done = subprocess.run(["nsenter", "-t", str(server.process.pid), "-n", "python3", "-c",
+                           "import socket\nfor h in ('127.0.0.1', '192.88.99.2'):\n"
+                           "    try: socket.create_connection((h, 7002), 1); print('reached')\n    except OSError: pass"],
+                          capture_output=True, text=True)
+    assert "reached" not in done.stdout
+
+
+def test_its_process_ends_with_it(server):
+    before = children(server)
+    made = server.create(network="pasta", allow=[PUBLIC])
+    pid, = set(children(server)) - set(before)
+    gone = os.pidfd_open(pid)
+    made.delete()
+    assert select.select([gone], [], [], PATIENCE)[0]
+    os.close(gone)
+    wait_until(lambda: children(server) == before)
+
+
+def test_a_killed_supervisor_leaves_no_process():
+    with server_behind([PUBLIC], prepare=TUN, uid=ORDINARY) as server:
+        server.create(network="pasta", allow=[PUBLIC])
+        pid, = children(server)
+        gone = os.pidfd_open(pid)
+        server.process.send_signal(signal.SIGKILL)
+        assert select.select([gone], [], [], PATIENCE)[0]
+        os.close(gone)
+        server.process.wait()
+
+
+def test_a_host_that_cannot_says_what_would_help():
+    with server_behind([PUBLIC], uid=ORDINARY) as server:
+        reply = server.request("POST", "/v1/sandboxes", {"network": "pasta"})
+        if reply.status == 201:
+            pytest.skip("everybody may open /dev/net/tun here")
+        assert reply.status == 501 and "sudo chmod 666 /dev/net/tun" in reply.json["error"]["message"]
+        bridge = server.request("POST", "/v1/sandboxes", {"network": "bridge"})
+        assert bridge.status == 501 and "needs root" in bridge.json["error"]["message"]
+        server.create(network="loopback").delete()
+
+
+def test_pasta_says_why_it_cannot():
+    """Without a way out of the host there is none to copy. What was begun is undone, and the next create works."""
+    with server_behind([PUBLIC], prepare=f"{TUN}; ip route del default; ip link del wan", uid=ORDINARY) as server:
+        reply = server.request("POST", "/v1/sandboxes", {"network": "pasta"})
+        assert reply.status == 501 and reply.json["error"]["message"].startswith("pasta: ")
+        assert children(server) == []
+        server.create(network="loopback").delete()
