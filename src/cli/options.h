@@ -102,7 +102,9 @@ struct tool_options {
 	struct common_options common;
 	const char *http; /* a tool server; NULL: a sandbox of ours */
 	const char *name, *description, *parameters, *action, *python, *listen, *api;
-	struct option_texts paths, env;
+	const char *endpoint, *server;
+	struct option_texts paths, env, headers;
+	bool mcp;
 	bool replace;
 	int64_t timeout_ms; /* 0: not given */
 };

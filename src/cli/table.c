@@ -333,6 +333,14 @@ static const struct command_option tool_options[] = {
 		"add: JSON Schema of its arguments" },
 	{ "action", 0, OPTION_TEXT, TOOL(action), "ACTION",
 		"add: an action of the sandbox, such as run, is the tool" },
+	{ "endpoint", 0, OPTION_TEXT, TOOL(endpoint), "URL",
+		"add: the tool --name is an HTTP endpoint, which the server asks" },
+	{ "server", 0, OPTION_TEXT, TOOL(server), "URL",
+		"add: every tool of that tool server (CAMEL's api.py, or cay tool serve)" },
+	{ "header", 0, OPTION_TEXTS, TOOL(headers), "NAME=VALUE",
+		"add: for --endpoint and --server; the sandbox does not see it; may be given often" },
+	{ "mcp", 0, OPTION_FLAG, TOOL(mcp),
+		.help = "add: the program that follows is an MCP server, whose name is --name" },
 	{ "path", 0, OPTION_TEXTS, TOOL(paths), "DIR",
 		"add: a directory of the sandbox with Python modules; host: one of this machine, which the sandbox "
 		"sees; may be given often" },
@@ -370,7 +378,8 @@ static const struct command tool_command = {
 	.description =
 		"A tool is a named function with a schema. Tools come in packs: a Python entrypoint "
 		"(module.attribute, or module.Class{\"argument\": 1}), loaded into an interpreter of its own in "
-		"the sandbox, whose state lasts; a program that takes and gives JSON; an action. A VALUE that is "
+		"the sandbox, whose state lasts; a program that takes and gives JSON; an action; an HTTP endpoint, "
+		"another tool server or an MCP server. A VALUE that is "
 		"JSON is that, any other is a string.\n\n"
 		"serve listens as CAMEL's tool server until it is ended, so that its RemoteHttpRuntime works "
 		"unmodified. host does that in a sandbox of its own, with these packs, which goes with it. The "

@@ -122,15 +122,81 @@ static int put_add(struct jsonw *w, const struct tool_call_of_cli *c, struct err
 	return 0;
 }
 
-static int tool_add(const struct tool_call_of_cli *c, struct error *err)
+/* A pack that the server performs: the body of POST …/tools. */
+static int put_outside(struct jsonw *w, const struct tool_call_of_cli *c, struct error *err)
+{
+	const struct tool_options *o = c->o;
+	jsonw_open(w);
+	if (o->endpoint)
+		jsonw_key_str(w, "url", str_from(o->endpoint));
+	if (o->server)
+		jsonw_key_str(w, "server", str_from(o->server));
+	if (o->name)
+		jsonw_key_str(w, "name", str_from(o->name));
+	if (o->description)
+		jsonw_key_str(w, "description", str_from(o->description));
+	if (o->parameters) {
+		jsonw_key(w, "parameters");
+		if (put_json(w, o->parameters, JSON_KIND_OBJECT, err) < 0)
+			return error_wrap(err, "--parameters");
+	}
+	if (o->timeout_ms)
+		jsonw_key_int(w, "timeout_ms", o->timeout_ms);
+	if (o->mcp) {
+		jsonw_key(w, "mcp");
+		jsonw_open(w);
+		jsonw_key_str(w, "command", c->n_words ? str_from(c->words[0]) : STR(""));
+		jsonw_key(w, "args");
+		jsonw_open_array(w);
+		for (int i = 1; i < c->n_words; i++)
+			jsonw_str(w, str_from(c->words[i]));
+		jsonw_close_array(w);
+		if (client_put_env(w, &o->env, err) < 0)
+			return -1;
+		jsonw_close(w);
+	}
+	jsonw_key(w, "headers");
+	jsonw_open(w);
+	for (int i = 0; i < o->headers.n; i++) {
+		const char *text = o->headers.items[i], *eq = strchr(text, '=');
+		if (!eq || eq == text)
+			return error_set(err, ERROR_INVALID, "--header: '%.60s' is not NAME=VALUE",
+				text);
+		jsonw_key_dyn(w, str_from_len(text, (size_t)(eq - text)));
+		jsonw_str(w, str_from(eq + 1));
+	}
+	jsonw_close(w);
+	jsonw_close(w);
+	return 0;
+}
+
+static int add_outside(const struct tool_call_of_cli *c, struct json **ret, struct error *err)
+{
+	auto_remote struct remote s = REMOTE_INIT;
+	auto_buf struct buf body = BUF_INIT(PARAMS_MAX), path = BUF_INIT(PATH_MAX_BYTES);
+	struct jsonw w = JSONW(&body);
+	remote_put_path(&path, c->sandbox, "/tools");
+	return put_outside(&w, c, err) < 0 || remote_open(c->in, &s, err) < 0
+		? -1
+		: remote_post_json(&s, path.ptr, buf_str(&body), ret, err);
+}
+
+static int add_inside(const struct tool_call_of_cli *c, struct json **ret, struct error *err)
 {
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
-	auto_json struct json *pack = NULL;
 	struct jsonw w = JSONW(&params);
 	if (!c->o->action && c->n_words < 1)
 		return error_set(err, ERROR_INVALID,
-			"add wants an ENTRYPOINT, --action ACTION, or --name NAME and a program");
-	if (put_add(&w, c, err) < 0 || act(c, "tool_add", &params, &pack, err) < 0)
+			"add wants an ENTRYPOINT, --action ACTION, --name NAME and a program, --endpoint, --server "
+			"or --mcp");
+	return put_add(&w, c, err) < 0 ? -1 : act(c, "tool_add", &params, ret, err);
+}
+
+static int tool_add(const struct tool_call_of_cli *c, struct error *err)
+{
+	auto_json struct json *pack = NULL;
+	bool is_outside = c->o->endpoint || c->o->server || c->o->mcp;
+	if ((is_outside ? add_outside : add_inside)(c, &pack, err) < 0)
 		return -1;
 	if (c->o->common.json)
 		return print(pack, err);

@@ -70,7 +70,7 @@ static void inner_call(struct tool *tool, struct call *call, const struct tool_w
 	auto_buf struct buf params = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct error err;
 	int64_t started_us = clock_mono_us();
-	if (tool_bind(tool, wish, &params, &err) < 0) {
+	if (tool_bind(tool->name, tool->schema, wish->text, &params, &err) < 0) {
 		tool_raise(call, "TypeError", str_from(err.text), started_us);
 		return;
 	}

@@ -178,7 +178,7 @@ static void program_call(struct tool *tool, struct call *call, const struct tool
 {
 	auto_buf struct buf object = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct error err;
-	if (tool_bind(tool, wish, &object, &err) < 0) {
+	if (tool_bind(tool->name, tool->schema, wish->text, &object, &err) < 0) {
 		tool_raise(call, "TypeError", str_from(err.text), clock_mono_us());
 		return;
 	}

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "action/tool_actions.h"
+#include "action/tool_bind.h"
 #include "base/map.h"
 #include "executor/call.h"
 #include "executor/env.h"
@@ -123,11 +124,5 @@ extern const struct tool_kind tool_python, tool_program, tool_inner;
 int tool_inner_schema(const struct tool_add_params *p, struct buf *b, struct error *err);
 int tool_program_schema(const struct tool_add_params *p, struct buf *b, struct error *err);
 
-/*
- * The wish's arguments as one JSON object, those by position named in the order of the schema. What does not fit the
- * schema is -1 with a sentence like Python's TypeError in *err.
- */
-int tool_bind(const struct tool *tool, const struct tool_wish *wish, struct buf *ret_object,
-	struct error *err);
 /* Ends the call with a result: what the tool raised. */
 void tool_raise(struct call *call, const char *type, struct str message, int64_t started_us);

@@ -4,6 +4,7 @@
  *
  *	STORING   its action event is being committed; input is kept in `early`
  *	OPEN      a socket leads to the executor
+ *	OUTSIDE   it is performed elsewhere (runtime/outside.h)
  *	SETTLING  it is over: its observation is being committed, the answer is kept in `result` or `error`
  *	SETTLED   stored, but its reader is paused
  *
@@ -19,9 +20,11 @@
 #include "runtime/internal.h"
 
 #include "action/channel.h"
+#include "action/tool_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "runtime/outside.h"
 #include "wire/trim.h"
 
 enum {
@@ -31,7 +34,7 @@ enum {
 	EARLY_HIGH = 256 * 1024,     /* at which its sender is asked to wait */
 };
 
-enum call_phase { STORING, OPEN, SETTLING, SETTLED };
+enum call_phase { STORING, OPEN, OUTSIDE, SETTLING, SETTLED };
 
 struct runtime_call {
 	struct list link; /* sandbox::calls, or runtime::settling */
@@ -42,6 +45,7 @@ struct runtime_call {
 	void *arg;
 	enum call_phase phase;
 	struct channel *channel;
+	struct outside_call *outside;
 	struct buf request; /* until it is sent */
 	struct buf early;   /* frames to be sent after it */
 	struct store_wait wait;
@@ -71,6 +75,7 @@ static void call_free(struct runtime_call *call)
 	store_forget(&call->wait);
 	loop_undefer(call->rt->loop, call);
 	channel_free(call->channel);
+	outside_drop(call->outside);
 	buf_fini(&call->request);
 	buf_fini(&call->early);
 	buf_fini(&call->result);
@@ -125,6 +130,7 @@ static void settle(struct runtime_call *call, const struct buf *data)
 	struct sandbox *s = call->sandbox;
 	bool has_observation = call->seq != 0;
 	channel_free(call->channel);
+	outside_drop(take_ptr(call->outside));
 	call->channel = NULL;
 	call->phase = SETTLING;
 	drop_check(call);
@@ -196,6 +202,15 @@ static void on_error(struct runtime_call *call, struct str payload)
 	fail(call, &err);
 }
 
+static void take_result(struct runtime_call *call, struct str result)
+{
+	auto_buf struct buf merged = BUF_INIT(FRAME_PAYLOAD_MAX);
+	bool is_list = call->sandbox->outside_json && call->action == &tool_list_action;
+	finish(call,
+		is_list && outside_merge(call->sandbox, result, &merged) ? buf_str(&merged)
+									 : result);
+}
+
 static void on_frame(void *arg, const struct frame *frame)
 {
 	struct runtime_call *call = arg;
@@ -213,7 +228,7 @@ static void on_frame(void *arg, const struct frame *frame)
 	case FRAME_RESULT:
 		/* The frame stays valid: what a channel has received outlives its callback. */
 		spare_keep(call->sandbox, take_ptr(call->channel));
-		finish(call, frame->payload);
+		take_result(call, frame->payload);
 		break;
 	case FRAME_ERROR:
 		on_error(call, frame->payload);
@@ -285,9 +300,41 @@ static int connect_call(struct runtime_call *call, struct error *err)
 	return 0;
 }
 
+static void on_outside_result(void *arg, struct str json)
+{
+	struct runtime_call *call = arg;
+	call->outside = NULL;
+	finish(call, json);
+}
+
+static void on_outside_error(void *arg, const struct error *err)
+{
+	struct runtime_call *call = arg;
+	call->outside = NULL;
+	fail(call, err);
+}
+
+/* True: it is not for the executor. */
+static bool open_outside(struct runtime_call *call)
+{
+	static const struct outside_ops ops = { on_outside_result, on_outside_error };
+	if (!call->sandbox->outside_json)
+		return false;
+	call->outside = outside_take(call->sandbox, call->action, buf_str(&call->request), &ops,
+		call);
+	if (!call->outside)
+		return false;
+	call->phase = OUTSIDE;
+	buf_fini(&call->request);
+	buf_init(&call->request, 0);
+	return true;
+}
+
 static void open_call(struct runtime_call *call)
 {
 	struct error err;
+	if (open_outside(call))
+		return;
 	if (connect_call(call, &err) < 0) {
 		fail(call, &err);
 		return;

@@ -19,6 +19,7 @@ static const char *const migrations[] = {
 	" timeout_ms INTEGER NOT NULL, idle_timeout_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,"
 	" spec TEXT NOT NULL, labels TEXT NOT NULL, enforced BLOB NOT NULL, init_pid INTEGER NOT NULL) STRICT;",
 	"ALTER TABLE sandboxes ADD COLUMN note TEXT NOT NULL DEFAULT '';",
+	"ALTER TABLE sandboxes ADD COLUMN tools TEXT NOT NULL DEFAULT '';",
 };
 
 #define EVENT_COLUMNS "seq,sandbox,idx,time_ms,cause,kind,data"
@@ -38,11 +39,11 @@ static const char *const statements[] = {
 	[DB_EVENT_LAST] = "SELECT max(seq) FROM events",
 	[DB_EVENT_PRUNE] = "DELETE FROM events WHERE seq <= ?1",
 	[DB_RECORD_PUT] =
-		"INSERT OR REPLACE INTO sandboxes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+		"INSERT OR REPLACE INTO sandboxes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
 	[DB_RECORD_DROP] = "DELETE FROM sandboxes WHERE id = ?1",
 	[DB_RECORD_ALL] =
 		"SELECT id,backend_id,name,state,reason,created_ms,ended_ms,timeout_ms,"
-		"idle_timeout_ms,deadline_ms,spec,labels,enforced,init_pid,note FROM sandboxes"
+		"idle_timeout_ms,deadline_ms,spec,labels,enforced,init_pid,note,tools FROM sandboxes"
 		" ORDER BY created_ms, id",
 };
 

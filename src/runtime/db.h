@@ -29,7 +29,7 @@ enum db_statement {
 	DB_STATEMENT_MAX,
 };
 
-enum { DB_VALUES_MAX = 15 };
+enum { DB_VALUES_MAX = 16 };
 
 enum db_kind { DB_INT, DB_TEXT, DB_BLOB };
 

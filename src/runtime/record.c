@@ -58,6 +58,7 @@ void store_put(struct store *s, const struct sandbox *sandbox)
 		db_blob(&sandbox->enforced, sizeof(sandbox->enforced)),
 		db_int(sandbox->init_pid),
 		db_text(str_from(sandbox->note)),
+		db_text(sandbox->outside_json ? str_from(sandbox->outside_json) : STR("")),
 	};
 	store_write(s, DB_RECORD_PUT, values, ARRAY_LEN(values));
 }
@@ -107,6 +108,8 @@ static struct sandbox *sandbox_from_row(struct db_row *row)
 		memcpy(&s->enforced, enforced.ptr, enforced.len);
 	s->init_pid = (int)db_row_int(row, 13);
 	s->note = str_dup(db_row_bytes(row, 14));
+	if (db_row_bytes(row, 15).len)
+		s->outside_json = str_dup(db_row_bytes(row, 15));
 	return s;
 }
 

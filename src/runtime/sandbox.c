@@ -6,6 +6,7 @@
 #include "event/loop.h"
 #include "runtime/create.h"
 #include "runtime/internal.h"
+#include "runtime/outside.h"
 #include "runtime/plugin.h"
 #include "runtime/secrets.h"
 
@@ -40,6 +41,8 @@ void sandbox_free(struct sandbox *s)
 	if (!s)
 		return;
 	plugins_free(s->plugins);
+	outside_free(s->outside);
+	free(s->outside_json);
 	secrets_close(s);
 	spare_free_all(s);
 	timer_free(s->deadline);

@@ -59,6 +59,8 @@ struct sandbox {
 	struct plugins *plugins; /* NULL: nobody asked for them yet */
 	char *plugins_json;      /* what is to be loaded; freed once it is */
 	char *configure_json;    /* for its executor; freed once sent */
+	struct outside *outside; /* NULL: no tool of it was asked for yet, or there are none */
+	char *outside_json;      /* its packs; NULL: none */
 	struct error failure;    /* why it could not be made */
 };
 

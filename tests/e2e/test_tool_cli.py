@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """cay tool: tools of a sandbox from the command line."""
+import http.server
 import json
 import os
 import subprocess
+import threading
 
+import mcp
 import pytest
 from conftest import PROGRAMS
 
@@ -66,6 +69,30 @@ def test_a_program_is_a_tool(tool):
     tool("add", "--name", "double", "--", "python3", "-c",
          "import json, sys; print(json.dumps(2 * json.load(sys.stdin)['n']))")
     assert tool("call", "double", "n=21").strip() == "42"
+
+
+def test_an_endpoint_and_an_mcp_server_are_tools(tool, box):
+    class Echo(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps([self.headers["X-Key"], json.loads(body)]).encode())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{web.server_address[1]}"
+        assert tool("add", "--endpoint", url, "--name", "echo", "--header", "X-Key=k") == "echo\n"
+        assert json.loads(tool("call", "echo", "a=1")) == ["k", {"a": 1}]
+        web.shutdown()
+    box.put_file("/workspace/server.py", mcp.SERVER.encode())
+    assert "count\n" in tool("add", "--mcp", "--name", "m", "--", "python3", "server.py", "m")
+    assert json.loads(tool("call", "count")).startswith("m ")
+    tool("rm", "m")
+    assert "no tool 'count'" in tool("call", "count", status=5)
 
 
 @pytest.mark.parametrize("words, status, part", [

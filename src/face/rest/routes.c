@@ -4,6 +4,7 @@
 #include "action/file_actions.h"
 #include "base/num.h"
 #include "runtime/git.h"
+#include "runtime/outside.h"
 #include "wire/url.h"
 
 #define DOC(...)                 \
@@ -142,6 +143,19 @@ const struct http_route rest_routes[] = {
 	{ "POST", SANDBOX "/tool-server", tool_server_open,
 		.summary = "listen as a tool server of CAMEL, at the root of a port, as long as this request is open",
 		.data = DOC(.body = tool_server_fields, .result = "an event stream: first `listening` with the port") },
+	{ "POST", SANDBOX "/tools", tools_add, .body_max = 4 * 1024 * 1024,
+		.summary = "add tools that this server performs: an HTTP endpoint, a tool server, an MCP server",
+		.data = DOC(.body = outside_fields, .result = "the pack, as tool_list has it; its tools are called and removed like the others") },
+	{ "GET", "/v1/tools", server_tools_get,
+		.summary = "list the server's own tools: those of the sandbox `tools`",
+		.data = DOC(.result = "as the action tool_list") },
+	{ "POST", "/v1/tools", server_tools_post, .body_max = 4 * 1024 * 1024,
+		.summary = "add tools to the server: what tool_add or the tools of a sandbox take",
+		.data = DOC(.result = "the pack; the sandbox `tools` is made if there is none") },
+	{ "POST", "/v1/tools/{tool}", server_tools_call, .body_max = 16 * 1024 * 1024 - 4096,
+		.summary = "call a tool of the server", .data = DOC(.body = server_tool_fields, .result = "as the action tool_call") },
+	{ "DELETE", "/v1/tools/{tool}", server_tools_delete,
+		.summary = "forget a tool or a pack of the server", .data = DOC(.result = "the empty object") },
 	{ "POST", SANDBOX "/tokens", tokens_post,
 		.summary = "make a token that is good for this sandbox alone, or for one file of it until a time",
 		.data = DOC(.body = token_fields, .result = "token, role, expires_at; of a file also path: where it is downloaded "

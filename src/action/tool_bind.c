@@ -3,12 +3,12 @@
  * From a call's arguments to one object, for tools whose implementation takes names only. What Python says when
  * arguments do not fit is said here in its words, so that an agent reads one language.
  */
-#include "executor/toolbox.h"
+#include "action/tool_bind.h"
 
 #include "base/auto.h"
 
 struct binding {
-	const struct tool *tool;
+	const char *name;
 	const struct json *args, *kwargs, *properties, *required;
 	bool is_closed; /* no further names are allowed */
 };
@@ -73,8 +73,7 @@ static int put(const struct binding *b, struct str name, const struct json *valu
 		return 0; /* as if it were not there */
 	if (!value_fits(value, schema))
 		return error_set(err, ERROR_INVALID, "%s() argument '%.*s' must not be of type %s",
-			b->tool->name, STR_ARG(str_first(name, 60)),
-			json_kind_name(json_kind(value)));
+			b->name, STR_ARG(str_first(name, 60)), json_kind_name(json_kind(value)));
 	jsonw_key_dyn(w, name);
 	json_write(value, w->b);
 	w->needs_comma = true;
@@ -92,11 +91,11 @@ static int put_known(const struct binding *b, struct jsonw *w, struct error *err
 		const struct json *value = by_place ? by_place : by_name;
 		if (by_place && by_name)
 			return error_set(err, ERROR_INVALID,
-				"%s() got multiple values for argument '%.*s'", b->tool->name,
+				"%s() got multiple values for argument '%.*s'", b->name,
 				STR_ARG(str_first(name, 60)));
 		if (!value && is_required(b, name))
 			return error_set(err, ERROR_INVALID,
-				"%s() missing a required argument: '%.*s'", b->tool->name,
+				"%s() missing a required argument: '%.*s'", b->name,
 				STR_ARG(str_first(name, 60)));
 		if (value && put(b, name, value, schema, w, err) < 0)
 			return -1;
@@ -114,7 +113,7 @@ static int put_others(const struct binding *b, struct jsonw *w, struct error *er
 			continue;
 		if (b->is_closed)
 			return error_set(err, ERROR_INVALID,
-				"%s() got an unexpected keyword argument '%.*s'", b->tool->name,
+				"%s() got an unexpected keyword argument '%.*s'", b->name,
 				STR_ARG(str_first(name, 60)));
 		jsonw_key_dyn(w, name);
 		json_write(value, w->b);
@@ -123,17 +122,16 @@ static int put_others(const struct binding *b, struct jsonw *w, struct error *er
 	return 0;
 }
 
-int tool_bind(const struct tool *tool, const struct tool_wish *wish, struct buf *ret_object,
+int tool_bind(const char *name, const struct json *schema, struct str text, struct buf *ret_object,
 	struct error *err)
 {
 	auto_json struct json *call = NULL;
-	if (json_parse(wish->text, &call, err) < 0)
-		return error_wrap(err, "%s()", tool->name);
-	const struct json *parameters = json_find(json_find(tool->schema, "function"),
-		"parameters");
+	if (json_parse(text, &call, err) < 0)
+		return error_wrap(err, "%s()", name);
+	const struct json *parameters = json_find(json_find(schema, "function"), "parameters");
 	const struct json *more = json_find(parameters, "additionalProperties");
 	const struct binding b = {
-		.tool = tool,
+		.name = name,
 		.args = json_find(call, "args"),
 		.kwargs = json_find(call, "kwargs"),
 		.properties = json_find(parameters, "properties"),
@@ -142,10 +140,10 @@ int tool_bind(const struct tool *tool, const struct tool_wish *wish, struct buf 
 	};
 	if (json_kind(b.args) != JSON_KIND_ARRAY || json_kind(b.kwargs) != JSON_KIND_OBJECT)
 		return error_set(err, ERROR_INVALID,
-			"%s() takes an array of args and an object of kwargs", tool->name);
+			"%s() takes an array of args and an object of kwargs", name);
 	if (json_len(b.args) > json_len(b.properties))
 		return error_set(err, ERROR_INVALID,
-			"%s() takes %zu positional arguments but %zu were given", tool->name,
+			"%s() takes %zu positional arguments but %zu were given", name,
 			json_len(b.properties), json_len(b.args));
 	struct jsonw w = JSONW(ret_object);
 	jsonw_open(&w);
@@ -153,6 +151,6 @@ int tool_bind(const struct tool *tool, const struct tool_wish *wish, struct buf 
 		return -1;
 	jsonw_close(&w);
 	return ret_object->is_full
-		? error_set(err, ERROR_TOO_LARGE, "%s(): the arguments are too large", tool->name)
+		? error_set(err, ERROR_TOO_LARGE, "%s(): the arguments are too large", name)
 		: 0;
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outside_internal: what outside.c, which keeps packs, and outside_call.c, which performs calls, share. */
+#pragma once
+
+#include "http/fetch.h"
+#include "runtime/internal.h"
+#include "runtime/mcp.h"
+#include "runtime/outside.h"
+
+struct outside {
+	struct runtime *rt;
+	char sandbox[ID_SIZE];
+	struct fetcher *fetcher;
+	/*
+	 * An array of {"pack","kind","timeout_ms","url","headers","mcp","tools":[schema…],"hidden":[name…]}: what
+	 * is kept with the record.
+	 */
+	struct json *packs;
+	struct mcp_client *clients
+		[OUTSIDE_PACKS_MAX]; /* of packs of kind mcp, by their place; started when needed */
+	struct list adds;            /* add::link */
+	struct list calls;           /* outside_call::link */
+};
+
+/* Of this pack; made at first. */
+struct mcp_client *outside_client(struct outside *o, size_t i);
+/* The tool of that name and its pack's place; NULL: none of ours. */
+const struct json *outside_find(const struct outside *o, struct str tool, size_t *ret_pack);
+/* Forgets a pack or a tool; 0: there is none of that name. Stored by the end of the turn. */
+int outside_remove(struct sandbox *s, struct outside *o, struct str name);
+/* Ends MCP servers, STR_NONE: of all packs. How many packs. */
+int outside_reset(struct outside *o, struct str pack);
+int outside_calls(const struct outside *o, size_t pack); /* under way */
+struct outside *outside_of(struct sandbox *s);
+/* "Name: value" for each, NULL-terminated, in the arena; with Content-Type. */
+const char *const *outside_headers(const struct json *pack, struct arena *arena);
