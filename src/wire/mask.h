@@ -30,5 +30,5 @@ void mask_add(struct mask *m, struct str value); /* one too many or too long is 
 bool mask_finds(const struct mask *m, struct str text, enum mask_form form);
 /* Appends the text, masked. */
 void mask_put(const struct mask *m, struct str text, enum mask_form form, struct buf *out);
-/* How many bytes at the end may be the beginning of one that goes on in what comes next. */
+/* Of what mask_put gave: how many bytes at the end may be the beginning of one that goes on in what comes next. */
 size_t mask_tail(const struct mask *m, struct str text);

@@ -11,7 +11,7 @@ from waiting import PATIENCE, wait_until
 
 SANDBOXES = min(1000, 50 * SCALE)
 CONNECTIONS = min(5000, 500 * SCALE)
-SECONDS = 1800 if SCALE >= 100 else 5 * SCALE
+SECONDS = int(os.environ.get("LOAD_SECONDS", 1800 if SCALE >= 100 else 5 * SCALE))
 
 
 def request_bytes(server, path, length=0, body=b""):
