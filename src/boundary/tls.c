@@ -271,7 +271,10 @@ int tls_connect(struct tls_trust *trust, const char *host, struct tls **ret, str
 {
 	struct tls *t = tls_new(trust->ctx, host, false);
 	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (SSL_set1_host(t->ssl, host) != 1 || SSL_set_tlsext_host_name(t->ssl, host) != 1) {
+	/* SSL_set_tlsext_host_name, a macro, casts const away. */
+	if (SSL_set1_host(t->ssl, host) != 1 ||
+		SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			(char *)(uintptr_t)host) != 1) {
 		tls_free(t);
 		return failed(err, "name the server");
 	}

@@ -233,8 +233,8 @@ def test_a_server_that_does_not_listen_is_not_served_and_nothing_is_lost(start):
     assert sent > 20
     os.kill(int(made.pid), signal.SIGKILL)  # news that has to wait as well
     seen = [s.ask("next") for _ in range(sent + 1)]
-    ended = [m for m in seen if m.op == "8"]
-    serials = [int(m.serial) for m in seen if m.op == "7"]
+    ended = [m for m in seen if m.op == "ended"]
+    serials = [int(m.serial) for m in seen if m.op == "host"]
     assert len(serials) == sent and serials == list(range(serials[0], serials[0] + sent))
     assert [m.id for m in ended] == [made.id]
     assert s.ask("host").code == "ok"
@@ -271,7 +271,7 @@ def test_the_end_of_a_sandbox_is_told(start):
     made = s.create()
     os.kill(int(made.pid), signal.SIGKILL)
     ended = s.ask("next")
-    assert (ended.op, ended.id, ended.reason) == ("8", made.id, "1")
+    assert (ended.op, ended.id, ended.reason) == ("ended", made.id, "1")
     assert s.ask(f"destroy {made.id}").code == "not_found"
     assert cgroups_of(made.id) == []
 
@@ -288,7 +288,7 @@ def test_the_end_of_a_sandbox_is_told_to_the_next_server_if_there_was_none(start
     s.accept()
     hello = s.ask("hello")
     ended = s.ask("next")
-    assert hello.count in ("0", "1") and (ended.op, ended.id) == ("8", made.id)
+    assert hello.count in ("0", "1") and (ended.op, ended.id) == ("ended", made.id)
 
 
 @pytest.mark.parametrize("uid", USERS)
@@ -397,7 +397,7 @@ def test_builders_that_are_killed_at_any_moment_leave_nothing(start, uid):
                     with contextlib.suppress(ProcessLookupError):  # orphans of the round before
                         os.kill(int(pid), signal.SIGKILL)
             answers.append(s.ask("next"))
-        assert [a.op for a in answers] == ["3"] * 6
+        assert [a.op for a in answers] == ["create"] * 6
         assert {a.code for a in answers} <= {"ok", "internal"}
         living += [a.id for a in answers if a.code == "ok"]
     for sandbox in living:

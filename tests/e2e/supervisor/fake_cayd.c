@@ -49,6 +49,28 @@ static int control_of(const char *id)
 	return -1;
 }
 
+static const struct {
+	const char *word;
+	uint32_t op;
+} words[] = {
+	{ "hello", MONITOR_HELLO },
+	{ "adopt", MONITOR_ADOPT },
+	{ "create", MONITOR_CREATE },
+	{ "destroy", MONITOR_DESTROY },
+	{ "usage", MONITOR_USAGE },
+	{ "freeze", MONITOR_FREEZE },
+	{ "host", MONITOR_HOST },
+	{ "ended", MONITOR_ENDED },
+};
+
+static const char *word_of(uint32_t op)
+{
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (words[i].op == op)
+			return words[i].word;
+	return "unknown";
+}
+
 static void receive(void)
 {
 	struct monitor_reply m;
@@ -65,26 +87,13 @@ static void receive(void)
 		known[n_known++].control_fd = fds[0];
 	}
 	snprintf(text, sizeof(text),
-		"op=%u serial=%lu code=%s id=%s count=%u reason=%u pid=%d fds=%d uid=%u controls=%#lx "
+		"op=%s serial=%lu code=%s id=%s count=%u reason=%u pid=%d fds=%d uid=%u controls=%#lx "
 		"pids=%ld text=%s",
-		m.op, (unsigned long)m.serial, error_name(m.error.code), m.id, m.count,
+		word_of(m.op), (unsigned long)m.serial, error_name(m.error.code), m.id, m.count,
 		m.end_reason, m.init_pid, n_fds, m.enforced.uid, (unsigned long)m.enforced.controls,
 		(long)m.usage.pids, m.error.text);
 	say(text);
 }
-
-static const struct {
-	const char *word;
-	uint32_t op;
-} words[] = {
-	{ "hello", MONITOR_HELLO },
-	{ "adopt", MONITOR_ADOPT },
-	{ "create", MONITOR_CREATE },
-	{ "destroy", MONITOR_DESTROY },
-	{ "usage", MONITOR_USAGE },
-	{ "freeze", MONITOR_FREEZE },
-	{ "host", MONITOR_HOST },
-};
 
 static void request(const char *word, const char *a, const char *b)
 {
