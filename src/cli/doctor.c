@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "cli/engine.h"
+#include "cli/networks.h"
 #include "cli/options.h"
 #include "sandbox/canary.h"
 #include "sandbox/launch.h"
@@ -26,6 +27,7 @@ struct report {
 	int n_weaknesses;
 	struct trial trial;
 	struct engine_report engine;
+	struct network_report networks[NETWORKS_MAX];
 	struct buf attacks;      /* with --attack: a line each, see sandbox/canary.h */
 	struct error attack_why; /* ERROR_OK: nothing got through */
 };
@@ -57,6 +59,7 @@ static int report_make(struct report *rep, struct error *err)
 	rep->n_weaknesses = probe_weaknesses(rep->weaknesses);
 	rep->trial.is_made = trial_launch(&rep->host, &rep->trial) == 0;
 	engine_look(&rep->engine);
+	networks_look(rep->networks);
 	return 0;
 }
 
@@ -109,6 +112,9 @@ static void print_text(struct buf *b, const struct report *rep)
 			rep->engine.socket);
 	else
 		buf_printf(b, "for --backend docker: %s\n", rep->engine.why.text);
+	for (int i = 0; i < NETWORKS_MAX; i++)
+		buf_printf(b, "for --network %s: %s\n", rep->networks[i].name,
+			rep->networks[i].is_there ? "yes" : rep->networks[i].why);
 	if (rep->n_weaknesses > 0)
 		buf_puts(b, "\nweak settings of this host:\n");
 	for (int i = 0; i < rep->n_weaknesses; i++) {
@@ -175,6 +181,21 @@ static void json_engine(struct jsonw *w, const struct engine_report *e)
 	jsonw_close(w);
 }
 
+static void json_networks(struct jsonw *w, const struct report *rep)
+{
+	jsonw_key(w, "networks");
+	jsonw_open_array(w);
+	for (int i = 0; i < NETWORKS_MAX; i++) {
+		jsonw_open(w);
+		jsonw_key_str(w, "network", str_from(rep->networks[i].name));
+		jsonw_key_bool(w, "available", rep->networks[i].is_there);
+		if (!rep->networks[i].is_there)
+			jsonw_key_str(w, "reason", str_from(rep->networks[i].why));
+		jsonw_close(w);
+	}
+	jsonw_close_array(w);
+}
+
 static void print_json(struct buf *b, const struct report *rep)
 {
 	struct jsonw w = JSONW(b);
@@ -185,6 +206,7 @@ static void print_json(struct buf *b, const struct report *rep)
 	else
 		jsonw_key_str(&w, "reason", str_from(rep->trial.why.text));
 	json_engine(&w, &rep->engine);
+	json_networks(&w, rep);
 	jsonw_key(&w, "controls");
 	jsonw_open_array(&w);
 	for (int i = 0; i < CONTROL_MAX; i++)

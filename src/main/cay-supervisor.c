@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/program.h"
+#include "sandbox/host.h"
 #include "sandbox/supervise.h"
+#include "sandbox/uplink.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -18,6 +20,7 @@ static const struct option options[] = {
 	{ "backend", required_argument, NULL, 'b' },
 	{ "ready-fd", required_argument, NULL, 'r' },
 	{ "libexec", required_argument, NULL, 'x' },
+	{ "try-network", required_argument, NULL, 't' },
 	{ "log-json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -28,6 +31,19 @@ static const char usage[] =
 	"                      [--docker unix:PATH] [--backend BACKEND] [--ready-fd FD]\n"
 	"                      [--libexec DIR] [--log-json]\n"
 	"Started by `cay serve`, which see.\n";
+
+static const char *try_network; /* `cay doctor` wants to know */
+
+static int try_it(void)
+{
+	struct host host;
+	struct error err;
+	uint32_t network = strcmp(try_network, "pasta") == 0 ? NETWORK_PASTA : NETWORK_BRIDGE;
+	if (host_init(&host, &err) == 0 && uplink_probe(network, host.run_dir, &err) == 0)
+		return 0;
+	printf("%s\n", err.text);
+	return error_exit(err.code);
+}
 
 static int parse_number(const char *name, int64_t max, int *ret, struct error *err)
 {
@@ -70,6 +86,9 @@ static int parse_one(int letter, struct supervise_config *config, struct error *
 	case 'x':
 		program_set_dir(optarg);
 		return 0;
+	case 't':
+		try_network = optarg;
+		return 0;
 	case 'j':
 		log_set_json(true);
 		return 0;
@@ -99,7 +118,10 @@ int main(int argc, char **argv)
 	struct supervise_config config = { .pool = -1, .ready_fd = -1 };
 	struct error err;
 	log_init("cay-supervisor");
-	if (parse(argc, argv, &config, &err) < 0 || supervise(&config, &err) < 0) {
+	int r = parse(argc, argv, &config, &err);
+	if (r == 0 && try_network)
+		return try_it();
+	if (r < 0 || supervise(&config, &err) < 0) {
 		fprintf(stderr, "cay: serve: %s\n", err.text);
 		return error_exit(err.code);
 	}

@@ -13,9 +13,12 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "sandbox/fence.h"
+#include "sandbox/host.h"
 #include "sandbox/nft.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -55,6 +58,27 @@ static int check_host(struct error *err)
 	return 0;
 }
 
+/*
+ * The host's own addresses, whatever the list says: a socket of pasta's to one of them would find what listens here.
+ * Those that it is given later are not among them.
+ */
+static void put_host(struct buf *b)
+{
+	struct ifaddrs *all = NULL;
+	char text[INET_ADDRSTRLEN];
+	if (getifaddrs(&all) < 0)
+		return;
+	for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
+		struct sockaddr_in in;
+		if (!a->ifa_addr || a->ifa_addr->sa_family != AF_INET)
+			continue;
+		memcpy(&in, a->ifa_addr, sizeof(in));
+		if (inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text)))
+			buf_printf(b, "ip daddr %s reject with icmp admin-prohibited\n", text);
+	}
+	freeifaddrs(all);
+}
+
 /* What comes in is answers alone; what goes out passes the fence. The sandbox's own loopback is its own. */
 static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, struct error *err)
 {
@@ -66,6 +90,7 @@ static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, 
 		"iifname \"lo\" accept\nct state established,related accept\n}\n"
 		"chain output { type filter hook output priority 0; policy drop;\n"
 		"oifname \"lo\" accept\nct state established,related accept\n");
+	put_host(&b);
 	fence_put_rules(net, &b);
 	buf_puts(&b, "}\n}\n");
 	return nft_run(user_ns_fd, net_ns_fd, buf_str(&b), err);
@@ -201,7 +226,49 @@ void pasta_detach(struct pasta *p)
 	p->pidfd = close_fd(p->pidfd);
 }
 
+/* Namespaces as a sandbox has them, in a child that waits to be killed. */
+static int make_namespaces(int ready_fd)
+{
+	char map[64];
+	unsigned uid = getuid(), gid = getgid();
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ||
+		file_write_once(AT_FDCWD, "/proc/self/setgroups", STR("deny"), NULL) < 0)
+		return -1;
+	snprintf(map, sizeof(map), "%d %u 1", AGENT_UID, uid);
+	if (file_write_once(AT_FDCWD, "/proc/self/uid_map", str_from(map), NULL) < 0)
+		return -1;
+	snprintf(map, sizeof(map), "%d %u 1", AGENT_UID, gid);
+	if (file_write_once(AT_FDCWD, "/proc/self/gid_map", str_from(map), NULL) < 0)
+		return -1;
+	return write(ready_fd, "", 1) == 1 ? 0 : -1;
+}
+
 int pasta_probe(struct error *err)
 {
-	return check_host(err);
+	static const struct spec_net closed;
+	struct pasta p = PASTA_INIT;
+	int pair[2];
+	char byte;
+	if (check_host(err) < 0)
+		return -1;
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		if (make_namespaces(pair[1]) == 0)
+			pause();
+		_exit(1);
+	}
+	close(pair[1]);
+	int r = pid > 0 && read(pair[0], &byte, 1) == 1
+		? pasta_attach(&closed, pid, &p, err)
+		: error_set(err, ERROR_UNSUPPORTED, "no user namespace with a network can be made");
+	close(pair[0]);
+	pasta_detach(&p);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return r;
 }

@@ -3,14 +3,28 @@
 
 #include <unistd.h>
 
+static int check_root(struct error *err)
+{
+	return geteuid() == 0
+		? 0
+		: error_set(err, ERROR_UNSUPPORTED,
+			  "--network bridge needs root: sudo cay serve; without root there is --network pasta");
+}
+
+int uplink_probe(uint32_t network, const char *run_dir, struct error *err)
+{
+	if (network == NETWORK_PASTA)
+		return pasta_probe(err);
+	return check_root(err) < 0 ? -1 : router_probe(run_dir, err);
+}
+
 int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net, pid_t init_pid,
 	const char *run_dir, struct uplink *ret, struct error *err)
 {
 	if (network == NETWORK_PASTA)
 		return pasta_attach(net, init_pid, &ret->pasta, err);
-	if (geteuid() != 0)
-		return error_set(err, ERROR_UNSUPPORTED,
-			"--network bridge needs root: sudo cay serve; without root there is --network pasta");
+	if (check_root(err) < 0)
+		return -1;
 	return router_attach(r, net, init_pid, run_dir, &ret->port, err);
 }
 

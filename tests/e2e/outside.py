@@ -13,7 +13,7 @@ import tempfile
 import threading
 
 from conftest import Server, end_server
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_until  # noqa: F401
 
 PREPARE = "ip link set lo up && for a in {addresses}; do ip addr add $a/32 dev lo; done && " \
           "mount --bind {hosts} /etc/hosts && {more} exec \"$@\""
@@ -95,6 +95,11 @@ class Outside:
 
     def serve(self, connection):
         data = connection.recv(65536)
+        if data.startswith(b"GET /to/"):
+            url = data.split()[1][4:]
+            connection.sendall(b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: http://%b\r\n\r\n" %
+                               url)
+            return
         if data[:4] == b"GET ":
             body = f"reached {connection.getsockname()[0]}\n".encode()
             connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" %
@@ -145,6 +150,7 @@ def server_outside(hosts, addresses, *options, trust=None, settings=None):
     started = Server(directory, "--pool", "0", *options, settings=settings,
                      prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])
     started.outside = Outside(started.process.pid)
+    started.hosts = file
     try:
         yield started
     finally:

@@ -269,6 +269,21 @@ def test_a_host_that_does_not_forward_says_how_it_would():
         server.create(network="loopback").delete()
 
 
+def test_a_redirect_leads_to_nobody_else(server, box):
+    for to in (f"{PRIVATE}/", f"{METADATA}/latest/", f"{HOST_LAN}/"):
+        before = len(server.outside.seen)
+        assert "connect" in get(box, f"http://{PUBLIC}/to/{to}", "-L").lower()
+        assert len(server.outside.seen) == before + 1
+
+
+def test_the_doctor_tries_it_and_undoes_it(server):
+    before = in_network(server, "sh", "-c", "ip -o link; nft list ruleset")
+    report = json.loads(in_network(server, PROGRAMS / "cay", "doctor", "--json"))
+    assert report["networks"][0] == {"network": "bridge", "available": True}
+    assert "for who is not root" in report["networks"][1]["reason"]
+    assert in_network(server, "sh", "-c", "ip -o link; nft list ruleset") == before
+
+
 def test_the_same_from_the_command_line(server):
     env = {**os.environ, "CAY_URL": f"unix:{server.socket}", "CAY_TOKEN": server.token}
     cay = subprocess.run([PROGRAMS / "cay", "create", "--network", "bridge", "--allow", PUBLIC, "--network-name", "team",

@@ -95,6 +95,45 @@ def test_a_program_that_resolved_the_name_itself_is_let_out_by_the_name(box):
     assert get(box, f"http://{OTHER}/", "-HHost: files.test") == f"reached {PUBLIC}\n"
 
 
+@pytest.mark.parametrize("to, words", [
+    (f"{PRIVATE}/", "the address is not allowed"),
+    (f"{METADATA}/latest/", "the address is not allowed"), ("private.test/", "private address"),
+    ("evil.test/", "Could not resolve"), ("127.0.0.1/", "the address is not allowed")])
+def test_a_redirect_leads_nowhere_else(server, box, to, words):
+    """Who follows it is a program of the sandbox, and is asked again."""
+    before = len(server.outside.seen)
+    out = get(box, f"http://files.test/to/{to}", "-L", "--max-redirs", "3")
+    assert words in out.replace("\n", " ")
+    assert len(server.outside.seen) == before + 1
+
+
+def test_a_name_that_leads_elsewhere_tomorrow_is_looked_at_again(server, box):
+    """DNS rebinding: the address that is connected to is the one that was checked, each time."""
+    kept = server.hosts.read_text()
+    assert get(box, "http://files.test/") == f"reached {PUBLIC}\n"
+    try:
+        for address, words in ((PRIVATE, "private address"), (METADATA, "metadata service"), ("127.0.0.1", "private address"),
+                               ("0.0.0.0", "private address")):
+            server.hosts.write_text(f"{address} files.test\n")
+            before = len(server.outside.seen)
+            assert words in get(box, "http://files.test/")
+            assert len(server.outside.seen) == before
+        server.hosts.write_text(f"{PRIVATE} files.test\n{PUBLIC} files.test\n")
+        assert get(box, "http://files.test/") == f"reached {PUBLIC}\n"
+    finally:
+        server.hosts.write_text(kept)
+
+
+@pytest.mark.parametrize("variables", ["", "http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9"])
+def test_programs_that_ignore_proxy_variables_and_those_that_heed_them_are_decided_alike(server, box, variables):
+    """There is no proxy to be told of: a variable can only keep a program from getting out."""
+    program = ("import socket; s = socket.create_connection(('files.test', 80), 5); "
+               "s.sendall(b'GET / HTTP/1.1\\r\\nHost: files.test\\r\\n\\r\\n'); print(s.recv(100)[:15])")
+    assert box.output(f'{variables} python3 -c "{program}"') == "b'HTTP/1.1 200 OK'\n"
+    evil = program.replace("files.test", "evil.test")
+    assert "gaierror" in box.output(f'{variables} python3 -c "{evil}" 2>&1 | tail -1')
+
+
 def test_every_refusal_is_an_event(box):
     get(box, "http://evil.test/")
     get(box, f"http://{PUBLIC}/")
