@@ -6,33 +6,75 @@ The ways in: the start of a sandbox (`cay run`; also in test_escape.py), a progr
 kernel, a tool, and the file API, which is led astray by links. An ordinary user's server has one id; cay uses no
 ranges of /etc/subuid.
 """
+import concurrent.futures
+import contextlib
+import importlib
 import json
 import os
 import pathlib
 import shutil
+import socket
+import sys
 import tempfile
 
 import pytest
 from conftest import CANARY, IS_ROOT, ORDINARY, attacks, findings, in_sandbox, reached
 from test_served import e2e
 
-NETWORKS = ["none", "loopback", "proxy"]
+
+def load_outside():
+    """tests/e2e/outside.py, which wants the conftest.py beside it."""
+    ours = sys.modules["conftest"]
+    sys.modules["conftest"] = e2e
+    try:
+        return importlib.import_module("outside")
+    finally:
+        sys.modules["conftest"] = ours
+
+
+outside = load_outside()
+
+NETWORKS = {"root": ["none", "loopback", "proxy", "bridge"], "ordinary user": ["none", "loopback", "proxy", "pasta"]}
 SERVERS = ["root", "ordinary user"] if IS_ROOT else ["ordinary user"]
 # What an attack finds there is the sandbox's own: a session's terminal, and the address in front of the proxy, by which
 # every connection is caught (test_egress.py shows that none leaves).
-ITS_OWN = {"session": {"host-terminal"}, "proxy": {"way-out"}}
+ITS_OWN = {"session": {"host-terminal"}, "proxy": {"way-out"}, "bridge": {"way-out"}, "pasta": {"way-out"}}
+
+
+TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/net; touch /dev/net/tun 2>/dev/null || true; " \
+      "mount --bind $d/tun /dev/net/tun; rm -r $d"
 
 
 class Servers:
-    """One of each kind, made when it is first wanted."""
+    """One of each kind, made when it is first wanted. What routes packets is in a network of its own, where the bait
+    listens as well: nothing of this machine's network is changed for it."""
 
-    def __init__(self):
-        self.made = {}
+    def __init__(self, oracles):
+        self.made, self.stack, self.oracles = {}, contextlib.ExitStack(), oracles
 
-    def get(self, kind):
-        if kind not in self.made:
-            self.made[kind] = e2e.start_server() if kind == "root" or not IS_ROOT else self.start_as(ORDINARY)
-        return self.made[kind]
+    def get(self, kind, network):
+        key = kind, network if network in ("bridge", "pasta") else "plain"
+        if key not in self.made:
+            self.made[key] = self.make(kind, key[1])
+        return self.made[key]
+
+    def make(self, kind, network):
+        uid = ORDINARY if IS_ROOT and kind != "root" else None
+        if network != "plain" and IS_ROOT:
+            prepare = TUN if network == "pasta" else "true"
+            server = self.stack.enter_context(outside.server_behind([], prepare=prepare, uid=uid))
+            port = self.oracles.listener.getsockname()[1]
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                self.stack.enter_context(pool.submit(self.bait, server.process.pid, port).result())
+            return server
+        server = e2e.start_server() if uid is None else self.start_as(uid)
+        self.stack.callback(e2e.end_server, server)
+        return server
+
+    @staticmethod
+    def bait(pid, port):
+        outside.enter_network(pid)
+        return socket.create_server(("0.0.0.0", port))
 
     def start_as(self, uid):
         directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-matrix-"))
@@ -41,24 +83,25 @@ class Servers:
         ids = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         return e2e.Server(directory, prefix=ids)
 
-    def close(self):
-        for server in self.made.values():
-            e2e.end_server(server)
-
 
 @pytest.fixture(scope="module")
-def servers():
-    found = Servers()
-    yield found
-    found.close()
+def servers(oracles):
+    found = Servers(oracles)
+    with found.stack:
+        yield found
 
 
-@pytest.fixture(scope="module", params=[(server, network) for server in SERVERS for network in NETWORKS],
+@pytest.fixture(scope="module", params=[(server, network) for server in SERVERS for network in NETWORKS[server]],
                 ids=lambda p: f"{p[0]}-{p[1]}".replace(" ", "-"))
 def box(request, servers, readable):
     kind, network = request.param
-    made = servers.get(kind).create(network=network,
-                                    mounts=[{"source": str(readable), "target": "/escape", "mode": "ro"}])
+    wish = {"network": network, "mounts": [{"source": str(readable), "target": "/escape", "mode": "ro"}]}
+    server = servers.get(kind, network)
+    reply = server.request("POST", "/v1/sandboxes", wish)
+    if reply.status == 501:
+        pytest.skip(f"no network {network} here: {reply.json['error']['message']}")
+    assert reply.status == 201, reply.body
+    made = e2e.Sandbox(server, reply.json)
     yield made
     made.delete()
 
