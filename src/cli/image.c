@@ -197,6 +197,17 @@ static int do_tag(struct image_call *c, struct error *err)
 	return remote_post(&c->server, path.ptr, buf_str(&body), &reply, err);
 }
 
+static int do_pull(struct image_call *c, struct error *err)
+{
+	auto_buf struct buf path = BUF_INIT(PATH_BYTES_MAX), reply = BUF_INIT(REMOTE_REPLY_MAX);
+	struct http_call call = { .method = "PUT", .path = path.ptr, .reply = &reply };
+	put_image_path(&path, c->args[0]);
+	call.path = path.ptr;
+	if (remote_call(&c->server, &call, err) < 0)
+		return -1;
+	return c->options->common.json ? out_line(buf_str(&reply), err) : 0;
+}
+
 static const struct {
 	const char *verb;
 	int n_min, n_max;
@@ -207,6 +218,7 @@ static const struct {
 	{ "import", 1, 2, do_import },
 	{ "inspect", 1, 1, do_inspect },
 	{ "ls", 0, 0, do_ls },
+	{ "pull", 1, 1, do_pull },
 	{ "rm", 1, 64, do_rm },
 	{ "tag", 2, 2, do_tag },
 };
@@ -231,6 +243,6 @@ int image_main(struct invocation *in, struct error *err)
 		return r;
 	}
 	return error_set(err, ERROR_INVALID,
-		"'%.40s' is nothing to do with images: exists, gc, import, inspect, ls, rm, tag",
+		"'%.40s' is nothing to do with images: exists, gc, import, inspect, ls, pull, rm, tag",
 		in->args[0]);
 }

@@ -575,7 +575,8 @@ static const struct command image_command = {
 		"What is imported is a directory, or a tar archive (plain, gzip, bzip2, xz, zstd) of a root file "
 		"system, of docker save, or of an OCI layout. It is unpacked in a sandbox of its own; layers are kept "
 		"once, by their digest. A sandbox of an image has its layers below its own changes: nothing is "
-		"copied. gc removes images without a name and a sandbox. exists says it by its status, 0 or 1.",
+		"copied. gc removes images without a name and a sandbox. exists says it by its status, 0 or 1. Of a server whose "
+		"backend is docker all this is about its engine's images, and pull fetches one.",
 	.examples = "cay image import rootfs.tar tools:1\0Take it in under a name:\0"
 		    "docker save python:3.12 | cay image import -\0Under the names it has:\0"
 		    "cay create --image tools:1 --name demo\0And use it:\0",

@@ -36,11 +36,13 @@ struct backend_events {
 	void (*lost)(void *arg, const struct error *err); /* the backend is of no use any more */
 };
 
+struct library; /* runtime/library.h */
 struct sandbox; /* runtime/sandbox.h: a backend may read what its caller asked for */
 
 struct backend_ops {
 	const char *name;
-	bool has_images; /* what a wish names is an image of its own, not one that the server keeps */
+	/* It has images of its own, and what a wish names is one of them; NULL: those that the server keeps. */
+	const struct library *library;
 	bool has_gpus;
 	bool is_shared; /* others have sandboxes there, too: one that is not known is theirs, and adopted */
 	/* Finds out what lives (events->adopt for each) and what the host can give (reply->enforced). */

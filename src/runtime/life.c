@@ -588,7 +588,7 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 	*filled = *create;
 	create_fill(filled, &arena);
 	create_allow_hosts(filled, &arena);
-	bool is_backends = rt->backend->ops->has_images;
+	bool is_backends = rt->backend->ops->library != NULL;
 	if (filled->image.len && !is_backends && images_apply(rt->images, filled, &arena, &err) < 0)
 		refuse(rt, &err, done, arg);
 	else

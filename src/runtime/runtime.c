@@ -87,7 +87,7 @@ void runtime_free(struct runtime *rt)
 
 bool runtime_has_other_images(const struct runtime *rt)
 {
-	return rt->backend->ops->has_images;
+	return rt->backend->ops->library != NULL;
 }
 
 struct images *runtime_images(struct runtime *rt)

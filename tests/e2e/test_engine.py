@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sandboxes as containers of an engine: a real podman where there is one, and everywhere our own Docker face."""
-import functools
 import http.server
 import io
 import json
@@ -66,35 +65,41 @@ class PodmanEngine(engines.Podman):
     name = "podman"
 
 
-@functools.cache
-def why_no_podman():
-    """What keeps podman from running a container on this machine; "" if nothing does."""
+def trial(engine):
+    """A container of the kind that the tests need is made and started."""
+    load_image(engine.socket)
+    docker = Docker(engine.socket)
+    made = docker.request("POST", "/containers/create?name=trial", {"Image": IMAGE, "Cmd": ["/bin/true"], "HostConfig": {
+        "NetworkMode": "none", "Memory": 1 << 28,
+        "Mounts": [{"Type": "bind", "Source": "/usr", "Target": "/usr", "ReadOnly": True}]}})
+    started = docker.request("POST", "/containers/trial/start")
+    assert started.status == 204, made.body + started.body
+    assert docker.request("DELETE", "/containers/trial?force=1").status in (200, 204)
+
+
+def start_podman():
     lacks = engines.missing() + (["root"] if os.geteuid() != 0 else [])
-    if lacks:
-        return f"podman needs {', '.join(lacks)}"
+    assert not lacks, f"podman needs {', '.join(lacks)}"
+    engine = PodmanEngine()
     try:
-        podman = engines.Podman()
-    except AssertionError as error:
-        return f"podman does not start: {error}"
-    try:
-        load_image(podman.socket)
-        docker = Docker(podman.socket)
-        made = docker.request("POST", "/containers/create?name=trial", {
-            "Image": IMAGE, "Cmd": ["/bin/true"], "HostConfig": {
-                "NetworkMode": "none", "Memory": 1 << 28, "Mounts": [
-                    {"Type": "bind", "Source": "/usr", "Target": "/usr", "ReadOnly": True}]}})
-        started = docker.request("POST", "/containers/trial/start")
-        return "" if started.status == 204 else f"podman runs no container here: {made.body!r} {started.body!r}"
-    finally:
-        podman.stop()
+        trial(engine)
+    except BaseException:
+        engine.stop()
+        raise
+    return engine
 
 
 def start_engine(kind):
-    if kind == "podman" and why_no_podman():
-        assert os.environ.get("CAY_MUST_RUN") != "1", why_no_podman()
-        pytest.skip(why_no_podman())
-    engine = PodmanEngine() if kind == "podman" else OurEngine()
-    load_image(engine.socket)
+    if kind == "cay":
+        engine = OurEngine()
+        load_image(engine.socket)
+    else:
+        try:
+            engine = start_podman()
+        except AssertionError as error:  # what runs here differs from machine to machine
+            if os.environ.get("CAY_MUST_RUN") == "1":
+                raise
+            pytest.skip(f"no podman: {str(error)[:300]}")
     engine.docker = Docker(engine.socket)
     return engine
 
@@ -127,14 +132,18 @@ def box(server):
         made.delete()
 
 
-@pytest.fixture(params=["cay", "podman"])
-def own(request):
-    """An engine and a server that the test may kill."""
-    engine = start_engine(request.param)
+@pytest.fixture
+def own(engine):
+    """The engine, and a server that the test may kill."""
     server = start_server("--backend", f"docker={engine.socket}")
     yield engine, server
     end_server(server)
-    engine.stop()
+
+
+def containers_of(engine, server):
+    """Of that server alone: the others' stay."""
+    number = (server.state / "engine/id").read_text()
+    return [c for c in containers(engine) if c["Labels"].get("cay.server") == number]
 
 
 def containers(engine):
@@ -287,7 +296,8 @@ def test_a_pause_stops_it_and_an_end_of_the_pause_lets_it_go_on(box):
     ({"image": "host"}, "invalid_argument", "name an image"),
     ({"image": "/tmp"}, "unsupported", "image"),
     ({"image": "../x y"}, "invalid_argument", "no name of an image"),
-    ({"network": "proxy"}, "unsupported", "proxy"),
+    ({"network": "proxy"}, "unsupported", "engine_network"),
+    ({"network": "bridge"}, "unsupported", "engine_network"),
     ({"mounts": [{"source": "/usr", "target": "/usr", "mode": "copy"}]}, "unsupported", "copy"),
     ({"limits": {"disk_inodes": 100000}}, "unsupported", "inodes"),
     ({"require": ["landlock"]}, "unsupported", "landlock"),
@@ -306,6 +316,78 @@ def test_a_mount_of_nothing_is_the_engines_error_and_leaves_nothing(engine, serv
         TOOLS, {"source": "/nonexistent/of/course", "target": "/x", "mode": "ro"}]})
     assert reply.status >= 400 and "/nonexistent/of/course" in reply.json["error"]["message"], reply.body
     assert len(containers(engine)) == before
+
+
+# ---- images ----
+
+def test_images_are_the_engines(engine, server):
+    listed = server.request("GET", "/v1/images").json["images"]
+    assert any(name.endswith(f"{IMAGE}:latest") for image in listed for name in image["names"])
+    image = server.request("GET", f"/v1/images/{IMAGE}").json
+    assert len(image["id"]) == 64 and image["size_bytes"] >= 0 and len(image["layers"]) >= 1
+    assert server.request("PUT", f"/v1/images/{IMAGE}").json["id"] == image["id"]
+    assert server.request("GET", "/v1/images/nothing-of-the-kind").code == "not_found"
+    assert server.request("GET", "/v1/images/..%2Fx").code in ("invalid_argument", "not_found")
+
+
+def test_an_image_gets_a_name_and_loses_it(engine, server):
+    tagged = server.request("POST", f"/v1/images/{IMAGE}", {"name": "cay-other:2"})
+    assert tagged.status == 200 and any("cay-other:2" in name for name in tagged.json["names"]), tagged.body
+    assert server.request("DELETE", "/v1/images/cay-other:2").json == {"removed": False}
+    assert server.request("GET", "/v1/images/cay-other:2").code == "not_found"
+    assert server.request("GET", f"/v1/images/{IMAGE}").status == 200
+
+
+def test_a_tree_is_taken_in_and_used(engine, server):
+    tree = tar_of({"tmp": named("tmp", directory(), 0o1777), "etc/mark": b"taken in", "usr": None,
+                   **{name: named(name, link(f"usr/{name}")) for name in ("bin", "sbin", "lib", "lib64")}})
+    made = server.request("POST", "/v1/images?name=cay-tree:7&kind=tree", tree, headers={"Content-Type": "application/x-tar"},
+                          timeout=60)
+    assert made.status == 201 and any("cay-tree:7" in name for name in made.json["images"][0]["names"]), made.body
+    box = create(server, image="cay-tree:7")
+    assert box.output("cat /etc/mark") == "taken in"
+    assert server.request("DELETE", "/v1/images/cay-tree:7").status in (200, 409)
+    box.delete()
+    server.request("DELETE", "/v1/images/cay-tree:7?force=true")
+
+
+def test_an_archive_that_is_none_is_refused(server):
+    reply = server.request("POST", "/v1/images?kind=archive", b"no archive at all" * 100, timeout=60)
+    assert reply.status >= 400 and "engine" in reply.json["error"]["message"], reply.body
+
+
+def context(dockerfile, **files):
+    return tar_of({"Dockerfile": dockerfile.encode(), **{name: data for name, data in files.items()}})
+
+
+@pytest.fixture
+def builder(engine):
+    if engine.docker.request("POST", "/build", b"", {"Content-Type": "application/x-tar"}).status == 501:
+        pytest.skip("this engine builds no images")
+    return engine
+
+
+def test_an_image_is_built_by_the_engine(builder, server):
+    body = context(f"FROM {IMAGE}\nCOPY mark /etc/mark\nENV COLOUR=green\nWORKDIR /srv\n", mark=b"built")
+    connection = server.connection(60)
+    connection.request("POST", "/v1/builds?tags=cay-built:1&labels=%7B%22team%22%3A%22sand%22%7D", body,
+                       server.headers("", {"Accept": "text/event-stream", "Content-Type": "application/x-tar"}))
+    response = connection.getresponse()
+    events = list(conftest.EventStream(response, connection))
+    assert events[-1][0] == "result", events
+    assert any("FROM" in event[2].get("text", "") for event in events if event[0] == "data")
+    assert any("cay-built:1" in name for name in events[-1][2]["names"])
+    assert events[-1][2]["config"]["Labels"]["team"] == "sand"
+    box = create(server, image="cay-built:1")
+    assert box.output("cat /etc/mark; echo; echo $COLOUR; pwd") == "built\ngreen\n/srv\n"
+    box.delete()
+    server.request("DELETE", "/v1/images/cay-built:1?force=true")
+
+
+def test_a_build_that_fails_says_why(builder, server):
+    reply = server.request("POST", "/v1/builds?tags=cay-bad", context(f"FROM {IMAGE}\nCOPY missing /x\n"), timeout=60)
+    assert reply.status >= 400 and "missing" in reply.json["error"]["message"], reply.body
+    assert server.request("GET", "/v1/images/cay-bad").code == "not_found"
 
 
 # ---- its end ----
@@ -350,7 +432,7 @@ def test_a_killed_server_finds_its_sandboxes_again(own):
     assert paused.output("echo $y") == "5\n"
     box.delete()
     paused.delete()
-    assert containers(engine) == []
+    assert containers_of(engine, server) == []
 
 
 def test_nobody_inside_can_pass_for_the_executor_after_a_restart(own):
@@ -385,8 +467,9 @@ def test_what_was_handed_out_to_nobody_is_removed_at_the_next_start(own):
     assert engine.docker.request("POST", f"/containers/stray/rename?name=cay-{'a' * 26}").status == 204
     server.kill_server()
     server.wait_until_up()
-    left = {c["Labels"]["cay.sandbox"] for c in containers(engine)}
-    assert left == {box.id, "b" * 26}
+    left = {c["Labels"].get("cay.sandbox") for c in containers(engine)}
+    assert {box.id, "b" * 26} <= left and "a" * 26 not in left
+    engine.docker.request("DELETE", "/containers/other?force=1")
     box.delete()
 
 
@@ -595,7 +678,8 @@ def test_gc_removes_what_has_no_server_and_nothing_else(own):
     until(lambda: f"cay-{lost.id}" in gc(engine, "--dry-run"))
     assert f"cay-{lost.id}" in gc(engine)
     assert gc(engine) == ""
-    assert {c["Labels"].get("cay.sandbox") for c in containers(engine)} == {box.id, None}
+    assert {box.id, None} <= {c["Labels"].get("cay.sandbox") for c in containers(engine)}
+    engine.docker.request("DELETE", "/containers/strange?force=1")
     assert box.output("echo here") == "here\n"
     box.delete()
     end_server(other)
@@ -638,4 +722,3 @@ def test_a_c_program_has_the_same_backend(engine):
                          env={**os.environ, "CAY_LIBEXEC": str(conftest.PROGRAMS)}, capture_output=True, text=True,
                          timeout=60, check=False)
     assert run.stdout == "42\n", run.stderr
-    assert containers(engine) == []

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "runtime/engine/body.h"
+#include "runtime/engine/said.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,6 +16,23 @@ static void take_label(struct str text)
 	engine_parse_enforced(buf_str(&b), &again);
 	BUG_IF(e.controls != again.controls || e.limits.pids != again.limits.pids,
 		"a label that reads otherwise the second time");
+}
+
+/* In one piece and in two it is the same. */
+static void take_said(struct str text)
+{
+	struct said whole, halves;
+	said_init(&whole, NULL, NULL);
+	said_init(&halves, NULL, NULL);
+	said_take(&whole, text);
+	said_end(&whole);
+	said_take(&halves, str_first(text, text.len / 2));
+	said_take(&halves, str_skip(text, text.len / 2));
+	said_end(&halves);
+	BUG_IF(whole.n_made != halves.n_made || whole.error.code != halves.error.code,
+		"what is said depends on how it comes");
+	said_fini(&whole);
+	said_fini(&halves);
 }
 
 static void take_answer(const struct json *json)
@@ -33,6 +51,12 @@ static void take_answer(const struct json *json)
 		.state_dir = "",
 		.program = "/p",
 		.run_dir = "/r" };
+	struct jsonw w = JSONW(&b);
+	said_put_image(json, &w);
+	BUG_IF(json_parse(buf_str(&b), &body, NULL) < 0, "an image that is no JSON");
+	json_free(body);
+	body = NULL;
+	buf_reset(&b);
 	engine_take_facts(json, &facts);
 	if (engine_take_image(json, &facts, &image, NULL) < 0)
 		return;
@@ -46,9 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str text = str_from_len((const char *)data, size);
 	auto_json struct json *json = NULL;
 	auto_buf struct buf reference = BUF_INIT(1024);
-	struct error err = { 0 };
 	take_label(text);
-	engine_judge_progress(text, &err);
+	take_said(text);
 	engine_put_reference(text, &reference);
 	if (json_parse_loose(text, &json, NULL) == 0)
 		take_answer(json);

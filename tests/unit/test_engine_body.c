@@ -6,6 +6,7 @@
 
 #include "base/auto.h"
 #include "runtime/engine/find.h"
+#include "runtime/engine/said.h"
 
 static struct spec spec;
 static const struct engine_facts able = { true, true, true, true, true, false, "x86_64" };
@@ -96,7 +97,7 @@ static void what_no_container_gives_is_refused(void **state)
 	assert_fails(engine_check(&wish, &err), err, INVALID, "gpus");
 	wish.gpus = "";
 	spec.network = NETWORK_PROXY;
-	assert_fails(engine_check(&wish, &err), err, UNSUPPORTED, "proxy");
+	assert_fails(engine_check(&wish, &err), err, UNSUPPORTED, "allowed");
 }
 
 static void a_limit_that_cannot_be_set_is_no_promise(void **state)
@@ -149,11 +150,11 @@ static void a_reference_without_a_tag_is_the_latest(void **state)
 static void the_first_error_among_the_lines_counts(void **state)
 {
 	struct error err;
-	assert_works(engine_judge_progress(STR(""), &err), err);
-	assert_works(engine_judge_progress(STR("{\"status\":\"a\"}\r\nnoise\n{}\n"), &err), err);
+	assert_works(said_judge(STR(""), &err), err);
+	assert_works(said_judge(STR("{\"status\":\"a\"}\r\nnoise\n{}\n"), &err), err);
 	assert_fails(
-		engine_judge_progress(
-			STR("{\"status\":\"a\"}\n{\"errorDetail\":{\"message\":\"why\"}}\n"), &err),
+		said_judge(STR("{\"status\":\"a\"}\n{\"errorDetail\":{\"message\":\"why\"}}\n"),
+			&err),
 		err, UNAVAILABLE, "why");
 }
 

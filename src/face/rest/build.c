@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "face/rest/images_far.h"
 #include "face/rest/sse.h"
 #include "runtime/build.h"
 
@@ -201,6 +202,10 @@ void builds_post(struct http_request *r)
 		return;
 	if (make_wish(r, query, &wish, &err) < 0) {
 		http_reply_error(r, &err);
+		return;
+	}
+	if (images_are_far(r)) {
+		images_far_work(r, &(struct library_wish){ .what = LIBRARY_BUILD, .build = &wish });
 		return;
 	}
 	struct building *b = arena_new(&r->arena, struct building);

@@ -73,6 +73,7 @@ void builds_prune(struct http_request *r);
 extern const struct field build_query[];
 void images_get_all(struct http_request *r);
 void images_get_one(struct http_request *r);
+void images_fetch(struct http_request *r);
 void images_import(struct http_request *r);
 void images_name(struct http_request *r);
 void images_drop(struct http_request *r);

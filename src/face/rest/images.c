@@ -4,6 +4,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "face/rest/images_far.h"
 #include "runtime/import.h"
 
 static struct images *images_of(const struct http_request *r)
@@ -29,8 +30,20 @@ static struct image *image_of(struct http_request *r)
 	return image;
 }
 
+/* True: the backend is asked, and answers. */
+static bool is_asked_far(struct http_request *r, enum library_verb what)
+{
+	const struct library_question question = { .what = what, .name = http_param(r, "image") };
+	if (!images_are_far(r))
+		return false;
+	images_far_ask(r, &question);
+	return true;
+}
+
 void images_get_all(struct http_request *r)
 {
+	if (is_asked_far(r, LIBRARY_LIST))
+		return;
 	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
@@ -43,8 +56,17 @@ void images_get_all(struct http_request *r)
 	http_reply_json(r, 200, &b);
 }
 
+/* What the server keeps is there, or can be had from nowhere. */
+void images_fetch(struct http_request *r)
+{
+	if (!is_asked_far(r, LIBRARY_FETCH))
+		images_get_one(r);
+}
+
 void images_get_one(struct http_request *r)
 {
+	if (is_asked_far(r, LIBRARY_INSPECT))
+		return;
 	const struct image *image = image_of(r);
 	if (image)
 		reply_image(r, 200, image);
@@ -136,6 +158,17 @@ static void on_closed(void *arg)
 	http_reply_error(t->r, &err);
 }
 
+/* An engine does not look what it is given: with a name it is a tree, unless that is said. */
+static void import_far(struct http_request *r, const struct import_query *q)
+{
+	bool is_tree = str_is(q->kind, "tree") || (str_is(q->kind, "any") && q->name.len);
+	const struct library_wish wish = {
+		.what = is_tree ? LIBRARY_IMPORT_TREE : LIBRARY_IMPORT_ARCHIVE,
+		.name = q->name,
+	};
+	images_far_work(r, &wish);
+}
+
 void images_import(struct http_request *r)
 {
 	static const struct import_ops import_ops = { on_drain, on_done, on_failed };
@@ -149,6 +182,10 @@ void images_import(struct http_request *r)
 	if (rest_query(r, images_import_query, sizeof(struct import_query), &query) < 0)
 		return;
 	const struct import_query *q = query;
+	if (images_are_far(r)) {
+		import_far(r, q);
+		return;
+	}
 	while (!str_is(q->kind, kind_words[wish.kind]))
 		wish.kind++;
 	wish.name = q->name;
@@ -176,18 +213,25 @@ void images_name(struct http_request *r)
 	auto_json struct json *body = NULL;
 	struct error err;
 	void *decoded;
-	const struct image *image = image_of(r);
-	if (!image)
+	const struct image *image = images_are_far(r) ? NULL : image_of(r);
+	if (!image && !images_are_far(r))
 		return;
 	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
 		fields_decode(images_tag_fields, sizeof(struct tag_body), "image", body, &r->arena,
-			&decoded, &err) < 0 ||
-		images_tag(images_of(r), image, ((const struct tag_body *)decoded)->name, &err) <
-			0) {
+			&decoded, &err) < 0) {
 		http_reply_error(r, &err);
 		return;
 	}
-	reply_image(r, 200, image);
+	struct str name = ((const struct tag_body *)decoded)->name;
+	if (!image)
+		images_far_ask(r,
+			&(struct library_question){ .what = LIBRARY_TAG,
+				.name = http_param(r, "image"),
+				.more = name });
+	else if (images_tag(images_of(r), image, name, &err) < 0)
+		http_reply_error(r, &err);
+	else
+		reply_image(r, 200, image);
 }
 
 struct remove_query {
@@ -207,8 +251,13 @@ void images_drop(struct http_request *r)
 	void *query;
 	if (rest_query(r, images_remove_query, sizeof(struct remove_query), &query) < 0)
 		return;
-	if (images_remove(images_of(r), http_param(r, "image"),
-		    ((const struct remove_query *)query)->force, &is_gone, &err) < 0)
+	bool is_forced = ((const struct remove_query *)query)->force;
+	if (images_are_far(r))
+		images_far_ask(r,
+			&(struct library_question){ .what = LIBRARY_REMOVE,
+				.name = http_param(r, "image"),
+				.is_forced = is_forced });
+	else if (images_remove(images_of(r), http_param(r, "image"), is_forced, &is_gone, &err) < 0)
 		http_reply_error(r, &err);
 	else
 		http_reply(r, 200, "application/json",
@@ -218,6 +267,8 @@ void images_drop(struct http_request *r)
 void images_gc(struct http_request *r)
 {
 	int64_t n, layers;
+	if (is_asked_far(r, LIBRARY_COLLECT))
+		return;
 	auto_buf struct buf b = BUF_INIT(256);
 	struct jsonw w = JSONW(&b);
 	images_collect(images_of(r), &n, &layers);

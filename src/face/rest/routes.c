@@ -64,6 +64,8 @@ const struct http_route rest_routes[] = {
 		.data = DOC(.result = "images, layers: how many of each") },
 	{ "GET", "/v1/images/{image*}", images_get_one,
 		.summary = "describe an image", .data = DOC(.result = "the image") },
+	{ "PUT", "/v1/images/{image*}", images_fetch,
+		.summary = "make sure that an image is there: fetched, if the backend can (docker)", .data = DOC(.result = "the image") },
 	{ "POST", "/v1/images/{image*}", images_name,
 		.summary = "give an image one more name", .data = DOC(.body = images_tag_fields, .result = "the image") },
 	{ "DELETE", "/v1/images/{image*}", images_drop,

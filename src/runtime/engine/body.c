@@ -89,8 +89,10 @@ static int check_spec(const struct spec *spec, struct error *err)
 				"a mount is ro or rw; an engine makes no copy of a directory (cay cp does)");
 	if (spec->image != IMAGE_HOST)
 		return refuse(err, "an image is one of the engine's, not a path (docker import)");
-	if (spec->network > NETWORK_HOST)
-		return refuse(err, "no network 'proxy', 'bridge' or 'pasta'");
+	if (spec->network != NETWORK_LOOPBACK && spec->network != NETWORK_NONE &&
+		spec->network != NETWORK_HOST)
+		return refuse(err,
+			"no network with a list of what is allowed; the label engine_network names one of the engine's");
 	if (spec->limits.disk_inodes > 0)
 		return refuse(err, "no limit on inodes");
 	return 0;
@@ -116,6 +118,14 @@ static int check_gpus(struct str gpus, struct error *err)
 	return 0;
 }
 
+int engine_check_name(struct str name, struct error *err)
+{
+	if (is_name(name) && name.len < SPEC_PATH_SIZE)
+		return 0;
+	return error_set(err, ERROR_INVALID, "'%.*s' is no name of an image",
+		STR_ARG(str_first(name, 100)));
+}
+
 int engine_check(const struct engine_wish *wish, struct error *err)
 {
 	if (check_spec(wish->spec, err) < 0)
@@ -123,9 +133,8 @@ int engine_check(const struct engine_wish *wish, struct error *err)
 	if (!wish->image[0] || strcmp(wish->image, "host") == 0)
 		return error_set(err, ERROR_INVALID,
 			"backend docker: name an image of the engine's (there is no view of this machine in a container)");
-	if (!is_name(str_from(wish->image)))
-		return error_set(err, ERROR_INVALID, "'%.100s' is no name of an image",
-			wish->image);
+	if (engine_check_name(str_from(wish->image), err) < 0)
+		return -1;
 	if (wish->network[0] && !is_name(str_from(wish->network)))
 		return error_set(err, ERROR_INVALID, "'%.60s' is no name of a network",
 			wish->network);
@@ -404,21 +413,4 @@ void engine_put_reference(struct str image, struct buf *b)
 	buf_put(b, image);
 	if (str_find_char(last, ':') < 0 && str_find_char(last, '@') < 0)
 		buf_puts(b, ":latest");
-}
-
-int engine_judge_progress(struct str said, struct error *err)
-{
-	struct str rest = said, line;
-	while (str_split(&rest, '\n', &line)) {
-		auto_json struct json *json = NULL;
-		if (!str_trim(line).len || json_parse(line, &json, NULL) < 0)
-			continue;
-		struct str text = json_str(json_find(json, "error"));
-		if (!text.len)
-			text = json_str(json_find(json_find(json, "errorDetail"), "message"));
-		if (text.len)
-			return error_set(err, ERROR_UNAVAILABLE, "%.*s",
-				STR_ARG(str_first(text, 200)));
-	}
-	return 0;
 }

@@ -41,6 +41,8 @@ void engine_take_facts(const struct json *info, struct engine_facts *ret);
 int engine_take_image(const struct json *inspected, const struct engine_facts *facts,
 	struct engine_image *ret, struct error *err);
 
+/* ERROR_INVALID for what is no name of an image. */
+int engine_check_name(struct str name, struct error *err);
 /* Refuses what an engine's containers cannot give, before anything is asked of it. */
 int engine_check(const struct engine_wish *wish, struct error *err);
 /* What a container of this wish is confined by. */
@@ -58,8 +60,3 @@ void engine_parse_enforced(struct str text, struct enforced *ret);
 
 /* "name" is "name:latest": without a tag an engine would fetch all of them. */
 void engine_put_reference(struct str image, struct buf *b);
-/*
- * What an engine says of its work is JSON objects, one a line. The error in them, or 0. A line that is no JSON is
- * passed over.
- */
-int engine_judge_progress(struct str said, struct error *err);

@@ -15,6 +15,7 @@
 #include "base/program.h"
 #include "runtime/engine/find.h"
 #include "runtime/engine/internal.h"
+#include "runtime/engine/said.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -39,7 +40,7 @@ struct question {
 	void *arg;
 };
 
-static void name_the_engine(const struct engine *e, struct error *err)
+void engine_name(const struct engine *e, struct error *err)
 {
 	if (err->code == ERROR_DISCONNECTED || err->code == ERROR_UNAUTHORIZED)
 		err->code = ERROR_UNAVAILABLE;
@@ -57,16 +58,16 @@ static void on_answer(void *arg, int status, struct str body, const struct error
 	if (failure)
 		err = *failure;
 	else if (copy.is_progress)
-		engine_judge_progress(body, &err);
-	else if (body.len && json_parse_loose(body, &json, &err) < 0)
+		said_judge(body, &err);
+	else if (str_trim(body).len && json_parse_loose(body, &json, &err) < 0)
 		err.code = ERROR_PROTOCOL;
 	if (err.code != ERROR_OK)
-		name_the_engine(copy.engine, &err);
+		engine_name(copy.engine, &err);
 	if (copy.done)
 		copy.done(copy.arg, status, json, err.code == ERROR_OK ? NULL : &err);
 }
 
-static void forget_questions(struct engine *e, const void *arg)
+void engine_forget(struct engine *e, const void *arg)
 {
 	struct question *q;
 	list_for_each(q, &e->questions, link)
@@ -134,7 +135,7 @@ void member_free(struct member *m)
 	struct error err;
 	auto_free char *dir = mem_printf("%s/%s", e->dir, m->id);
 	map_remove(&e->members, str_from(m->id));
-	forget_questions(e, m);
+	engine_forget(e, m);
 	if (file_remove_tree(AT_FDCWD, dir, &err) < 0 && err.sys != ENOENT)
 		log_warn("engine.remove", "%s", err.text);
 	member_drop(m);
@@ -413,6 +414,7 @@ static void engine_free(struct backend *b)
 	struct engine *e = engine_from(b);
 	struct member *m;
 	size_t i = 0;
+	shelves_free(e);
 	asker_fini(&e->asker);
 	while ((m = map_next(&e->members, &i, NULL)))
 		member_drop(m);
@@ -430,7 +432,7 @@ static void engine_free(struct backend *b)
 
 static const struct backend_ops engine_ops = {
 	.name = "docker",
-	.has_images = true,
+	.library = &engine_library,
 	.has_gpus = true,
 	.start = engine_start,
 	.create = engine_create,
@@ -495,6 +497,7 @@ int engine_backend_new(struct loop *loop, const struct engine_config *config, st
 	list_init(&e->questions);
 	list_init(&e->errands);
 	list_init(&e->refusals);
+	list_init(&e->shelves);
 	asker_init(&e->asker, loop);
 	if (open_engine(e, config, err) < 0) {
 		engine_free(&e->base);

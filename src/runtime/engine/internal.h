@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "runtime/backend.h"
+#include "runtime/library.h"
 #include "runtime/engine/body.h"
 #include "runtime/engine/line.h"
 #include "runtime/remote/ask.h"
@@ -37,6 +38,7 @@ struct engine {
 	struct start *start;   /* while starting */
 	struct list errands;   /* errand::link */
 	struct list refusals;  /* refusal::link */
+	struct list shelves;   /* shelf::link */
 };
 
 struct member {
@@ -81,13 +83,20 @@ struct engine_request {
 	const char *method, *path;
 	struct str body;    /* JSON; STR_NONE: none */
 	int64_t timeout_ms; /* 0: ENGINE_MS; -1: as long as it goes on */
-	bool is_progress;   /* the answer is lines: see engine_judge_progress */
+	bool is_progress;   /* the answer is lines: runtime/engine/said.h */
 };
 void engine_ask(struct engine *e, const struct engine_request *request, engine_fn *done, void *arg);
 void engine_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
 	backend_fn *done, void *arg);
 void engine_start(struct backend *b, backend_fn *done, void *arg);
 struct engine *engine_from(struct backend *b);
+/* The questions of this `arg` get no answer. */
+void engine_forget(struct engine *e, const void *arg);
+/* Puts the engine's name in front. */
+void engine_name(const struct engine *e, struct error *err);
+/* images.c */
+extern const struct library engine_library;
+void shelves_free(struct engine *e);
 /* Answers with an error, in a turn of its own. */
 void engine_refuse(struct engine *e, const char *id, backend_fn *done, void *arg,
 	const struct error *err);
