@@ -4,6 +4,7 @@
 Both are asked over a kept connection by the same few lines, which add some 30 µs to each figure. The peer runs with
 its shell and its kernel, without a browser, as root in a pid namespace of its own, so that nothing of it is left.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -119,6 +120,39 @@ def connect(server, session):
     Client(server.port, f"/{made['runtime_id']}", server.token).act("run_ipython", code="1")
     client.close()
     return micros, made["runtime_id"]
+
+
+@contextlib.contextmanager
+def warm():
+    """A server that is started within keeps two sandboxes waiting for /start."""
+    os.environ["CAY_SERVE_WARM"] = "2"
+    yield
+    del os.environ["CAY_SERVE_WARM"]
+
+
+def connect_to_warm(server, session):
+    """Microseconds from POST /start to the result of the first cell, after the first command."""
+    deadline, begin = time.monotonic() + PATIENCE, 0
+    while time.monotonic() < deadline:
+        boxes = json.loads(server.request("GET", "/v1/sandboxes"))["sandboxes"]
+        if sum(box["state"] == "ready" and "openhands.spare" in box["labels"] for box in boxes) == 2:
+            break
+        time.sleep(0.1)
+    time.sleep(1)  # what is being prepared shall not take the time from what is measured
+    client = Client(server.port, key=server.token)
+    begin = time.perf_counter()
+    made = client.ask("POST", "/start", {"image": "host", "session_id": session, "environment": {}, "command": [
+        "python", "-m", MODULE, "60000", "--plugins", "agent_skills", "jupyter"]})
+    assert client.ask("GET", f"/runtime/{made['runtime_id']}")["pod_status"] == "ready"
+    client.prefix = f"/{made['runtime_id']}"
+    client.ask("GET", "/alive")
+    assert client.act("run", command="echo hi")["content"] == "hi"
+    assert client.act("run_ipython", code="print(42)")["content"].startswith("42")
+    micros = (time.perf_counter() - begin) * 1e6
+    client.prefix = ""
+    client.ask("POST", "/stop", {"runtime_id": made["runtime_id"]})
+    client.close()
+    return micros
 
 
 def median(client, times, one, check):

@@ -269,6 +269,10 @@ int config_put_settings(const struct config *c, struct buf *b, struct error *err
 	if (put_guard(c, &w, err) < 0 || put_create(c, &w, err) < 0)
 		return -1;
 	put_git(c, &w);
+	jsonw_key(&w, "openhands");
+	jsonw_open(&w);
+	jsonw_key_int(&w, "warm", config_int(c, KEY_SERVE_WARM));
+	jsonw_close(&w);
 	jsonw_close(&w);
 	return b->is_full
 		? error_set(err, ERROR_TOO_LARGE, "a configuration of over %zu bytes", b->limit)

@@ -71,7 +71,8 @@ static int read_names(struct walk *w, struct level *l, DIR *dir, struct error *e
 	}
 	if (errno)
 		return error_sys(err, errno, "read directory");
-	qsort_r(l->offsets, l->n, sizeof(*l->offsets), compare, l->names.ptr);
+	if (l->n)
+		qsort_r(l->offsets, l->n, sizeof(*l->offsets), compare, l->names.ptr);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "face/daytona/daytona.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/openhands.h"
+#include "main/settings.h"
 #include "face/rest/ports.h"
 #include "face/rest/rest.h"
 #include "http/server.h"
@@ -45,7 +46,8 @@ static struct openhands *openhands;
 
 static const struct http_face *openhands_open(struct runtime *rt)
 {
-	openhands = openhands_new(rt);
+	const struct json *settings = settings_of_server("openhands");
+	openhands = openhands_new(rt, json_int(json_find(settings, "warm")));
 	return openhands_face(openhands);
 }
 

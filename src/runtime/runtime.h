@@ -92,6 +92,8 @@ void runtime_usage(struct sandbox *s, runtime_usage_fn *done, void *arg);
 bool runtime_has_other_images(const struct runtime *rt);
 /* The images that the server keeps (runtime/images.h). */
 struct images *runtime_images(struct runtime *rt);
+/* Instead of those that it has; create_check says what they may be. */
+void runtime_set_labels(struct sandbox *s, const struct field_map *labels);
 /*
  * Sets variables for everything that is started from now on, and in the main session if that is idle; an empty
  * value unsets. {"names":[…],"session":"updated"|"busy"|"none"}. A name that is none is told at once.

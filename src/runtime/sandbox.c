@@ -10,6 +10,27 @@
 #include "runtime/plugin.h"
 #include "runtime/secrets.h"
 
+static void keep_labels(struct sandbox *s, const struct field_map *labels)
+{
+	s->n_labels = labels->n;
+	s->label_keys = mem_new_n(char *, s->n_labels + 1);
+	s->label_values = mem_new_n(char *, s->n_labels + 1);
+	for (size_t i = 0; i < s->n_labels; i++) {
+		s->label_keys[i] = str_dup(labels->keys[i]);
+		s->label_values[i] = str_dup(labels->values[i]);
+	}
+}
+
+static void free_labels(struct sandbox *s)
+{
+	for (size_t i = 0; i < s->n_labels; i++) {
+		free(s->label_keys[i]);
+		free(s->label_values[i]);
+	}
+	free(s->label_keys);
+	free(s->label_values);
+}
+
 struct sandbox *sandbox_new(const struct create *create, struct str guard)
 {
 	struct sandbox *s = mem_new(struct sandbox);
@@ -26,14 +47,15 @@ struct sandbox *sandbox_new(const struct create *create, struct str guard)
 	s->guard_json = guard.len ? str_dup(guard) : NULL;
 	s->spec_json = buf_take(&spec);
 	s->note = str_dup(create->note);
-	s->n_labels = create->labels.n;
-	s->label_keys = mem_new_n(char *, s->n_labels + 1);
-	s->label_values = mem_new_n(char *, s->n_labels + 1);
-	for (size_t i = 0; i < s->n_labels; i++) {
-		s->label_keys[i] = str_dup(create->labels.keys[i]);
-		s->label_values[i] = str_dup(create->labels.values[i]);
-	}
+	keep_labels(s, &create->labels);
 	return s;
+}
+
+void runtime_set_labels(struct sandbox *s, const struct field_map *labels)
+{
+	free_labels(s);
+	keep_labels(s, labels);
+	store_put(s->runtime->store, s);
 }
 
 void sandbox_free(struct sandbox *s)
@@ -47,12 +69,7 @@ void sandbox_free(struct sandbox *s)
 	spare_free_all(s);
 	timer_free(s->deadline);
 	timer_free(s->idle);
-	for (size_t i = 0; i < s->n_labels; i++) {
-		free(s->label_keys[i]);
-		free(s->label_values[i]);
-	}
-	free(s->label_keys);
-	free(s->label_values);
+	free_labels(s);
 	free(s->spec_json);
 	free(s->guard_json);
 	mask_fini(&s->mask);

@@ -277,6 +277,13 @@ def start_server(*options, small_disk=False, settings=None):
     return Server(directory, *options, prefix=prefix, settings=settings)
 
 
+def sanitizer_reports(log):
+    """What the programs of a build with sanitizers have found; each of its lines begins a report."""
+    lines = log.splitlines()
+    found = [i for i, line in enumerate(lines) if "Sanitizer: " in line or ": runtime error: " in line]
+    return ["\n".join(lines[i:i + 30]) for i in found]
+
+
 def end_server(server):
     try:
         if server.process.poll() is None:
@@ -285,7 +292,9 @@ def end_server(server):
         if server.process.poll() is None:  # it did not end when it was told to; its children die with it
             server.process.kill()
             server.process.wait()
+        reports = sanitizer_reports(server.log_text())
         subprocess.run(["rm", "-rf", "--one-file-system", server.directory], check=True)
+    assert not reports, "\n".join(reports)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+from conftest import end_server, start_server
 from waiting import wait_until
 
 MODULE = ["python", "-u", "-m", "openhands.runtime.action_execution_server", "60000"]
@@ -323,3 +324,61 @@ print("done")
 """)
     assert runtime.run("python3 /tmp/attack.py") == "done"
     assert runtime.run("sudo id -u") == "0"
+
+
+# ---- sandboxes that wait for a start ----
+
+@pytest.fixture
+def warm_server():
+    started = start_server(settings={"openhands": {"warm": 1}})
+    yield started
+    end_server(started)
+
+
+def waiting(server):
+    return {box["id"] for box in server.request("GET", "/v1/sandboxes").json["sandboxes"]
+            if box["labels"].get("openhands.spare") and box["state"] == "ready"}
+
+
+def take(fleet, *options, **more):
+    """A runtime that was waiting; starts that find none ready yet are ended again."""
+    tries = iter(range(1000))
+
+    def attempt():
+        before = wait_until(lambda: waiting(fleet.server), "no sandbox waits")
+        runtime = fleet.start(f"taken{next(tries)}", "--plugins", "agent_skills", "jupyter", *options, **more)
+        if runtime.id in before:
+            return runtime
+        runtime.change("stop")
+        return None
+    return wait_until(attempt, "no sandbox that waited was given")
+
+
+def test_a_sandbox_that_waited_becomes_what_the_start_says(warm_server):
+    fleet = Fleet(warm_server)
+    wait_until(lambda: waiting(warm_server), "no sandbox waits")
+    assert fleet.request("GET", "/list").json == {"runtimes": []}, "it is nobody's"
+    runtime = take(fleet, environment={"FOO": "it's", "SESSION_API_KEY": "mine", "NO_CHANGE_TIMEOUT_SECONDS": "1"})
+    assert runtime.record["session_api_key"] == "mine"
+    assert runtime.run("echo $FOO; whoami; pwd; ls -A") == "it's\nopenhands\n/workspace\n.downloads"
+    assert runtime.act("run_ipython", code="import os; print(os.environ['FOO'], os.getuid() != 0)")["content"].startswith("it's True\n")
+    assert "no new output after 1 seconds" in runtime.act("run", command="sleep 3")["extras"]["metadata"]["suffix"]
+    assert runtime.session["runtime_id"] == runtime.id
+    assert [r["runtime_id"] for r in fleet.request("GET", "/list").json["runtimes"]] == [runtime.id]
+    assert runtime.id not in waiting(warm_server)
+    wait_until(lambda: waiting(warm_server), "it is not replaced")
+
+
+def test_what_waits_is_of_the_kind_that_was_asked_for_last(warm_server):
+    fleet = Fleet(warm_server)
+    first = wait_until(lambda: waiting(warm_server), "no sandbox waits")
+    other = take(fleet, "--working-dir", "/elsewhere", "--no-enable-browser")
+    assert other.run("pwd; ls -A") == "/elsewhere"
+    wait_until(lambda: not first & waiting(warm_server), "one of the old kind still waits")
+
+
+def test_those_that_a_server_before_has_left_are_ended(warm_server):
+    left = wait_until(lambda: waiting(warm_server), "no sandbox waits")
+    warm_server.kill_server()
+    warm_server.wait_until_up()
+    wait_until(lambda: waiting(warm_server) and not waiting(warm_server) & left, "one of before still waits")

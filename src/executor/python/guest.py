@@ -12,7 +12,8 @@ The program is source text that the executor sends; it imports this module:
 
 Any thread may send; only one may receive. messages() ends when the executor closes the channel.
 Where the executor asks for a copy (guest_fork), messages() forks: in the child it yields (None, FORKED) first, and
-everything else then is the child's.
+everything else then is the child's. From the second copy on one is made in advance, a spare: it has had its own copies
+of the pages that it writes to (before_spare), which is most of what a new one costs, and waits for its descriptors.
 """
 import array
 import errno
@@ -39,7 +40,10 @@ DESCRIPTOR_MIN = 200
 FORK_WAITS_S = [0.01 * 2**i for i in range(9)]  # 5 s in all
 
 FORKED = {"forked": True}
+SPARES_FROM = 2  # copies that are asked for, after which there is a spare
+
 after_fork = None  # called once in what was forked from, after the first time
+before_spare = None  # called in a spare, before it waits
 arguments = None
 bell = None  # a descriptor to read from, if the executor will ring (guest_ring)
 watches_pipes = True  # False: it does not matter when what was written to descriptors 1 and 2 is read
@@ -221,10 +225,21 @@ def _reap(*_):
             return
         if pid == 0:
             return
+        if _spare is not None and _spare[0] == pid:
+            _drop_spare()
         tell({"exited": pid, "status": status})
 
 
 _forking = [False]
+_forks = 0
+_spare = None  # (pid, the socket that it waits at)
+
+
+def _drop_spare():
+    global _spare
+    spare, _spare = _spare, None
+    if spare is not None:
+        spare[1].close()
 
 
 def _fork_patiently():
@@ -242,23 +257,18 @@ def _fork_patiently():
     return -1
 
 
-def _fork(fds):
-    """True in the child, which has its own channel, stdout and stderr, and leads its own session."""
-    global after_fork, arguments, _lock
-    _forking[0] = True
-    pid = _fork_patiently()
-    if pid != 0:
-        _forking[0] = False
-        for fd in fds:
-            os.close(fd)
-        if after_fork is not None:
-            then, after_fork = after_fork, None
-            then()
-        return False
+def _detach():
+    """In the child: it has nothing of its parent's any more, and leads its own session."""
+    global _lock
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     _lock = threading.RLock()
     _socket.close()
+
+
+def _attach(fds):
+    """In the child: its own channel, stdout and stderr, and what the executor wants to be different."""
+    global arguments
     os.dup2(fds[1], 1)
     os.dup2(fds[2], 2)
     os.close(fds[1])
@@ -282,7 +292,70 @@ def _fork(fds):
         print("change to %s: %s" % (changes["cwd"], why.strerror), file=sys.__stderr__, flush=True)
     arguments = changes["arguments"]
     tell({"ready": os.getpid()})
+
+
+def _hand_over(fds):
+    """False: there is no spare that takes them."""
+    global _spare
+    spare, _spare = _spare, None
+    if spare is None:
+        return False
+    with spare[1]:
+        try:
+            spare[1].sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+        except OSError:  # it was killed
+            return False
     return True
+
+
+def _make_spare():
+    """True in the spare, once it has become what the executor asked for."""
+    global _spare
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        return False
+    if pid != 0:
+        theirs.close()
+        _spare = pid, ours
+        return False
+    ours.close()
+    _detach()
+    if before_spare is not None:
+        before_spare()
+    with theirs:
+        _, controls, _, _ = theirs.recvmsg(1, 256)
+    received = array.array("i")
+    for level, kind, data in controls:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received.frombytes(data[:len(data) - len(data) % received.itemsize])
+    if len(received) != 3:  # nobody wants it any more
+        os._exit(0)
+    _attach(list(received))
+    return True
+
+
+def _fork(fds):
+    """True in the child, which has its own channel, stdout and stderr, and leads its own session."""
+    global after_fork, _forks
+    _forks += 1
+    _forking[0] = True
+    pid = 1 if _hand_over(fds) else _fork_patiently()
+    if pid == 0:
+        _detach()
+        _attach(fds)
+        return True
+    for fd in fds:
+        os.close(fd)
+    if after_fork is not None:
+        then, after_fork = after_fork, None
+        then()
+    is_spare = _forks >= SPARES_FROM and _spare is None and _make_spare()
+    _forking[0] = False
+    return is_spare
 
 
 def _set_fork(has_fork):

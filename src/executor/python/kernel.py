@@ -124,12 +124,21 @@ def warm_up():
     gc.freeze()
 
 
+def warm_up_spare():
+    """The pages that a cell writes to are copied now."""
+    gc.enable()
+    sys.stdout, sys.stderr = cell.stdout, cell.stderr
+    engine.run("None", False)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+
 engine, missing = make_engine()
 if guest.arguments["skills"]:
     import cay_skills  # noqa: F401
 has_inline_backend = has_module("matplotlib_inline")
 messages = guest.messages()
 guest.after_fork = warm_up
+guest.before_spare = warm_up_spare
 gc.collect()
 gc.freeze()
 for request, body in messages:

@@ -17,6 +17,7 @@
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
+#include "face/openhands/warm.h"
 
 enum { WAITING_MAX = 1024 };
 
@@ -249,7 +250,7 @@ static void render_error(const struct http_face *face, const struct error *e, in
 		reply_put_detail(body, str_from(e->text));
 }
 
-struct openhands *openhands_new(struct runtime *rt)
+struct openhands *openhands_new(struct runtime *rt, int64_t n_warm)
 {
 	struct openhands *oh = mem_new(struct openhands);
 	oh->rt = rt;
@@ -271,6 +272,7 @@ struct openhands *openhands_new(struct runtime *rt)
 		.sandbox_param = "sandbox",
 		.render_error = render_error,
 	};
+	oh->warm = warm_new(oh, n_warm);
 	return oh;
 }
 
@@ -280,6 +282,7 @@ void openhands_free(struct openhands *oh)
 	if (!oh)
 		return;
 	prepare_drop_all(oh);
+	warm_free(take_ptr(oh->warm));
 	mcp_drop_all(oh);
 	transfer_drop_all(oh);
 	list_for_each_safe(c, next, &oh->cursors.all, link)

@@ -41,7 +41,8 @@ struct preparation {
 	char username[START_NAME_MAX + 1];
 	char workdir[SPEC_PATH_SIZE];
 	int64_t uid;
-	bool has_browser, has_editor, runs_as_user;
+	bool has_browser, has_editor, has_kernel, runs_as_user;
+	bool is_spare;               /* it becomes one */
 	char *session, *session_key; /* NULL: none */
 	struct runtime_call *call;
 	struct {
@@ -210,18 +211,67 @@ static void begin_viewer(struct sandbox *s)
 	begin(s, &exec_action, &params);
 }
 
-/* Kernel and viewer get ready while the client does what comes before it needs them. */
+/* Kernel and editor get ready while the client does what comes before it needs them. */
+static void begin_services(struct preparation *p)
+{
+	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), NULL);
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	if (s && ipython_put_open(p->oh->rt, p->id, false, &params))
+		begin(s, &kernel_open_action, &params);
+	start_editor(p);
+}
+
+static void on_kernel_closed(void *arg, struct str result)
+{
+	struct preparation *p = arg;
+	p->call = NULL;
+	finish(p);
+}
+
+static void on_no_kernel(void *arg, const struct error *err)
+{
+	on_kernel_closed(arg, STR_NONE);
+}
+
+/* The interpreter that it was forked from stays. */
+static void on_kernel(void *arg, struct str result)
+{
+	static const struct call_sink sink = { .result = on_kernel_closed, .error = on_no_kernel };
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct preparation *p = arg;
+	p->call = NULL;
+	buf_puts(&params, "{}");
+	perform(p, &kernel_close_action, &params, &sink);
+}
+
+static void warm_up(struct preparation *p)
+{
+	static const struct call_sink sink = { .result = on_kernel, .error = on_no_kernel };
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	if (!p->has_kernel) {
+		finish(p);
+		return;
+	}
+	jsonw_open(&w);
+	jsonw_key_str(&w, "spec", str_from(PREPARE_PYTHON));
+	jsonw_key_bool(&w, "skills", true);
+	jsonw_key_bool(&w, "wait", true);
+	jsonw_close(&w);
+	perform(p, &kernel_open_action, &params, &sink);
+}
+
 static void on_configured(void *arg, struct str result)
 {
 	struct preparation *p = arg;
 	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), NULL);
-	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	p->call = NULL;
-	if (s && ipython_put_open(p->oh->rt, p->id, false, &params))
-		begin(s, &kernel_open_action, &params);
 	if (s && p->has_browser && !sandbox_is_bare(s))
 		begin_viewer(s);
-	start_editor(p);
+	if (p->is_spare)
+		warm_up(p);
+	else
+		begin_services(p);
 }
 
 /* Whether the host can give a sandbox a root besides its user. */
@@ -280,6 +330,14 @@ static void run_script(struct preparation *p)
 	jsonw_key_bool(&w, "capture", true);
 	jsonw_close(&w);
 	perform(p, &exec_action, &params, &sink);
+}
+
+/* It is the caller's from now on; the cursor keeps the key that he chose. */
+static void hand_key(struct preparation *p)
+{
+	if (p->session_key)
+		cursors_get(&p->oh->cursors, p->oh->rt, p->id)->session_key = take_ptr(
+			p->session_key);
 }
 
 static void on_created(void *arg, struct sandbox *s, const struct error *err)
@@ -365,7 +423,7 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 }
 
 /* An image that the server or its backend keeps; STR_NONE, which is the host's tools, for any other. */
-static struct str known_image(const struct openhands *oh, struct str name)
+struct str prepare_image(const struct openhands *oh, struct str name)
 {
 	struct error err;
 	if (runtime_has_other_images(oh->rt))
@@ -405,11 +463,9 @@ static bool has_word(struct str list, const char *word)
 	return false;
 }
 
-void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
+static struct preparation *preparation_new(struct openhands *oh, const struct start *start,
 	prepare_fn *done, void *arg)
 {
-	struct arena arena = ARENA_INIT(1 << 20);
-	struct create *create = arena_new(&arena, struct create);
 	struct preparation *p = mem_new(struct preparation);
 	p->oh = oh;
 	p->session = start->session_id.len ? str_dup(start->session_id) : NULL;
@@ -420,15 +476,64 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	p->runs_as_user = start->runs_as_user;
 	p->has_browser = start->has_browser;
 	p->has_editor = has_word(start->plugins, "vscode");
+	p->has_kernel = has_word(start->plugins, "jupyter");
 	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));
 	snprintf(p->workdir, sizeof(p->workdir), "%.*s", STR_ARG(start->workdir));
 	list_append(&oh->preparing, &p->link);
+	return p;
+}
+
+void prepare_sandbox(struct openhands *oh, const struct start *start, struct str name,
+	prepare_fn *done, void *arg)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct create *create = arena_new(&arena, struct create);
+	struct preparation *p = preparation_new(oh, start, done, arg);
 	create->name = name;
-	create->image = known_image(oh, start->image);
+	create->image = prepare_image(oh, start->image);
 	create->env = environment_of(start, &arena);
 	create->labels = labels_of(start, &arena);
 	fill_spec(&create->spec, oh, start);
 	runtime_create(oh->rt, create, on_created, p);
+	arena_fini(&arena);
+}
+
+void prepare_spare(struct openhands *oh, const struct start *start, prepare_fn *done, void *arg)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct create *create = arena_new(&arena, struct create);
+	struct preparation *p = preparation_new(oh, start, done, arg);
+	struct pairs labels = pairs_new(&arena, 1);
+	pairs_add(&labels, STR(LABEL_SPARE), STR("yes"));
+	p->is_spare = true;
+	create->env = environment_of(start, &arena);
+	create->labels = (struct field_map){ labels.keys, labels.values, labels.n };
+	fill_spec(&create->spec, oh, start);
+	runtime_create(oh->rt, create, on_created, p);
+	arena_fini(&arena);
+}
+
+static void on_env(void *arg, struct str result, const struct error *err)
+{
+	struct preparation *p = arg;
+	if (err)
+		fail(p, err);
+	else
+		begin_services(p);
+}
+
+void prepare_from_spare(struct openhands *oh, struct sandbox *s, const struct start *start,
+	prepare_fn *done, void *arg)
+{
+	static const struct field_map none = { 0 };
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct preparation *p = preparation_new(oh, start, done, arg);
+	struct field_map env = environment_of(start, &arena);
+	struct field_map labels = labels_of(start, &arena);
+	memcpy(p->id, s->id, sizeof(p->id));
+	hand_key(p);
+	runtime_set_labels(s, &labels);
+	runtime_set_env(s, &env, &none, on_env, p);
 	arena_fini(&arena);
 }
 

@@ -12,6 +12,7 @@
  *	openhands.plugins   "agent_skills,jupyter"
  *	openhands.browser   "yes" or "no"
  *	openhands.key       proves the session API key that the caller chose, without being it
+ *	openhands.spare     "yes": of nobody yet, and without the others
  *	openhands.lint      "yes" if the environment says ENABLE_AUTO_LINT=true
  *	NO_CHANGE_TIMEOUT_SECONDS   the soft timeout, if the environment says one
  */
@@ -29,6 +30,7 @@ struct sandbox;
 #define LABEL_BROWSER  "openhands.browser"
 #define LABEL_LINT     "openhands.lint"
 #define LABEL_KEY      "openhands.key"
+#define LABEL_SPARE    "openhands.spare"
 #define LABEL_QUIET    "NO_CHANGE_TIMEOUT_SECONDS"
 
 /* The interpreter that clients of the original expect to be named, wherever Python is in truth. */
@@ -42,5 +44,14 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	prepare_fn *done, void *arg);
 /* True if a sandbox of that session is being made already: then `done` comes with it. */
 bool prepare_join(struct openhands *oh, struct str session, prepare_fn *done, void *arg);
+/*
+ * A spare (warm.h): made as `start` says, of no session and with none of its environment, and with an interpreter that
+ * kernels are forked from. Later it becomes what `start` says in all: s is what prepare_spare gave.
+ */
+void prepare_spare(struct openhands *oh, const struct start *start, prepare_fn *done, void *arg);
+void prepare_from_spare(struct openhands *oh, struct sandbox *s, const struct start *start,
+	prepare_fn *done, void *arg);
+/* An image that the server keeps; STR_NONE, which is the host's tools, for any other. */
+struct str prepare_image(const struct openhands *oh, struct str name);
 /* Ends all that are under way: their callers are told so. */
 void prepare_drop_all(struct openhands *oh);

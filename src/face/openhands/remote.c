@@ -16,6 +16,7 @@
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
+#include "face/openhands/warm.h"
 #include "runtime/images.h"
 #include "runtime/port.h"
 #include "wire/url.h"
@@ -248,7 +249,7 @@ void runtime_start_post(struct http_request *r)
 			reply_runtime(r, s);
 		else {
 			start.key_proof = session_key_proof(r, start.session_key);
-			prepare_sandbox(oh, &start, STR_NONE, on_prepared, r);
+			warm_start(oh->warm, &start, on_prepared, r);
 		}
 	}
 }

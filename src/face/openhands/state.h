@@ -14,6 +14,7 @@ struct openhands {
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
 	struct list preparing;   /* preparation::link */
+	struct warm *warm;
 	struct list mcp_proxies; /* mcp_proxy::link */
 	struct list transfers;   /* transfer::link: requests of transfer.c that are under way */
 	int64_t started_ms;      /* monotonic */
