@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * command: the command line as data. One const row per command says its name, arguments and options; from
- * the rows come the parser, --help, the man pages and the completion of bash. cli/table.c holds every row.
+ * the rows come the parser, --help, the man pages and the completion of bash. cli/table_*.c hold every row.
  *
  * `cay` and `cay-client` share the rows; each binds functions to those it performs itself and hands the
  * result to command_main (src/main/cay.c, src/main/cay-client.c):

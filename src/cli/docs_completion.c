@@ -75,7 +75,7 @@ void docs_put_completion(struct buf *b)
 #include "sandbox/control.def"
 #undef CONTROL
 	};
-	buf_puts(b, "# Made from src/cli/table.c and completions/cay.bash: change those.\n");
+	buf_puts(b, "# Made from src/cli/table_*.c and completions/cay.bash: change those.\n");
 	put_table(b, "options", put_options);
 	put_table(b, "values", put_values);
 	put_table(b, "arguments", put_arguments);

@@ -8,7 +8,7 @@
 
 enum { LINE = 78 };
 
-static const char head[] = ".\\\" Made from src/cli/table.c: change that.\n"
+static const char head[] = ".\\\" Made from src/cli/table_*.c: change that.\n"
 			   ".Dd " DOCS_DATE "\n"
 			   ".Dt CAY 1\n"
 			   ".Os\n"

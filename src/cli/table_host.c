@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* This machine, and cay itself. */
+#include "cli/options.h"
+#include "cli/tables.h"
+
+static const struct command_option doctor_options[] = {
+	{ "attack", 0, OPTION_FLAG, OPTION_AT(struct doctor_options, attack),
+		.help = "attack a sandbox from within and tell what got through: should be nothing" },
+	{ 0 },
+};
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.group = "Host",
+	.summary = "tell what this machine gives, and what would lift each lack",
+	.options = { doctor_options, json_options },
+	.values_size = sizeof(struct doctor_options),
+};
+
+static const struct command_option gc_options[] = {
+	{ "dry-run", 'n', OPTION_FLAG, OPTION_AT(struct gc_options, dry_run),
+		.help = "print what would be removed, and remove nothing" },
+	{ "engine", 0, OPTION_TEXT, OPTION_AT(struct gc_options, engine), "SOCKET",
+		"the Docker engine whose containers are looked through (default: that of DOCKER_HOST, or whose socket is "
+		"where it usually is, if it answers)",
+		.complete = COMPLETE_FILE },
+	{ 0 },
+};
+
+const struct command command_gc = {
+	.name = "gc",
+	.group = "Host",
+	.summary = "remove what crashed servers and killed commands left behind",
+	.description =
+		"Prints one line for each thing, and normally nothing: whatever a sandbox had is gone with it.",
+	.options = { gc_options, json_options },
+	.values_size = sizeof(struct gc_options),
+};
+
+const struct command command_version = {
+	.name = "version",
+	.group = "Host",
+	.summary = "print the version",
+	.options = { json_options },
+	.values_size = sizeof(struct common_options),
+};
+
+static const struct command_argument help_arguments[] = {
+	{ "COMMAND", ARGUMENT_OPTIONAL, COMPLETE_COMMAND, "the command to tell about" },
+	{ 0 },
+};
+
+const struct command command_help = {
+	.name = "help",
+	.group = "Host",
+	.summary = "tell about the commands, or about one of them",
+	.arguments = help_arguments,
+	.options = { help_options },
+	.values_size = sizeof(struct common_options),
+};
