@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers over the Docker Engine API: the same requests to any engine, and a podman in namespaces of its own."""
+"""Containers over the Docker Engine API: the same requests to any engine (tests/e2e/engines.py has a podman)."""
 import http.client
 import json
-import os
 import pathlib
-import shutil
 import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "e2e"))
@@ -80,43 +76,6 @@ class Engine:
         assert f"ok{number}".encode() in output and code == 0, (output, code)
         self.request("DELETE", f"/containers/{container}?force=1")
         return time.perf_counter() - begin
-
-
-class Podman:
-    """podman's API service, with its store in a temporary directory and in mount and network namespaces of its own."""
-
-    def __init__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cay-bench-podman-"))
-        self.socket = self.dir / "api.sock"
-        (self.dir / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\nrunroot = "{self.dir}/run"\ngraphroot = "{self.dir}/graph"\n')
-        (self.dir / "containers.conf").write_text(
-            '[containers]\ncgroups = "enabled"\ndefault_sysctls = []\n'
-            'default_ulimits = ["nofile=20000:20000","nproc=96343:96343"]\nlog_driver = "k8s-file"\n'
-            f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "crun"\ntmp_dir = "{self.dir}/tmp"\n'
-            f'[network]\nnetwork_config_dir = "{self.dir}/networks"\n')
-        env = {**os.environ, "CONTAINERS_STORAGE_CONF": str(self.dir / "storage.conf"),
-               "CONTAINERS_CONF": str(self.dir / "containers.conf")}
-        # crun wants cgroups to be of one kind.
-        script = ("ip link set lo up; umount /sys/fs/cgroup/unified 2>/dev/null; "
-                  f"exec podman system service -t 0 unix://{self.socket}")
-        self.process = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
-             "sh", "-c", script], env=env, stdout=subprocess.DEVNULL, stderr=open(self.dir / "log", "wb"))
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                self.engine = Engine(self.socket)
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((self.dir / "log").read_text()[-300:]) from None
-                time.sleep(0.02)
-
-    def stop(self):
-        self.process.kill()  # of unshare, and of its pid namespace with it
-        self.process.wait(60)
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def measure(engine, image, cycles):

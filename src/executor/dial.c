@@ -90,9 +90,13 @@ void dial_take(struct dial *d, struct str message)
 	d->has_secret = true;
 }
 
+/* Nobody was told of one without a secret, and nobody can find it again. */
 void dial_lost(struct dial *d)
 {
-	timer_set(d->lease, d->lease_ms);
+	if (d->has_secret)
+		timer_set(d->lease, d->lease_ms);
+	else
+		loop_stop(d->executor->loop);
 }
 
 struct dial *dial_new(struct executor *e, const char *path, int64_t lease_ms)

@@ -75,6 +75,8 @@ struct sandbox *step_sandbox(const struct step *step); /* NULL: it is gone */
 /* sandbox.c */
 struct sandbox *sandbox_new(const struct create *create, struct str guard);
 void sandbox_free(struct sandbox *s);
+/* Its image has said so. */
+void sandbox_set_workdir(struct sandbox *s, struct str workdir);
 
 /* runtime.c: membership in the maps and lists; forgetting frees it. */
 void runtime_enlist(struct runtime *rt, struct sandbox *s);

@@ -438,6 +438,8 @@ static void on_created(void *arg, const struct backend_reply *reply)
 	s->is_there = true;
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;
+	if (reply->workdir)
+		sandbox_set_workdir(s, str_from(reply->workdir));
 	life_apply(s, LIFE_STARTED);
 }
 

@@ -58,6 +58,31 @@ void runtime_set_labels(struct sandbox *s, const struct field_map *labels)
 	store_put(s->runtime->store, s);
 }
 
+void sandbox_set_workdir(struct sandbox *s, struct str workdir)
+{
+	auto_json struct json *spec = NULL;
+	struct buf b = BUF_INIT(1024 * 1024);
+	struct jsonw w = JSONW(&b);
+	const struct json *value;
+	struct str key;
+	void *it = NULL;
+	if (json_parse(str_from(s->spec_json), &spec, NULL) < 0)
+		return;
+	jsonw_open(&w);
+	while ((value = json_next(spec, &it, &key))) {
+		auto_buf struct buf text = BUF_INIT(1024 * 1024);
+		json_write(value, &text);
+		jsonw_key_dyn(&w, key);
+		if (str_is(key, "workdir"))
+			jsonw_str(&w, workdir);
+		else
+			jsonw_raw(&w, buf_str(&text));
+	}
+	jsonw_close(&w);
+	free(s->spec_json);
+	s->spec_json = buf_take(&b);
+}
+
 void sandbox_free(struct sandbox *s)
 {
 	if (!s)

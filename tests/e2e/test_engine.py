@@ -380,6 +380,7 @@ def test_an_image_is_built_by_the_engine(builder, server):
     assert events[-1][2]["config"]["Labels"]["team"] == "sand"
     box = create(server, image="cay-built:1")
     assert box.output("cat /etc/mark; echo; echo $COLOUR; pwd") == "built\ngreen\n/srv\n"
+    assert box.record["spec"]["workdir"] == "/srv"
     box.delete()
     server.request("DELETE", "/v1/images/cay-built:1?force=true")
 

@@ -224,19 +224,24 @@ static void put_labels(struct jsonw *w, const struct engine_wish *wish,
 	jsonw_close(w);
 }
 
+const char *engine_workdir(const struct engine_wish *wish, const struct engine_image *image)
+{
+	if (wish->spec->workdir[0])
+		return wish->spec->workdir;
+	return image->workdir[0] && strcmp(image->workdir, "/") != 0 ? image->workdir
+								     : "/workspace";
+}
+
 static void put_command(struct jsonw *w, const struct engine_wish *wish,
 	const struct engine_image *image)
 {
 	const struct spec *spec = wish->spec;
-	const char *workdir = spec->workdir;
-	if (!workdir[0])
-		workdir = image->workdir[0] && strcmp(image->workdir, "/") != 0 ? image->workdir
-										: "/workspace";
 	auto_buf struct buf lease = BUF_INIT(32);
 	buf_printf(&lease, "%d", ENGINE_LEASE_MS);
 	const char *const agent = image->user[0] ? image->user : AGENT;
-	const char *const words[] = { "--dial", "/.cay/run/socket", "--workdir", workdir,
-		"--lease-ms", lease.ptr, spec->user == USER_AGENT ? "--user" : NULL, agent, NULL };
+	const char *const words[] = { "--dial", "/.cay/run/socket", "--workdir",
+		engine_workdir(wish, image), "--lease-ms", lease.ptr,
+		spec->user == USER_AGENT ? "--user" : NULL, agent, NULL };
 	const char *const program[] = { "/.cay/executor", NULL };
 	put_strings(w, "Entrypoint", program);
 	put_strings(w, "Cmd", words);

@@ -51,6 +51,8 @@ void engine_promise(const struct engine_wish *wish, const struct engine_facts *f
 /* ERROR_UNSUPPORTED if what was required or asked for is not among that. */
 int engine_check_promise(const struct engine_wish *wish, const struct enforced *promise,
 	struct error *err);
+/* Where its sessions start. */
+const char *engine_workdir(const struct engine_wish *wish, const struct engine_image *image);
 void engine_put_body(const struct engine_wish *wish, const struct engine_image *image,
 	const struct engine_facts *facts, const struct enforced *promise, struct buf *b);
 

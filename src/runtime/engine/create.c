@@ -18,6 +18,7 @@ struct creating {
 	const struct sandbox *sandbox; /* the runtime keeps both until it is answered */
 	const struct spec *spec;
 	char *image, *gpus, *network, *run_dir;
+	char *workdir; /* the image's, if none was asked for */
 	struct engine_wish wish;
 	backend_fn *done;
 	void *arg;
@@ -34,6 +35,7 @@ void creating_free(struct creating *c)
 	free(c->gpus);
 	free(c->network);
 	free(c->run_dir);
+	free(c->workdir);
 	free(c);
 }
 
@@ -49,9 +51,11 @@ static void ask(struct creating *c, const char *method, const char *path, struct
 static void answer(struct creating *c)
 {
 	struct backend_reply reply = c->reply;
+	auto_free char *workdir = take_ptr(c->workdir);
 	backend_fn *done = c->done;
 	void *arg = c->arg;
 	struct member *m = c->member;
+	reply.workdir = workdir;
 	creating_free(take_ptr(m->creating));
 	timer_free(take_ptr(m->timer));
 	if (reply.error.code != ERROR_OK)
@@ -143,6 +147,8 @@ static void make(struct creating *c, const struct engine_image *image)
 	struct member *m = c->member;
 	auto_buf struct buf body = BUF_INIT(ENGINE_BODY_MAX);
 	auto_free char *path = mem_printf("/containers/create?name=cay-%s", m->id);
+	if (!c->spec->workdir[0])
+		c->workdir = mem_strdup(engine_workdir(&c->wish, image));
 	engine_put_body(&c->wish, image, &m->engine->facts, &m->enforced, &body);
 	if (body.is_full) {
 		struct error err;
