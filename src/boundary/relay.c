@@ -20,12 +20,13 @@
 
 enum {
 	READ_BYTES = 32 * 1024,
-	OUT_HIGH = 256 * 1024, /* bytes that wait for one side, at which the other is not read */
-	OUT_MAX = 4 * OUT_HIGH,
+	OUT_HIGH = 64 * 1024, /* bytes that wait for one side, at which the other is not read */
+	OUT_MAX = 16 * OUT_HIGH,
 	PLAIN_MAX = 256 * 1024,
 	SHAKE_MS = 20000, /* for both sides to agree */
 	HELD_MS = 50,     /* for the rest of what may be a secret */
 	AFTER_MS = 10000,
+	LINGER_MS = 60000, /* for the server to end what the program has ended */
 };
 
 struct side {
@@ -207,6 +208,8 @@ static int reply(struct relay *r, struct str plain, bool is_end, struct error *e
 		return -1;
 	if (r->swap.reply.len && !r->is_over)
 		timer_set(r->timer, HELD_MS);
+	else if (is_end && r->inside.in_ended && !r->is_over)
+		timer_set(r->timer, LINGER_MS); /* it was used for what was held */
 	return say(&r->inside, buf_str(&out), err);
 }
 
@@ -234,6 +237,8 @@ static int take(struct relay *r, struct side *from, struct error *err)
 		return error_sys(err, errno, "%s", r->name);
 	if (n == 0) {
 		from->in_ended = true;
+		if (from == &r->inside && !r->is_over && r->is_open)
+			timer_set(r->timer, LINGER_MS);
 		return r->is_over || from == &r->inside ? 0 : reply(r, STR_NONE, true, err);
 	}
 	return pass(r, from, str_from_len(bytes, (size_t)n), err);
@@ -309,7 +314,7 @@ static void on_time(void *arg)
 {
 	struct relay *r = arg;
 	struct error err;
-	if (r->is_over) {
+	if (r->is_over || (r->inside.in_ended && !r->swap.reply.len)) {
 		relay_free(r);
 		return;
 	}

@@ -16,7 +16,7 @@ from conftest import Server, end_server
 from waiting import PATIENCE, wait_until  # noqa: F401
 
 PREPARE = "ip link set lo up && for a in {addresses}; do ip addr add $a/32 dev lo; done && " \
-          "mount --bind {hosts} /etc/hosts && {more} exec \"$@\""
+          "mount --bind {hosts} /etc/hosts && {more} exec {become} \"$@\""
 
 
 def enter_network(pid):
@@ -137,16 +137,25 @@ class Outside:
             s.close()
 
 
+def become_user(directory, uid):
+    """Words before the command line of who is to run as `uid`, whose directory it is."""
+    if uid is None:
+        return ""
+    os.chown(directory, uid, uid)
+    return f"setpriv --reuid={uid} --regid={uid} --clear-groups"
+
+
 @contextlib.contextmanager
-def server_outside(hosts, addresses, *options, trust=None, settings=None):
+def server_outside(hosts, addresses, *options, trust=None, settings=None, uid=None):
     """trust: a file of certificates that the server believes."""
     directory = tempfile.mkdtemp(prefix="cay-e2e-")
     os.chmod(directory, 0o755)
+    become = become_user(directory, uid)
     file = pathlib.Path(directory) / "hosts"
     file.write_text(hosts)
     file.chmod(0o644)
     more = f"export SSL_CERT_FILE={trust} &&" if trust else ""
-    prepare = PREPARE.format(addresses=" ".join(addresses), hosts=file, more=more)
+    prepare = PREPARE.format(addresses=" ".join(addresses), hosts=file, more=more, become=become)
     started = Server(directory, "--pool", "0", *options, settings=settings,
                      prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])
     started.outside = Outside(started.process.pid)
@@ -164,10 +173,7 @@ def server_behind(addresses, *options, prepare="true", uid=None):
     in the server's network before it starts, as root; it runs as `uid`. Nothing of the host's own network is changed."""
     directory = tempfile.mkdtemp(prefix="cay-e2e-")
     os.chmod(directory, 0o755)
-    become = ""
-    if uid is not None:
-        os.chown(directory, uid, uid)
-        become = f"setpriv --reuid={uid} --regid={uid} --clear-groups"
+    become = become_user(directory, uid)
     with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE) as internet:
         try:
             internet.stdout.readline()  # its namespace is there

@@ -280,6 +280,54 @@ def test_the_same_from_the_command_line_and_from_a_file(server):
     assert bad.returncode == 2 and "NOT_SET is not set" in bad.stderr
 
 
+def test_a_secret_of_the_configuration_is_every_sandboxs_that_has_the_network(server):
+    settings = {"create": {"secrets": {"API_TOKEN": SECRETS["API_TOKEN"]}}}
+    with server_outside(HOSTS, [API, LIAR, OTHER], trust=server.authority.pem, settings=settings) as own:
+        own.outside.listen(443, API, server.authority.context("api.test"), own.outside.serve_http)
+        one, two, without = own.create(network="proxy"), own.create(network="proxy"), own.create()
+        tokens = {box.output("printenv API_TOKEN").strip() for box in (one, two)}
+        assert len(tokens) == 2 and without.run("printenv API_TOKEN")["exit_code"] == 1
+        curl(one, '-H "Authorization: Bearer $API_TOKEN" https://api.test/')
+        assert VALUE in own.outside.requests[0][0]
+        curl(two, f'-H "Authorization: Bearer {one.output("printenv API_TOKEN").strip()}" https://api.test/')
+        assert VALUE not in own.outside.requests[1][0]  # another's placeholder is nothing here
+
+
+def test_an_ordinary_users_server_does_the_same(server):
+    with server_outside(HOSTS, [API, LIAR, OTHER], trust=server.authority.pem, uid=4711) as own:
+        outside = own.outside
+        outside.listen(443, API, server.authority.context("api.test"), outside.serve_http)
+        box = own.create(network="proxy", secrets=SECRETS)
+        curl(box, '-H "Authorization: Bearer $API_TOKEN" https://api.test/')
+        assert VALUE in outside.requests[0][0]
+        pid, = boundary_pids(own)
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+        assert status["Seccomp"] == "2" and status["CapEff"] == "0000000000000000"
+        box.delete()
+
+
+def test_nonsense_behind_a_greeting_harms_nobody(server, box):
+    """What is not TLS after all, or only its beginning: the boundary goes on."""
+    pid, = boundary_pids(server)
+    program = ("import os, random, socket, ssl\n"
+               "random.seed(7)\n"
+               "for i in range(60):\n"
+               "    out = ssl.MemoryBIO(); t = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname='api.test')\n"
+               "    try: t.do_handshake()\n"
+               "    except ssl.SSLWantReadError: pass\n"
+               "    s = socket.create_connection(('api.test', 443)); s.sendall(out.read())\n"
+               "    s.settimeout(5)\n"
+               "    try:\n"
+               "        s.sendall(bytes([random.choice([20, 21, 22, 23, 99]), 3, 3]) + random.randbytes(random.randrange(400)))\n"
+               "        if i % 3: s.recv(10)\n"
+               "    except OSError: pass\n"
+               "    s.close()\n"
+               "print('done')")
+    assert box.output(f"python3 - <<'E' 2>&1 | tail -1\n{program}\nE", timeout_ms=60000) == "done\n"
+    curl(box, '-H "Authorization: Bearer $API_TOKEN" https://api.test/')
+    assert VALUE in server.outside.requests[-1][0] and boundary_pids(server) == [pid]
+
+
 def test_many_at_once_and_programs_that_leave_halfway(server, box):
     program = ("import socket, ssl, os, threading\n"
                "def one(i):\n"

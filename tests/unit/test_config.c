@@ -244,9 +244,38 @@ static void secrets_are_not_shown(void **state)
 	assert_string_equal(b.ptr, "\"***\"{ \"TOKEN\" = \"***\" }");
 }
 
+static void a_secret_is_named_and_its_value_is_read_elsewhere(void **state)
+{
+	struct world *w = *state;
+	auto_buf struct buf text = BUF_INIT(4096);
+	assert_int_equal(setenv("TEST_SWAP", "from-the-environment", 1), 0);
+	char path[80];
+	snprintf(path, sizeof(path), "%s/key", w->dir);
+	assert_works(file_replace(AT_FDCWD, path, STR("from-a-file\n"), 0600, &w->err), w->err);
+	buf_printf(&text,
+		"[sandbox]\nsecrets = [\"A=TEST_SWAP@one.test,*.two.test:8443\", \"B=%s@http://b.test#X-Key\"]\n",
+		path);
+	assert_works(load(w, text.ptr, none), w->err);
+	assert_works(mean(w), w->err);
+	assert_non_null(strstr(w->settings.ptr,
+		"\"A\":{\"value\":\"from-the-environment\",\"hosts\":[\"one.test\",\"*.two.test:8443\"]}"));
+	assert_non_null(strstr(w->settings.ptr,
+		"\"B\":{\"value\":\"from-a-file\",\"hosts\":[\"http://b.test\"],\"header\":\"X-Key\"}"));
+	static const char *const bad[] = { "A", "@one.test", "A@", "A@one.test#",
+		"NOT_SET_AT_ALL@one.test", "A=/no/such/file@one.test" };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		buf_reset(&text);
+		buf_printf(&text, "[sandbox]\nsecrets = [\"%s\"]\n", bad[i]);
+		assert_works(load(w, text.ptr, none), w->err);
+		assert_true(mean(w) < 0 && strstr(w->err.text, "sandbox.secrets"));
+	}
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_secret_is_named_and_its_value_is_read_elsewhere),
 		cmocka_unit_test(every_standard_is_readable_and_documented),
 		cmocka_unit_test(the_environment_counts_more_than_the_file),
 		cmocka_unit_test(variables_are_written_as_in_python),
