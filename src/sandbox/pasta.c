@@ -96,7 +96,8 @@ static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, 
 	return nft_run(user_ns_fd, net_ns_fd, buf_str(&b), err);
 }
 
-_Noreturn static void child(int said_fd, pid_t parent, pid_t init_pid, const char *pid_file)
+_Noreturn static void child(const char *program, int said_fd, pid_t parent, pid_t init_pid,
+	const char *pid_file)
 {
 	char user_ns[64], net_ns[64];
 	sigset_t none;
@@ -118,8 +119,7 @@ _Noreturn static void child(int said_fd, pid_t parent, pid_t init_pid, const cha
 	syscall(SYS_close_range, 3, ~0U, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() == parent)
-		execve(find_program(), (char *const *)(uintptr_t)argv,
-			(char *const *)(uintptr_t)envp);
+		execve(program, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
 	_exit(127);
 }
 
@@ -169,6 +169,9 @@ static int allow_namespaces(int user_ns_fd, const char *number, struct error *er
 static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct error *err)
 {
 	int pair[2];
+	const char *program = find_program();
+	if (!program)
+		return error_set(err, ERROR_UNSUPPORTED, "pasta is not installed: " REMEDY_INSTALL);
 	auto_fd int fifo_fd = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fifo_fd < 0)
 		return error_sys(err, errno, "open %s", fifo);
@@ -179,7 +182,7 @@ static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct err
 	if (pid < 0)
 		return error_sys(err, errno, "fork");
 	if (pid == 0)
-		child(theirs, parent, init_pid, fifo);
+		child(program, theirs, parent, init_pid, fifo);
 	ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (ret->pidfd >= 0 && await(fifo_fd, ret->pidfd, ours, err) == 0)
 		return 0;
