@@ -48,7 +48,7 @@ const struct command command_exec = {
 
 static const struct command_option tool_options[] = {
 	{ "http", 0, OPTION_TEXT, TOOL(http), "URL",
-		"ls, call: of this tool server (CAMEL's api.py, or cay tool serve) and not of a sandbox; it is "
+		"ls, call, wait: of this tool server (CAMEL's api.py, or cay tool serve) and not of a sandbox; it is "
 		"shown CAY_TOOL_TOKEN" },
 	{ "name", 0, OPTION_TEXT, TOOL(name), "NAME",
 		"add: the tool NAME is the program that follows" },
@@ -77,7 +77,8 @@ static const struct command_option tool_options[] = {
 	{ "replace", 0, OPTION_FLAG, TOOL(replace),
 		.help = "add: in the place of the pack of this name" },
 	{ "timeout", 0, OPTION_DURATION, TOOL(timeout_ms), "TIME",
-		"call: give up after this long; add: the deadline of calls (default: 10m)",
+		"call: give up after this long; add: the deadline of calls (default: 10m); wait: for an answer "
+		"(default: 10s)",
 		.standard = "0" },
 	{ "listen", 0, OPTION_TEXT, TOOL(listen), "HOST:PORT",
 		"serve, host: where (default: CAY_TOOL_LISTEN, else 127.0.0.1:8000); an address that other machines "
@@ -86,7 +87,7 @@ static const struct command_option tool_options[] = {
 };
 
 static const struct command_argument tool_arguments[] = {
-	{ "VERB", 0, COMPLETE_NOTHING, "add, ls, call, rm, reset, serve or host" },
+	{ "VERB", 0, COMPLETE_NOTHING, "add, ls, call, rm, reset, serve, host or wait" },
 	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX,
 		"its name or id; not with --http, nor with host" },
 	{ "WORD", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_NOTHING,

@@ -7,9 +7,18 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "wire/url.h"
 
-enum { PARAMS_MAX = 15 * 1024 * 1024, PATH_MAX_BYTES = 8192 };
+#include <poll.h>
+
+enum {
+	PARAMS_MAX = 15 * 1024 * 1024,
+	PATH_MAX_BYTES = 8192,
+	WAIT_MS = 10000,
+	PROBE_MS = 2000,
+	PROBE_PAUSE_MS = 100,
+};
 
 /* ---- what is sent ---- */
 
@@ -33,10 +42,9 @@ static void put_word(struct jsonw *w, const char *word)
 	auto_buf struct buf array = BUF_INIT(PARAMS_MAX);
 	buf_printf(&array, "[%s]", word);
 	if (json_parse(buf_str(&array), &json, NULL) == 0 && json_len(json) == 1)
-		json_write(json_at(json, 0), w->b);
+		jsonw_raw(w, str_from(word));
 	else
 		jsonw_str(w, str_from(word));
-	w->needs_comma = true;
 }
 
 /* "args":[…],"kwargs":{…} of words that are VALUE or NAME=VALUE. */
@@ -319,6 +327,32 @@ static int http_ls(const struct tool_call_of_cli *c, struct error *err)
 	return 0;
 }
 
+/* Until it answers, whatever that is: no tool server says when it has begun. */
+static int http_wait(const struct tool_call_of_cli *c, struct error *err)
+{
+	int64_t until_ms = clock_mono_ms() + (c->o->timeout_ms ? c->o->timeout_ms : WAIT_MS);
+	for (;;) {
+		struct http_client *http = NULL;
+		auto_buf struct buf reply = BUF_INIT(REMOTE_REPLY_MAX);
+		struct http_call call = {
+			.method = "GET",
+			.path = "/",
+			.reply = &reply,
+			.timeout_ms = PROBE_MS,
+			.takes_errors = true,
+		};
+		if (http_open(c, &http, err) < 0)
+			return -1;
+		int r = http_client_call(http, &call, err);
+		http_client_free(http);
+		if (r >= 0)
+			return 0;
+		if (err->code != ERROR_UNAVAILABLE || clock_mono_ms() >= until_ms)
+			return error_wrap(err, "%s", c->o->http);
+		poll(NULL, 0, PROBE_PAUSE_MS);
+	}
+}
+
 /* Its answer carries the value as text; an error's body has the words of what the tool raised. */
 static int http_show(const struct tool_call_of_cli *c, int status, const struct buf *reply,
 	struct error *err)
@@ -382,6 +416,7 @@ static const struct {
 	{ "reset", tool_reset, NULL },
 	{ "serve", tool_serve, NULL },
 	{ "host", tool_host, NULL },
+	{ "wait", NULL, http_wait },
 };
 
 int tool_main(struct invocation *in, struct error *err)
@@ -397,10 +432,13 @@ int tool_main(struct invocation *in, struct error *err)
 		if (o->http && !verbs[i].run_http)
 			return error_set(err, ERROR_INVALID, "%s does not go with --http",
 				verbs[i].name);
+		if (!o->http && !verbs[i].run)
+			return error_set(err, ERROR_INVALID, "%s wants --http", verbs[i].name);
 		if (c.n_words < 0)
 			return error_set(err, ERROR_INVALID, "%s wants a SANDBOX", verbs[i].name);
 		return (o->http ? verbs[i].run_http : verbs[i].run)(&c, err);
 	}
 	return error_set(err, ERROR_INVALID,
-		"no verb '%.40s': it is one of add, ls, call, rm, reset, serve, host", in->args[0]);
+		"no verb '%.40s': it is one of add, ls, call, rm, reset, serve, host, wait",
+		in->args[0]);
 }

@@ -47,6 +47,7 @@ struct worker {
 	struct list queue;   /* python_call::link: not sent */
 	struct list running; /* python_call::link: sent, oldest first */
 	int n_running, n_quick, n_abandoned;
+	bool has_ended;      /* one that was abandoned, within the grace */
 	int64_t progress_ms; /* since when the first quick one is the first */
 };
 
@@ -72,6 +73,7 @@ static void call_end(struct python_call *pc)
 		w->n_running--;
 		w->n_quick -= pc->is_quick;
 		w->n_abandoned -= !pc->use.call;
+		w->has_ended |= !pc->use.call;
 	}
 	tool_use_end(&pc->use);
 	list_remove(&pc->link);
@@ -324,6 +326,11 @@ static void on_grace(void *arg)
 	struct error err;
 	if (w->n_abandoned < ABANDONED_MAX || w->state != READY)
 		return;
+	if (w->has_ended) { /* they do end, if slowly */
+		w->has_ended = false;
+		timer_set(w->grace, GRACE_MS);
+		return;
+	}
 	error_set(&err, ERROR_UNAVAILABLE,
 		"%s: its interpreter was replaced: %d calls did not end when they were cancelled",
 		w->pack->name, w->n_abandoned);
@@ -345,6 +352,7 @@ static void abandon(struct python_call *pc)
 	guest_ring(w->guest, pc->request.id);
 	if (++w->n_abandoned == ABANDONED_MAX)
 		timer_set(w->grace, GRACE_MS);
+	w->has_ended &= w->n_abandoned > ABANDONED_MAX;
 }
 
 static void on_deadline(void *arg)
