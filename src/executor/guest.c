@@ -122,7 +122,7 @@ static void fill_reason(const struct guest *g, struct error *err)
 			signal_name(g->signo));
 	else if (g->has_status)
 		snprintf(how, sizeof(how), "ended with status %d", g->exit_code);
-	bool is_unborn = g->is_forked && g->child.own_pid == 0;
+	bool is_unborn = g->is_forked && !g->was_heard;
 	if (is_unborn)
 		snprintf(how, sizeof(how), "could not be started");
 	struct str words = str_trim(
@@ -245,6 +245,7 @@ static void learn_pid(struct guest *g, pid_t sender)
 {
 	if (sender <= 0 || g->child.own_pid)
 		return;
+	g->was_heard = true;
 	g->child.own_pid = sender;
 	g->child.pidfd = (int)syscall(SYS_pidfd_open, sender, 0);
 	if (g->child.pidfd < 0) { /* gone already: the end of its channel says so */

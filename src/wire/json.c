@@ -23,6 +23,8 @@ static int check_depth(struct str text, struct error *err)
 	bool in_string = false;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
+		if (c == '\0') /* jansson passes over it */
+			return error_set(err, ERROR_INVALID, "not JSON: a NUL byte");
 		if (in_string) {
 			if (c == '\\')
 				i++;

@@ -70,6 +70,8 @@ static void bad_json_names_line_and_column(void **state)
 	assert_fails(json_parse(STR("{\"a\":1,\"a\":2}"), &j, &err), err, INVALID, "duplicate");
 	assert_fails(json_parse(STR("\"\xff\""), &j, &err), err, INVALID, "not JSON");
 	assert_fails(json_parse(STR("NaN"), &j, &err), err, INVALID, "not JSON");
+	assert_fails(json_parse(str_from_len("1\0", 2), &j, &err), err, INVALID, "NUL");
+	assert_fails(json_parse(str_from_len("[1\0,2]", 6), &j, &err), err, INVALID, "NUL");
 }
 
 static void a_hundred_thousand_brackets_cost_nothing(void **state)
