@@ -62,6 +62,8 @@ static const struct field open_fields[] = {
 		.help = "where it starts; standard: the sandbox's workdir" },
 	{ "env", FIELD_MAP, FIELD_AT(struct session_open_params, env),
 		.help = "variables on top of the sandbox's" },
+	{ "shell", FIELD_STRING, FIELD_AT(struct session_open_params, shell), .standard = "bash",
+		.help = "bash: there are no sessions of other shells, run those in one, or with exec on a terminal" },
 	SIZE_FIELDS(struct session_open_params, "1000", "50"),
 	{ 0 },
 };

@@ -56,6 +56,7 @@ struct session_open_params {
 	struct str session;
 	struct str cwd;
 	struct field_map env;
+	struct str shell; /* bash */
 	int64_t cols, rows;
 };
 

@@ -168,6 +168,13 @@ static void open_start(struct call *call, const void *params)
 	const struct session_open_params *p = params;
 	struct session *s;
 	struct error err;
+	if (!str_is(p->shell, "bash")) {
+		error_set(&err, ERROR_UNSUPPORTED,
+			"there are no sessions of %.*s, only of bash: run it in one, or with exec on a terminal",
+			STR_ARG(str_first(p->shell, 60)));
+		fail(call, &err);
+		return;
+	}
 	if (session_open(call->executor, p->session, p->cwd, &p->env, (int)p->cols, (int)p->rows,
 		    &s, &err) < 0)
 		fail(call, &err);

@@ -82,6 +82,8 @@ def test_a_session_is_opened_with_directory_and_environment(executor):
     assert executor.run("pwd; echo $A; stty size", session="opened")["output"] == "/usr\n1\n20 77\n"
     with pytest.raises(Failed) as e:
         executor.call("session_open", session="opened")
+    with pytest.raises(Failed, match="no sessions of pwsh, only of bash"):
+        executor.call("session_open", session="other", shell="pwsh")
     assert e.value.code == "already_exists"
     executor.call("session_resize", session="opened", cols=99, rows=30)
     assert executor.run("stty size", session="opened")["output"] == "30 99\n"

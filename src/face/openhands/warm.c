@@ -10,7 +10,6 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/log.h"
-#include "event/loop.h"
 #include "face/openhands/state.h"
 
 enum { PAUSE_MS = 1000, PLUGINS_SIZE = 1024 };
