@@ -2,7 +2,7 @@
 # The front door. Meson and ninja do the work; every target works from a bare clone.
 BUILD ?= build
 
-.PHONY: all setup try check clients lint bench bless fuzz escape fault soak vm install clean
+.PHONY: all setup try check sanitize clients lint bench bless fuzz escape fault soak vm install clean
 
 all: setup
 	@tools/build $(BUILD)
@@ -15,6 +15,11 @@ try: all
 
 check: setup
 	@tools/check
+
+# The end-to-end tests over programs with sanitizers; a report of theirs fails the test whose server it came from.
+sanitize: setup
+	@CC=clang tools/build build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 tools/test build-asan e2e
 
 clients: all
 	@tools/clients $(BUILD)

@@ -54,6 +54,16 @@ static int decode_timeout(struct job *job, const struct json *timeout, struct er
 	return 0;
 }
 
+static int check_source(const struct json *event, struct error *err)
+{
+	static const char *const sources[] = { "agent", "user", "environment", NULL };
+	const struct json *source = json_find(event, "source");
+	if (!source || is_one_of(json_str(source), sources))
+		return 0;
+	return error_set(err, ERROR_INTERNAL, "'%.*s' is not a valid EventSource",
+		STR_ARG(str_first(json_str(source), REPR_MAX)));
+}
+
 int request_decode(struct job *job, struct error *err)
 {
 	const struct json *event = json_find(job->body, "action");
@@ -71,5 +81,7 @@ int request_decode(struct job *job, struct error *err)
 		return error_wrap(err, "action='%s' has the wrong arguments", job->kind->name);
 	}
 	job->args = args;
+	if (check_source(event, err) < 0)
+		return -1;
 	return decode_timeout(job, json_find(event, "timeout"), err);
 }
