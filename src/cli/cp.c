@@ -174,7 +174,7 @@ static int worker_start(struct worker *w, int dir_fd, bool packs, struct error *
 	if (w->pid == 0) {
 		struct outcome o = { 0 };
 		close(w->data_fd);
-		o.status = packs ? tree_pack(dir_fd, data[1], &o.count, &o.error)
+		o.status = packs ? tree_pack(dir_fd, NULL, data[1], &o.count, &o.error)
 				 : tree_unpack(data[0], dir_fd, &o.count, &o.error);
 		file_write_all(outcome[1], str_from_len((const char *)&o, sizeof(o)), NULL);
 		_exit(0);

@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cay image: the images that the server keeps. */
 #include "cli/client.h"
+#include "cli/image.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "cli/options.h"
-#include "cli/tree.h"
 #include "wire/url.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { PATH_BYTES_MAX = 8192, ID_SHOWN = 12, EXIT_NO = 1 };
-
-struct image_call {
-	struct remote server;
-	const struct image_options *options;
-	const char *const *args; /* behind the verb */
-	int n_args;
-};
+enum { PATH_BYTES_MAX = IMAGE_PATH_MAX, ID_SHOWN = 12, EXIT_NO = 1 };
 
 static void put_image_path(struct buf *b, const char *ref)
 {
@@ -72,8 +64,8 @@ static int do_ls(struct image_call *c, struct error *err)
 
 /* ---- import ---- */
 
-/* The directory as a stream of tar, made by a child. */
-static int start_pack(int dir_fd, int *ret_fd, pid_t *ret_pid, struct error *err)
+int image_start_pack(int dir_fd, const struct tree_how *how, int *ret_fd, pid_t *ret_pid,
+	struct error *err)
 {
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -83,7 +75,7 @@ static int start_pack(int dir_fd, int *ret_fd, pid_t *ret_pid, struct error *err
 		struct tree_count count;
 		struct error own;
 		close(fds[0]);
-		if (tree_pack(dir_fd, fds[1], &count, &own) == 0)
+		if (tree_pack(dir_fd, how, fds[1], &count, &own) == 0)
 			_exit(0);
 		fprintf(stderr, "cay: image: %s\n", own.text);
 		_exit(1);
@@ -117,7 +109,7 @@ static int send_tree(struct image_call *c, const char *path, int dir_fd, struct 
 	auto_fd int fd = -1;
 	pid_t pid;
 	int status = 0;
-	if (start_pack(dir_fd, &fd, &pid, err) < 0)
+	if (image_start_pack(dir_fd, NULL, &fd, &pid, err) < 0)
 		return -1;
 	int r = send_archive(c, path, fd, 0, err);
 	fd = close_fd(fd);
@@ -213,7 +205,10 @@ static const struct {
 	int n_min, n_max;
 	int (*run)(struct image_call *c, struct error *err);
 } verbs[] = {
+	{ "build", 1, 1, image_build },
+	{ "cache-clear", 0, 0, image_clear_cache },
 	{ "exists", 1, 1, do_exists },
+	{ "extend", 1, 1, image_extend },
 	{ "gc", 0, 0, do_gc },
 	{ "import", 1, 2, do_import },
 	{ "inspect", 1, 1, do_inspect },
@@ -243,6 +238,6 @@ int image_main(struct invocation *in, struct error *err)
 		return r;
 	}
 	return error_set(err, ERROR_INVALID,
-		"'%.40s' is nothing to do with images: exists, gc, import, inspect, ls, pull, rm, tag",
+		"'%.40s' is nothing to do with images: build, cache-clear, exists, extend, gc, import, inspect, ls, pull, rm, tag",
 		in->args[0]);
 }

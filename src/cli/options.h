@@ -55,7 +55,10 @@ struct serve_options {
 
 struct image_options {
 	struct common_options common;
-	bool force;
+	bool force, quiet, no_cache;
+	const char *file, *target, *platform, *network;
+	struct option_texts tags, args, labels, allow, extras;
+	int64_t memory_bytes, disk_bytes, timeout_ms; /* 0: not given */
 };
 
 struct create_options {

@@ -279,37 +279,6 @@ const struct command command_port = {
 	.values_size = sizeof(struct port_options),
 };
 
-static const struct command_option image_options[] = {
-	{ "force", 'f', OPTION_FLAG, OPTION_AT(struct image_options, force),
-		.help = "rm: by its id also where it has several names" },
-	{ 0 },
-};
-
-static const struct command_argument image_arguments[] = {
-	{ "VERB", 0, COMPLETE_NOTHING, "import, ls, inspect, exists, tag, rm or gc" },
-	{ "ARGUMENT", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_FILE,
-		"import FILE|DIR|- [NAME], inspect IMAGE, exists IMAGE, tag IMAGE NAME, rm IMAGE…" },
-	{ 0 },
-};
-
-const struct command command_image = {
-	.name = "image",
-	.group = "Server",
-	.summary = "take in, list and remove the images that the server keeps",
-	.description =
-		"What is imported is a directory, or a tar archive (plain, gzip, bzip2, xz, zstd) of a root file "
-		"system, of docker save, or of an OCI layout. It is unpacked in a sandbox of its own; layers are kept "
-		"once, by their digest. A sandbox of an image has its layers below its own changes: nothing is "
-		"copied. gc removes images without a name and a sandbox. exists says it by its status, 0 or 1. Of a server whose "
-		"backend is docker all this is about its engine's images, and pull fetches one.",
-	.examples = "cay image import rootfs.tar tools:1\0Take it in under a name:\0"
-		    "docker save python:3.12 | cay image import -\0Under the names it has:\0"
-		    "cay create --image tools:1 --name demo\0And use it:\0",
-	.arguments = image_arguments,
-	.options = { image_options, server_options, json_options },
-	.values_size = sizeof(struct image_options),
-};
-
 static const struct command_argument mcp_arguments[] = {
 	{ "SANDBOX", ARGUMENT_OPTIONAL, COMPLETE_SANDBOX,
 		"name or id of one that is there; without it one is made, and removed at the end" },

@@ -44,9 +44,11 @@ extern const struct command command_browse;
 extern const struct command command_shell;
 extern const struct command command_cp;
 extern const struct command command_port;
-extern const struct command command_image;
 extern const struct command command_mcp;
 extern const struct command command_token;
+
+/* table_image.c */
+extern const struct command command_image;
 
 /* table_watch.c */
 extern const struct command command_logs;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/str.h"
 
 #include <stdint.h>
 
@@ -21,6 +22,16 @@ struct tree_count {
 	int64_t skipped; /* devices, sockets, FIFOs */
 };
 
-/* Writes what is in the directory, without an entry for itself. */
-int tree_pack(int dir_fd, int out_fd, struct tree_count *ret, struct error *err);
+struct ignore; /* wire/ignore.h */
+
+struct tree_how {
+	const struct ignore *ignore; /* what is left out; NULL: nothing */
+	const char *const *kept; /* paths that are never left out, NULL-terminated; may be NULL */
+	const char *extra_name;  /* one more file; NULL: none */
+	struct str extra;        /* what is in it */
+};
+
+/* Writes what is in the directory, without an entry for itself. how NULL: all of it. */
+int tree_pack(int dir_fd, const struct tree_how *how, int out_fd, struct tree_count *ret,
+	struct error *err);
 int tree_unpack(int in_fd, int dir_fd, struct tree_count *ret, struct error *err);

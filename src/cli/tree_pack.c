@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "wire/ignore.h"
 #include "wire/pack.h"
 
 #include <dirent.h>
@@ -13,6 +14,7 @@
 enum { PIECE = 256 * 1024 };
 
 struct packing {
+	const struct tree_how *how;
 	struct pack_writer *writer;
 	struct tree_count count;
 	int depth;
@@ -93,6 +95,23 @@ static int pack_below(struct packing *p, int dir_fd, const char *name, struct pa
 	return r;
 }
 
+static bool is_kept(const struct tree_how *how, const char *path)
+{
+	for (const char *const *kept = how->kept; kept && *kept; kept++)
+		if (!strcmp(*kept, path))
+			return true;
+	return false;
+}
+
+/* A directory that is left out may hold an exception, or what is kept: it is looked into all the same. */
+static bool is_left_out(const struct packing *p, const char *path, bool is_dir)
+{
+	const struct tree_how *how = p->how;
+	if (!how->ignore || is_kept(how, path) || !ignore_has(how->ignore, str_from(path)))
+		return false;
+	return !is_dir || (!how->ignore->has_exceptions && !how->kept);
+}
+
 static int pack_entry(struct packing *p, int dir_fd, const char *name, const char *path,
 	struct error *err)
 {
@@ -103,6 +122,8 @@ static int pack_entry(struct packing *p, int dir_fd, const char *name, const cha
 		.target = "",
 		.mode = st.st_mode & 07777,
 		.mtime_s = st.st_mtim.tv_sec };
+	if (is_left_out(p, path, S_ISDIR(st.st_mode)))
+		return 0;
 	p->count.entries++;
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG:
@@ -145,13 +166,30 @@ static int pack_dir(struct packing *p, int dir_fd, const char *prefix, struct er
 	return r;
 }
 
-int tree_pack(int dir_fd, int out_fd, struct tree_count *ret, struct error *err)
+static int pack_extra(struct packing *p, struct error *err)
 {
+	const struct tree_how *how = p->how;
+	struct pack_item item = { .kind = PACK_FILE,
+		.path = how->extra_name,
+		.target = "",
+		.mode = 0644,
+		.size = (int64_t)how->extra.len };
+	if (!how->extra_name)
+		return 0;
+	return pack_add(p->writer, &item, err) < 0 ? -1 : pack_write(p->writer, how->extra, err);
+}
+
+int tree_pack(int dir_fd, const struct tree_how *how, int out_fd, struct tree_count *ret,
+	struct error *err)
+{
+	static const struct tree_how all = { 0 };
 	auto_free char *piece = mem_alloc(PIECE);
-	struct packing p = { .piece = piece };
+	struct packing p = { .how = how ? how : &all, .piece = piece };
 	if (pack_writer_new(PACK_TAR, write_out, &out_fd, &p.writer, err) < 0)
 		return -1;
 	int r = pack_dir(&p, dir_fd, "", err);
+	if (r == 0)
+		r = pack_extra(&p, err);
 	if (r == 0)
 		r = pack_end(p.writer, err);
 	pack_writer_free(p.writer);

@@ -129,10 +129,10 @@ static int put_tree(struct gathering *g, int dir_fd, struct str path, struct err
 		auto_free char *whole = mem_printf("%.*s%s%.*s", STR_ARG(path), path.len ? "/" : "",
 			STR_ARG(e.path));
 		if (ignore_has(&g->ignore, str_from(whole))) {
+			/* With exceptions: what counts in it brings it along. */
 			if (e.type == DT_DIR && !g->ignore.has_exceptions)
 				walk_skip(walk);
-			if (e.type != DT_DIR || !g->ignore.has_exceptions)
-				continue;
+			continue;
 		}
 		auto_free char *name = mem_printf("%.*s%s", STR_ARG(e.path),
 			e.type == DT_DIR ? "/" : "");

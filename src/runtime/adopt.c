@@ -11,7 +11,9 @@
 #include "base/bug.h"
 #include "base/log.h"
 #include "runtime/egress.h"
+#include "runtime/images.h"
 #include "runtime/secrets.h"
+#include "runtime/staging.h"
 
 static void take_record(void *arg, struct sandbox *s)
 {
@@ -83,8 +85,26 @@ static void settle_lost(struct sandbox *s)
 		life_apply(s, LIFE_FAIL);
 }
 
+static void on_helper_gone(void *arg, const struct error *err)
+{
+	struct runtime *rt = arg;
+	if (--rt->n_helpers == 0)
+		images_sweep(rt->images);
+}
+
+/* One in which an image was being made: who did is gone. */
+static bool is_helper(const struct sandbox *s)
+{
+	return str_starts(sandbox_label(s, STR(STAGING_LABEL)), STR("image "));
+}
+
 static void settle_found(struct sandbox *s)
 {
+	if (sandbox_is_usable(s) && is_helper(s)) {
+		s->runtime->n_helpers++;
+		runtime_destroy(s, on_helper_gone, s->runtime);
+		return;
+	}
 	if (sandbox_is_usable(s)) {
 		life_start_deadlines(s);
 		egress_open(s);
@@ -125,6 +145,8 @@ static void on_started(void *arg, const struct backend_reply *reply)
 		else
 			settle_lost(s);
 	}
+	if (!rt->n_helpers)
+		images_sweep(rt->images);
 	destroy_orphans(rt);
 	step_after_commit(step);
 }

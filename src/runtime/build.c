@@ -80,6 +80,11 @@ int build_exit_code(const struct build *b)
 	return b->exit_code;
 }
 
+int build_count(void)
+{
+	return n_builds;
+}
+
 static int add_image(struct build *b, struct stage *stage, struct image **ret, struct error *err)
 {
 	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX), history = BUF_INIT(IMAGE_JSON_MAX);

@@ -57,6 +57,7 @@ struct build;
 /* The wish is copied. How many are under way is limited: then it fails with ERROR_LIMIT. */
 struct build *build_new(struct images *images, const struct build_wish *wish,
 	const struct build_ops *ops, void *arg);
+int build_count(void); /* under way; at most BUILD_AT_ONCE */
 /* {"NAME":"value"} as faces send it; empty is none. What is null in it is left out. */
 int build_map_from_json(struct str text, const char *what, struct arena *arena,
 	struct field_map *ret, struct error *err);

@@ -59,7 +59,8 @@ static int64_t left_ms(const struct build *b)
 
 static void fill_create(struct build *b, const struct stage *stage, struct create *create)
 {
-	static struct str keys[] = { { "cay.role", 8 } }, values[] = { { "image build", 11 } };
+	static struct str keys[] = { { STAGING_LABEL, sizeof(STAGING_LABEL) - 1 } },
+			  values[] = { { "image build", 11 } };
 	struct spec *spec = &create->spec;
 	create->said = UINT32_MAX; /* whatever is standard for others */
 	create->labels = (struct field_map){ keys, values, 1 };
@@ -110,10 +111,18 @@ static int take_made(struct build *b, struct sandbox *s, const struct error *err
 
 /* ---- the layer goes out ---- */
 
-static void on_error(void *arg, const struct error *err)
+/* Of the two calls that a step has at once one is over; the other is cancelled with the build. */
+static void on_from_error(void *arg, const struct error *err)
 {
 	struct build *b = arg;
-	b->from = b->to = NULL;
+	b->from = NULL;
+	build_fail_step(b, err);
+}
+
+static void on_to_error(void *arg, const struct error *err)
+{
+	struct build *b = arg;
+	b->to = NULL;
 	build_fail_step(b, err);
 }
 
@@ -195,12 +204,12 @@ static void take_layer(struct build *b, const struct json *ignored)
 	static const struct call_sink to_sink = {
 		.drain = on_drain,
 		.result = on_layer_kept,
-		.error = on_error,
+		.error = on_to_error,
 	};
 	static const struct call_sink from_sink = {
 		.data = on_layer_bytes,
 		.result = on_layer_given,
-		.error = on_error,
+		.error = on_from_error,
 	};
 	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
 	struct error err;
@@ -319,7 +328,7 @@ static void start_run(struct build *b)
 	static const struct call_sink sink = {
 		.data = on_output,
 		.result = on_ran,
-		.error = on_error,
+		.error = on_from_error,
 	};
 	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
 	const struct stage *stage = build_stage(b);
@@ -426,13 +435,13 @@ static void carry(struct build *b, const struct action *action, struct str param
 {
 	static const struct call_sink from_sink = { .data = on_bytes,
 		.result = on_given,
-		.error = on_error };
+		.error = on_from_error };
 	static const struct call_sink file_sink = { .drain = on_drain,
 		.result = on_files_taken,
-		.error = on_error };
+		.error = on_to_error };
 	static const struct call_sink archive_sink = { .drain = on_drain,
 		.result = on_archive_taken,
-		.error = on_error };
+		.error = on_to_error };
 	auto_buf struct buf upload = BUF_INIT(BUILD_PARAMS_MAX);
 	struct sandbox *from = source_sandbox(b);
 	struct sandbox *to = from ? build_sandbox(b, b->sandbox_id) : NULL;
@@ -518,7 +527,7 @@ static void on_doc_taken(void *arg, struct str text)
 
 static void give_doc(struct build *b)
 {
-	static const struct call_sink sink = { .result = on_doc_taken, .error = on_error };
+	static const struct call_sink sink = { .result = on_doc_taken, .error = on_to_error };
 	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX),
 			    path = BUF_INIT(2 * SPEC_PATH_SIZE);
 	const struct change *c = &b->change;

@@ -49,10 +49,8 @@ static void add_history(struct build *b, int64_t size_bytes, bool has_layer)
 static int push_layer(struct build *b, const char *layer, int64_t size_bytes, struct error *err)
 {
 	struct stage *stage = build_stage(b);
-	if (stage->n_layers == SPEC_LAYERS_MAX)
-		return error_set(err, ERROR_UNSUPPORTED, "an image of more than %d layers",
-			SPEC_LAYERS_MAX);
-	snprintf(stage->layers[stage->n_layers++], SPEC_LAYER_SIZE, "%s", layer);
+	if (layers_push(stage->layers, &stage->n_layers, layer, err) < 0)
+		return -1;
 	memcpy(stage->key, b->change.key, sizeof(stage->key));
 	stage->size_bytes += size_bytes;
 	stage->dirs.n = 0;
@@ -446,23 +444,16 @@ static bool is_target(const struct build *b, const struct stage *stage)
 
 static int take_step(struct build *b, const struct dockerfile_step *step, struct error *err)
 {
-	switch (step->kind) {
-	case DOCKERFILE_FROM:
+	if (step->kind == DOCKERFILE_FROM)
 		return begin_stage(b, step, err);
-	case DOCKERFILE_RUN:
-		return take_run(b, step, err);
-	case DOCKERFILE_ADD:
-	case DOCKERFILE_COPY:
-		return take_files(b, step, err);
-	case DOCKERFILE_ARG:
-		if (!b->n_stages)
-			return stage_take_arg(b, &b->args, step, err);
-		break;
-	default:
-		break;
-	}
 	if (!b->n_stages)
-		return error_set(err, ERROR_INVALID, "no build stage in current context");
+		return step->kind == DOCKERFILE_ARG
+			? stage_take_arg(b, &b->args, step, err)
+			: error_set(err, ERROR_INVALID, "no build stage in current context");
+	if (step->kind == DOCKERFILE_RUN)
+		return take_run(b, step, err);
+	if (step->kind == DOCKERFILE_ADD || step->kind == DOCKERFILE_COPY)
+		return take_files(b, step, err);
 	if (stage_take(b, step, err) < 0)
 		return -1;
 	add_history(b, 0, false);

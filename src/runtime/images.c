@@ -24,6 +24,8 @@ struct images {
 	size_t n;
 	struct map names; /* "name:tag" → struct image */
 	int n_held;
+	char **unfinished; /* directories that a server before us was at */
+	size_t n_unfinished;
 };
 
 /* ---- records ---- */
@@ -211,10 +213,23 @@ static void load_one(struct images *images, const char *name)
 		log_warn("image.damaged", "id=%s", name);
 }
 
-static void drop_unfinished(struct images *images, const char *name)
+static void note_unfinished(struct images *images, const char *name)
 {
-	if (str_starts(str_from(name), STR("new-")) || str_starts(str_from(name), STR("old-")))
-		images_remove_dir(images, name);
+	struct str s = str_from(name);
+	if (!str_starts(s, STR("new-")) && !str_starts(s, STR("old-")))
+		return;
+	images->unfinished = mem_realloc(images->unfinished,
+		(images->n_unfinished + 1) * sizeof(*images->unfinished));
+	images->unfinished[images->n_unfinished++] = str_dup(s);
+}
+
+void images_sweep(struct images *images)
+{
+	for (size_t i = 0; i < images->n_unfinished; i++) {
+		images_remove_dir(images, images->unfinished[i]);
+		free(images->unfinished[i]);
+	}
+	images->n_unfinished = 0;
 }
 
 static void add_host(struct images *images)
@@ -257,7 +272,7 @@ int images_open(struct runtime *rt, const char *dir, struct images **ret, struct
 	}
 	images->cache = image_cache_open(cache_fd);
 	each_entry(images->records_fd, images, load_one);
-	each_entry(images->layers_fd, images, drop_unfinished);
+	each_entry(images->layers_fd, images, note_unfinished);
 	read_names(images);
 	*ret = images;
 	return 0;
@@ -269,6 +284,9 @@ void images_free(struct images *images)
 		return;
 	while (!list_is_empty(&images->all))
 		image_free(list_get_first(&images->all, struct image, link));
+	for (size_t i = 0; i < images->n_unfinished; i++)
+		free(images->unfinished[i]);
+	free(images->unfinished);
 	map_fini(&images->names);
 	image_cache_free(images->cache);
 	close_fd(images->layers_fd);
@@ -539,6 +557,23 @@ const char *images_layers_dir(const struct images *images)
 bool images_has_layer(const struct images *images, const char *digest)
 {
 	return faccessat(images->layers_fd, digest, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
+	struct error *err)
+{
+	uint32_t i = 0;
+	while (i < *n && strcmp(layers[i], digest) != 0)
+		i++;
+	if (i == SPEC_LAYERS_MAX)
+		return error_set(err, ERROR_UNSUPPORTED, "an image of more than %d layers",
+			SPEC_LAYERS_MAX);
+	if (i < *n) {
+		memmove(layers[i], layers[i + 1], (*n - i - 1) * sizeof(*layers));
+		--*n;
+	}
+	snprintf(layers[(*n)++], SPEC_LAYER_SIZE, "%s", digest);
+	return 0;
 }
 
 void images_hold(struct images *images, bool is_held)

@@ -48,6 +48,8 @@ struct image {
 /* Reads the records of DIR, a directory of the server's; `shown_dir` is how the supervisor is told of it. */
 int images_open(struct runtime *rt, const char *dir, struct images **ret, struct error *err);
 void images_free(struct images *images);
+/* Removes what a server that was killed was at, once nothing writes there any more. */
+void images_sweep(struct images *images);
 
 /* By "name", "name:tag", "sha256:ID", ID or at least 4 digits of one. */
 struct image *images_find(struct images *images, struct str ref, struct error *err);
@@ -89,6 +91,12 @@ void image_write(const struct images *images, const struct image *image, struct 
 /* For import.c and build.c. */
 const char *images_layers_dir(const struct images *images);
 bool images_has_layer(const struct images *images, const char *digest);
+/*
+ * One more layer on top. What lies there twice has to lie there once: the upper one hides all of the lower one, and
+ * overlayfs takes no directory twice.
+ */
+int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
+	struct error *err);
 /* While something is imported, layers of no image are not collected. */
 void images_hold(struct images *images, bool is_held);
 struct runtime *images_runtime(const struct images *images);

@@ -111,10 +111,18 @@ static void fail_text(struct import *in, enum error_code code, const char *text)
 	fail(in, &err);
 }
 
-static void on_error(void *arg, const struct error *err)
+/* Of the two calls that a layer has at once one is over; the other is cancelled with the import. */
+static void on_from_error(void *arg, const struct error *err)
 {
 	struct import *in = arg;
-	in->from = in->to = NULL;
+	in->from = NULL;
+	fail(in, err);
+}
+
+static void on_to_error(void *arg, const struct error *err)
+{
+	struct import *in = arg;
+	in->to = NULL;
 	fail(in, err);
 }
 
@@ -184,12 +192,7 @@ static int add_image(struct import *in, const char *id, struct str config_json,
 
 static int push_layer(struct import *in, const char *digest, struct error *err)
 {
-	struct image *image = &in->image;
-	if (image->n_layers == SPEC_LAYERS_MAX)
-		return error_set(err, ERROR_UNSUPPORTED, "an image of more than %d layers",
-			SPEC_LAYERS_MAX);
-	snprintf(image->layers[image->n_layers++], SPEC_LAYER_SIZE, "%s", digest);
-	return 0;
+	return layers_push(in->image.layers, &in->image.n_layers, digest, err);
 }
 
 /* ---- a root file system ---- */
@@ -596,12 +599,12 @@ static void start_layer(struct import *in, struct sandbox *s, const struct blob 
 	static const struct call_sink to_sink = {
 		.drain = on_layer_taken,
 		.result = on_layer_made,
-		.error = on_error,
+		.error = on_to_error,
 	};
 	static const struct call_sink from_sink = {
 		.data = on_layer_bytes,
 		.result = on_layer_read,
-		.error = on_error,
+		.error = on_from_error,
 	};
 	auto_buf struct buf params = BUF_INIT(8192);
 	struct jsonw w = JSONW(&params);
@@ -675,7 +678,7 @@ static void start_upload(struct import *in, struct sandbox *s)
 	static const struct call_sink sink = {
 		.drain = on_taken,
 		.result = on_unpacked,
-		.error = on_error,
+		.error = on_to_error,
 	};
 	auto_buf struct buf params = BUF_INIT(1024);
 	buf_printf(&params,

@@ -63,7 +63,7 @@ static void on_refused(void *arg)
 
 static void make_sandbox(struct staging *st, const char *role, int64_t timeout_ms)
 {
-	static struct str keys[] = { { "cay.role", 8 } };
+	static struct str keys[] = { { STAGING_LABEL, sizeof(STAGING_LABEL) - 1 } };
 	struct str values[] = { str_from(role) };
 	auto_free struct create *create = mem_new(struct create);
 	struct spec *spec = &create->spec;

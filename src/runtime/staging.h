@@ -13,7 +13,10 @@
 
 #include "runtime/images.h"
 
-#define STAGING_DIR "/image" /* as its sandbox sees it */
+/* The label of sandboxes that are the runtime's own; they do not outlive the server that made them. */
+#define STAGING_LABEL "cay.role"
+
+#define STAGING_DIR   "/image" /* as its sandbox sees it */
 
 struct staging;
 

@@ -123,7 +123,7 @@ static void a_tree_comes_back_as_it_was(void **state)
 	assert_int_equal(symlinkat("../outside", in_fd, "link"), 0);
 	assert_int_equal(mkfifoat(in_fd, "fifo", 0644), 0);
 
-	assert_int_equal(tree_pack(in_fd, archive_fd, &count, &err), 0);
+	assert_int_equal(tree_pack(in_fd, NULL, archive_fd, &count, &err), 0);
 	assert_int_equal(count.entries, 5);
 	assert_int_equal(count.skipped, 1);
 	lseek(archive_fd, 0, SEEK_SET);

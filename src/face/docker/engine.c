@@ -17,6 +17,7 @@ void engine_ping(struct http_request *r)
 {
 	http_reply_header(r, "Api-Version", DOCKER_API);
 	http_reply_header(r, "Docker-Experimental", "false");
+	http_reply_header(r, "Builder-Version", "1"); /* the classic one: no BuildKit */
 	http_reply_header(r, "Ostype", "linux");
 	http_reply(r, 200, "text/plain; charset=utf-8", STR("OK"));
 }

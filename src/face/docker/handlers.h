@@ -42,6 +42,8 @@ void images_delete(struct http_request *r);
 void images_create(struct http_request *r); /* pull, import */
 void images_load(struct http_request *r);
 void images_prune(struct http_request *r);
+void images_build(struct http_request *r);
+void builds_prune_docker(struct http_request *r);
 
 void engine_ping(struct http_request *r);
 void engine_version(struct http_request *r);

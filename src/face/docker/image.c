@@ -174,25 +174,39 @@ static void inspect(struct http_request *r, const struct image *image)
 	http_reply_json(r, 200, &b);
 }
 
+static void put_step(struct jsonw *w, const struct image *image, bool is_top, struct str created_by,
+	int64_t size_bytes, struct str comment)
+{
+	jsonw_open(w);
+	if (is_top)
+		put_id(w, "Id", image);
+	else
+		jsonw_key_str(w, "Id", STR("<missing>"));
+	jsonw_key_int(w, "Created", image->created_ms / 1000);
+	jsonw_key_str(w, "CreatedBy", created_by);
+	jsonw_key(w, "Tags");
+	jsonw_null(w);
+	jsonw_key_int(w, "Size", size_bytes);
+	jsonw_key_str(w, "Comment", comment);
+	jsonw_close(w);
+}
+
+/* The youngest step first. Of what was built here every step is known, of others just the layers. */
 static void history(struct http_request *r, const struct image *image)
 {
 	auto_buf struct buf b = BUF_INIT(REPLY_MAX);
 	struct jsonw w = JSONW(&b);
+	size_t n = json_len(image->history), n_known = 0;
 	jsonw_open_array(&w);
-	for (uint32_t i = image->n_layers; i-- > 0;) {
-		jsonw_open(&w);
-		if (i + 1 == image->n_layers)
-			put_id(&w, "Id", image);
-		else
-			jsonw_key_str(&w, "Id", STR("<missing>"));
-		jsonw_key_int(&w, "Created", image->created_ms / 1000);
-		jsonw_key_str(&w, "CreatedBy", STR(""));
-		jsonw_key(&w, "Tags");
-		jsonw_null(&w);
-		jsonw_key_int(&w, "Size", 0);
-		jsonw_key_str(&w, "Comment", str_from(image->layers[i]));
-		jsonw_close(&w);
+	for (size_t i = n; i-- > 0;) {
+		const struct json *step = json_at(image->history, i);
+		n_known += json_bool(json_find(step, "layer"));
+		put_step(&w, image, i + 1 == n, json_str(json_find(step, "created_by")),
+			json_int(json_find(step, "size_bytes")), STR(""));
 	}
+	for (size_t i = image->n_layers > n_known ? image->n_layers - n_known : 0; i-- > 0;)
+		put_step(&w, image, !n && i + 1 == image->n_layers, STR(""), 0,
+			str_from(image->layers[i]));
 	jsonw_close_array(&w);
 	http_reply_json(r, 200, &b);
 }

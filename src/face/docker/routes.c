@@ -65,7 +65,9 @@ const struct http_route docker_routes[] = {
 	ROUTE("POST", "/networks/{id}/disconnect", not_offered, BODY, .summary = "refused"),
 	ROUTE("GET", "/volumes", volumes_list, .summary = "list volumes: none"),
 	ROUTE("POST", "/volumes/create", not_offered, BODY, .summary = "refused"),
-	ROUTE("POST", "/build", not_offered, BODY, .summary = "refused"),
+	ROUTE("POST", "/build", images_build, HTTP_STREAMS_BODY, .body_max = ARCHIVE_MAX,
+		.summary = "build an image from a Dockerfile and its context"),
+	ROUTE("POST", "/build/prune", builds_prune_docker, .summary = "forget what builds have cached"),
 	ROUTE("POST", "/commit", not_offered, BODY, .summary = "refused"),
 	{ 0 },
 };

@@ -23,6 +23,7 @@ void mcp_messages(struct http_request *r);
 void mcp_post(struct http_request *r);
 void mcp_get(struct http_request *r);
 /* remote.c */
+void build_post(struct http_request *r);
 void build_status(struct http_request *r);
 void image_exists(struct http_request *r);
 void registry_prefix(struct http_request *r);

@@ -260,6 +260,7 @@ struct openhands *openhands_new(struct runtime *rt, int64_t n_warm)
 	list_init(&oh->waiting);
 	list_init(&oh->mcp_proxies);
 	list_init(&oh->transfers);
+	list_init(&oh->builds);
 	list_init(&oh->preparing);
 	oh->face = (struct http_face){
 		.name = "openhands",
@@ -285,6 +286,7 @@ void openhands_free(struct openhands *oh)
 	warm_free(take_ptr(oh->warm));
 	mcp_drop_all(oh);
 	transfer_drop_all(oh);
+	builds_drop_all(oh);
 	list_for_each_safe(c, next, &oh->cursors.all, link)
 		job_drop_all(c);
 	cursors_fini(&oh->cursors);

@@ -7,9 +7,9 @@
  * name for it, the session, is a label: the newest living sandbox that bears it is meant, else the newest that
  * ended. Nothing else is kept, so all of it is as before after a restart of the server.
  *
- * Images: every image is the host's tools with our executor in it, unless one of that name is known here. So
- * what a client would have us build below our registry prefix, OpenHands' own code put into a base image, is
- * there already.
+ * Images: every image is the host's tools with our executor in it, unless one of that name is known here, built
+ * (build.c) or taken in. So what a client would have us build below our registry prefix, OpenHands' own code put into
+ * a base image, is there already.
  */
 #include "base/auto.h"
 #include "face/openhands/handlers.h"
@@ -325,12 +325,4 @@ void image_exists(struct http_request *r)
 	else
 		buf_puts(&b, "{\"exists\":false}");
 	http_reply_json(r, 200, &b);
-}
-
-void build_status(struct http_request *r)
-{
-	struct str id = http_query(r, "build_id");
-	reply_detail(r, 404,
-		"no build %.*s: what a client would have built is there (registry_prefix)",
-		STR_ARG(str_first(id, 100)));
 }

@@ -63,7 +63,10 @@ const struct http_route openhands_routes[] = {
 	FLEET("GET", "/sessions/batch", sessions_batch, "give the sandboxes of several sessions"),
 	FLEET("GET", "/sessions/{session}", session_get, "give the sandbox of a session"),
 	FLEET("GET", "/registry_prefix", registry_prefix, "tell where images are named"),
-	FLEET("GET", "/build_status", build_status, "tell about a build, of which there are none"),
+	{ "POST", "/build", build_post, HTTP_STREAMS_BODY, .data = openhands_fleet,
+		.body_max = (int64_t)UPLOAD_MAX_GIB << 30,
+		.summary = "build an image from a form with its context" },
+	FLEET("GET", "/build_status", build_status, "tell what became of a build"),
 	FLEET("GET", "/image_exists", image_exists, "tell whether an image can be started"),
 	{ 0 },
 };

@@ -16,6 +16,7 @@ struct openhands {
 	struct list preparing;   /* preparation::link */
 	struct warm *warm;
 	struct list mcp_proxies; /* mcp_proxy::link */
+	struct list builds;      /* image_build::link */
 	struct list transfers;   /* transfer::link: requests of transfer.c that are under way */
 	int64_t started_ms;      /* monotonic */
 	int64_t cpu_us,
@@ -47,5 +48,7 @@ static inline struct openhands *openhands_of(const struct http_request *r)
 
 /* mcp.c */
 void mcp_drop_all(struct openhands *oh);
+/* build.c */
+void builds_drop_all(struct openhands *oh);
 /* transfer.c */
 void transfer_drop_all(struct openhands *oh);

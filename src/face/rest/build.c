@@ -9,9 +9,10 @@
 #include "base/bug.h"
 #include "face/rest/images_far.h"
 #include "face/rest/sse.h"
-#include "runtime/build.h"
+#include "runtime/build_extend.h"
 
 struct build_query {
+	struct str base, extras; /* in place of a context */
 	struct str dockerfile, tags, args, labels, target, platform, network, allow;
 	bool no_cache;
 	int64_t memory_bytes, disk_bytes, timeout_ms, max_bytes;
@@ -20,6 +21,10 @@ struct build_query {
 static const char *const network_words[] = { "loopback", "none", "host", "proxy", NULL };
 
 const struct field build_query[] = {
+	{ "base", FIELD_STRING, FIELD_AT(struct build_query, base),
+		.help = "in place of a context: an image that `extras` are added to; its names hold a digest of both" },
+	{ "extras", FIELD_STRING, FIELD_AT(struct build_query, extras),
+		.help = "with base: shell commands, a JSON array of strings" },
 	{ "dockerfile", FIELD_STRING, FIELD_AT(struct build_query, dockerfile),
 		.standard = "Dockerfile", .help = "its path in the context" },
 	{ "tags", FIELD_STRING, FIELD_AT(struct build_query, tags),
@@ -54,7 +59,7 @@ struct building {
 	struct http_request *r;
 	struct build *build; /* NULL: it is over */
 	struct sse sse;      /* .r NULL: it has not begun */
-	bool is_stream;
+	bool is_stream, has_context;
 };
 
 static void end_stream(struct building *b, const char *event, struct str json)
@@ -112,7 +117,7 @@ static void on_drain(void *arg)
 static void on_body(void *arg, struct str piece)
 {
 	struct building *b = arg;
-	if (!b->build)
+	if (!b->build || !b->has_context)
 		return;
 	build_send(b->build, piece);
 	if (build_is_full(b->build))
@@ -122,7 +127,7 @@ static void on_body(void *arg, struct str piece)
 static void on_body_end(void *arg)
 {
 	struct building *b = arg;
-	if (b->build)
+	if (b->build && b->has_context)
 		build_eof(b->build);
 }
 
@@ -186,6 +191,28 @@ static int make_wish(struct http_request *r, const struct build_query *q, struct
 		: build_map_from_json(q->labels, "labels", &r->arena, &ret->labels, err);
 }
 
+static int take_extras(struct http_request *r, const struct build_query *q, struct build_wish *wish,
+	struct image **ret_there, struct error *err)
+{
+	auto_json struct json *list = NULL;
+	struct field_strings commands = { arena_new_n(&r->arena, struct str, BUILD_EXTRAS_MAX + 1),
+		0 };
+	if (json_parse(q->extras, &list, err) < 0)
+		return error_wrap(err, "extras");
+	for (size_t i = 0; i < json_len(list) && commands.n <= BUILD_EXTRAS_MAX; i++)
+		commands.items[commands.n++] = json_str(json_at(list, i));
+	return build_extend(runtime_images(rest_of(r)->runtime), q->base, &commands, &r->arena,
+		wish, ret_there, err);
+}
+
+/* What is there already is the answer. */
+static void reply_there(struct building *b, const struct image *image)
+{
+	if (b->is_stream)
+		sse_begin(&b->sse, b->r);
+	on_done(b, image);
+}
+
 void builds_post(struct http_request *r)
 {
 	static const struct build_ops build_ops = { on_drain, on_said, on_done, on_failed };
@@ -200,7 +227,10 @@ void builds_post(struct http_request *r)
 	void *query;
 	if (rest_query(r, build_query, sizeof(struct build_query), &query) < 0)
 		return;
-	if (make_wish(r, query, &wish, &err) < 0) {
+	const struct build_query *q = query;
+	struct image *there = NULL;
+	if (make_wish(r, q, &wish, &err) < 0 ||
+		(q->base.len && take_extras(r, q, &wish, &there, &err) < 0)) {
 		http_reply_error(r, &err);
 		return;
 	}
@@ -211,6 +241,11 @@ void builds_post(struct http_request *r)
 	struct building *b = arena_new(&r->arena, struct building);
 	b->r = r;
 	b->is_stream = http_accepts(r, "text/event-stream");
+	if (there && !wish.no_cache) {
+		reply_there(b, there);
+		return;
+	}
+	b->has_context = wish.has_context;
 	b->build = build_new(runtime_images(rest_of(r)->runtime), &wish, &build_ops, b);
 	http_listen(r, &http_ops, b);
 }
