@@ -324,7 +324,7 @@ static int wire(const struct work *w, struct error *err)
 	return rtnl_add_route(there, "eth0", 0, 0, base + GATEWAY, err);
 }
 
-/* Of a named network the set of its members' addresses; it stays when the last one goes. */
+/* Of a named network there is the set of its members' addresses. */
 static int put_rules(const struct work *w, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
@@ -347,6 +347,15 @@ static int put_rules(const struct work *w, struct error *err)
 			 : nft_run(-1, w->r->ns_fd, buf_str(&b), err);
 }
 
+/* The set of a named network goes with its last member: the kernel refuses while a rule speaks of it. */
+static void drop_set(struct router *r, const char *name)
+{
+	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
+	struct error err;
+	buf_printf(&b, "delete set inet cay net_%s\n", name);
+	nft_run(-1, r->ns_fd, buf_str(&b), &err);
+}
+
 void router_detach(struct router *r, struct router_port *port)
 {
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
@@ -364,6 +373,8 @@ void router_detach(struct router *r, struct router_port *port)
 		log_error("bridge.detach", "error=%s", err.text);
 	else
 		r->used[number] = false;
+	if (port->name[0])
+		drop_set(r, port->name);
 	*port = (struct router_port){ 0 };
 }
 

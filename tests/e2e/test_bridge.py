@@ -202,7 +202,12 @@ def test_the_sandbox_sees_its_own_devices_alone(box):
 
 def test_nothing_is_left_of_a_sandbox(server):
     def count():
-        return in_network(server, "sh", "-c", "nft list ruleset | wc -l; ip -o link | wc -l; ls /run/cay/routers").split()
+        own = os.readlink(f"/proc/{server.process.pid}/ns/net")
+        fds = pathlib.Path(f"/proc/{server.process.pid}/fd")
+        router, = (fd for fd in fds.iterdir() if (to := os.readlink(fd)).startswith("net:") and to != own)
+        inside = subprocess.run(["nsenter", f"--net={router}", "sh", "-c", "nft list ruleset; ip -o link | cut -d@ -f1; ip route"],
+                                capture_output=True, text=True, check=True).stdout
+        return inside, in_network(server, "sh", "-c", "nft list ruleset | wc -l; ip -o link | wc -l; ls /run/cay/routers")
     first = server.create(network="bridge", allow=ALLOW)
     before = count()
     for _ in range(3):

@@ -120,6 +120,14 @@ def test_what_could_be_read_in_two_ways_reaches_nobody(server, box, words, reaso
     assert server.outside.requests == []
 
 
+def test_another_server_name_than_the_one_begun_to_is_refused(server, box):
+    """On any port: where the executor does not look at the greeting, the boundary does."""
+    for name in ("other.test", "x.below.test"):
+        out = box.output(f"openssl s_client -connect a.below.test:8443 -servername {name} </dev/null 2>&1 | grep -i alert")
+        assert "unrecognized name" in out
+    assert server.outside.requests == []
+
+
 def test_a_request_does_not_hide_behind_another(server, box):
     """Two requests on one connection: each is looked at."""
     program = ("import socket, ssl, os\n"
@@ -232,6 +240,17 @@ def test_a_boundary_ends_with_its_sandbox(server, box):
     box.delete()
     assert select.select([gone], [], [], 10)[0]
     wait_until(lambda: boundary_pids(server) == [])
+
+
+def test_a_boundary_ends_with_the_supervisor(server):
+    with server_outside(HOSTS, [API], trust=server.authority.pem) as own:
+        own.create(network="proxy", secrets=SECRETS)
+        pid, = boundary_pids(own)
+        gone = os.pidfd_open(pid)
+        own.process.send_signal(signal.SIGKILL)
+        assert select.select([gone], [], [], 10)[0]
+        os.close(gone)
+        own.process.wait()
 
 
 def test_the_boundary_can_do_next_to_nothing(server, box):
