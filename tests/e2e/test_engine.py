@@ -91,6 +91,8 @@ def start_podman():
 
 def start_engine(kind):
     if kind == "cay":
+        if os.geteuid() != 0:
+            pytest.skip("in the sandboxes of an ordinary user there is one user, and so no agent beside root")
         engine = OurEngine()
         load_image(engine.socket)
     else:
@@ -292,6 +294,15 @@ def test_a_pause_stops_it_and_an_end_of_the_pause_lets_it_go_on(box):
     assert box.output("echo $x") == "7\n"
 
 
+def test_why_an_executor_cannot_start_is_told(builder, server):
+    made = server.request("POST", "/v1/builds?tags=cay-nobody", context(f"FROM {IMAGE}\nUSER nobody-knows\n"), timeout=60)
+    assert made.status == 201, made.body
+    for _ in range(5):
+        reply = server.request("POST", "/v1/sandboxes", {"image": "cay-nobody", "mounts": [TOOLS]}, timeout=60)
+        assert reply.status == 500 and "no user 'nobody-knows'" in reply.json["error"]["message"], reply.body
+    server.request("DELETE", "/v1/images/cay-nobody?force=true")
+
+
 @pytest.mark.parametrize("wish, code, says", [
     ({"image": "host"}, "invalid_argument", "name an image"),
     ({"image": "/tmp"}, "unsupported", "image"),
@@ -472,6 +483,13 @@ def test_what_was_handed_out_to_nobody_is_removed_at_the_next_start(own):
     assert {box.id, "b" * 26} <= left and "a" * 26 not in left
     engine.docker.request("DELETE", "/containers/other?force=1")
     box.delete()
+
+
+# ---- the server ----
+
+def test_the_server_starts_no_program_and_writes_to_its_state_alone(server):
+    status = pathlib.Path(f"/proc/{server.server_pid()}/status").read_text()
+    assert "Seccomp:\t2\n" in status and "NoNewPrivs:\t1\n" in status
 
 
 # ---- engines that misbehave ----

@@ -74,6 +74,23 @@ static void put_counts(struct docker *d, struct jsonw *w)
 	jsonw_key_int(w, "ContainersStopped", all - running - paused);
 }
 
+/* What this host can set; who asks for another limit is refused. */
+static void put_limits(const struct docker *d, struct jsonw *w)
+{
+	static const struct {
+		const char *key;
+		enum control control;
+	} limits[] = {
+		{ "MemoryLimit", CONTROL_MEMORY },
+		{ "PidsLimit", CONTROL_PIDS },
+		{ "CpuCfsPeriod", CONTROL_CPU },
+		{ "CpuCfsQuota", CONTROL_CPU },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		jsonw_key_bool(w, limits[i].key,
+			runtime_host(d->rt)->controls >> limits[i].control & 1);
+}
+
 void engine_info(struct http_request *r)
 {
 	auto_buf struct buf b = BUF_INIT(16384);
@@ -98,10 +115,7 @@ void engine_info(struct http_request *r)
 	jsonw_key_str(&w, "CgroupDriver", STR("none"));
 	jsonw_key_str(&w, "DefaultRuntime", STR("cay"));
 	jsonw_key_str(&w, "DockerRootDir", STR(""));
-	jsonw_key_bool(&w, "MemoryLimit", true);
-	jsonw_key_bool(&w, "PidsLimit", true);
-	jsonw_key_bool(&w, "CpuCfsPeriod", true);
-	jsonw_key_bool(&w, "CpuCfsQuota", true);
+	put_limits(docker_of(r), &w);
 	jsonw_key(&w, "SecurityOptions");
 	jsonw_open_array(&w);
 	jsonw_str(&w, STR("name=seccomp,profile=cay"));

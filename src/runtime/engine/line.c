@@ -99,6 +99,9 @@ static void on_control(void *arg, int events)
 	struct line *l = arg;
 	char text[MESSAGE_MAX + 1];
 	ssize_t n = recv(l->control_fd, text, MESSAGE_MAX, MSG_DONTWAIT);
+	/* It ended without having read our secret. What it said before comes after that error. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recv(l->control_fd, text, MESSAGE_MAX, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
