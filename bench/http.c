@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: http NAME ADDRESS REQUESTS CLIENTS FILE
+ * usage: http NAME ADDRESS REQUESTS CLIENTS FILE [new]
  *
  * Sends the HTTP/1.1 request that FILE holds, byte for byte, REQUESTS times over CLIENTS keep-alive
  * connections to ADDRESS (a Unix socket's path, or PORT of 127.0.0.1), and prints the round trips and the
- * rate. Each connection has one request under way; an answer other than 2xx ends the run.
+ * rate. Each connection has one request under way; an answer other than 2xx ends the run. With `new` each request
+ * has a connection of its own, which is part of its time.
  */
 #include "stats.h"
 
@@ -29,6 +30,7 @@ struct client {
 
 static char request[1 << 20];
 static size_t request_len;
+static const char *address_of_each; /* NULL: connections are kept */
 
 static int dial(const char *address)
 {
@@ -50,6 +52,10 @@ static void send_request(struct client *c)
 {
 	c->len = 0;
 	c->sent_ns = stats_now_ns();
+	if (address_of_each) {
+		close(c->fd);
+		c->fd = dial(address_of_each);
+	}
 	if (send(c->fd, request, request_len, 0) != (ssize_t)request_len) {
 		perror("http: send");
 		exit(1);
@@ -90,11 +96,11 @@ static size_t load(struct client *clients, int n_clients, int64_t *samples, size
 	struct pollfd polls[CLIENTS_MAX];
 	size_t started = 0, done = 0;
 	for (int i = 0; i < n_clients; i++) {
-		polls[i] = (struct pollfd){ clients[i].fd, POLLIN, 0 };
 		if (started < wanted) {
 			send_request(&clients[i]);
 			started++;
 		}
+		polls[i] = (struct pollfd){ clients[i].fd, POLLIN, 0 };
 	}
 	while (done < wanted) {
 		poll(polls, (nfds_t)n_clients, -1);
@@ -104,6 +110,7 @@ static size_t load(struct client *clients, int n_clients, int64_t *samples, size
 			samples[done++] = stats_now_ns() - clients[i].sent_ns;
 			if (started < wanted) {
 				send_request(&clients[i]);
+				polls[i].fd = clients[i].fd;
 				started++;
 			}
 		}
@@ -113,8 +120,8 @@ static size_t load(struct client *clients, int n_clients, int64_t *samples, size
 
 int main(int argc, char **argv)
 {
-	if (argc != 6) {
-		fprintf(stderr, "usage: http NAME ADDRESS REQUESTS CLIENTS FILE\n");
+	if (argc != 6 && argc != 7) {
+		fprintf(stderr, "usage: http NAME ADDRESS REQUESTS CLIENTS FILE [new]\n");
 		return 2;
 	}
 	size_t requests = (size_t)strtol(argv[3], NULL, 10);
@@ -134,6 +141,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
+	address_of_each = argc == 7 ? argv[2] : NULL;
 	int64_t *samples = stats_samples(requests + WARM_UP);
 	load(clients, 1, samples, WARM_UP);
 	int64_t begin = stats_now_ns();
