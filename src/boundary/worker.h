@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * worker: the boundary of one sandbox, as a process of its own (cay-boundary). It alone has the values of the secrets
- * that are swapped in; the sandbox has placeholders, the server has neither once it has said them here.
+ * that are swapped in where hostile bytes are read; the sandbox has placeholders, the server says them here once.
  *
  * The supervisor starts it when the server asks (MONITOR_BOUNDARY) with descriptor 3, a SOCK_SEQPACKET pair whose
  * other end goes to the server, and to the next server after that one. A message is JSON, with descriptors where it

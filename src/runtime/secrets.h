@@ -3,9 +3,9 @@
  * secrets: those that a sandbox has placeholders for. What is let out of it to a host that one is for goes through
  * its boundary, a process of its own (boundary/worker.h), which puts the value in the place of the placeholder.
  *
- * The values are said to that process before the sandbox is ready and kept nowhere else: not in the record, not in an
- * event, not in the server. So a restarted server goes on with them, for the process lives; if that dies, they are
- * lost, and nothing is let out to those hosts any more.
+ * The values are said to that process before the sandbox is ready, and are in no record, event or log; the server itself
+ * keeps them in sandbox::mask alone. A restarted server goes on without knowing them, for the process lives; if that
+ * dies, they are lost, and nothing is let out to those hosts any more.
  *
  * Each use is an event of kind `network`: {"decision":"swapped","secret":NAME,"name":…,"port":…}.
  */

@@ -4,6 +4,7 @@ reached there: plain servers that say who was connected to and echo, and TLS ser
 the test's own."""
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import socket
@@ -12,7 +13,8 @@ import subprocess
 import tempfile
 import threading
 
-from conftest import Server, end_server
+import pytest
+from conftest import PROGRAMS, Server, end_server
 from waiting import PATIENCE, wait_until  # noqa: F401
 
 PREPARE = "ip link set lo up && for a in {addresses}; do ip addr add $a/32 dev lo; done && " \
@@ -165,6 +167,16 @@ def server_outside(hosts, addresses, *options, trust=None, settings=None, uid=No
     finally:
         started.outside.close()
         end_server(started)
+
+
+def skip_without(network, server, uid=None):
+    """Where the host cannot have the network, says the doctor; in the server's own network, as its user."""
+    who = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid is not None else []
+    run = subprocess.run(["nsenter", "-t", str(server.process.pid), "-n", "-m", *who, PROGRAMS / "cay", "doctor", "--json"],
+                         capture_output=True, text=True, cwd="/")
+    found, = (n for n in json.loads(run.stdout)["networks"] if n["network"] == network)
+    if not found["available"]:
+        pytest.skip(f"--network {network}: {found['reason']}")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from conftest import PROGRAMS
-from outside import HOST, HOST_LAN, enter_network, server_behind
+from outside import HOST, HOST_LAN, enter_network, server_behind, skip_without
 from waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the network bridge does")
@@ -23,6 +23,7 @@ ALLOW = [PUBLIC, f"{OTHER}:7000", f"{PRIVATE}:7001", "93.184.216.0/24:5353"]
 @pytest.fixture(scope="module")
 def server():
     with server_behind([PUBLIC, OTHER, PRIVATE, METADATA]) as started:
+        skip_without("bridge", started)
         for port in (80, 443, 7000, 7001, 8080):
             started.outside.listen(port)
         yield started
@@ -227,6 +228,7 @@ def test_a_restarted_server_has_the_same_networks(server, box):
     again.delete()
 
 
+@pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_when_the_supervisor_ends_its_devices_and_rules_do(how):
     """However it ends: the host's network is as it was. Seen from the server's network, which outlives it here."""
@@ -266,6 +268,7 @@ def test_a_wish_that_cannot_be_had_is_refused(server, wish, words):
     assert reply.status >= 400 and words in reply.json["error"]["message"]
 
 
+@pytest.mark.usefixtures("server")
 def test_a_host_that_does_not_forward_says_how_it_would():
     with server_behind([PUBLIC], prepare="echo 0 > /proc/sys/net/ipv4/ip_forward") as server:
         reply = server.request("POST", "/v1/sandboxes", {"network": "bridge"})
@@ -287,6 +290,17 @@ def test_the_doctor_tries_it_and_undoes_it(server):
     assert report["networks"][0] == {"network": "bridge", "available": True}
     assert "for who is not root" in report["networks"][1]["reason"]
     assert in_network(server, "sh", "-c", "ip -o link; nft list ruleset") == before
+
+
+def test_what_the_kernel_would_leave_is_found():
+    """It does not; so something is left by hand, in networks and in a /run of the test's own."""
+    script = ("mount -t tmpfs none /run && mkdir -p /run/cay/routers && ip link add cay12345678 type veth peer name other && "
+              f"touch /run/cay/routers/cay12345678 && {PROGRAMS}/cay gc --dry-run && echo -- && {PROGRAMS}/cay gc && "
+              f"echo -- && ip -o link && {PROGRAMS}/cay gc --dry-run && ls /run/cay/routers")
+    run = subprocess.run(["unshare", "--net", "--mount", "sh", "-c", script], capture_output=True, text=True)
+    said, done, after = run.stdout.split("--\n")
+    assert run.returncode == 0 and "network device cay12345678" in said and "network device cay12345678" in done
+    assert "cay" not in after
 
 
 def test_the_same_from_the_command_line(server):

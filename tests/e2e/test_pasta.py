@@ -9,7 +9,7 @@ import tempfile
 import threading
 
 import pytest
-from outside import HOST, HOST_LAN, enter_network, server_behind
+from outside import HOST, HOST_LAN, enter_network, server_behind, skip_without
 from waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network that a user's server is in")
@@ -23,9 +23,8 @@ TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/ne
 
 @pytest.fixture(scope="module")
 def server():
-    if not pathlib.Path("/usr/bin/pasta").exists():
-        pytest.skip("pasta is not installed")
     with server_behind([PUBLIC, OTHER, PRIVATE, METADATA], prepare=TUN, uid=ORDINARY) as started:
+        skip_without("pasta", started, uid=ORDINARY)
         for port in (80, 443, 7000, 7001, 8080):
             started.outside.listen(port)
         yield started
@@ -134,6 +133,7 @@ def test_its_process_ends_with_it(server):
     wait_until(lambda: children(server) == before)
 
 
+@pytest.mark.usefixtures("server")
 def test_a_killed_supervisor_leaves_no_process():
     with server_behind([PUBLIC], prepare=TUN, uid=ORDINARY) as server:
         server.create(network="pasta", allow=[PUBLIC])
@@ -156,6 +156,7 @@ def test_a_host_that_cannot_says_what_would_help():
         server.create(network="loopback").delete()
 
 
+@pytest.mark.usefixtures("server")
 def test_pasta_says_why_it_cannot():
     """Without a way out of the host there is none to copy. What was begun is undone, and the next create works."""
     with server_behind([PUBLIC], prepare=f"{TUN}; ip route del default; ip link del wan", uid=ORDINARY) as server:

@@ -56,6 +56,7 @@ def served(request):
     """(server, network, bait)"""
     more = {"prepare": TUN, "uid": ORDINARY} if request.param == "pasta" else {}
     with outside.server_behind([PUBLIC], **more) as server:
+        outside.skip_without(request.param, server, uid=more.get("uid"))
         bait = Bait(server.process.pid)
         server.outside.listen(bait.port)
         yield server, request.param, bait
