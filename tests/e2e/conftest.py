@@ -23,6 +23,9 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 PROGRAMS = BUILD / "src" / "main"
 
 
+IS_SANITIZED = "ASAN_OPTIONS" in os.environ  # make sanitize: freed memory is kept for a while, and everything is slower
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout=PATIENCE):
         super().__init__("localhost", timeout=timeout)
