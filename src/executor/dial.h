@@ -14,7 +14,7 @@ struct dial;
 int dial_connect(const char *path, struct str secret, int *ret_fd, struct error *err);
 /* What comes next over it, once. */
 int dial_tell_ready(int fd, struct error *err);
-void dial_tell_failure(int fd, const struct error *err);
+void dial_tell_failure(int fd, const struct error *failure);
 
 struct dial *dial_new(struct executor *e, const char *path, int64_t lease_ms);
 void dial_free(struct dial *d); /* NULL is fine */

@@ -417,6 +417,28 @@ def test_nothing_of_it_is_left(engine, server):
     assert box.id not in kept_dirs(server)
 
 
+def test_many_at_once_come_and_go_and_leave_nothing_open(engine, server):
+    def live(number):
+        box = create(server)
+        outputs[number] = box.output(f"echo {number}")
+        box.delete()
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{server.server_pid()}/fd"))
+    rounds = 3 if engine.name == "cay" else 1
+    outputs, before, ours = {}, None, len(containers_of(engine, server))
+    for turn in range(rounds + 1):
+        threads = [threading.Thread(target=live, args=(turn * 100 + i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE * 3)
+        before = before or descriptors()  # what is kept open for the next: after the first round
+    assert outputs == {n: f"{n}\n" for turn in range(rounds + 1) for n in range(turn * 100, turn * 100 + 6)}
+    until(lambda: descriptors() <= before + 6)
+    assert len(containers_of(engine, server)) == ours
+
+
 def test_a_container_that_is_removed_behind_our_back_is_a_sandbox_that_ended(engine, server):
     box = create(server)
     engine.docker.request("DELETE", f"/containers/cay-{box.id}?force=1")

@@ -109,11 +109,13 @@ static void put_names(const struct json *names, struct jsonw *w)
 static void put_created(const struct json *created, struct jsonw *w)
 {
 	char text[CLOCK_TEXT_MAX];
-	struct str said = json_str(created);
-	clock_text(json_int(created) > 0 && json_int(created) < INT32_MAX ? json_int(created) * 1000
-									  : 0,
-		text);
-	jsonw_key_str(w, "created_at", said.len ? said : str_from(text));
+	int64_t seconds = json_int(created);
+	clock_text(seconds > 0 && seconds < INT32_MAX ? seconds * 1000 : 0, text);
+	jsonw_key(w, "created_at");
+	if (json_kind(created) == JSON_KIND_STR)
+		jsonw_str(w, json_str(created));
+	else
+		jsonw_str(w, str_from(text));
 }
 
 static void put_config(const struct json *config, struct jsonw *w)
