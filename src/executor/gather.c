@@ -33,7 +33,7 @@ struct gathering {
 	bool has_mode;
 	int64_t bytes, entries;
 	size_t n_items;
-	struct jsonw *w; /* in "items" */
+	struct jsonw w; /* in "items" */
 	char chunk[64 * 1024];
 };
 
@@ -177,10 +177,10 @@ static struct str last_name(struct str path)
 
 static void put_item(struct gathering *g, struct str path, const char *kind)
 {
-	jsonw_open(g->w);
-	jsonw_key_str(g->w, "path", path);
-	jsonw_key_str(g->w, "kind", str_from(kind));
-	jsonw_close(g->w);
+	jsonw_open(&g->w);
+	jsonw_key_str(&g->w, "path", path);
+	jsonw_key_str(&g->w, "kind", str_from(kind));
+	jsonw_close(&g->w);
 	g->n_items++;
 }
 
@@ -297,23 +297,22 @@ static int gather_all(struct gathering *g, struct worker_io *io, struct buf *res
 	struct error *err)
 {
 	char digest[SHA256_HEX_SIZE];
-	struct jsonw w = JSONW(result);
 	if (prepare(g, io, err) < 0)
 		return -1;
-	g->w = &w;
-	jsonw_open(&w);
-	jsonw_key(&w, "items");
-	jsonw_open_array(&w);
+	g->w = JSONW(result);
+	jsonw_open(&g->w);
+	jsonw_key(&g->w, "items");
+	jsonw_open_array(&g->w);
 	if (put_sources(g, err) < 0 || (g->parcel && parcel_end(g->parcel, err) < 0))
 		return -1;
 	if (g->parcel && g->parcel->truncated)
 		return error_set(err, ERROR_CONFLICT, "a file became shorter meanwhile");
-	jsonw_close_array(&w);
+	jsonw_close_array(&g->w);
 	sha256_end(&g->hash, digest);
-	jsonw_key_str(&w, "digest", str_from(digest));
-	jsonw_key_int(&w, "bytes", g->bytes);
-	jsonw_key_int(&w, "entries", g->entries);
-	jsonw_close(&w);
+	jsonw_key_str(&g->w, "digest", str_from(digest));
+	jsonw_key_int(&g->w, "bytes", g->bytes);
+	jsonw_key_int(&g->w, "entries", g->entries);
+	jsonw_close(&g->w);
 	return 0;
 }
 

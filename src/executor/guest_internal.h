@@ -32,7 +32,7 @@ struct guest {
 	uint32_t next_id;
 	struct timer *timer;
 	struct buf last_words; /* what came on descriptor 2 since a request has ended */
-	bool was_heard; /* it was forked, and is or was there */
+	bool was_heard;        /* it was forked, and is or was there */
 	bool has_exited, has_status, is_finished;
 	int exit_code, signo; /* one counts: signo if not 0 */
 	int early_signo;      /* for when it is known who it is */

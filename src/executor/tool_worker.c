@@ -147,8 +147,7 @@ static void stop(struct worker *w, const struct error *why)
 	timer_clear(w->grace);
 	w->state = STOPPED;
 	w->pack->is_stopped = true;
-	if (why)
-		w->pack->error = *why;
+	w->pack->error = *why;
 	refuse_all(&w->running, why);
 }
 

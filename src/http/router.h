@@ -48,7 +48,7 @@ struct http_route {
 	const char *pattern; /* "/v1/sandboxes/{id}" */
 	void (*handle)(struct http_request *request);
 	int flags;
-	int64_t body_max;    /* bytes; 0: HTTP_BODY_MAX. A larger body is refused with 413 */
+	int64_t body_max; /* bytes; 0: HTTP_BODY_MAX. A larger body is refused with 413 */
 	enum role role; /* who may come in beside the server's own token; ROLE_ADMIN (0): nobody */
 	const char *summary; /* for the documentation */
 	const void *data;    /* of the face: an action, a schema, … */

@@ -19,8 +19,9 @@ struct backend_reply {
 	int init_pid;
 	struct enforced enforced;
 	struct monitor_usage usage;
-	int fd;                    /* boundary, and adopt where there is one: its socket; else -1 */
-	const char *workdir; /* create: the image's, where none was asked for; NULL: that of the spec */
+	int fd; /* boundary, and adopt where there is one: its socket; else -1 */
+	const char *
+		workdir; /* create: the image's, where none was asked for; NULL: that of the spec */
 	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */
 	bool is_paused;            /* the same */
 };

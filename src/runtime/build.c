@@ -90,7 +90,7 @@ static int add_image(struct build *b, struct stage *stage, struct image **ret, s
 	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX), history = BUF_INIT(IMAGE_JSON_MAX);
 	struct jsonw w = JSONW(&config);
 	char id[SHA256_HEX_SIZE];
-	struct sha256 h;
+	struct sha256 h = { 0 };
 	struct image like = { .base = stage->base,
 		.base_path = (char *)(uintptr_t)stage->base_path,
 		.created_ms = clock_wall_ms(),

@@ -13,7 +13,7 @@ struct openhands {
 	struct cursors cursors;
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
-	struct list preparing;   /* preparation::link */
+	struct list preparing; /* preparation::link */
 	struct warm *warm;
 	struct list mcp_proxies; /* mcp_proxy::link */
 	struct list builds;      /* image_build::link */
