@@ -18,7 +18,8 @@ enum { LOG_MAX = 1024 * 1024 };
 
 bool embedded_is_for(struct str url)
 {
-	return str_starts(url, STR("openhands+http")) || str_starts(url, STR("action+http"));
+	return str_starts(url, STR("openhands+http")) || str_starts(url, STR("action+http")) ||
+		str_starts(url, STR("daytona+http")) || str_is(url, "daytona");
 }
 
 /* The caller's CAY_TOKEN is the other side's key; the server's own is a new one. */

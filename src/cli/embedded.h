@@ -17,7 +17,7 @@ struct embedded {
 	int keeper_pid;
 };
 
-/* openhands+http://…, action+http://… */
+/* openhands+http://…, action+http://…, daytona, daytona+http://… */
 bool embedded_is_for(struct str url);
 int embedded_start(const char *backend_url, struct embedded *ret, struct error *err);
 /* Why it does not answer, if that is so and it said why: *err is replaced. */

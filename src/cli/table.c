@@ -20,7 +20,8 @@ const struct command_option json_options[] = {
 const struct command_option server_options[] = {
 	{ "url", 0, OPTION_TEXT, OPTION_AT(struct common_options, url), "URL",
 		"where the server is: http://HOST:PORT, https://HOST or unix:/PATH; openhands+http://HOST for "
-		"an OpenHands Remote Runtime API, action+http://HOST for an action execution server (default: "
+		"an OpenHands Remote Runtime API, action+http://HOST for an action execution server, "
+		"daytona+http://HOST/api for a Daytona server (default: "
 		"CAY_URL, or the socket of a server on this machine)" },
 	{ 0 },
 };

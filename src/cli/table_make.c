@@ -113,7 +113,8 @@ static const struct command_option serve_options[] = {
 		"where sandboxes live: native; local or cli, which need no namespaces and give no "
 		"isolation at all (cli: a new shell for each command); openhands+http://HOST:PORT, those of "
 		"an OpenHands Remote Runtime API (its key: SANDBOX_API_KEY); action+http://HOST:PORT, "
-		"that of an action execution server (SESSION_API_KEY); http://HOST:PORT or unix:PATH, those of "
+		"that of an action execution server (SESSION_API_KEY); daytona or daytona+http://HOST:PORT/api, those of "
+		"a Daytona server (DAYTONA_API_URL, DAYTONA_API_KEY); http://HOST:PORT or unix:PATH, those of "
 		"another cay server (CAY_REMOTE_TOKEN); docker or docker=PATH: containers of the engine (docker, podman) "
 		"behind that Unix socket, see docs/engine.md",
 		.standard = "native" },

@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "runtime/engine/engine.h"
 #include "runtime/local.h"
+#include "runtime/remote/daytona.h"
 #include "runtime/remote/peer.h"
 #include "runtime/remote/remote.h"
 
@@ -56,6 +57,20 @@ static int open_server(struct loop *loop, const struct backend_choice *choice, s
 	return remote_backend_new(loop, &config, ret, err);
 }
 
+/* "daytona" alone is wherever Daytona's own SDKs would go. */
+static int open_daytona(struct loop *loop, const struct backend_choice *choice,
+	struct backend **ret, struct error *err)
+{
+	const char *plus = strchr(choice->name, '+'), *url = getenv("DAYTONA_API_URL");
+	const struct daytona_config config = {
+		.url = plus             ? plus + 1
+			: url && url[0] ? url
+					: NULL,
+		.key = key_of(choice, "DAYTONA_API_KEY"),
+	};
+	return daytona_backend_new(loop, &config, ret, err);
+}
+
 static int open_peer(struct loop *loop, const struct backend_choice *choice, struct backend **ret,
 	struct error *err)
 {
@@ -75,6 +90,9 @@ static const struct {
 	{ "action+http:", open_server },
 	{ "action+https:", open_server },
 	{ "cli", open_local },
+	{ "daytona", open_daytona },
+	{ "daytona+http:", open_daytona },
+	{ "daytona+https:", open_daytona },
 	{ "docker", open_docker },
 	{ "docker=", open_docker },
 	{ "http:", open_peer },

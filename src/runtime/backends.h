@@ -6,9 +6,11 @@
  *	http[s]://HOST, unix:/PATH those of another cay server                    runtime/remote/peer.h
  *	docker, docker=SOCKET      containers of an engine of this machine       runtime/engine/engine.h
  *	openhands+http[s]://HOST   the sandboxes of a Remote Runtime API          runtime/remote/remote.h
+ *	daytona[+http[s]://HOST/api] the sandboxes of a Daytona server            runtime/remote/daytona.h
  *	action+http[s]://HOST      an action execution server: one sandbox        the same
  *
- * The key of an API is SANDBOX_API_KEY, that of an action server SESSION_API_KEY, or else CAY_TOKEN.
+ * The key of an API is SANDBOX_API_KEY, that of an action server SESSION_API_KEY, Daytona's
+ * DAYTONA_API_KEY, or else CAY_TOKEN.
  */
 #pragma once
 

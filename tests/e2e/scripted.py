@@ -23,6 +23,7 @@ class Scripted:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.fallback = 404  # for what is not in the script
         self.script, self.requests, self.open, self.lock = {}, [], [], threading.Condition()
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -87,7 +88,7 @@ class Scripted:
         with self.lock:
             self.requests.append((method, path, headers, body))
             self.lock.notify_all()
-            answers = self.script.get((method, path), [404])
+            answers = self.script.get((method, path), [self.fallback])
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if callable(answer):
             answer = answer(body)

@@ -54,7 +54,7 @@ static void put_read(struct far *far, struct str path, struct str whole, struct 
 }
 
 /* Lines start_line to end_line, from 1. */
-static struct str cut_lines(struct str text, int64_t first, int64_t last)
+struct str far_cut_lines(struct str text, int64_t first, int64_t last)
 {
 	struct str rest = text;
 	for (int64_t line = 1; line < first && rest.len; line++) {
@@ -78,7 +78,7 @@ static void on_text(struct far *far, const struct json *observation)
 		far_fail_observation(far, observation);
 		return;
 	}
-	struct str part = p->start_line ? cut_lines(whole, p->start_line, p->end_line) : whole;
+	struct str part = p->start_line ? far_cut_lines(whole, p->start_line, p->end_line) : whole;
 	bool is_truncated = part.len > (size_t)p->max_bytes;
 	if (is_truncated)
 		part = str_first(part, (size_t)p->max_bytes);

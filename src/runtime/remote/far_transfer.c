@@ -6,8 +6,7 @@
  * with a name that needs quoting. So whatever is no plain name is sent under one, and moved. Archives other
  * than zip are unpacked, and made, by tar(1) there.
  *
- * An upload is streamed: what the caller sends is queued up to UPLOAD_HIGH, then the caller waits. A
- * file is fetched in pieces, each a command of its own; a zip archive of a directory is the server's own stream.
+ * An upload is streamed (form.h). A file is fetched in pieces, each a command of its own; a zip archive of a directory is the server's own stream.
  */
 #include "runtime/remote/verbs.h"
 
@@ -15,13 +14,11 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/id.h"
+#include "runtime/remote/form.h"
 #include "wire/frame.h"
 #include "wire/url.h"
 
 enum {
-	UPLOAD_HIGH = 1024 * 1024,
-	UPLOAD_QUEUE_MAX = 2 * FRAME_PAYLOAD_MAX,
-	UPLOAD_MS = 0,           /* as long as it moves */
 	PIECE = 2 * 1024 * 1024, /* of a file that is fetched */
 	SHELL_MS = 300000,
 	COMMAND_MAX = 64 * 1024,
@@ -31,14 +28,11 @@ enum {
 
 struct uploading {
 	struct far *far;
-	char boundary[ID_SIZE];
+	struct form form;
 	char *dir, *name; /* where it is to be; a plain name is sent as it is */
 	char *mode;       /* of a file that gets another than the server gives; NULL: none */
 	char sent_as[ID_SIZE + 16];
 	bool is_zip, is_tar, is_moved;
-	struct buf queue;
-	size_t at; /* of the queue: sent */
-	bool has_all;
 	int64_t bytes;
 	far_fn *then;
 };
@@ -48,49 +42,11 @@ void far_drop_upload(struct far *far)
 	struct uploading *u = take_ptr(far->uploading);
 	if (!u)
 		return;
-	buf_fini(&u->queue);
+	form_fini(&u->form);
 	free(u->dir);
 	free(u->name);
 	free(u->mode);
 	free(u);
-}
-
-static ssize_t pull(void *arg, char *to, size_t size, struct error *err)
-{
-	struct far *far = arg;
-	struct uploading *u = far->uploading;
-	size_t n = MIN(size, u->queue.len - u->at);
-	memcpy(to, u->queue.ptr + u->at, n);
-	u->at += n;
-	if (u->at == u->queue.len) {
-		buf_reset(&u->queue);
-		u->at = 0;
-		channel_pause(far->channel, false);
-	}
-	return n || u->has_all ? (ssize_t)n : FETCH_WAIT;
-}
-
-static void feed(struct far *far, struct str bytes)
-{
-	struct uploading *u = far->uploading;
-	if (u->at > UPLOAD_HIGH) {
-		buf_drop_front(&u->queue, u->at);
-		u->at = 0;
-	}
-	buf_put(&u->queue, bytes);
-	if (u->queue.len - u->at > UPLOAD_HIGH && !u->has_all)
-		channel_pause(far->channel, true);
-	if (far->ask)
-		ask_wake(far->ask);
-}
-
-static void feed_end(struct far *far)
-{
-	struct uploading *u = far->uploading;
-	auto_buf struct buf tail = BUF_INIT(1024);
-	buf_printf(&tail, "\r\n--%s--\r\n", u->boundary);
-	u->has_all = true;
-	feed(far, buf_str(&tail));
 }
 
 static void on_settled(struct far *far, const struct json *observation)
@@ -157,7 +113,7 @@ static struct uploading *upload_new(struct far *far, const char *path, struct st
 	char random[ID_SIZE];
 	BUG_IF(!slash, "a path that is not absolute is uploaded to");
 	id_make(random);
-	id_make(u->boundary);
+	form_init(&u->form, far);
 	u->far = far;
 	u->then = then;
 	u->is_zip = str_is(kind, "zip");
@@ -174,7 +130,6 @@ static struct uploading *upload_new(struct far *far, const char *path, struct st
 			u->is_zip ? ".zip" : "");
 	else
 		snprintf(u->sent_as, sizeof(u->sent_as), "%s", u->name);
-	buf_init(&u->queue, UPLOAD_QUEUE_MAX);
 	far->uploading = u;
 	return u;
 }
@@ -183,22 +138,15 @@ static void upload_begin(struct far *far)
 {
 	struct uploading *u = far->uploading;
 	auto_buf struct buf path = BUF_INIT(COMMAND_MAX), head = BUF_INIT(4096);
-	auto_free char *type = mem_printf("multipart/form-data; boundary=%s", u->boundary);
 	buf_puts(&path, "/upload_file?destination=");
 	url_encode(str_from(u->dir), &path);
 	buf_printf(&path, "&recursive=%s", u->is_zip ? "true" : "false");
 	buf_printf(&head,
 		"--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\n"
 		"Content-Type: application/octet-stream\r\n\r\n",
-		u->boundary, u->sent_as);
-	feed(far, buf_str(&head));
-	struct ask_plan plan = {
-		.method = "POST",
-		.timeout_ms = UPLOAD_MS,
-		.pull = pull,
-		.content_type = arena_str(&far->arena, str_from(type)),
-	};
-	far_stream(far, &plan, path.ptr, on_sent);
+		u->form.boundary, u->sent_as);
+	form_feed(&u->form, buf_str(&head));
+	form_begin(&u->form, path.ptr, on_sent);
 }
 
 void far_put_file(struct far *far, const char *path, struct str bytes, struct str mode,
@@ -206,8 +154,8 @@ void far_put_file(struct far *far, const char *path, struct str bytes, struct st
 {
 	upload_new(far, path, STR("file"), mode, then);
 	upload_begin(far);
-	feed(far, bytes);
-	feed_end(far);
+	form_feed(&far->uploading->form, bytes);
+	form_end(&far->uploading->form);
 }
 
 /* ---- upload ---- */
@@ -252,13 +200,13 @@ static void upload_data(struct far *far, struct str bytes)
 	if (!far->uploading)
 		return;
 	far->uploading->bytes += (int64_t)bytes.len;
-	feed(far, bytes);
+	form_feed(&far->uploading->form, bytes);
 }
 
 static void upload_eof(struct far *far)
 {
-	if (far->uploading && !far->uploading->has_all)
-		feed_end(far);
+	if (far->uploading && !far->uploading->form.has_all)
+		form_end(&far->uploading->form);
 }
 
 const struct far_verb far_upload = {

@@ -63,6 +63,7 @@ static void reset(struct far *far)
 		channel_pause(far->channel, false);
 	far->was_woken = false;
 	far->n_again = 0;
+	far->form = NULL;
 	far->state = NULL;
 }
 
@@ -98,8 +99,8 @@ void far_fail(struct far *far, const struct error *err)
 void far_refuse(struct far *far, const char *what)
 {
 	struct error err;
-	error_set(&err, ERROR_UNSUPPORTED, "%s: an OpenHands action server has no %s",
-		far->verb->action->name, what);
+	error_set(&err, ERROR_UNSUPPORTED, "%s: %s has no %s", far->verb->action->name,
+		far->site->ops->server, what);
 	far_fail(far, &err);
 }
 
@@ -109,13 +110,13 @@ static int start(struct far *far, struct str request, struct error *err)
 		return -1;
 	struct str name = json_str(json_find(far->request, "action"));
 	const struct far_verb *verb = NULL;
-	for (const struct far_verb *const *v = far_verbs; *v && !verb; v++)
+	for (const struct far_verb *const *v = far->site->ops->verbs; *v && !verb; v++)
 		if (str_is(name, (*v)->action->name))
 			verb = *v;
 	if (!verb)
 		return error_set(err, ERROR_UNSUPPORTED,
-			"%.*s: an OpenHands action server has no such action; run a command instead",
-			STR_ARG(str_first(name, 60)));
+			"%.*s: %s has no such action; run a command instead",
+			STR_ARG(str_first(name, 60)), far->site->ops->server);
 	void *params;
 	if (action_decode(verb->action, json_find(far->request, "params"), &far->arena, &params,
 		    err) < 0)
@@ -180,7 +181,9 @@ int site_open_call(struct site *site, int *ret_fd, struct error *err)
 static void explain(const struct far *far, int status, struct error *err)
 {
 	struct error was = *err;
-	if (status == 404)
+	if (far->site->ops->explain)
+		far->site->ops->explain(status, err);
+	else if (status == 404)
 		error_set(err, ERROR_DISCONNECTED,
 			"Runtime is not responding. This may be temporary, please try again. "
 			"Original error: %s",
@@ -214,11 +217,12 @@ static void on_answer(void *arg, int status, struct str body, const struct error
 	if (err) {
 		e = *err;
 		explain(far, status, &e);
-		far_fail(far, &e);
+		if (!far->verb->failed || !far->verb->failed(far, &e))
+			far_fail(far, &e);
 		return;
 	}
 	json_free(take_ptr(far->answer));
-	if (json_parse(body, &far->answer, &e) < 0) {
+	if (body.len && json_parse(body, &far->answer, &e) < 0) {
 		error_set(&e, ERROR_PROTOCOL, "the server's answer is no JSON: %.*s",
 			STR_ARG(str_first(str_trim(body), 100)));
 		far_fail(far, &e);
@@ -267,6 +271,20 @@ void far_ask(struct far *far, const char *method, const char *path, struct str j
 		.json = json,
 		.timeout_ms = timeout_ms,
 		.is_harmless = true,
+		.done = on_answer,
+	};
+	far->then = then;
+	far->act_ms = 0;
+	begin_ask(far, &plan, path);
+}
+
+void far_tell(struct far *far, const char *method, const char *path, struct str json,
+	int64_t timeout_ms, far_fn *then)
+{
+	struct ask_plan plan = {
+		.method = method,
+		.json = json,
+		.timeout_ms = timeout_ms,
 		.done = on_answer,
 	};
 	far->then = then;
@@ -465,13 +483,15 @@ void far_with_workdir(struct far *far, far_fn *then)
 char *far_path(struct far *far, struct str cwd, struct str path)
 {
 	const char *workdir = far->site->workdir ?: "";
+	const char *slash = workdir[0] ? "/" : ""; /* unknown: the server begins where it works */
 	if (str_starts(path, STR("/")))
 		return arena_str(&far->arena, path);
 	if (!cwd.len)
-		return arena_printf(&far->arena, "%s/%.*s", workdir, STR_ARG(path));
+		return arena_printf(&far->arena, "%s%s%.*s", workdir, slash, STR_ARG(path));
 	if (str_starts(cwd, STR("/")))
 		return arena_printf(&far->arena, "%.*s/%.*s", STR_ARG(cwd), STR_ARG(path));
-	return arena_printf(&far->arena, "%s/%.*s/%.*s", workdir, STR_ARG(cwd), STR_ARG(path));
+	return arena_printf(&far->arena, "%s%s%.*s/%.*s", workdir, slash, STR_ARG(cwd),
+		STR_ARG(path));
 }
 
 void far_put_quoted(struct buf *b, struct str s)

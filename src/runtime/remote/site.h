@@ -15,6 +15,8 @@
  *	configure      exports in the shell
  *	info           /server_info
  *
+ * Another protocol of such servers has other verbs (site_ops): daytona_backend.h.
+ *
  * What there is no such thing for is ERROR_UNSUPPORTED and says so. Private to runtime/remote.
  */
 #pragma once
@@ -31,7 +33,13 @@ enum {
 	SHELL_AGAIN_MAX = 5,
 };
 
+struct far_verb;
+
 struct site_ops {
+	const char *server;                  /* for who is refused: "an OpenHands action server" */
+	const struct far_verb *const *verbs; /* NULL-terminated */
+	/* Makes of an answer's status what it means here; NULL: as an OpenHands server's is meant. */
+	void (*explain)(int status, struct error *err);
 	/* 503: it is paused. Once it is awake again, or cannot be: site_is_awake. NULL: nobody can wake it. */
 	void (*wake)(void *arg);
 };
@@ -57,8 +65,7 @@ void site_is_awake(struct site *site, const struct error *err);
 /* ---- one far end, for the files that map actions ---- */
 
 struct far;
-typedef void far_fn(struct far *far,
-	const struct json *answer); /* NULL for a body that is no JSON */
+typedef void far_fn(struct far *far, const struct json *answer); /* NULL for an empty body */
 
 struct far {
 	struct list link; /* site::fars */
@@ -80,6 +87,7 @@ struct far {
 	int n_again;
 	far_fn *shell_then;
 	far_fn *with_workdir;
+	struct form *form;           /* form.h: being sent */
 	struct uploading *uploading; /* far_transfer.c */
 	void *state;                 /* of the verb, in the arena */
 };
@@ -90,6 +98,8 @@ struct far_verb {
 	void (*data)(struct far *far, struct str bytes);
 	void (*eof)(struct far *far);
 	void (*drain)(struct far *far);
+	/* A question failed. True: something else was asked instead. May be NULL. */
+	bool (*failed)(struct far *far, const struct error *err);
 	void (*drop)(struct far *far); /* frees what is not in the arena */
 };
 
@@ -118,6 +128,9 @@ int far_fail_unended(struct far *far); /* -1 */
 /* A plain question to the server; the answer's JSON goes to `then`. */
 void far_ask(struct far *far, const char *method, const char *path, struct str json,
 	int64_t timeout_ms, far_fn *then);
+/* The same for what must not be done twice. */
+void far_tell(struct far *far, const char *method, const char *path, struct str json,
+	int64_t timeout_ms, far_fn *then);
 /* The same with a body that is streamed: `plan` says how. */
 void far_stream(struct far *far, struct ask_plan *plan, const char *path, far_fn *then);
 /* The absolute path; the server is asked for its directory first if it has to be. */
@@ -127,6 +140,6 @@ char *far_path(struct far *far, struct str cwd, struct str path);
 void far_finish(struct far *far, const struct buf *result);
 void far_fail(struct far *far, const struct error *err);
 void far_refuse(struct far *far,
-	const char *what); /* ERROR_UNSUPPORTED: "an OpenHands server has no …" */
+	const char *what); /* ERROR_UNSUPPORTED: "run: an OpenHands action server has no …" */
 /* 'it'"'"'s' */
 void far_put_quoted(struct buf *b, struct str s);

@@ -33,8 +33,9 @@ struct tenant *tenant_find(struct remote *r, const char *id)
 }
 
 static void wake(void *arg);
-static const struct site_ops api_site = { .wake = wake };
-static const struct site_ops server_site = { .wake = NULL };
+#define SERVER .server = "an OpenHands action server", .verbs = far_verbs
+static const struct site_ops api_site = { SERVER, .wake = wake };
+static const struct site_ops server_site = { SERVER, .wake = NULL };
 
 static void on_timer(void *arg);
 

@@ -9,6 +9,8 @@ extern const struct far_verb far_browse, far_cell, far_configure, far_download, 
 	far_upload, far_write;
 
 void far_send(struct far *far, uint8_t channel, struct str bytes);
+/* Lines first to last, from 1; last -1: to the end. */
+struct str far_cut_lines(struct str text, int64_t first, int64_t last);
 
 /* A shell command that gives a piece of a file in base64, and what came of it: appended to b. */
 void far_put_piece(struct buf *b, const char *path, int64_t offset, int64_t size);
