@@ -17,8 +17,11 @@ import zipfile
 
 import archives
 import pytest
+from conftest import IS_SANITIZED
 from executor import Executor, Failed
 from waiting import wait_until
+
+MEMORY_KIB = 200_000 * (4 if IS_SANITIZED else 1)
 
 
 counter = itertools.count()
@@ -126,7 +129,7 @@ def test_a_big_file_takes_no_memory(x):
         f.truncate(1 << 40)
     r = x.call("read", path="sparse", offset=1 << 39, max_bytes=100, encoding="base64")
     assert r["bytes"] == 100 and r["size"] == 1 << 40
-    assert peak_kib(x.process.pid) < 200_000
+    assert peak_kib(x.process.pid) < MEMORY_KIB
 
 
 def peak_kib(pid):
@@ -551,6 +554,7 @@ def test_lines_are_found(x):
         x.call("grep", pattern="(")
 
 
+@pytest.mark.skipif(IS_SANITIZED, reason="a worker's limit on memory and a sanitizer's shadow do not go together")
 def test_a_hostile_expression_harms_nobody(x):
     (x.dir / "f").write_text("a" * 30_000 + "\n")
     with x.open("grep", pattern="(((a*)*)*)*" * 20 + "\\1b") as call:
@@ -801,7 +805,7 @@ def test_a_bomb_ends_with_the_disk_not_with_memory(x):
         t.addfile(info, open("/dev/zero", "rb"))
     x.upload(zeros.getvalue(), path="to", kind="tar")
     assert (x.dir / "to/zeros").stat().st_size == 200 << 20
-    assert peak_kib(x.process.pid) < 200_000
+    assert peak_kib(x.process.pid) < MEMORY_KIB
 
 
 def wild(x):
@@ -849,7 +853,7 @@ def test_a_slow_taker_slows_the_executor_down_and_others_do_not_wait(x):
         with x.open("download", path="big", format=format) as call:
             call.until(lambda c: c.data[0])
             assert x.call("stat", path="big")["size"] == 300 << 20
-    assert peak_kib(x.process.pid) < 200_000
+    assert peak_kib(x.process.pid) < MEMORY_KIB
 
 
 def test_a_file_that_grows_or_shrinks_on_its_way_is_handled(x):
