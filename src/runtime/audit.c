@@ -146,6 +146,6 @@ int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const stru
 		.kind = str_from(kind),
 		.data = buf_str(data),
 	};
-	follow_note(s->runtime, s);
+	follow_note(s->runtime, s, kind);
 	return store_event(s->runtime->store, &event);
 }

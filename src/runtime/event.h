@@ -53,6 +53,8 @@ int event_read(struct runtime *rt, const char *id, int64_t after, int limit, eve
 
 struct follower *event_follow(struct runtime *rt, const char *id, int64_t after, event_fn *fn,
 	void *arg);
+/* Events of this kind alone, a literal: a commit without one costs it nothing. Right after event_follow. */
+void event_follow_only(struct follower *f, const char *kind);
 void event_follow_pause(struct follower *f, bool is_paused);
 void event_follow_stop(struct follower *f); /* NULL is fine */
 

@@ -16,6 +16,7 @@ struct follower {
 	struct list link; /* runtime::followers */
 	struct runtime *rt;
 	char id[ID_SIZE]; /* "": all sandboxes */
+	const char *kind; /* NULL: all */
 	int64_t after;
 	event_fn *fn;
 	void *arg;
@@ -36,7 +37,8 @@ static void on_row(void *arg, const struct event *event)
 		return; /* the row stays behind the cursor and is read again */
 	f->after = event->seq;
 	f->n_read++;
-	f->fn(f->arg, event);
+	if (!f->kind || str_is(event->kind, f->kind))
+		f->fn(f->arg, event);
 }
 
 /* Tells what is no longer kept. */
@@ -94,11 +96,12 @@ static void wake(struct follower *f)
 	loop_defer(f->rt->loop, read_page, f);
 }
 
-void follow_note(struct runtime *rt, const struct sandbox *s)
+void follow_note(struct runtime *rt, const struct sandbox *s, const char *kind)
 {
 	struct follower *f;
 	list_for_each(f, &rt->followers, link)
-		if (!f->id[0] || strcmp(f->id, s->id) == 0)
+		if ((!f->id[0] || strcmp(f->id, s->id) == 0) &&
+			(!f->kind || strcmp(f->kind, kind) == 0))
 			f->has_news = true;
 }
 
@@ -107,8 +110,11 @@ void follow_wake_all(void *arg)
 	struct runtime *rt = arg;
 	struct follower *f;
 	list_for_each(f, &rt->followers, link) {
-		if (!f->has_news)
+		if (!f->has_news) {
+			if (f->kind && !f->is_due)
+				f->after = store_newest(rt->store); /* none of that was for it */
 			continue;
+		}
 		f->has_news = false;
 		wake(f);
 	}
@@ -127,6 +133,11 @@ struct follower *event_follow(struct runtime *rt, const char *id, int64_t after,
 	list_append(&rt->followers, &f->link);
 	wake(f);
 	return f;
+}
+
+void event_follow_only(struct follower *f, const char *kind)
+{
+	f->kind = kind;
 }
 
 void event_follow_pause(struct follower *f, bool is_paused)

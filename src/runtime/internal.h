@@ -130,6 +130,7 @@ int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const stru
 void mcp_run_free_all(struct runtime *rt);
 
 /* follow.c */
-void follow_note(struct runtime *rt, const struct sandbox *s); /* an event of it is being written */
+/* An event of it is being written. */
+void follow_note(struct runtime *rt, const struct sandbox *s, const char *kind);
 void follow_wake_all(void *arg);
 void follow_free_all(struct runtime *rt);

@@ -69,6 +69,7 @@ static void follow(struct server *s)
 	struct runtime_stats now;
 	runtime_stats(s->camel->rt, &now);
 	s->follower = event_follow(s->camel->rt, s->view.id, now.events, on_event, s);
+	event_follow_only(s->follower, "state"); /* calls have events, too */
 }
 
 static int port_of(int fd)
