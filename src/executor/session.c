@@ -169,6 +169,8 @@ static void read_output(struct session *s)
 			return;
 		}
 		ssize_t n = read(s->shell->pty.master_fd, bytes, sizeof(bytes));
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0) {
 			/* The kernel has handed on everything that was written before this read. */
 			s->has_mark = s->has_report;
@@ -214,6 +216,8 @@ static void read_rest(struct session *s)
 	ssize_t n;
 	for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
 		n = read(s->shell->pty.master_fd, bytes, sizeof(bytes));
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return;
 		feed(s, str_from_len(bytes, (size_t)n));

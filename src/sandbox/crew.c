@@ -130,8 +130,9 @@ static void build(const struct crew *c, int sock, struct spec *spec)
 		r = build_planned(c, sock, &plan, &failed.error);
 		plan_fini(&plan);
 	}
-	if (r < 0)
-		answer_send(sock, &failed, NULL, 0, NULL);
+	/* Whoever waits for an answer that cannot be given sees our end instead. */
+	if (r < 0 && answer_send(sock, &failed, NULL, 0, NULL) < 0)
+		_exit(EXIT_FAILURE);
 }
 
 /* Descriptors of the supervisor's would keep alive what it closes; three of them are ours as well. */

@@ -146,10 +146,12 @@ static int await_exec(struct start *s, struct box *box, bool *ret_is_command, st
 static int send_to_init(struct start *s, const int *fds, int n, struct error *err)
 {
 	struct error failure;
-	if (fd_send(s->owner_sock, STR("go"), fds, n, &failure) == 0 || failure.sys == EPIPE ||
-		failure.sys == ECONNRESET)
+	if (fd_send(s->owner_sock, STR("go"), fds, n, &failure) == 0)
 		return 0;
-	return error_set(err, failure.code, "%s", failure.text);
+	if (failure.sys != EPIPE && failure.sys != ECONNRESET)
+		return error_set(err, failure.code, "%s", failure.text);
+	shutdown(s->owner_sock, SHUT_WR); /* it must not wait for what did not come */
+	return 0;
 }
 
 static int send_groups(struct start *s, struct error *err)
