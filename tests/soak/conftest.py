@@ -73,13 +73,14 @@ def rss_kib(pid):
     return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private"))
 
 
-def namespaces():
-    """All that any process is in."""
+def namespaces(pids):
+    """All that any of these processes is in, or keeps open."""
     found = set()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for pid in pids:
+        for where in ("ns", "fd"):
             try:
-                found |= {os.readlink(f"/proc/{entry}/ns/{kind}") for kind in ("mnt", "pid", "net", "user", "ipc")}
+                links = {os.readlink(f"/proc/{pid}/{where}/{entry}") for entry in os.listdir(f"/proc/{pid}/{where}")}
+                found |= {link for link in links if link.split(":")[0] in ("mnt", "pid", "net", "user", "ipc", "uts", "cgroup")}
             except OSError:
                 pass
     return found
@@ -95,13 +96,14 @@ def cgroups(supervisor):
 
 
 class Census:
-    """Everything of the host that a sandbox could leave something in."""
+    """Everything of the host that a sandbox of this server could leave something in; others may have theirs on it."""
 
     def __init__(self, server):
         pid = server.process.pid
         self.processes = set(descendants(pid)) if server.process.poll() is None else set()
-        self.mounts = pathlib.Path("/proc/self/mountinfo").read_text()
-        self.namespaces = namespaces()
+        self.mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+                       if str(server.directory) in line]
+        self.namespaces = namespaces({pid, *self.processes})
         self.cgroups = cgroups(pid)
         self.interfaces = set(os.listdir("/sys/class/net"))
         self.fds = {name: [n_fds(p) for p in named(server, name)] for name in ("cayd",)}
@@ -111,7 +113,7 @@ class Census:
         """What is more than before."""
         return {
             "processes": len(self.processes) - len(before.processes),
-            "mounts": len(self.mounts.splitlines()) - len(before.mounts.splitlines()),
+            "mounts": len(self.mounts) - len(before.mounts),
             "namespaces": len(self.namespaces - before.namespaces),
             "cgroups": len(self.cgroups - before.cgroups),
             "interfaces": len(self.interfaces - before.interfaces),
