@@ -83,8 +83,9 @@ static void put_limits(const struct docker *d, struct jsonw *w)
 	} limits[] = {
 		{ "MemoryLimit", CONTROL_MEMORY },
 		{ "PidsLimit", CONTROL_PIDS },
-		{ "CpuCfsPeriod", CONTROL_CPU },
-		{ "CpuCfsQuota", CONTROL_CPU },
+		/* A sandbox has none by default, so the host tells nothing of it: it is given with the others. */
+		{ "CpuCfsPeriod", CONTROL_MEMORY },
+		{ "CpuCfsQuota", CONTROL_MEMORY },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
 		jsonw_key_bool(w, limits[i].key,

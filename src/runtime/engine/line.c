@@ -68,11 +68,16 @@ static void stop_listening(struct line *l)
 
 /* ---- the executor is there ---- */
 
+static void let_go(struct line *l)
+{
+	watch_free(take_ptr(l->control_watch));
+	l->control_fd = close_fd(l->control_fd);
+}
+
 static void on_end(struct line *l)
 {
 	struct error err;
-	watch_free(take_ptr(l->control_watch));
-	l->control_fd = close_fd(l->control_fd);
+	let_go(l);
 	if (l->is_ready) {
 		l->ops->lost(l->arg);
 		return;
@@ -116,6 +121,7 @@ static void on_control(void *arg, int events)
 	} else if (text[0] == DIAL_FAILED) {
 		struct error err;
 		error_set(&err, ERROR_INTERNAL, "the executor cannot start: %s", text + 1);
+		let_go(l); /* that it has ended, too, is no second failure */
 		l->ops->failed(l->arg, &err);
 	}
 }
