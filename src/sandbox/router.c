@@ -144,7 +144,7 @@ static int put_rules_inside(const struct router *r, struct error *err)
 		"ct state established,related accept\n"
 		"ct state invalid drop\n"
 		"iifname vmap @doors\n}\n"
-		"chain nat { type nat hook postrouting priority 100; oifname \"up\" masquerade; }\n}\n");
+		"chain nat { type nat hook postrouting priority 100; oifname \"up\" masquerade fully-random; }\n}\n");
 	return nft_run(-1, r->ns_fd, buf_str(&b), err);
 }
 
@@ -161,7 +161,7 @@ static int put_rules_outside(struct router *r, struct error *err)
 		"iifname \"%1$s\" meta l4proto tcp reject with tcp reset\niifname \"%1$s\" reject\n}\n"
 		"chain forward { type filter hook forward priority -10; policy accept;\n"
 		"oifname \"%1$s\" ct state established,related accept\noifname \"%1$s\" drop\n}\n"
-		"chain nat { type nat hook postrouting priority 90; policy accept; ip saddr %2$u.%3$u.%4$u.%5$u masquerade; }\n}\n",
+		"chain nat { type nat hook postrouting priority 90; policy accept; ip saddr %2$u.%3$u.%4$u.%5$u masquerade fully-random; }\n}\n",
 		r->device, IP_ARGS(r->base + UP_INSIDE));
 	return nft_keep(buf_str(&b), &r->keep_fd, err);
 }

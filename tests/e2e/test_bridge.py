@@ -38,7 +38,7 @@ def box(server):
 
 
 def get(box, url, *options):
-    return box.output(f"curl -sS --max-time 5 {' '.join(options)} {url} 2>&1")
+    return box.output(f"curl -sS --max-time 20 {' '.join(options)} {url} 2>&1")
 
 
 def python(box, program, **params):
@@ -313,6 +313,16 @@ def test_the_same_from_the_command_line(server):
     server.request("DELETE", "/v1/sandboxes/cli")
     run = subprocess.run([PROGRAMS / "cay", "run", "--network", "bridge", "true"], capture_output=True, text=True)
     assert run.returncode == 125 and "needs a server" in run.stderr
+
+
+def test_two_that_have_chosen_the_same_port_are_not_in_each_others_way(server):
+    """They leave by one address: what one has just ended is no connection of the other's."""
+    program = (f"import time\nbegan = time.monotonic()\ns = socket.socket(); s.bind(('0.0.0.0', 40000)); s.connect(('{PUBLIC}', 80))\n"
+               "s.sendall(b'GET / HTTP/1.1\\r\\n\\r\\n')\nwhile s.recv(1000): pass\nprint(time.monotonic() - began)")
+    for _ in range(4):
+        made = server.create(network="bridge", allow=[PUBLIC])
+        assert float(python(made, program)) < 0.9
+        made.delete()
 
 
 def test_many_come_and_go_at_once(server):

@@ -52,7 +52,7 @@ def children(server):
 
 
 def test_an_allowed_address_is_reached(server, box):
-    assert box.output(f"curl -sS --max-time 5 http://{PUBLIC}/ 2>&1") == f"reached {PUBLIC}\n"
+    assert box.output(f"curl -sS --max-time 20 http://{PUBLIC}/ 2>&1") == f"reached {PUBLIC}\n"
     assert connect(box, OTHER, 7000) == "reached"
     assert connect(box, PRIVATE, 7001) == "reached"
 
