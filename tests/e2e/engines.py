@@ -75,6 +75,10 @@ class Podman:
         self.process.wait(PATIENCE)
 
     def stop(self):
+        with contextlib.suppress(OSError, ValueError):  # a service that was killed; cgroups go with their containers
+            docker = Docker(self.socket)
+            for container in docker.request("GET", "/containers/json?all=1").json:
+                docker.request("DELETE", f"/containers/{container['Id']}?force=1")
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self.kill()
         self.space.kill()  # unshare, and its pid namespace with it
