@@ -59,7 +59,7 @@ class Work:
 
     def write_line(self, n, path):
         reply = self.ask("POST", f"{path}/actions/run", {"command": f"echo {n} >> log; echo $KEPT {n}", "timeout_ms": 15000})
-        if reply.status == 200 and reply.json.get("exit_code") == 0:
+        if reply.status == 200 and reply.json["status"] == "exited" and reply.json["exit_code"] == 0:
             said = reply.json["output"].splitlines()[-1]
             assert said.split()[-1] == str(n), reply.body  # without "kept" where the shell had to be started anew
             self.lines.append(n)
