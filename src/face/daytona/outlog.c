@@ -79,7 +79,7 @@ static void put_part(struct str part, int wanted, int *channel, struct buf *b)
 {
 	while (part.len) {
 		if (is_prefix(part, 1) || is_prefix(part, 2)) {
-			*channel = part.ptr[0];
+			*channel = (unsigned char)part.ptr[0];
 			part = str_skip(part, OUTLOG_PREFIX);
 			continue;
 		}

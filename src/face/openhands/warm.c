@@ -39,7 +39,6 @@ struct warm {
 
 static void shape_fill(struct shape *shape, const struct start *start)
 {
-	memset(shape, 0, sizeof(*shape));
 	snprintf(shape->workdir, sizeof(shape->workdir), "%.*s", STR_ARG(start->workdir));
 	snprintf(shape->username, sizeof(shape->username), "%.*s", STR_ARG(start->username));
 	snprintf(shape->plugins, sizeof(shape->plugins), "%.*s", STR_ARG(start->plugins));
@@ -119,6 +118,14 @@ static struct sandbox *take(struct warm *w)
 	return s;
 }
 
+static bool is_same(const struct shape *a, const struct shape *b)
+{
+	return !strcmp(a->workdir, b->workdir) && !strcmp(a->username, b->username) &&
+		!strcmp(a->plugins, b->plugins) && a->uid == b->uid &&
+		a->resource_factor == b->resource_factor && a->network == b->network &&
+		a->has_browser == b->has_browser && a->runs_as_user == b->runs_as_user;
+}
+
 static void change_shape(struct warm *w, const struct shape *shape)
 {
 	struct sandbox *s;
@@ -132,8 +139,8 @@ static bool note_shape(struct warm *w, const struct start *start)
 {
 	auto_free struct shape *shape = mem_new(struct shape);
 	shape_fill(shape, start);
-	bool is_that = memcmp(shape, w->shape, sizeof(*shape)) == 0;
-	if (!is_that && !w->is_making && memcmp(shape, w->last, sizeof(*shape)) == 0)
+	bool is_that = is_same(shape, w->shape);
+	if (!is_that && !w->is_making && is_same(shape, w->last))
 		change_shape(w, shape);
 	*w->last = *shape;
 	return is_that;
