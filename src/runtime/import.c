@@ -19,25 +19,12 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "runtime/internal.h"
+#include "runtime/manifest.h"
 #include "runtime/staging.h"
 
 #include <stdio.h>
 
-enum { EARLY_MAX = 1024 * 1024, PATH_MAX_BYTES = 256, IMPORT_MS = 3600 * 1000, DEPTH_MAX = 4 };
-
-struct blob {
-	char path[PATH_MAX_BYTES];
-	char digest[SHA256_HEX_SIZE]; /* what it must have; "": whatever it has */
-};
-
-/* An image of the archive, while it is taken in. */
-struct entry {
-	struct blob config;
-	struct blob layers[SPEC_LAYERS_MAX];
-	size_t n_layers;
-	char **names;
-	size_t n_names;
-};
+enum { EARLY_MAX = 1024 * 1024, IMPORT_MS = 3600 * 1000, DEPTH_MAX = 4 };
 
 struct import {
 	struct images *images;
@@ -74,11 +61,8 @@ static void release(struct import *in)
 	if (in->to)
 		runtime_call_cancel(in->to);
 	staging_close(in->staging);
-	for (size_t i = 0; i < in->n_entries; i++) {
-		for (size_t k = 0; k < in->entries[i].n_names; k++)
-			free(in->entries[i].names[k]);
-		free(in->entries[i].names);
-	}
+	for (size_t i = 0; i < in->n_entries; i++)
+		entry_fini(&in->entries[i]);
 	for (size_t i = 0; i < in->n_ids; i++)
 		free(in->ids[i]);
 	free(in->image.architecture);
@@ -212,17 +196,6 @@ static void finish_tree(struct import *in)
 
 /* ---- reading JSON of the archive ---- */
 
-static bool is_path_good(struct str path)
-{
-	struct str rest = path, piece;
-	if (!path.len || path.len >= PATH_MAX_BYTES || path.ptr[0] == '/' || str_has_nul(path))
-		return false;
-	while (str_split(&rest, '/', &piece))
-		if (str_is(piece, "..") || str_is(piece, "."))
-			return false;
-	return true;
-}
-
 static void on_read(void *arg, struct str text)
 {
 	struct import *in = arg;
@@ -266,60 +239,7 @@ static void read_file(struct import *in, const char *path,
 	in->from = runtime_perform(s, &read_action, buf_str(&params), &sink, in);
 }
 
-/* "sha256:HEX" → blobs/sha256/HEX */
-static int blob_of_digest(struct str digest, struct blob *ret, struct error *err)
-{
-	struct str hex = str_skip(digest, 7);
-	if (!str_starts(digest, STR("sha256:")) || !sha256_is_hex(hex))
-		return error_set(err, ERROR_INVALID, "'%.*s' is no digest",
-			STR_ARG(str_first(digest, 100)));
-	snprintf(ret->path, sizeof(ret->path), "blobs/sha256/%.*s", STR_ARG(hex));
-	snprintf(ret->digest, sizeof(ret->digest), "%.*s", STR_ARG(hex));
-	return 0;
-}
-
-/* A path that names a digest promises it. */
-static int blob_of_path(struct str path, struct blob *ret, struct error *err)
-{
-	if (!is_path_good(path))
-		return error_set(err, ERROR_INVALID, "the manifest names '%.*s'",
-			STR_ARG(str_first(path, 200)));
-	snprintf(ret->path, sizeof(ret->path), "%.*s", STR_ARG(path));
-	struct str hex = str_skip(path, path.len - MIN(path.len, (size_t)64));
-	ret->digest[0] = '\0';
-	if (str_starts(path, STR("blobs/sha256/")) && sha256_is_hex(hex))
-		snprintf(ret->digest, sizeof(ret->digest), "%.*s", STR_ARG(hex));
-	return 0;
-}
-
-static struct entry *new_entry(struct import *in, size_t n_names)
-{
-	struct entry *e = &in->entries[in->n_entries++];
-	e->names = mem_new_n(char *, n_names + 1);
-	return e;
-}
-
 /* ---- docker save ---- */
-
-static int take_entry(struct import *in, const struct json *item, struct error *err)
-{
-	const struct json *layers = json_find(item, "Layers"), *names = json_find(item, "RepoTags");
-	size_t n = json_len(layers),
-	       n_names = json_kind(names) == JSON_KIND_ARRAY ? json_len(names) : 0;
-	if (n < 1 || n > SPEC_LAYERS_MAX)
-		return error_set(err, ERROR_UNSUPPORTED,
-			"an image of %zu layers; 1 to %d are offered", n, SPEC_LAYERS_MAX);
-	struct entry *e = new_entry(in, n_names);
-	if (blob_of_path(json_str(json_find(item, "Config")), &e->config, err) < 0)
-		return -1;
-	for (e->n_layers = 0; e->n_layers < n; e->n_layers++)
-		if (blob_of_path(json_str(json_at(layers, e->n_layers)), &e->layers[e->n_layers],
-			    err) < 0)
-			return -1;
-	for (; e->n_names < n_names; e->n_names++)
-		e->names[e->n_names] = str_dup(json_str(json_at(names, e->n_names)));
-	return 0;
-}
 
 static void on_manifest(struct import *in, const struct json *manifest)
 {
@@ -330,7 +250,7 @@ static void on_manifest(struct import *in, const struct json *manifest)
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (take_entry(in, json_at(manifest, i), &err) < 0) {
+		if (entry_from_docker(&in->entries[in->n_entries++], json_at(manifest, i), &err) < 0) {
 			fail(in, &err);
 			return;
 		}
@@ -341,54 +261,25 @@ static void on_manifest(struct import *in, const struct json *manifest)
 
 static void on_oci_blob(struct import *in, struct str text);
 
-static int take_oci_manifest(struct import *in, const struct json *manifest, struct error *err)
-{
-	const struct json *layers = json_find(manifest, "layers");
-	struct entry *e = &in->entries[0];
-	size_t n = json_len(layers);
-	if (n < 1 || n > SPEC_LAYERS_MAX)
-		return error_set(err, ERROR_UNSUPPORTED,
-			"an image of %zu layers; 1 to %d are offered", n, SPEC_LAYERS_MAX);
-	if (blob_of_digest(json_str(json_find(json_find(manifest, "config"), "digest")), &e->config,
-		    err) < 0)
-		return -1;
-	for (e->n_layers = 0; e->n_layers < n; e->n_layers++)
-		if (blob_of_digest(json_str(json_find(json_at(layers, e->n_layers), "digest")),
-			    &e->layers[e->n_layers], err) < 0)
-			return -1;
-	return 0;
-}
-
-/* Of several platforms ours, else the first. */
-static const struct json *choose(const struct json *manifests)
-{
-	for (size_t i = 0; i < json_len(manifests); i++) {
-		const struct json *platform = json_find(json_at(manifests, i), "platform");
-		if (str_is(json_str(json_find(platform, "architecture")), images_architecture()))
-			return json_at(manifests, i);
-	}
-	return json_at(manifests, 0);
-}
-
 static void follow_index(struct import *in, const struct json *index)
 {
-	const struct json *chosen = choose(json_find(index, "manifests"));
-	struct str name = json_str(
-		json_find(json_find(chosen, "annotations"), "org.opencontainers.image.ref.name"));
 	struct entry *e = &in->entries[0];
+	struct str name;
 	struct blob blob;
 	struct error err;
 	if (++in->depth > DEPTH_MAX) {
 		fail_text(in, ERROR_INVALID, "indexes in indexes");
 		return;
 	}
-	if (blob_of_digest(json_str(json_find(chosen, "digest")), &blob, &err) < 0) {
+	if (index_follow(index, images_architecture(), &blob, &name, &err) < 0) {
 		error_wrap(&err, "index.json");
 		fail(in, &err);
 		return;
 	}
-	if (name.len && e->n_names == 0)
+	if (name.len && e->n_names == 0) {
+		e->names = mem_new(char *);
 		e->names[e->n_names++] = str_dup(name);
+	}
 	read_file(in, blob.path, on_oci_blob);
 }
 
@@ -402,7 +293,7 @@ static void on_oci_blob(struct import *in, struct str text)
 	}
 	if (json_find(blob, "manifests"))
 		follow_index(in, blob);
-	else if (take_oci_manifest(in, blob, &err) < 0)
+	else if (entry_from_oci(&in->entries[0], blob, &err) < 0)
 		fail(in, &err);
 	else
 		next_entry(in);
@@ -420,7 +311,7 @@ static void on_index_text(struct import *in, struct str text)
 			"the archive holds no image: neither manifest.json nor index.json is in it");
 		return;
 	}
-	new_entry(in, 1);
+	in->n_entries = 1;
 	follow_index(in, index);
 }
 
@@ -471,23 +362,6 @@ static void finish_entry(struct import *in)
 	next_entry(in);
 }
 
-/* Docker says what the digest of each layer is before compression: layers without a digest in their path. */
-static int check_diff_ids(struct import *in, const struct json *config, struct error *err)
-{
-	struct entry *e = &in->entries[in->at_entry];
-	const struct json *ids = json_find(json_find(config, "rootfs"), "diff_ids");
-	if (json_len(ids) != e->n_layers)
-		return error_set(err, ERROR_INVALID,
-			"the configuration lists %zu layers, the manifest %zu", json_len(ids),
-			e->n_layers);
-	for (size_t i = 0; i < e->n_layers; i++) {
-		struct str hex = str_skip(json_str(json_at(ids, i)), 7);
-		if (!e->layers[i].digest[0] && sha256_is_hex(hex))
-			snprintf(e->layers[i].digest, SHA256_HEX_SIZE, "%.*s", STR_ARG(hex));
-	}
-	return 0;
-}
-
 static int check_config(struct import *in, struct str text, struct error *err)
 {
 	struct entry *e = &in->entries[in->at_entry];
@@ -503,13 +377,9 @@ static int check_config(struct import *in, struct str text, struct error *err)
 	if (e->config.digest[0] && strcmp(e->config.digest, digest) != 0)
 		return error_set(err, ERROR_INVALID,
 			"the configuration does not have the digest %.12s…", e->config.digest);
-	struct str os = json_str(json_find(config, "os"));
-	if (os.len && !str_is(os, "linux"))
-		return error_set(err, ERROR_UNSUPPORTED, "an image for %.*s",
-			STR_ARG(str_first(os, 40)));
 	buf_reset(&in->config);
 	buf_put(&in->config, text);
-	return check_diff_ids(in, config, err);
+	return entry_check_config(e, config, err);
 }
 
 static void on_config_text(struct import *in, struct str text)

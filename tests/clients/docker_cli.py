@@ -93,6 +93,19 @@ def case_images_load_import_rm(docker):
     assert "cli-" not in docker("images")
 
 
+def case_build_run_history(docker):
+    directory = pathlib.Path(docker.directory)
+    (directory / "x").write_text("content\n")
+    (directory / "Dockerfile").write_text('FROM host\nARG A=1\nCOPY x /x\nRUN cat /x; echo arg $A\nCMD ["cat", "/x"]\n')
+    assert "arg 7\n" in docker("build", "-t", "cli-built:1", "--build-arg", "A=7", ".")
+    assert docker("build", "-t", "cli-built:1", "--build-arg", "A=7", ".").count("Using cache") == 2
+    assert docker("run", "--rm", "cli-built:1") == "content\n"
+    assert "COPY x /x" in docker("history", "cli-built:1")
+    (directory / "Dockerfile").write_text("FROM host\nRUN exit 3\n")
+    docker("build", ".", code=3)
+    docker("rmi", "cli-built:1")
+
+
 def case_what_is_not_offered_says_so(docker):
     docker("run", "--rm", "--privileged", "host", "true", code=125)
     docker("volume", "create", "v", code=1)

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import tarfile
+import tempfile
 
 import cases
 import docker
@@ -159,6 +160,23 @@ def test_images():
     assert engine.containers.run("docker-py-imported:t", "echo 1", remove=True) == b"1\n"
     for name in ("docker-py:one", "docker-py:two", "docker-py-imported:t"):
         engine.images.remove(name)
+
+
+def test_build():
+    with tempfile.TemporaryDirectory() as directory:
+        for name, text in (("Dockerfile", 'FROM host\nARG A=1\nCOPY x /x\nRUN echo arg $A\nCMD ["cat", "/x"]\n'), ("x", "content\n")):
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        image, log = engine.images.build(path=directory, tag="py-built:1", buildargs={"A": "9"}, rm=True)
+    assert image.tags == ["py-built:1"] and "arg 9\n" in "".join(line.get("stream", "") for line in log)
+    assert engine.containers.run("py-built:1", remove=True) == b"content\n"
+    assert image.history()[0]["CreatedBy"] == 'CMD ["cat", "/x"]'
+    e = raises(docker.errors.BuildError, engine.images.build, fileobj=io.BytesIO(b"FROM host\nRUN exit 3\n"))
+    assert "non-zero code: 3" in str(e)
+    e = raises(docker.errors.APIError, engine.images.build, fileobj=io.BytesIO(b"FLY away\n"))
+    assert e.status_code == 400 and "unknown instruction" in str(e)
+    engine.images.remove("py-built:1")
+    assert engine.api.prune_builds()["SpaceReclaimed"] >= 0
 
 
 def test_networks_and_volumes():
