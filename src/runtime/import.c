@@ -250,7 +250,8 @@ static void on_manifest(struct import *in, const struct json *manifest)
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (entry_from_docker(&in->entries[in->n_entries++], json_at(manifest, i), &err) < 0) {
+		if (entry_from_docker(&in->entries[in->n_entries++], json_at(manifest, i), &err) <
+			0) {
 			fail(in, &err);
 			return;
 		}

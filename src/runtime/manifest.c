@@ -55,8 +55,8 @@ static int check_count(size_t n, struct error *err)
 {
 	return n >= 1 && n <= SPEC_LAYERS_MAX
 		? 0
-		: error_set(err, ERROR_UNSUPPORTED,
-			  "an image of %zu layers; 1 to %d are offered", n, SPEC_LAYERS_MAX);
+		: error_set(err, ERROR_UNSUPPORTED, "an image of %zu layers; 1 to %d are offered",
+			  n, SPEC_LAYERS_MAX);
 }
 
 int entry_from_docker(struct entry *e, const struct json *item, struct error *err)

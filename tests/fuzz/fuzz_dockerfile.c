@@ -23,8 +23,8 @@ static void check_step(const struct dockerfile *file, const struct dockerfile_st
 	BUG_IF(step->line < 1, "a step without a line");
 	BUG_IF(step->n_words > DOCKERFILE_WORDS_MAX, "too many words");
 	for (size_t i = 0; i < step->n_words; i++)
-		if (dockerfile_expand(step->words[i], file->escape, false, lookup, NULL, arena, &out,
-			    &err) == 0)
+		if (dockerfile_expand(step->words[i], file->escape, false, lookup, NULL, arena,
+			    &out, &err) == 0)
 			BUG_IF(out.len > DOCKERFILE_EXPANDED_MAX, "a word beyond its limit");
 	for (size_t i = 0; i < step->n_docs; i++)
 		dockerfile_expand(step->docs[i].text, file->escape, true, lookup, NULL, arena, &out,

@@ -52,8 +52,8 @@ static void expands(const char *in, const char *out)
 
 static void steps_have_words_flags_and_lines(void **state)
 {
-	const struct dockerfile_step *s =
-		parse("\xef\xbb\xbf# c\n\nfrom host as x\nCOPY --from=x --chmod=755 a 'b c' /d/\n", 1);
+	const struct dockerfile_step *s = parse(
+		"\xef\xbb\xbf# c\n\nfrom host as x\nCOPY --from=x --chmod=755 a 'b c' /d/\n", 1);
 	assert_int_equal(s->kind, DOCKERFILE_COPY);
 	assert_int_equal(s->line, 4);
 	assert_int_equal(s->n_words, 3);
@@ -85,8 +85,8 @@ static void the_json_form_is_taken_where_it_is_one(void **state)
 
 static void here_documents_are_taken_as_they_stand(void **state)
 {
-	const struct dockerfile_step *s =
-		parse("FROM a\nCOPY <<A <<-'B' /x/\none \\\n# two\nA\n\t\tthree\n\tB\nRUN x\n", 1);
+	const struct dockerfile_step *s = parse(
+		"FROM a\nCOPY <<A <<-'B' /x/\none \\\n# two\nA\n\t\tthree\n\tB\nRUN x\n", 1);
 	assert_int_equal(s->n_docs, 2);
 	assert_str(s->docs[0].text, "one \\\n# two\n");
 	assert_false(s->docs[0].is_literal);
@@ -121,7 +121,8 @@ static void words_are_expanded_as_a_shell_would(void **state)
 	assert_true(dockerfile_expand(STR("${NONE:?say}"), '\\', false, lookup, NULL, &arena, &got,
 			    &err) < 0);
 	assert_text(err.text, "say");
-	assert_true(dockerfile_expand(STR("'x"), '\\', false, lookup, NULL, &arena, &got, &err) < 0);
+	assert_true(
+		dockerfile_expand(STR("'x"), '\\', false, lookup, NULL, &arena, &got, &err) < 0);
 	assert_true(dockerfile_expand(STR("${SET%x}"), '\\', false, lookup, NULL, &arena, &got,
 			    &err) < 0);
 }
@@ -132,12 +133,24 @@ static void patterns_fit_whole_paths(void **state)
 		const char *pattern, *path;
 		bool fits;
 	} rows[] = {
-		{ "a", "a", true }, { "a", "ab", false }, { "*.c", "x.c", true },
-		{ "*.c", "d/x.c", false }, { "**/x", "x", true }, { "**/x", "a/b/x", true },
-		{ "**/x", "a/bx", false }, { "a/**", "a/b/c", true }, { "a/**/c", "a/c", true },
-		{ "[a-c]?", "bz", true }, { "[^a]", "a", false }, { "\\*", "*", true },
-		{ "\\*", "x", false }, { "[", "[", false }, { "a/*/c", "a/b/c", true },
-		{ "*a*b*", "xxaxxbxx", true }, { "", "", true }, { "*", "", true },
+		{ "a", "a", true },
+		{ "a", "ab", false },
+		{ "*.c", "x.c", true },
+		{ "*.c", "d/x.c", false },
+		{ "**/x", "x", true },
+		{ "**/x", "a/b/x", true },
+		{ "**/x", "a/bx", false },
+		{ "a/**", "a/b/c", true },
+		{ "a/**/c", "a/c", true },
+		{ "[a-c]?", "bz", true },
+		{ "[^a]", "a", false },
+		{ "\\*", "*", true },
+		{ "\\*", "x", false },
+		{ "[", "[", false },
+		{ "a/*/c", "a/b/c", true },
+		{ "*a*b*", "xxaxxbxx", true },
+		{ "", "", true },
+		{ "*", "", true },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (pattern_fits(str_from(rows[i].pattern), str_from(rows[i].path)) != rows[i].fits)

@@ -63,7 +63,8 @@ static void a_configuration_must_fit(void **state)
 {
 	auto_json struct json *json = NULL;
 	assert_int_equal(read_docker("{\"Config\":\"c\",\"Layers\":[\"a\"]}"), 0);
-	assert_works(json_parse(STR("{\"rootfs\":{\"diff_ids\":[\"sha256:" HEX "\"]}}"), &json, &err),
+	assert_works(
+		json_parse(STR("{\"rootfs\":{\"diff_ids\":[\"sha256:" HEX "\"]}}"), &json, &err),
 		err);
 	assert_works(entry_check_config(&entry, json, &err), err);
 	assert_string_equal(entry.layers[0].digest, HEX);
