@@ -60,6 +60,7 @@ struct http_server {
 	struct timer *timer;
 	int64_t timer_at_ms;   /* when the timer fires; 0: it is not set */
 	struct list exchanges; /* exchange::link: not answered yet */
+	struct list over;      /* exchange::link: answered in this turn of the loop */
 	int n_requests;
 	int64_t requests_total;
 	char *scratch; /* every connection reads into this first */
@@ -105,7 +106,7 @@ struct http_conn {
 
 struct exchange {
 	struct http_request r;
-	struct list link;           /* http_server::exchanges */
+	struct list link;           /* http_server::exchanges or ::over */
 	struct http_server *server; /* NULL: gone */
 	struct http_conn *conn;     /* NULL: gone */
 	const struct http_ops *ops;
@@ -115,6 +116,7 @@ struct exchange {
 	struct buf headers;  /* of the answer */
 	int64_t stream_left; /* of a stream with a length */
 	bool is_streaming, is_chunked, is_event_stream;
+	bool is_over;    /* answered: its memory stays until the turn of the loop ends */
 	bool is_handled; /* its handler has been called, and answers */
 	bool is_head;    /* HEAD: no body is sent */
 	bool is_paused;
@@ -156,7 +158,8 @@ void request_begin(struct http_conn *c, struct str bytes);
 void request_body(struct exchange *x, struct str piece);
 bool request_takes_body(const struct exchange *x); /* false: paused, or nobody listens yet */
 void request_body_end(struct exchange *x);
-void exchange_free(struct exchange *x);
+void exchange_free(struct exchange *x); /* at the end of the loop's turn */
+void exchanges_release(void *arg);      /* http_server::over */
 /* The connection has let go of it: the handler is told; without one it is freed. */
 void exchange_abandon(struct exchange *x);
 

@@ -12,17 +12,41 @@
 
 enum { ARENA_MAX = 8 * 1024 * 1024 };
 
-void exchange_free(struct exchange *x)
+static void release(struct exchange *x)
 {
-	if (x->server) {
-		x->server->n_requests--;
-		list_remove(&x->link);
-		loop_undefer(x->server->loop, x);
-	}
 	buf_fini(&x->body);
 	buf_fini(&x->headers);
 	arena_fini(&x->r.arena);
 	free(x);
+}
+
+void exchanges_release(void *arg)
+{
+	struct list *over = arg;
+	while (!list_is_empty(over)) {
+		struct exchange *x = list_get_first(over, struct exchange, link);
+		list_remove(&x->link);
+		release(x);
+	}
+}
+
+/* A handler often looks at its request once more after it has answered: not for long, but it may. */
+void exchange_free(struct exchange *x)
+{
+	struct http_server *s = x->server;
+	BUG_IF(x->is_over, "a request was answered twice");
+	x->is_over = true;
+	x->conn = NULL;
+	if (!s) {
+		release(x);
+		return;
+	}
+	s->n_requests--;
+	list_remove(&x->link);
+	loop_undefer(s->loop, x);
+	if (list_is_empty(&s->over))
+		loop_defer(s->loop, exchanges_release, &s->over);
+	list_append(&s->over, &x->link);
 }
 
 void exchange_abandon(struct exchange *x)

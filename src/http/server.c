@@ -347,6 +347,7 @@ int http_server_new(struct loop *loop, const struct http_config *config, struct 
 	s->rest_timer = timer_new(loop, listen_again, s);
 	list_init(&s->conns);
 	list_init(&s->exchanges);
+	list_init(&s->over);
 	for (int i = 0; i < DEADLINE_MAX; i++)
 		list_init(&s->deadlines[i]);
 	set_config(s, config);
@@ -397,6 +398,8 @@ void http_server_free(struct http_server *s)
 		x->server = NULL;
 		x->r.server = NULL;
 	}
+	loop_undefer(s->loop, &s->over);
+	exchanges_release(&s->over);
 	timer_free(s->timer);
 	timer_free(s->rest_timer);
 	router_free(s->router);

@@ -118,8 +118,8 @@ void ttl_post(struct http_request *r)
 
 void public_post(struct http_request *r)
 {
-	struct box *b = box_of_request(r);
 	struct str word = http_param(r, "public");
+	struct box *b = box_of_request(r);
 	if (!b)
 		return;
 	if (!str_is(word, "true") && !str_is(word, "false")) {

@@ -225,8 +225,8 @@ void containers_restart(struct http_request *r)
 
 void containers_kill(struct http_request *r)
 {
-	struct container *c = container_of_request(r);
 	struct str signal = http_query(r, "signal");
+	struct container *c = container_of_request(r);
 	if (!c)
 		return;
 	if (c->state != CONTAINER_RUNNING) {
@@ -289,8 +289,8 @@ void containers_unpause(struct http_request *r)
 
 void containers_rename(struct http_request *r)
 {
-	struct container *c = container_of_request(r);
 	struct str name = http_query(r, "name");
+	struct container *c = container_of_request(r);
 	struct error err;
 	if (!c)
 		return;

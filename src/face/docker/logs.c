@@ -298,8 +298,8 @@ static bool asks_for_dates(struct http_request *r)
 void containers_logs(struct http_request *r)
 {
 	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
-	struct container *c = container_of_request(r);
 	struct str tail = http_query(r, "tail");
+	struct container *c = container_of_request(r);
 	if (!c)
 		return;
 	if (asks_for_dates(r)) {

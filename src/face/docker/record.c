@@ -103,6 +103,8 @@ void container_free(struct container *c)
 	list_remove(&c->link);
 	if (c->watch)
 		runtime_call_cancel(c->watch);
+	if (c->starter)
+		runtime_call_cancel(c->starter);
 	timer_free(c->doom);
 	json_free(c->config);
 	json_free(c->host);

@@ -92,8 +92,8 @@ static void on_waited(struct waiter *w, struct container *c, const struct error 
 
 void containers_wait(struct http_request *r)
 {
-	struct container *c = container_of_request(r);
 	struct str condition = http_query(r, "condition");
+	struct container *c = container_of_request(r);
 	enum wait_for what = WAIT_NOT_RUNNING;
 	if (!c)
 		return;
