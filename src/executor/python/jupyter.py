@@ -76,7 +76,8 @@ def run(request, body, manager, client):
     was_interrupted = False
     if body.get("cwd"):
         raise Failed("unsupported", "only a Python kernel can change its directory")
-    ask = client.execute(body["code"], store_history=body["history"], allow_stdin=False)
+    # With stop_on_error a kernel drops, without a word, what comes right after a cell that failed.
+    ask = client.execute(body["code"], store_history=body["history"], allow_stdin=False, stop_on_error=False)
     error = count = None
     while True:
         message = next_message(manager, client)
