@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { LOG_MAX = 1024 * 1024 };
+enum { LOG_MAX = 64 * 1024 }; /* of it, what is looked at for the reason of a failed start */
 
 bool embedded_is_for(struct str url)
 {
@@ -37,21 +37,20 @@ _Noreturn static void child(const struct embedded *e, const char *dir, const cha
 	int program_fd, int listen_fd, int lifeline_fd)
 {
 	struct error err;
-	auto_free char *state = mem_printf("%s/state", dir), *log = mem_printf("%s/log", dir);
+	auto_free char *state = mem_printf("%s/state", dir);
 	const char *argv[] = { "cayd", "--state", state, "--listeners", "1", "--backend",
 		backend_url, NULL };
 	const struct keeper keeper = { .lifeline_fd = lifeline_fd,
 		.given_fd = listen_fd,
 		.temporary = dir };
-	int log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (log_fd < 0 || null_fd < 0 || mkdir(state, 0700) < 0 || keeper_start(&keeper, &err) < 0)
+	if (null_fd < 0 || mkdir(state, 0700) < 0 || keeper_start(&keeper, &err) < 0)
 		_exit(127);
 	int program = fcntl(program_fd, F_DUPFD_CLOEXEC, MONITOR_FD + 2);
 	int listener = fcntl(listen_fd, F_DUPFD_CLOEXEC, MONITOR_FD + 2);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);
-	dup2(log_fd, STDERR_FILENO);
+	dup2(e->log_fd, STDERR_FILENO);
 	dup2(null_fd, MONITOR_FD); /* there is no supervisor */
 	dup2(listener, MONITOR_FD + 1);
 	set_keys(e);
@@ -66,14 +65,19 @@ int embedded_start(const char *backend_url, struct embedded *ret, struct error *
 		tmp && tmp[0] == '/' ? tmp : "/tmp");
 	auto_fd int program_fd = -1, listen_fd = -1;
 	int lifeline[2];
-	*ret = (struct embedded){ .lifeline_fd = -1 };
+	*ret = (struct embedded)EMBEDDED_INIT;
 	id_make(ret->token);
 	if (program_open("cayd", &program_fd, err) < 0)
 		return -1;
 	if (!mkdtemp(dir))
 		return error_sys(err, errno, "make %s", dir);
 	ret->url = mem_printf("unix:%s/cay.sock", dir);
-	if (listen_unix(ret->url + 5, &listen_fd, err) < 0 || pipe2(lifeline, O_CLOEXEC) < 0) {
+	auto_free char *log = mem_printf("%s/log", dir);
+	ret->log_fd = open(log, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	if (ret->log_fd < 0)
+		error_sys(err, errno, "make %s", log);
+	if (ret->log_fd < 0 || listen_unix(ret->url + 5, &listen_fd, err) < 0 ||
+		pipe2(lifeline, O_CLOEXEC) < 0) {
 		file_remove_tree(AT_FDCWD, dir, NULL);
 		return error_wrap(err, "start a server");
 	}
@@ -89,13 +93,14 @@ int embedded_start(const char *backend_url, struct embedded *ret, struct error *
 	return 0;
 }
 
+/* By descriptor: the keeper may have removed the file already. */
 void embedded_explain(const struct embedded *e, struct error *err)
 {
 	auto_buf struct buf log = BUF_INIT(LOG_MAX);
-	auto_free char *path = mem_printf("%.*s/log", (int)strlen(e->url) - 14, e->url + 5);
-	struct error unread;
-	if (file_read(AT_FDCWD, path, &log, &unread) < 0)
+	ssize_t n = pread(e->log_fd, buf_room(&log, LOG_MAX), LOG_MAX, 0);
+	if (n <= 0)
 		return;
+	buf_grown(&log, (size_t)n);
 	ptrdiff_t at = str_find(buf_str(&log), STR("server.failed "));
 	if (at < 0)
 		return;
@@ -110,6 +115,7 @@ void embedded_stop(struct embedded *e)
 	close_fd(e->lifeline_fd);
 	if (e->keeper_pid > 0)
 		waitpid(e->keeper_pid, NULL, 0);
+	close_fd(e->log_fd);
 	free(e->url);
-	*e = (struct embedded){ .lifeline_fd = -1 };
+	*e = (struct embedded)EMBEDDED_INIT;
 }

@@ -14,8 +14,14 @@ struct embedded {
 	char *url;           /* "unix:/tmp/…/cay.sock" */
 	char token[ID_SIZE]; /* of it */
 	int lifeline_fd;
+	int log_fd; /* what it says; read by us when it does not answer */
 	int keeper_pid;
 };
+
+#define EMBEDDED_INIT                           \
+	{                                       \
+		.lifeline_fd = -1, .log_fd = -1 \
+	}
 
 /* openhands+http://…, action+http://…, daytona, daytona+http://… */
 bool embedded_is_for(struct str url);

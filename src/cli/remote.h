@@ -27,9 +27,9 @@ struct remote {
 	char *url;                /* as it was given */
 	struct embedded embedded; /* if that is no cay server's */
 };
-#define REMOTE_INIT                        \
-	{                                  \
-		.embedded.lifeline_fd = -1 \
+#define REMOTE_INIT                       \
+	{                                 \
+		.embedded = EMBEDDED_INIT \
 	}
 #define auto_remote __attribute__((cleanup(remote_close)))
 
