@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "event/loop.h"
+#include "runtime/answers.h"
 #include "sandbox/bare.h"
 
 #include <fcntl.h>
@@ -35,7 +36,7 @@ struct local {
 	int program_fd;
 	struct list members; /* member::link: handed out */
 	struct list spares;
-	struct list answers; /* answer::link */
+	struct answers answers;
 	size_t n_members, n_spares;
 	bool fills; /* filling up is deferred */
 };
@@ -53,14 +54,6 @@ struct member {
 	void *destroyed_arg;
 };
 
-struct answer {
-	struct list link; /* local::answers */
-	struct local *local;
-	backend_fn *done;
-	void *arg;
-	struct backend_reply reply;
-};
-
 static const struct backend_ops local_ops, cli_ops;
 
 static struct local *local_from(struct backend *b)
@@ -69,38 +62,13 @@ static struct local *local_from(struct backend *b)
 	return container_of(b, struct local, base);
 }
 
-/* ---- answering later ---- */
-
-static void answer_free(struct answer *a)
-{
-	list_remove(&a->link);
-	loop_undefer(a->local->loop, a);
-	free(a);
-}
-
-static void answer_now(void *arg)
-{
-	struct answer *a = arg;
-	struct answer copy = *a;
-	answer_free(a);
-	copy.done(copy.arg, &copy.reply);
-}
-
 static struct backend_reply *answer_later(struct local *l, const char *id, backend_fn *done,
 	void *arg)
 {
-	struct answer *a = mem_new(struct answer);
-	a->local = l;
-	a->done = done;
-	a->arg = arg;
-	snprintf(a->reply.id, sizeof(a->reply.id), "%s", id);
-	a->reply.enforced.limits = (struct spec_limits){ SPEC_UNLIMITED, SPEC_UNLIMITED,
-		SPEC_UNLIMITED, SPEC_UNLIMITED, SPEC_UNLIMITED };
-	a->reply.enforced.uid = geteuid();
-	a->reply.enforced.gid = getegid();
-	list_append(&l->answers, &a->link);
-	loop_defer(l->loop, answer_now, a);
-	return &a->reply;
+	struct backend_reply *reply = answers_add(&l->answers, id, done, arg);
+	reply->enforced.uid = geteuid();
+	reply->enforced.gid = getegid();
+	return reply;
 }
 
 /* ---- members ---- */
@@ -359,8 +327,7 @@ static int local_open_call(struct backend *b, const char *id, int *ret_fd, struc
 static void local_free(struct backend *b)
 {
 	struct local *l = local_from(b);
-	while (!list_is_empty(&l->answers))
-		answer_free(list_get_first(&l->answers, struct answer, link));
+	answers_fini(&l->answers);
 	while (!list_is_empty(&l->members))
 		member_free(list_get_first(&l->members, struct member, link));
 	while (!list_is_empty(&l->spares))
@@ -389,6 +356,6 @@ struct backend *local_backend_new(struct loop *loop, const struct local_config *
 	l->program_fd = -1;
 	list_init(&l->members);
 	list_init(&l->spares);
-	list_init(&l->answers);
+	answers_init(&l->answers, loop);
 	return &l->base;
 }

@@ -8,7 +8,7 @@
 
 static void finish_start(struct remote *r, const struct error *err)
 {
-	struct backend_reply *reply = remote_answer_later(r, "", r->started, r->started_arg);
+	struct backend_reply *reply = answers_add(&r->answers, "", r->started, r->started_arg);
 	if (err) {
 		reply->error = *err;
 		error_wrap(&reply->error, "%s", r->url);
@@ -17,7 +17,7 @@ static void finish_start(struct remote *r, const struct error *err)
 
 static void adopt(struct remote *r, struct tenant *m, bool is_paused)
 {
-	struct backend_reply reply = { .is_paused = is_paused };
+	struct backend_reply reply = { .is_paused = is_paused, .fd = -1 };
 	memcpy(reply.id, m->id, sizeof(reply.id));
 	snprintf(reply.name, sizeof(reply.name), "%s", m->session);
 	r->base.events->adopt(r->base.events_arg, &reply);

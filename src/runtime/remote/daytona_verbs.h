@@ -1,35 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* daytona_verbs: what the files of the Daytona backend share. */
+/* daytona_verbs: what actions become there. Private to runtime/remote. */
 #pragma once
 
-#include "runtime/backend.h"
-#include "runtime/remote/site.h"
-
-struct daytona_member {
-	struct list link; /* daytona_backend::members */
-	struct daytona_backend *backend;
-	char id[ID_SIZE];
-	char *there; /* its id there; NULL: not made yet */
-	char *name;  /* "" if it has none */
-	struct site site;
-	struct buf env;       /* {"A":"1"}, as configured; empty: none */
-	struct list sessions; /* daytona_session::link: those that were opened there */
-	/* The errand: what is being done to it as a whole, one thing at a time. */
-	struct ask *ask;
-	struct timer *timer;
-	int64_t deadline_ms, wait_ms;
-	void (*errand)(struct daytona_member *m, const struct error *err); /* NULL: none */
-	backend_fn *done;
-	void *arg;
-	const char *wanted; /* the state that is waited for */
-	char *workdir;      /* of a create: to be made; NULL: the toolbox's own */
-};
-
-struct daytona_session {
-	struct list link;
-	char *name; /* here */
-	char there[ID_SIZE];
-};
+#include "runtime/remote/daytona_member.h"
 
 static inline struct daytona_member *daytona_member_of(const struct far *far)
 {

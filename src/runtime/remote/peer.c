@@ -3,7 +3,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "runtime/remote/ask.h"
+#include "runtime/remote/query.h"
 #include "runtime/remote/relay.h"
 #include "runtime/sandbox.h"
 
@@ -15,18 +15,7 @@ struct peer {
 	struct asker asker;
 	struct relays relays;
 	char *url, *base_url, *unix_path, *token, *key;
-	struct list errands; /* errand::link */
-};
-
-/* A question whose answer is a backend's. */
-struct errand {
-	struct list link; /* peer::errands */
-	struct peer *peer;
-	char id[ID_SIZE];
-	backend_fn *done;
-	void *arg;
-	void (*take)(const struct json *json, struct backend_reply *reply);
-	bool is_start;
+	struct queries queries;
 };
 
 static const struct backend_ops peer_ops;
@@ -60,7 +49,7 @@ static void take_enforced(const struct json *json, struct enforced *ret)
 	ret->gid = (uint32_t)json_int(json_find(json, "gid"));
 }
 
-static void take_sandbox(const struct json *json, struct backend_reply *reply)
+static void take_sandbox(void *owner, const struct json *json, struct backend_reply *reply)
 {
 	struct str id = json_str(json_find(json, "id")), name = json_str(json_find(json, "name"));
 	if (!id_is_valid(id)) {
@@ -73,39 +62,34 @@ static void take_sandbox(const struct json *json, struct backend_reply *reply)
 	take_enforced(json_find(json, "enforced"), &reply->enforced);
 }
 
-static int64_t number_or_unknown(const struct json *json, const char *key)
-{
-	const struct json *value = json_find(json, key);
-	return json_kind(value) == JSON_KIND_INT ? json_int(value) : -1;
-}
-
-static void take_usage(const struct json *json, struct backend_reply *reply)
+static void take_usage(void *owner, const struct json *json, struct backend_reply *reply)
 {
 	reply->usage = (struct monitor_usage){
-		.memory_bytes = number_or_unknown(json, "memory_bytes"),
-		.memory_peak_bytes = number_or_unknown(json, "memory_peak_bytes"),
-		.pids = number_or_unknown(json, "pids"),
-		.cpu_us = number_or_unknown(json, "cpu_us"),
-		.disk_bytes = number_or_unknown(json, "disk_bytes"),
-		.disk_inodes = number_or_unknown(json, "disk_inodes"),
-		.oom_kills = number_or_unknown(json, "oom_kills"),
+		.memory_bytes = query_number(json, "memory_bytes"),
+		.memory_peak_bytes = query_number(json, "memory_peak_bytes"),
+		.pids = query_number(json, "pids"),
+		.cpu_us = query_number(json, "cpu_us"),
+		.disk_bytes = query_number(json, "disk_bytes"),
+		.disk_inodes = query_number(json, "disk_inodes"),
+		.oom_kills = query_number(json, "oom_kills"),
 	};
 }
 
-static void take_nothing(const struct json *json, struct backend_reply *reply)
+static void take_nothing(void *owner, const struct json *json, struct backend_reply *reply)
 {
 }
 
-static void adopt_all(struct peer *p, const struct json *list)
+static void adopt_all(void *owner, const struct json *list, struct backend_reply *unused)
 {
+	struct peer *p = owner;
 	const struct json *sandboxes = json_find(list, "sandboxes");
 	for (size_t i = 0; i < json_len(sandboxes); i++) {
 		const struct json *s = json_at(sandboxes, i);
 		struct str state = json_str(json_find(s, "state"));
-		struct backend_reply reply = { 0 };
+		struct backend_reply reply = { .fd = -1 };
 		bool is_alive = str_is(state, "ready") || str_is(state, "running") ||
 			str_is(state, "paused");
-		take_sandbox(s, &reply);
+		take_sandbox(p, s, &reply);
 		if (is_alive && reply.error.code == ERROR_OK)
 			p->base.events->adopt(p->base.events_arg, &reply);
 	}
@@ -113,38 +97,11 @@ static void adopt_all(struct peer *p, const struct json *list)
 
 /* ---- asking ---- */
 
-static void on_answer(void *arg, int status, struct str body, const struct error *err)
-{
-	struct errand *e = arg;
-	struct errand copy = *e;
-	auto_json struct json *json = NULL;
-	struct backend_reply reply = { 0 };
-	list_remove(&e->link);
-	free(e);
-	memcpy(reply.id, copy.id, sizeof(reply.id));
-	if (err)
-		reply.error = *err;
-	else if (body.len && json_parse(body, &json, &reply.error) < 0)
-		reply.error.code = ERROR_PROTOCOL;
-	else if (copy.is_start)
-		adopt_all(copy.peer, json);
-	else
-		copy.take(json, &reply);
-	copy.done(copy.arg, &reply);
-}
-
 static void ask(struct peer *p, const char *method, const char *id, const char *tail,
-	struct str json, int64_t timeout_ms,
-	void (*take)(const struct json *json, struct backend_reply *reply), backend_fn *done,
-	void *arg)
+	struct str json, int64_t timeout_ms, query_fn *take, backend_fn *done, void *arg)
 {
 	auto_free char *url = mem_printf("%s/v1/sandboxes%s%s%s", p->base_url, id[0] ? "/" : "", id,
 		tail);
-	struct errand *e = mem_new(struct errand);
-	*e = (struct errand){ .peer = p, .done = done, .arg = arg, .take = take };
-	e->is_start = !take;
-	snprintf(e->id, sizeof(e->id), "%s", id);
-	list_append(&p->errands, &e->link);
 	const struct ask_plan plan = {
 		.method = method,
 		.url = url,
@@ -152,17 +109,15 @@ static void ask(struct peer *p, const char *method, const char *id, const char *
 		.json = json,
 		.keys = { p->key },
 		.timeout_ms = timeout_ms,
-		.tries = e->is_start ? PEER_TRIES_AT_START : 0,
+		.tries = take == adopt_all ? PEER_TRIES_AT_START : 0,
 		.is_harmless = !json.ptr || id[0],
-		.done = on_answer,
-		.arg = e,
 	};
-	ask_new(&p->asker, &plan);
+	queries_ask(&p->queries, id, &plan, take, done, arg);
 }
 
 static void peer_start(struct backend *b, backend_fn *done, void *arg)
 {
-	ask(peer_from(b), "GET", "", "", STR_NONE, PEER_MS, NULL, done, arg);
+	ask(peer_from(b), "GET", "", "", STR_NONE, PEER_MS, adopt_all, done, arg);
 }
 
 /* What makes the sandbox. Environment and secrets follow in an action; what watches over it, watches here. */
@@ -236,11 +191,7 @@ static void peer_free(struct backend *b)
 	struct peer *p = peer_from(b);
 	relays_fini(&p->relays);
 	asker_fini(&p->asker);
-	while (!list_is_empty(&p->errands)) {
-		struct errand *e = list_get_first(&p->errands, struct errand, link);
-		list_remove(&e->link);
-		free(e);
-	}
+	queries_fini(&p->queries);
 	free(p->url);
 	free(p->base_url);
 	free(p->unix_path);
@@ -283,8 +234,8 @@ int peer_backend_new(struct loop *loop, const struct peer_config *config, struct
 	p->base_url = is_unix ? mem_strdup("http://localhost") : str_dup(url);
 	p->token = token.len ? str_dup(token) : NULL;
 	p->key = token.len ? mem_printf("Authorization: Bearer %.*s", STR_ARG(token)) : NULL;
-	list_init(&p->errands);
 	asker_init(&p->asker, loop);
+	queries_init(&p->queries, &p->asker, p);
 	relays_init(&p->relays, &p->asker);
 	p->relays.url = p->url;
 	p->relays.base = p->base_url;

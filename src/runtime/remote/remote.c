@@ -7,14 +7,6 @@
 #include "runtime/remote/wish.h"
 #include "runtime/sandbox.h"
 
-struct answer {
-	struct list link; /* remote::answers */
-	struct remote *remote;
-	backend_fn *done;
-	void *arg;
-	struct backend_reply reply;
-};
-
 static const struct backend_ops remote_ops;
 
 static struct remote *remote_from(struct backend *b)
@@ -23,43 +15,11 @@ static struct remote *remote_from(struct backend *b)
 	return container_of(b, struct remote, base);
 }
 
-/* ---- answers ---- */
-
-static void answer_free(struct answer *a)
-{
-	list_remove(&a->link);
-	loop_undefer(a->remote->loop, a);
-	free(a);
-}
-
-static void answer_now(void *arg)
-{
-	struct answer *a = arg;
-	struct answer copy = *a;
-	answer_free(a);
-	copy.done(copy.arg, &copy.reply);
-}
-
-struct backend_reply *remote_answer_later(struct remote *r, const char *id, backend_fn *done,
-	void *arg)
-{
-	struct answer *a = mem_new(struct answer);
-	a->remote = r;
-	a->done = done;
-	a->arg = arg;
-	snprintf(a->reply.id, sizeof(a->reply.id), "%s", id);
-	a->reply.enforced.limits = (struct spec_limits){ SPEC_UNLIMITED, SPEC_UNLIMITED,
-		SPEC_UNLIMITED, SPEC_UNLIMITED, SPEC_UNLIMITED };
-	list_append(&r->answers, &a->link);
-	loop_defer(r->loop, answer_now, a);
-	return &a->reply;
-}
-
 /* ---- create ---- */
 
 static void tell(struct tenant *m, const struct error *err)
 {
-	struct backend_reply *reply = remote_answer_later(m->remote, m->id, m->done, m->arg);
+	struct backend_reply *reply = answers_add(&m->remote->answers, m->id, m->done, m->arg);
 	if (err)
 		reply->error = *err;
 }
@@ -121,7 +81,7 @@ static void remote_create(struct backend *b, const struct sandbox *s, const stru
 	if (ok == 0 && r->n_members >= REMOTE_MEMBERS_MAX)
 		ok = error_set(&err, ERROR_LIMIT, "%d sandboxes", REMOTE_MEMBERS_MAX);
 	if (ok < 0)
-		remote_answer_later(r, s->id, done, arg)->error = err;
+		answers_add(&r->answers, s->id, done, arg)->error = err;
 	else if (r->is_server)
 		create_on_server(r, s, done, arg);
 	else
@@ -140,7 +100,7 @@ static struct tenant *find_idle(struct remote *r, const char *id, backend_fn *do
 		error_set(&err, ERROR_CONFLICT, "sandbox %s: something is being done with it", id);
 	else
 		error_set(&err, ERROR_NOT_FOUND, "sandbox %s is gone", id);
-	remote_answer_later(r, id, done, arg)->error = err;
+	answers_add(&r->answers, id, done, arg)->error = err;
 	return NULL;
 }
 
@@ -173,7 +133,7 @@ static void remote_freeze(struct backend *b, const char *id, bool is_frozen, bac
 	if (!m)
 		return;
 	if (r->is_server) {
-		error_set(&remote_answer_later(r, id, done, arg)->error, ERROR_UNSUPPORTED,
+		error_set(&answers_add(&r->answers, id, done, arg)->error, ERROR_UNSUPPORTED,
 			"an action server cannot be paused: that takes a runtime API");
 		return;
 	}
@@ -186,33 +146,10 @@ static void remote_freeze(struct backend *b, const char *id, bool is_frozen, bac
 
 /* ---- usage ---- */
 
-struct usage {
-	struct list link; /* remote::usages */
-	struct remote *remote;
-	char id[ID_SIZE];
-	backend_fn *done;
-	void *arg;
-};
-
-static void on_usage(void *arg, int status, struct str body, const struct error *err)
+static void take_usage(void *owner, const struct json *info, struct backend_reply *reply)
 {
-	struct usage *u = arg;
-	auto_json struct json *info = NULL;
-	struct backend_reply *reply = remote_answer_later(u->remote, u->id, u->done, u->arg);
-	if (err)
-		reply->error = *err;
-	else if (json_parse(body, &info, &reply->error) == 0)
-		reply->usage = (struct monitor_usage){
-			.memory_bytes = json_int(json_find(
-				json_find(json_find(info, "resources"), "memory"), "rss")),
-			.memory_peak_bytes = -1,
-			.pids = -1,
-			.cpu_us = -1,
-			.disk_bytes = -1,
-			.disk_inodes = -1,
-		};
-	list_remove(&u->link);
-	free(u);
+	const struct json *memory = json_find(json_find(info, "resources"), "memory");
+	reply->usage.memory_bytes = json_int(json_find(memory, "rss"));
 }
 
 static void remote_usage(struct backend *b, const char *id, backend_fn *done, void *arg)
@@ -220,14 +157,10 @@ static void remote_usage(struct backend *b, const char *id, backend_fn *done, vo
 	struct remote *r = remote_from(b);
 	struct tenant *m = tenant_find(r, id);
 	if (!m) {
-		error_set(&remote_answer_later(r, id, done, arg)->error, ERROR_NOT_FOUND,
+		error_set(&answers_add(&r->answers, id, done, arg)->error, ERROR_NOT_FOUND,
 			"sandbox %s is gone", id);
 		return;
 	}
-	struct usage *u = mem_new(struct usage);
-	*u = (struct usage){ .remote = r, .done = done, .arg = arg };
-	list_append(&r->usages, &u->link);
-	memcpy(u->id, m->id, sizeof(u->id));
 	auto_free char *url = mem_printf("%s/server_info", m->site.url);
 	const struct ask_plan plan = {
 		.method = "GET",
@@ -235,10 +168,8 @@ static void remote_usage(struct backend *b, const char *id, backend_fn *done, vo
 		.keys = { m->site.key },
 		.timeout_ms = REMOTE_ALIVE_MS,
 		.is_harmless = true,
-		.done = on_usage,
-		.arg = u,
 	};
-	ask_new(&r->asker, &plan);
+	queries_ask(&r->queries, m->id, &plan, take_usage, done, arg);
 }
 
 /* ---- the rest ---- */
@@ -262,16 +193,11 @@ static int remote_open_call(struct backend *b, const char *id, int *ret_fd, stru
 static void remote_free(struct backend *b)
 {
 	struct remote *r = remote_from(b);
-	while (!list_is_empty(&r->answers))
-		answer_free(list_get_first(&r->answers, struct answer, link));
+	answers_fini(&r->answers);
 	while (!list_is_empty(&r->members))
 		tenant_free(list_get_first(&r->members, struct tenant, link));
 	asker_fini(&r->asker);
-	while (!list_is_empty(&r->usages)) {
-		struct usage *u = list_get_first(&r->usages, struct usage, link);
-		list_remove(&u->link);
-		free(u);
-	}
+	queries_fini(&r->queries);
 	free(r->url);
 	free(r->key);
 	free(r);
@@ -293,11 +219,8 @@ int remote_backend_new(struct loop *loop, const struct remote_config *config, st
 	struct error *err)
 {
 	struct str url = str_from(config->url), key = str_from(config->key);
-	while (str_ends(url, STR("/")))
-		url.len--;
-	if (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
-		return error_set(err, ERROR_INVALID, "'%.*s' is no http:// or https:// URL",
-			STR_ARG(str_first(url, 100)));
+	if (wish_trim_url(&url, err) < 0)
+		return -1;
 	if (str_find_char(key, '\n') >= 0 || str_find_char(key, '\r') >= 0)
 		return error_set(err, ERROR_INVALID, "the key holds a line break");
 	struct remote *r = mem_new(struct remote);
@@ -309,9 +232,9 @@ int remote_backend_new(struct loop *loop, const struct remote_config *config, st
 		r->key = mem_printf("%s: %.*s", r->is_server ? "X-Session-API-Key" : "X-API-Key",
 			STR_ARG(key));
 	list_init(&r->members);
-	list_init(&r->answers);
-	list_init(&r->usages);
+	answers_init(&r->answers, loop);
 	asker_init(&r->asker, loop);
+	queries_init(&r->queries, &r->asker, r);
 	*ret = &r->base;
 	return 0;
 }

@@ -15,7 +15,7 @@
  *	configure      exports in the shell
  *	info           /server_info
  *
- * Another protocol of such servers has other verbs (site_ops): daytona_backend.h.
+ * Another protocol of such servers has other verbs (site_ops): daytona_verbs.h.
  *
  * What there is no such thing for is ERROR_UNSUPPORTED and says so. Private to runtime/remote.
  */

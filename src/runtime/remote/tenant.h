@@ -9,6 +9,8 @@
 
 #include "base/list.h"
 #include "event/loop.h"
+#include "runtime/answers.h"
+#include "runtime/remote/query.h"
 #include "runtime/remote/remote.h"
 #include "runtime/remote/site.h"
 
@@ -21,8 +23,8 @@ struct remote {
 	bool is_server;
 	struct list members; /* tenant::link */
 	size_t n_members;
-	struct list answers; /* answer::link */
-	struct list usages;  /* usage::link */
+	struct answers answers;
+	struct queries queries;
 	backend_fn *started;
 	void *started_arg;
 };
@@ -46,10 +48,6 @@ struct tenant {
 	struct buf start_json; /* of a create */
 	char *workdir;         /* the same: known to the site once it is started with it */
 };
-
-/* remote.c: for an answer that comes in a later turn of the loop. */
-struct backend_reply *remote_answer_later(struct remote *r, const char *id, backend_fn *done,
-	void *arg);
 
 struct tenant *tenant_new(struct remote *r, const char *id, struct str session);
 void tenant_free(struct tenant *m);

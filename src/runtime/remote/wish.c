@@ -117,3 +117,13 @@ void wish_put_segment(struct buf *b, const char *text)
 {
 	url_encode(str_from(text), b);
 }
+
+int wish_trim_url(struct str *url, struct error *err)
+{
+	while (str_ends(*url, STR("/")))
+		url->len--;
+	if (str_starts(*url, STR("http://")) || str_starts(*url, STR("https://")))
+		return 0;
+	return error_set(err, ERROR_INVALID, "'%.*s' is no http:// or https:// URL",
+		STR_ARG(str_first(*url, 100)));
+}

@@ -20,5 +20,7 @@ void wish_put_start(struct buf *b, const char *session, const struct sandbox *s,
 	const struct spec *spec);
 /* The session itself if it has the form of an id, else one made of it, always the same. */
 void wish_id(struct str session, char ret_id[ID_SIZE]);
+/* A server's http:// or https:// URL, without what slashes it ends in; ERROR_INVALID if it is none. */
+int wish_trim_url(struct str *url, struct error *err);
 /* As one segment of a path. */
 void wish_put_segment(struct buf *b, const char *text);
