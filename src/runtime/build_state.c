@@ -241,8 +241,10 @@ int stage_begin(struct build *b, struct stage *stage, struct str name, struct er
 		return begin_in_dir(b, stage, name, err);
 	const struct image *image = images_find(b->images, name, err);
 	if (!image)
-		return error_wrap(err, "pull access denied for %.*s, repository does not exist",
-			STR_ARG(str_first(name, 100)));
+		return error_wrap(err,
+			"pull access denied for %.*s, repository does not exist (import it, or let "
+			"another stand in: cay image tag host NAME)",
+			STR_ARG(str_first(name, 80)));
 	stage->base = image->base;
 	stage->base_path = image->base_path ? build_keep(b, str_from(image->base_path)).ptr : NULL;
 	stage->base_id = build_keep(b, str_from(image->id));

@@ -4,11 +4,13 @@ import base64
 import json
 import re
 import socket
+import time
 import urllib.parse
 
 import pytest
 
 from conftest import PATIENCE, WebSocket
+from test_build import until
 
 API, TOOLBOX = "/daytona/api", "/daytona/toolbox"
 
@@ -465,14 +467,46 @@ def test_a_preview_is_open_to_who_has_its_token(server):
     assert server.request("GET", path, token=None, headers={"X-Daytona-Preview-Token": link["token"]}).body == b"hello"
     other = path.replace("/8000/", "/8001/")
     failure(server.request("GET", other, token=None, headers={"X-Daytona-Preview-Token": link["token"]}), 401)
-    signed = urllib.parse.urlsplit(box.api("GET", "/ports/8000/signed-preview-url").json["url"])
+    told = box.api("GET", "/ports/8000/signed-preview-url?expiresInSeconds=600").json
+    signed = urllib.parse.urlsplit(told["url"])
     first = server.request("GET", f"{signed.path}?{signed.query}", token=None)
     assert first.status == 303 and "cay_ticket" not in first.headers["Location"]
     cookie = first.headers["Set-Cookie"].split(";")[0]
     assert server.request("GET", first.headers["Location"], token=None, headers={"Cookie": cookie}).body == b"hello"
+    failure(server.request("GET", signed.path.replace("/8000/", "/8001/") + "?" + signed.query, token=None), 401)
+    assert box.api("POST", f"/ports/8000/signed-preview-url/{told['token']}/expire").status == 200
+    failure(server.request("GET", first.headers["Location"], token=None, headers={"Cookie": cookie}), 401)
+    failure(box.api("POST", f"/ports/8000/signed-preview-url/{told['token']}/expire"), 404)
     assert box.api("POST", "/public/true").json["public"] is True
     assert server.request("GET", path, token=None).body == b"hello"
     box.delete()
+
+
+def test_a_signed_link_expires_when_it_was_asked_to(shared):
+    server = shared.server
+    for seconds in "0", "-1", "soon", "86401":
+        failure(shared.api("GET", f"/ports/8000/signed-preview-url?expiresInSeconds={seconds}"), 400)
+    before = int(time.time())
+    told = shared.api("GET", "/ports/8000/signed-preview-url").json
+    assert before + 60 <= int(told["token"].split("-")[0]) <= time.time() + 60
+    short = shared.api("GET", "/ports/8000/signed-preview-url?expiresInSeconds=2").json
+    link = urllib.parse.urlsplit(short["url"])
+    path = f"{link.path}?{link.query}"
+    assert server.request("GET", path, token=None).status == 303
+    until(lambda: server.request("GET", path, token=None).status == 401, "the link expires")
+    assert time.time() >= int(short["token"].split("-")[0])
+    longer = short["token"].replace(short["token"].split("-")[0], str(before + 9999))  # the end is a part of what is signed
+    failure(server.request("GET", f"{link.path}?cay_ticket={longer}", token=None), 401)
+
+
+def test_a_link_that_was_ended_stays_so_when_the_server_is_killed(own_server):
+    box = Box(own_server)
+    told = box.api("GET", "/ports/8000/signed-preview-url?expiresInSeconds=600").json
+    link = urllib.parse.urlsplit(told["url"])
+    assert own_server.request("GET", f"{link.path}?{link.query}", token=None).status == 303
+    assert box.api("POST", f"/ports/8000/signed-preview-url/{told['token']}/expire").status == 200
+    own_server.kill_server()
+    failure(own_server.request("GET", f"{link.path}?{link.query}", token=None), 401)
 
 
 def test_directories_variables_and_use(shared):

@@ -70,6 +70,7 @@ static void read_note(struct box *b, const struct json *note)
 	b->user = text_or(note, "user", "agent");
 	b->target = text_or(note, "target", "local");
 	b->snapshot = text_or(note, "snapshot", NULL);
+	b->revoked = text_or(note, "revoked", NULL);
 	b->is_public = json_bool(json_find(note, "public"));
 	b->env = copy_of(json_find(note, "env"));
 	b->labels = copy_of(json_find(note, "labels"));
@@ -90,6 +91,8 @@ void box_put_note(const struct box *b, struct buf *note)
 	jsonw_key_str(&w, "target", str_from(b->target));
 	if (b->snapshot)
 		jsonw_key_str(&w, "snapshot", str_from(b->snapshot));
+	if (b->revoked)
+		jsonw_key_str(&w, "revoked", str_from(b->revoked));
 	jsonw_key_bool(&w, "public", b->is_public);
 	daytona_key_json(&w, "env", b->env);
 	daytona_key_json(&w, "labels", b->labels);
@@ -151,6 +154,7 @@ void box_free(struct box *b)
 	free(b->user);
 	free(b->target);
 	free(b->snapshot);
+	free(b->revoked);
 	free(b);
 }
 

@@ -40,6 +40,7 @@ void daytona_not_offered(struct http_request *r);
 
 void previews_get(struct http_request *r);
 void previews_signed(struct http_request *r);
+void previews_expire(struct http_request *r);
 void previews_pass(struct http_request *r);
 bool previews_may_look(struct http_request *r);
 

@@ -3,14 +3,26 @@
  * What listens inside a sandbox, seen from outside: /daytona/preview/{id}/{port}/…, and the links to it. A link's
  * token opens that port of that sandbox alone; it is shown in Daytona's header, or in the address once, and is a
  * cookie from then on. A public sandbox's ports are open to whoever reaches the server.
+ *
+ * A signed link's token is "SECONDS-TICKET": the wall clock's end of it, and a ticket of which that end is a part. One
+ * that was told to expire earlier is kept in the box's note until it would have expired by itself.
  */
 #include "face/daytona/handlers.h"
 
 #include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/num.h"
 #include "http/ticket.h"
 #include "runtime/port.h"
 
-enum { SEGMENTS_BEFORE = 4 /* /daytona/preview/ID/PORT */ };
+enum {
+	SEGMENTS_BEFORE = 4, /* /daytona/preview/ID/PORT */
+	SIGNED_SECONDS = 60, /* as Daytona's */
+	SIGNED_SECONDS_MAX = 24 * 3600,
+	SIGNED_SIZE = TICKET_SIZE + 24,
+	REVOKED_MAX = 64,
+};
 
 struct place {
 	struct box *box;
@@ -59,26 +71,110 @@ void previews_get(struct http_request *r)
 	http_reply_json(r, 200, &body);
 }
 
-/* It does not expire before the server's token is changed. */
+/* ---- signed links ---- */
+
+static void sign(const struct http_request *r, const struct place *place, int64_t until_s,
+	char ret[SIGNED_SIZE])
+{
+	auto_free char *purpose = mem_printf("%s until %lld", place->purpose, (long long)until_s);
+	char ticket[TICKET_SIZE];
+	ticket_make(r, str_from(purpose), ticket);
+	ret[0] = '\0';
+	if (ticket[0])
+		snprintf(ret, SIGNED_SIZE, "%lld-%s", (long long)until_s, ticket);
+}
+
+/* Its end; 0: it is no token. */
+static int64_t end_of(struct str token)
+{
+	ptrdiff_t dash = str_find_char(token, '-');
+	int64_t until_s;
+	if (dash < 0 ||
+		num_parse_i64(str_first(token, (size_t)dash), 1, INT64_MAX, &until_s, NULL) < 0)
+		return 0;
+	return until_s;
+}
+
+static bool is_revoked(const struct box *b, struct str token)
+{
+	struct str rest = str_from(b->revoked ?: ""), word;
+	while (rest.len && str_split(&rest, ' ', &word))
+		if (str_eq(word, token))
+			return true;
+	return false;
+}
+
+static bool is_signed(const struct http_request *r, const struct place *place, struct str token)
+{
+	char wanted[SIGNED_SIZE];
+	int64_t until_s = token.ptr ? end_of(token) : 0;
+	if (!until_s || until_s * 1000 <= clock_wall_ms())
+		return false;
+	sign(r, place, until_s, wanted);
+	return wanted[0] && str_eq_secret(token, str_from(wanted)) &&
+		!is_revoked(place->box, token);
+}
+
 void previews_signed(struct http_request *r)
 {
 	struct place place;
-	char ticket[TICKET_SIZE];
+	char token[SIGNED_SIZE];
 	auto_buf struct buf body = BUF_INIT(16 * 1024), url = BUF_INIT(8192);
 	struct jsonw w = JSONW(&body);
+	struct str text = http_query(r, "expiresInSeconds");
+	int64_t seconds = SIGNED_SECONDS;
+	if (text.len && num_parse_i64(text, 1, SIGNED_SECONDS_MAX, &seconds, NULL) < 0) {
+		daytona_fail(r, 400, NULL, "expiresInSeconds is a number of 1 to %d",
+			SIGNED_SECONDS_MAX);
+		return;
+	}
 	if (find_place(r, &place) < 0)
 		return;
-	ticket_make(r, str_from(place.purpose), ticket);
+	sign(r, &place, clock_wall_ms() / 1000 + seconds, token);
 	put_path(r, &place, &url);
-	if (ticket[0])
-		buf_printf(&url, "?%s=%s", PORT_QUERY, ticket);
+	if (token[0])
+		buf_printf(&url, "?%s=%s", PORT_QUERY, token);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "sandboxId", str_from(place.box->id));
 	jsonw_key_int(&w, "port", place.port);
-	jsonw_key_str(&w, "token", str_from(ticket));
+	jsonw_key_str(&w, "token", str_from(token));
 	jsonw_key_str(&w, "url", buf_str(&url));
 	jsonw_close(&w);
 	http_reply_json(r, 200, &body);
+}
+
+/* What has expired by itself is forgotten. */
+static int end_link(struct box *b, struct str token, struct error *err)
+{
+	auto_buf struct buf kept = BUF_INIT(REVOKED_MAX * SIGNED_SIZE);
+	struct str rest = str_from(b->revoked ?: ""), word;
+	int n = 0;
+	while (rest.len && str_split(&rest, ' ', &word))
+		if (end_of(word) * 1000 > clock_wall_ms() && n++ < REVOKED_MAX)
+			buf_printf(&kept, "%.*s ", STR_ARG(word));
+	if (n >= REVOKED_MAX)
+		return error_set(err, ERROR_LIMIT, "%d links of it were ended already: wait", n);
+	buf_put(&kept, token);
+	free(b->revoked);
+	b->revoked = str_dup(buf_str(&kept));
+	box_save(b);
+	return 0;
+}
+
+void previews_expire(struct http_request *r)
+{
+	struct str token = http_param(r, "token");
+	struct place place;
+	struct error err;
+	if (find_place(r, &place) < 0)
+		return;
+	if (!is_signed(r, &place, token))
+		daytona_fail(r, 404, NULL, "no such link to port %d, or it has expired",
+			place.port);
+	else if (end_link(place.box, token, &err) < 0)
+		daytona_fail_error(r, &err);
+	else
+		daytona_empty(r, 200);
 }
 
 /* ---- passing on ---- */
@@ -103,6 +199,12 @@ static bool find_quietly(struct http_request *r, struct place *ret)
 	return true;
 }
 
+static bool opens(const struct http_request *r, const struct place *place, struct str token)
+{
+	return token.ptr &&
+		(is_signed(r, place, token) || ticket_is_valid(r, str_from(place->purpose), token));
+}
+
 /* Who may not does not learn which sandboxes there are. */
 bool previews_may_look(struct http_request *r)
 {
@@ -110,10 +212,9 @@ bool previews_may_look(struct http_request *r)
 	struct str shown = http_header(r, "X-Daytona-Preview-Token");
 	if (!find_quietly(r, &place))
 		return false;
-	struct str purpose = str_from(place.purpose);
-	return place.box->is_public || (shown.ptr && ticket_is_valid(r, purpose, shown)) ||
-		ticket_is_valid(r, purpose, port_find_cookie(r, PORT_COOKIE)) ||
-		ticket_is_valid(r, purpose, http_query(r, PORT_QUERY));
+	return place.box->is_public || opens(r, &place, shown) ||
+		opens(r, &place, port_find_cookie(r, PORT_COOKIE)) ||
+		opens(r, &place, http_query(r, PORT_QUERY));
 }
 
 void previews_pass(struct http_request *r)
@@ -126,7 +227,7 @@ void previews_pass(struct http_request *r)
 	box_touch(place.box);
 	const char *prefix = arena_str(&r->arena, str_first(r->path, at));
 	if (ticket.ptr && str_is(r->method, "GET") && !http_header(r, "Upgrade").ptr &&
-		ticket_is_valid(r, str_from(place.purpose), ticket)) {
+		opens(r, &place, ticket)) {
 		port_take_ticket(r, ticket, prefix);
 		return;
 	}

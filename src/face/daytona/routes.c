@@ -50,6 +50,7 @@ const struct http_route daytona_routes[] = {
 	{ "GET", S "/toolbox-proxy-url", toolbox_url, .role = ROLE_SANDBOX, .summary = "tell where its toolbox is" },
 	{ "GET", S "/ports/{port}/preview-url", previews_get, .role = ROLE_SANDBOX, .summary = "give a link and a token" },
 	{ "GET", S "/ports/{port}/signed-preview-url", previews_signed, .role = ROLE_SANDBOX, .summary = "give a link that needs no token" },
+	{ "POST", S "/ports/{port}/signed-preview-url/{token}/expire", previews_expire, BODY, .role = ROLE_SANDBOX, .summary = "end such a link" },
 	{ HTTP_ANY_METHOD, S "/{rest*}", boxes_not_offered, BODY, .summary = "refused" },
 
 	{ "GET", A "/snapshots", snapshots_list, .summary = "list the server's images" },

@@ -52,6 +52,7 @@ struct box {
 	bool is_public;
 	bool has_no_bash;
 	char *user, *target, *snapshot; /* snapshot may be NULL */
+	char *revoked;                  /* signed links that were ended: tokens with spaces between; may be NULL */
 	struct json *env, *labels;      /* objects; NULL: empty */
 	/* Minutes; 0: never, but auto_delete: -1 never, 0 as soon as it is stopped. */
 	int64_t auto_stop, auto_archive, auto_delete;

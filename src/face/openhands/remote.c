@@ -8,8 +8,7 @@
  * ended. Nothing else is kept, so all of it is as before after a restart of the server.
  *
  * Images: every image is the host's tools with our executor in it, unless one of that name is known here, built
- * (build.c) or taken in. So what a client would have us build below our registry prefix, OpenHands' own code put into
- * a base image, is there already.
+ * (build.c) or taken in. Only such a one exists for who asks: a client that would build one gets to build it.
  */
 #include "base/auto.h"
 #include "face/openhands/handlers.h"
@@ -303,7 +302,7 @@ static void put_image(struct jsonw *w, const struct image *image)
 	jsonw_open(w);
 	jsonw_key(w, "upload_time");
 	jsonw_null(w);
-	jsonw_key_int(w, "image_size_bytes", image ? image->size_bytes : 0);
+	jsonw_key_int(w, "image_size_bytes", image->size_bytes);
 	jsonw_close(w);
 	jsonw_close(w);
 }
@@ -320,7 +319,7 @@ void image_exists(struct http_request *r)
 		return;
 	}
 	const struct image *image = images_find(runtime_images(openhands_of(r)->rt), name, &err);
-	if (image || str_starts(name, STR(REGISTRY_PREFIX "/")))
+	if (image)
 		put_image(&w, image);
 	else
 		buf_puts(&b, "{\"exists\":false}");
