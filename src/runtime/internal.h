@@ -95,7 +95,15 @@ void life_touch(struct sandbox *s); /* an action began or ended */
 const char *end_reason_text(enum end_reason reason);
 /* Tells who watches. */
 void life_tell(const struct sandbox *s, enum status status, const char *text);
+/* The event of its state; with all that was wished for it when it begins. */
+void life_add_event(struct sandbox *s, bool with_spec);
+/* For a step of who asked for a sandbox: there is none, for step->error. */
+void life_tell_refused(struct step *step, const struct error *unused);
 extern const struct backend_events life_backend_events;
+
+/* birth.c */
+/* Environment, secrets and plugins of one that the backend made; then life_apply(s, LIFE_CONFIGURED). */
+void birth_configure(struct sandbox *s);
 
 /* adopt.c */
 void adopt_one(void *arg, const struct backend_reply *reply);
