@@ -67,10 +67,9 @@ struct field_map {
 enum {
 	ACTION_STREAMS_IN = 1,  /* takes FRAME_DATA after the request */
 	ACTION_STREAMS_OUT = 2, /* sends FRAME_DATA or FRAME_EVENT before its result */
-	ACTION_RAW =
-		8, /* its data are bytes of a file or connection: no secret is masked in them */
-	ACTION_READS = 4, /* changes nothing in the sandbox: not an event of its own */
-	ACTION_KEEPS = 8, /* lives from what it leaves behind: a session, a kernel */
+	ACTION_READS = 4,       /* changes nothing in the sandbox: not an event of its own */
+	ACTION_RAW = 8,         /* its data are bytes of a file or connection: not masked */
+	ACTION_KEEPS = 16,      /* lives from what it leaves behind: a session, a kernel */
 };
 
 struct action {

@@ -203,6 +203,13 @@ def test_cli_keeps_no_shell(cli_server):
     box.delete()
 
 
+def test_cli_gives_files_out(cli_server):
+    box = cli_server.create()
+    box.run("echo whole >file")
+    assert box.get_file("file").body == b"whole\n"
+    box.delete()
+
+
 @pytest.mark.parametrize("action,params", [
     ("run", {"command": "y", "input": True}), ("run", {"keys": "C-c"}), ("run", {}), ("session_open", {})])
 def test_cli_has_nothing_to_type_into(cli_server, action, params):

@@ -47,6 +47,16 @@ def test_it_is_hidden_in_a_stream_even_in_pieces(secret_box):
     assert data == b"a<secret_hidden>z" * 3 + b"hus"
 
 
+def test_it_is_hidden_where_a_session_or_a_kernel_is_looked_at(secret_box):
+    data, _ = stream(secret_box, "cell", {"code": "import os\nprint(os.environ['API_KEY'])"})
+    assert b"quoted" not in data
+    ws = secret_box.server.websocket(f"{secret_box.path}/stream")
+    ws.send_json({"action": "session_attach", "params": {"session": "shown", "command": 'echo "<$API_KEY>"'}})
+    shown = b"".join(message for message in ws if isinstance(message, bytes))
+    ws.close()
+    assert b"quoted" not in shown and b"<<secret_hidden>>" in shown
+
+
 def test_what_waits_for_its_rest_is_shown_in_the_end(secret_box):
     """The beginning of a secret that is none comes as soon as nothing follows."""
     ws = secret_box.server.websocket(f"{secret_box.path}/stream")
