@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libuv has timers, signals, workers and the wait; descriptors are in an epoll instance of our own (watches.h), because
+ * libuv aborts where epoll refuses one. libuv watches that instance, for as long as anything is in it. While some are
+ * refused, poll(2) waits for those and for libuv together, and libuv itself does not wait.
+ */
 #include "event/loop.h"
 
 #include "base/bug.h"
 #include "base/list.h"
+#include "event/watches.h"
 
 #include <uv.h>
+
+enum { CROWDED_MS = 10 };
 
 struct deferred {
 	struct list link; /* loop::deferred or loop::running */
@@ -18,13 +26,9 @@ struct loop {
 	uv_idle_t idle;   /* active while something is deferred, so that the poll does not wait */
 	struct list deferred; /* for the next turn */
 	struct list running;  /* those of this turn that are still to come */
-};
-
-struct watch {
-	uv_poll_t uv;
-	int events; /* as set: setting the same again costs no system call */
-	watch_fn *fn;
-	void *arg;
+	struct watches watches;
+	uv_poll_t poll; /* of the watches' epoll instance */
+	bool is_stopped;
 };
 
 struct timer {
@@ -67,6 +71,42 @@ static void on_check(uv_check_t *check)
 		uv_idle_stop(&loop->idle);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct loop *loop = poll->data;
+	watches_dispatch(&loop->watches);
+}
+
+static bool is_crowded(const struct loop *loop)
+{
+	return !list_is_empty(&loop->watches.refused);
+}
+
+/* A loop lives as long as something is watched; and who waits in libuv does not wait for what epoll refused. */
+static void on_changed(void *arg)
+{
+	struct loop *loop = arg;
+	if (loop->watches.n_active)
+		uv_ref((uv_handle_t *)&loop->poll);
+	else
+		uv_unref((uv_handle_t *)&loop->poll);
+	if (is_crowded(loop))
+		uv_stop(&loop->uv);
+}
+
+/* Gives libuv's own descriptors to epoll now, where that can still fail without harm: its first turn would abort. */
+static int start_polling(struct loop *loop, struct error *err)
+{
+	int r = uv_poll_init(&loop->uv, &loop->poll, loop->watches.epoll_fd);
+	if (r < 0)
+		return error_sys(err, -r, "watch descriptors");
+	loop->poll.data = loop;
+	uv_poll_start(&loop->poll, UV_READABLE, on_poll);
+	uv_run(&loop->uv, UV_RUN_NOWAIT);
+	uv_unref((uv_handle_t *)&loop->poll);
+	return 0;
+}
+
 int loop_new(struct loop **ret, struct error *err)
 {
 	struct loop *loop = mem_new(struct loop);
@@ -74,6 +114,13 @@ int loop_new(struct loop **ret, struct error *err)
 	if (r < 0) {
 		free(loop);
 		return error_sys(err, -r, "make an event loop");
+	}
+	if (watches_init(&loop->watches, on_changed, loop, err) < 0 ||
+		start_polling(loop, err) < 0) {
+		watches_fini(&loop->watches);
+		uv_loop_close(&loop->uv);
+		free(loop);
+		return -1;
 	}
 	list_init(&loop->deferred);
 	list_init(&loop->running);
@@ -95,24 +142,46 @@ void loop_free(struct loop *loop)
 		free_deferred(d);
 	uv_close((uv_handle_t *)&loop->check, NULL);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
+	uv_close((uv_handle_t *)&loop->poll, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	BUG_IF(uv_loop_close(&loop->uv) != 0, "a loop was freed while handles are open");
+	watches_fini(&loop->watches);
 	free(loop);
+}
+
+/* A turn while some wait for what epoll refused. */
+static void turn_crowded(struct loop *loop, bool waits)
+{
+	uv_update_time(&loop->uv);
+	watches_wait(&loop->watches, uv_backend_fd(&loop->uv),
+		waits && !loop->is_stopped ? uv_backend_timeout(&loop->uv) : 0);
+	uv_run(&loop->uv, UV_RUN_NOWAIT);
 }
 
 void loop_run(struct loop *loop)
 {
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	do {
+		if (is_crowded(loop))
+			turn_crowded(loop, true);
+		else
+			uv_run(&loop->uv, UV_RUN_DEFAULT);
+	} while (!loop->is_stopped && uv_loop_alive(&loop->uv));
+	loop->is_stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
+	loop->is_stopped = true;
 	uv_stop(&loop->uv);
 }
 
 void loop_turn(struct loop *loop, bool waits)
 {
-	uv_run(&loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	if (is_crowded(loop))
+		turn_crowded(loop, waits);
+	else
+		uv_run(&loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	loop->is_stopped = false;
 }
 
 int loop_fd(const struct loop *loop)
@@ -123,7 +192,15 @@ int loop_fd(const struct loop *loop)
 int loop_timeout_ms(struct loop *loop)
 {
 	uv_update_time(&loop->uv);
-	return uv_backend_timeout(&loop->uv);
+	int timeout_ms = uv_backend_timeout(&loop->uv);
+	/* Who waits for our descriptor cannot wait for what epoll refused. */
+	return is_crowded(loop) && (timeout_ms < 0 || timeout_ms > CROWDED_MS) ? CROWDED_MS
+									       : timeout_ms;
+}
+
+struct watches *loop_watches(struct loop *loop)
+{
+	return &loop->watches;
 }
 
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
@@ -154,52 +231,6 @@ void loop_undefer(struct loop *loop, void *arg)
 static void free_handle(uv_handle_t *handle)
 {
 	free(handle); /* uv is the first member of each of our handles */
-}
-
-static void on_poll(uv_poll_t *poll, int status, int uv_events)
-{
-	struct watch *w = (struct watch *)poll;
-	int events = 0;
-	if (status < 0) {
-		events = LOOP_READ | LOOP_WRITE; /* let read or write find the error */
-		w->events = 0;                   /* libuv has stopped watching */
-	}
-	if (uv_events & (UV_READABLE | UV_DISCONNECT))
-		events |= LOOP_READ;
-	if (uv_events & UV_WRITABLE)
-		events |= LOOP_WRITE;
-	w->fn(w->arg, events);
-}
-
-struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg)
-{
-	struct watch *w = mem_new(struct watch);
-	w->fn = fn;
-	w->arg = arg;
-	BUG_IF(uv_poll_init(&loop->uv, &w->uv, fd) != 0, "a descriptor that cannot be watched");
-	watch_set(w, events);
-	return w;
-}
-
-void watch_set(struct watch *w, int events)
-{
-	if (events == w->events)
-		return;
-	w->events = events;
-	int uv_events = (events & LOOP_READ ? UV_READABLE : 0) |
-		(events & LOOP_WRITE ? UV_WRITABLE : 0);
-	if (uv_events)
-		uv_poll_start(&w->uv, uv_events, on_poll);
-	else
-		uv_poll_stop(&w->uv);
-}
-
-void watch_free(struct watch *w)
-{
-	if (!w)
-		return;
-	uv_poll_stop(&w->uv);
-	uv_close((uv_handle_t *)&w->uv, free_handle);
 }
 
 static void on_timer(uv_timer_t *uv)

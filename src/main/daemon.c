@@ -124,6 +124,11 @@ static void close_all(void)
 	free(d.token);
 }
 
+/* Threads that are there cannot be refused later, when others have used up what this user may have. */
+static void nothing(void *arg)
+{
+}
+
 int daemon_run(const struct daemon_options *options, struct error *err)
 {
 	struct gate *gate;
@@ -140,6 +145,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	};
 	if (runtime_new(&config, &d.runtime, err) < 0)
 		return -1;
+	loop_work(d.loop, nothing, nothing, NULL);
 	d.grace = timer_new(d.loop, stop, NULL);
 	struct signal_watch *term = signal_new(d.loop, SIGTERM, on_signal, NULL);
 	struct signal_watch *interrupt = signal_new(d.loop, SIGINT, on_signal, NULL);

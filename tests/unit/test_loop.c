@@ -7,16 +7,40 @@
 #include "base/bug.h"
 #include "base/clock.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 static struct error err;
 static struct loop *loop;
 static char trace[64];
 
+/* As if somebody had used up what epoll gives a user. */
+static bool is_epoll_full;
+static int n_refused;
+
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && is_epoll_full) {
+		n_refused++;
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
 static int make_loop(void **state)
 {
 	trace[0] = '\0';
+	is_epoll_full = false;
 	return loop_new(&loop, &err);
+}
+
+static int make_crowded_loop(void **state)
+{
+	int r = make_loop(state);
+	is_epoll_full = true;
+	return r;
 }
 
 static int free_loop(void **state)
@@ -102,6 +126,7 @@ static void work(void *arg)
 
 static void work_runs_elsewhere_and_ends_on_the_loop(void **state)
 {
+	worked = 0;
 	loop_work(loop, work, note_b, NULL);
 	loop_run(loop);
 	assert_int_equal(worked, 1);
@@ -377,6 +402,56 @@ static void a_watch_for_nothing_keeps_quiet(void **state)
 	close(pair[1]);
 }
 
+/* ---- where epoll refuses ---- */
+
+static void a_loop_that_cannot_watch_is_an_error(void **state)
+{
+	struct loop *other;
+	is_epoll_full = true;
+	assert_int_equal(loop_new(&other, &err), -1);
+	assert_int_equal(err.sys, ENOSPC);
+}
+
+static void read_and_note(void *arg, int events)
+{
+	struct watched *w = arg;
+	char byte;
+	assert_int_equal(read(w->fd, &byte, 1), 1);
+	note(byte);
+	if (++w->calls == 3)
+		watch_set(w->watch, 0);
+	if (byte == 'e')
+		is_epoll_full = false;
+}
+
+static void what_was_refused_is_given_to_epoll_when_there_is_room(void **state)
+{
+	int pairs[2][2];
+	struct watched w[2] = { 0 };
+	is_epoll_full = true;
+	n_refused = 0;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pipe(pairs[i]), 0);
+		w[i].fd = pairs[i][0];
+		w[i].watch = watch_new(loop, w[i].fd, LOOP_READ, read_and_note, &w[i]);
+	}
+	assert_int_equal(n_refused, 2);
+	assert_int_equal(write(pairs[0][1], "abe", 3), 3);
+	while (w[0].calls < 3)
+		loop_turn(loop, true);
+	assert_int_equal(write(pairs[1][1], "xyz", 3), 3);
+	loop_turn(loop, true); /* by poll for the last time */
+	int n_before = n_refused;
+	loop_run(loop); /* by epoll: ends when neither asks for anything */
+	assert_int_equal(n_refused, n_before);
+	assert_int_equal(w[1].calls, 3);
+	for (int i = 0; i < 2; i++) {
+		watch_free(w[i].watch);
+		close(pairs[i][0]);
+		close(pairs[i][1]);
+	}
+}
+
 static struct timer *endless;
 static int endless_calls;
 
@@ -421,28 +496,55 @@ static void the_last_words_of_a_peer_that_takes_nothing_are_heard(void **state)
 	assert_true(a.is_ended);
 }
 
-#define loop_test(name) cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
+static void note_and_stop(void *arg)
+{
+	note('s');
+	loop_stop(loop);
+}
+
+static void timers_come_while_epoll_refuses(void **state)
+{
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	struct watched w = { .fd = pair[0] };
+	w.watch = watch_new(loop, pair[0], LOOP_READ, read_and_note, &w);
+	timer = timer_new(loop, note_and_stop, NULL);
+	timer_set(timer, 20);
+	loop_run(loop);
+	assert_string_equal(trace, "s");
+	timer_free(timer);
+	watch_free(w.watch);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+#define loop_test(name)    cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
+#define crowded_test(name) cmocka_unit_test_setup_teardown(name, make_crowded_loop, free_loop)
+#define both_tests(name)   loop_test(name), crowded_test(name)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		loop_test(a_watch_may_be_freed_in_its_own_callback),
-		loop_test(a_watch_freed_by_another_of_the_same_turn_is_not_called),
-		loop_test(a_hang_up_is_reported_to_who_reads),
-		loop_test(an_error_is_reported_as_often_as_it_is_asked_for),
-		loop_test(a_watch_for_nothing_keeps_quiet),
-		loop_test(who_defers_forever_starves_nobody),
-		loop_test(deferred_calls_come_in_order_and_new_ones_a_turn_later),
-		loop_test(a_deferred_call_can_be_taken_back_within_the_turn),
-		loop_test(a_timer_fires_once_and_not_before_its_time),
-		loop_test(work_runs_elsewhere_and_ends_on_the_loop),
-		loop_test(frames_arrive_and_the_end_after_them),
-		loop_test(a_channel_that_closes_sends_all_it_holds),
-		loop_test(a_paused_reader_fills_the_sender_and_drains_it_later),
-		loop_test(garbage_ends_the_channel_with_a_reason),
-		loop_test(a_channel_may_be_freed_in_its_own_callback),
-		loop_test(a_peer_that_never_reads_is_cut_off),
-		loop_test(the_last_words_of_a_peer_that_takes_nothing_are_heard),
+		loop_test(a_loop_that_cannot_watch_is_an_error),
+		loop_test(what_was_refused_is_given_to_epoll_when_there_is_room),
+		both_tests(timers_come_while_epoll_refuses),
+		both_tests(a_watch_may_be_freed_in_its_own_callback),
+		both_tests(a_watch_freed_by_another_of_the_same_turn_is_not_called),
+		both_tests(a_hang_up_is_reported_to_who_reads),
+		both_tests(an_error_is_reported_as_often_as_it_is_asked_for),
+		both_tests(a_watch_for_nothing_keeps_quiet),
+		both_tests(who_defers_forever_starves_nobody),
+		both_tests(deferred_calls_come_in_order_and_new_ones_a_turn_later),
+		both_tests(a_deferred_call_can_be_taken_back_within_the_turn),
+		both_tests(a_timer_fires_once_and_not_before_its_time),
+		both_tests(work_runs_elsewhere_and_ends_on_the_loop),
+		both_tests(frames_arrive_and_the_end_after_them),
+		both_tests(a_channel_that_closes_sends_all_it_holds),
+		both_tests(a_paused_reader_fills_the_sender_and_drains_it_later),
+		both_tests(garbage_ends_the_channel_with_a_reason),
+		both_tests(a_channel_may_be_freed_in_its_own_callback),
+		both_tests(a_peer_that_never_reads_is_cut_off),
+		both_tests(the_last_words_of_a_peer_that_takes_nothing_are_heard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A watch that asks for nothing is not in the epoll instance at all: errors and hang-ups are told there whether
+ * one asks for them or not. What epoll says carries descriptor and generation, not a pointer: a watch may be
+ * freed, and its descriptor have another, between what happened and when it is told.
+ */
+#include "event/watches.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+enum { BATCH = 128 };
+
+/* The same bits in both: what one wait says the other's reader understands. */
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT, "");
+_Static_assert(EPOLLERR == POLLERR && EPOLLHUP == POLLHUP, "");
+
+struct watch {
+	struct watches *all;
+	int fd;
+	int events; /* as set: setting the same again costs no system call */
+	uint32_t generation;
+	struct list link; /* watches::refused */
+	watch_fn *fn;
+	void *arg;
+};
+
+int watches_init(struct watches *ws, loop_fn *changed, void *arg, struct error *err)
+{
+	*ws = (struct watches){ .changed = changed, .arg = arg };
+	list_init(&ws->refused);
+	ws->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return ws->epoll_fd < 0 ? error_sys(err, errno, "make an epoll instance") : 0;
+}
+
+void watches_fini(struct watches *ws)
+{
+	BUG_IF(ws->n_active, "a loop was freed while descriptors are watched");
+	free(ws->by_fd);
+	ws->epoll_fd = close_fd(ws->epoll_fd);
+}
+
+static uint32_t epoll_events(int events)
+{
+	return (events & LOOP_READ ? EPOLLIN : 0u) | (events & LOOP_WRITE ? EPOLLOUT : 0u);
+}
+
+static int control(struct watch *w, int op)
+{
+	struct epoll_event e = { .events = epoll_events(w->events),
+		.data.u64 = (uint64_t)w->generation << 32 | (uint32_t)w->fd };
+	return epoll_ctl(w->all->epoll_fd, op, w->fd, &e);
+}
+
+/* True if epoll takes it. */
+static bool try_to_add(struct watch *w)
+{
+	int r = control(w, EPOLL_CTL_ADD);
+	BUG_IF(r < 0 && errno != ENOSPC && errno != ENOMEM, "a descriptor that cannot be watched");
+	return r == 0;
+}
+
+static void remember(struct watches *ws, struct watch *w)
+{
+	size_t fd = (size_t)w->fd;
+	if (fd >= ws->n_by_fd) {
+		size_t n = MAX(2 * ws->n_by_fd, fd + 16);
+		ws->by_fd = mem_realloc(ws->by_fd, n * sizeof(*ws->by_fd));
+		memset(ws->by_fd + ws->n_by_fd, 0, (n - ws->n_by_fd) * sizeof(*ws->by_fd));
+		ws->n_by_fd = n;
+	}
+	BUG_IF(ws->by_fd[fd], "a descriptor that is watched twice");
+	ws->by_fd[fd] = w;
+}
+
+static struct watch *find(struct watches *ws, int fd)
+{
+	return (size_t)fd < ws->n_by_fd ? ws->by_fd[fd] : NULL;
+}
+
+static void begin(struct watch *w)
+{
+	struct watches *ws = w->all;
+	remember(ws, w);
+	w->generation = ++ws->generation;
+	bool is_refused = !try_to_add(w);
+	if (is_refused)
+		list_append(&ws->refused, &w->link);
+	if (ws->n_active++ == 0 || is_refused)
+		ws->changed(ws->arg);
+}
+
+static void end(struct watch *w)
+{
+	struct watches *ws = w->all;
+	if (list_is_empty(&w->link))
+		control(w, EPOLL_CTL_DEL);
+	list_remove(&w->link);
+	ws->by_fd[w->fd] = NULL;
+	if (--ws->n_active == 0)
+		ws->changed(ws->arg);
+}
+
+struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg)
+{
+	struct watch *w = mem_new(struct watch);
+	w->all = loop_watches(loop);
+	w->fd = fd;
+	w->fn = fn;
+	w->arg = arg;
+	list_init(&w->link);
+	int yes = 1;
+	BUG_IF(ioctl(fd, FIONBIO, &yes) < 0 && fd_set_nonblock(fd, NULL) < 0,
+		"a descriptor that always blocks");
+	watch_set(w, events);
+	return w;
+}
+
+void watch_set(struct watch *w, int events)
+{
+	int before = w->events;
+	if (events == before)
+		return;
+	w->events = events;
+	if (!before)
+		begin(w);
+	else if (!events)
+		end(w);
+	else if (list_is_empty(&w->link))
+		BUG_IF(control(w, EPOLL_CTL_MOD) < 0,
+			"a descriptor was closed before its watch was freed");
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	watch_set(w, 0);
+	free(w);
+}
+
+static void tell(struct watch *w, uint32_t said)
+{
+	int events = (said & EPOLLIN ? LOOP_READ : 0) | (said & EPOLLOUT ? LOOP_WRITE : 0);
+	events &= w->events;
+	if (said & EPOLLERR) {
+		events = LOOP_READ | LOOP_WRITE; /* let read or write find the error */
+		watch_set(w, 0);                 /* it would be told again and again */
+	} else if (!events) {
+		events = w->events; /* a hang-up alone */
+	}
+	w->fn(w->arg, events);
+}
+
+void watches_dispatch(struct watches *ws)
+{
+	struct epoll_event batch[BATCH];
+	int n = epoll_wait(ws->epoll_fd, batch, BATCH, 0);
+	for (int i = 0; i < n; i++) {
+		int fd = (int)(uint32_t)batch[i].data.u64;
+		struct watch *w = find(ws, fd);
+		if (w && w->generation == batch[i].data.u64 >> 32)
+			tell(w, batch[i].events);
+		else if (!w) /* closed before it was freed, while a child has it, too */
+			epoll_ctl(ws->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	}
+}
+
+/* As many as there is room for again. */
+static void retry(struct watches *ws)
+{
+	struct watch *w;
+	while ((w = list_first(&ws->refused, struct watch, link)) && try_to_add(w))
+		list_remove(&w->link);
+}
+
+static size_t list_refused(struct watches *ws, struct pollfd **ret_fds, uint32_t **ret_generations)
+{
+	size_t n = 0;
+	struct watch *w;
+	struct pollfd *fds = mem_new_n(struct pollfd, ws->n_active + 1);
+	uint32_t *generations = mem_new_n(uint32_t, ws->n_active + 1);
+	list_for_each(w, &ws->refused, link) {
+		fds[n] = (struct pollfd){ w->fd, (short)epoll_events(w->events), 0 };
+		generations[n++] = w->generation;
+	}
+	*ret_fds = fds;
+	*ret_generations = generations;
+	return n;
+}
+
+void watches_wait(struct watches *ws, int other_fd, int timeout_ms)
+{
+	auto_free struct pollfd *fds = NULL;
+	auto_free uint32_t *generations = NULL;
+	retry(ws);
+	size_t n = list_refused(ws, &fds, &generations);
+	fds[n] = (struct pollfd){ other_fd, POLLIN, 0 };
+	if (poll(fds, n + 1, timeout_ms) <= 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct watch *w = find(ws, fds[i].fd);
+		if (fds[i].revents && w && w->generation == generations[i])
+			tell(w, (uint32_t)fds[i].revents);
+	}
+}
