@@ -28,109 +28,6 @@ struct images {
 	size_t n_unfinished;
 };
 
-/* ---- records ---- */
-
-static void image_free(struct image *image)
-{
-	list_remove(&image->link);
-	json_free(image->config);
-	json_free(image->history);
-	free(image->architecture);
-	free(image->base_path);
-	free(image);
-}
-
-static void put_json(struct jsonw *w, const char *key, const struct json *value)
-{
-	auto_buf struct buf text = BUF_INIT(IMAGE_JSON_MAX);
-	jsonw_key(w, key);
-	if (value && json_write(value, &text) == 0)
-		jsonw_raw(w, buf_str(&text));
-	else
-		jsonw_null(w);
-}
-
-static struct str base_text(const struct image *image)
-{
-	return image->base == IMAGE_HOST   ? STR("host")
-		: image->base == IMAGE_DIR ? str_from(image->base_path)
-					   : STR("layers");
-}
-
-/* Records of before there was a base have none. */
-static void take_base(struct image *image, struct str base)
-{
-	image->base = IMAGE_LAYERS;
-	if (str_is(base, "host"))
-		image->base = IMAGE_HOST;
-	if (!str_starts(base, STR("/")))
-		return;
-	image->base = IMAGE_DIR;
-	image->base_path = str_dup(base);
-}
-
-static void put_record(const struct image *image, struct buf *b)
-{
-	struct jsonw w = JSONW(b);
-	jsonw_open(&w);
-	jsonw_key_int(&w, "created_ms", image->created_ms);
-	jsonw_key_int(&w, "size_bytes", image->size_bytes);
-	jsonw_key_str(&w, "architecture", str_from(image->architecture));
-	jsonw_key(&w, "layers");
-	jsonw_open_array(&w);
-	for (uint32_t i = 0; i < image->n_layers; i++)
-		jsonw_str(&w, str_from(image->layers[i]));
-	jsonw_close_array(&w);
-	jsonw_key_str(&w, "base", base_text(image));
-	put_json(&w, "history", image->history);
-	put_json(&w, "config", image->config);
-	jsonw_close(&w);
-}
-
-static struct json *copy_of(const struct json *part, enum json_kind kind)
-{
-	struct json *copy = NULL;
-	auto_buf struct buf b = BUF_INIT(IMAGE_JSON_MAX);
-	if (json_kind(part) == kind && json_write(part, &b) == 0)
-		json_parse(buf_str(&b), &copy, NULL);
-	return copy;
-}
-
-/* NULL: it is none, or a layer of it is missing. */
-static struct image *read_record(struct images *images, const char *id)
-{
-	auto_buf struct buf text = BUF_INIT(2 * IMAGE_JSON_MAX);
-	auto_json struct json *record = NULL;
-	if (!sha256_is_hex(str_from(id)) || file_read(images->records_fd, id, &text, NULL) < 0 ||
-		json_parse(buf_str(&text), &record, NULL) < 0)
-		return NULL;
-	const struct json *layers = json_find(record, "layers");
-	size_t n = json_len(layers);
-	struct str base = json_str(json_find(record, "base"));
-	bool has_base = base.len && !str_is(base, "layers");
-	if ((n < 1 && !has_base) || n > SPEC_LAYERS_MAX || base.len >= SPEC_PATH_SIZE)
-		return NULL;
-	struct image *image = mem_new(struct image);
-	list_init(&image->link);
-	snprintf(image->id, sizeof(image->id), "%s", id);
-	image->created_ms = json_int(json_find(record, "created_ms"));
-	image->size_bytes = json_int(json_find(record, "size_bytes"));
-	image->architecture = str_dup(json_str(json_find(record, "architecture")));
-	image->config = copy_of(json_find(record, "config"), JSON_KIND_OBJECT);
-	image->history = copy_of(json_find(record, "history"), JSON_KIND_ARRAY);
-	take_base(image, base);
-	for (size_t i = 0; i < n; i++) {
-		struct str layer = json_str(json_at(layers, i));
-		snprintf(image->layers[i], SPEC_LAYER_SIZE, "%.*s", STR_ARG(layer));
-		if (sha256_is_hex(layer) && images_has_layer(images, image->layers[i]))
-			continue;
-		image_free(image);
-		return NULL;
-	}
-	image->n_layers = (uint32_t)n;
-	return image;
-}
-
 static void enlist(struct images *images, struct image *image)
 {
 	struct list *at = images->all.prev;
@@ -202,6 +99,22 @@ static void each_entry(int dir_fd, struct images *images,
 		if (e->d_name[0] != '.')
 			fn(images, e->d_name);
 	closedir(dir);
+}
+
+/* NULL: it is damaged, or a layer of it is missing. */
+static struct image *read_record(struct images *images, const char *id)
+{
+	auto_buf struct buf text = BUF_INIT(2 * IMAGE_JSON_MAX);
+	if (file_read(images->records_fd, id, &text, NULL) < 0)
+		return NULL;
+	struct image *image = image_read_record(id, buf_str(&text));
+	for (uint32_t i = 0; image && i < image->n_layers; i++) {
+		if (images_has_layer(images, image->layers[i]))
+			continue;
+		image_free(image);
+		return NULL;
+	}
+	return image;
 }
 
 static void load_one(struct images *images, const char *name)
@@ -509,15 +422,6 @@ int64_t images_drop_cache(struct images *images)
 	return bytes;
 }
 
-const char *images_architecture(void)
-{
-#if defined(__x86_64__)
-	return "amd64";
-#else
-	return "arm64";
-#endif
-}
-
 struct tree_removal {
 	int dir_fd;
 	char *name;
@@ -559,23 +463,6 @@ bool images_has_layer(const struct images *images, const char *digest)
 	return faccessat(images->layers_fd, digest, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
-	struct error *err)
-{
-	uint32_t i = 0;
-	while (i < *n && strcmp(layers[i], digest) != 0)
-		i++;
-	if (i == SPEC_LAYERS_MAX)
-		return error_set(err, ERROR_UNSUPPORTED, "an image of more than %d layers",
-			SPEC_LAYERS_MAX);
-	if (i < *n) {
-		memmove(layers[i], layers[i + 1], (*n - i - 1) * sizeof(*layers));
-		--*n;
-	}
-	snprintf(layers[(*n)++], SPEC_LAYER_SIZE, "%s", digest);
-	return 0;
-}
-
 void images_hold(struct images *images, bool is_held)
 {
 	images->n_held += is_held ? 1 : -1;
@@ -605,13 +492,13 @@ int images_add(struct images *images, const char *id, const struct image *like,
 	snprintf(image->id, sizeof(image->id), "%s", id);
 	image->architecture = str_dup(str_from(like->architecture));
 	image->base_path = like->base_path ? str_dup(str_from(like->base_path)) : NULL;
-	image->history = copy_of(like->history, JSON_KIND_ARRAY);
+	image->history = image_copy_json(like->history, JSON_KIND_ARRAY);
 	image->config = NULL;
 	if (config_json.len && json_parse(config_json, &image->config, err) < 0) {
 		image_free(image);
 		return error_wrap(err, "configuration of the image");
 	}
-	put_record(image, &record);
+	image_put_record(image, &record);
 	if (file_replace(images->records_fd, id, buf_str(&record), 0600, err) < 0) {
 		image_free(image);
 		return -1;
@@ -619,69 +506,6 @@ int images_add(struct images *images, const char *id, const struct image *like,
 	enlist(images, image);
 	*ret = image;
 	return 0;
-}
-
-void image_put_spec(const struct images *images, const struct image *image, struct spec *spec)
-{
-	spec->image = image->base;
-	if (image->base == IMAGE_DIR)
-		snprintf(spec->image_path, sizeof(spec->image_path), "%s", image->base_path);
-	snprintf(spec->layers_path, sizeof(spec->layers_path), "%s", images->layers_dir);
-	spec->n_layers = image->n_layers;
-	memcpy(spec->layers, image->layers, sizeof(spec->layers));
-}
-
-void image_write(const struct images *images, const struct image *image, struct jsonw *w)
-{
-	char created[CLOCK_TEXT_MAX];
-	const char *name;
-	size_t at = 0;
-	clock_text(image->created_ms, created);
-	jsonw_open(w);
-	jsonw_key_str(w, "id", str_from(image->id));
-	jsonw_key(w, "names");
-	jsonw_open_array(w);
-	while ((name = images_next_name(images, image, &at)))
-		jsonw_str(w, str_from(name));
-	jsonw_close_array(w);
-	jsonw_key_str(w, "created_at", str_from(created));
-	jsonw_key_int(w, "size_bytes", image->size_bytes);
-	jsonw_key_str(w, "architecture", str_from(image->architecture));
-	jsonw_key_str(w, "base", base_text(image));
-	jsonw_key(w, "layers");
-	jsonw_open_array(w);
-	for (uint32_t i = 0; i < image->n_layers; i++)
-		jsonw_str(w, str_from(image->layers[i]));
-	jsonw_close_array(w);
-	put_json(w, "config", image->config);
-	jsonw_close(w);
-}
-
-/* "K=V" of the image in front of what the caller wants, which replaces it. */
-static void apply_env(const struct json *env, struct create *create, struct arena *arena)
-{
-	size_t n = json_len(env), total = n + create->env.n, at = 0;
-	struct field_map all = { arena_new_n(arena, struct str, total + 1),
-		arena_new_n(arena, struct str, total + 1), 0 };
-	for (size_t i = 0; i < n && total <= CREATE_ENV_MAX; i++) {
-		struct str pair = json_str(json_at(env, i));
-		ptrdiff_t sign = str_find_char(pair, '=');
-		bool is_replaced = sign <= 0;
-		for (size_t k = 0; k < create->env.n && !is_replaced; k++)
-			is_replaced = str_eq(create->env.keys[k], str_first(pair, (size_t)sign));
-		if (is_replaced)
-			continue;
-		size_t key_len = (size_t)sign;
-		all.keys[at] = (struct str){ arena_str(arena, str_first(pair, key_len)), key_len };
-		pair = str_skip(pair, key_len + 1);
-		all.values[at++] = (struct str){ arena_str(arena, pair), pair.len };
-	}
-	for (size_t i = 0; i < create->env.n; i++, at++) {
-		all.keys[at] = create->env.keys[i];
-		all.values[at] = create->env.values[i];
-	}
-	all.n = at;
-	create->env = all;
 }
 
 int images_apply(struct images *images, struct create *create, struct arena *arena,
@@ -697,6 +521,6 @@ int images_apply(struct images *images, struct create *create, struct arena *are
 	bool is_open = !spec->workdir[0] || !(create->said & CREATE_SAID_WORKDIR);
 	if (is_open && dir.len > 1 && dir.len < SPEC_PATH_SIZE && dir.ptr[0] == '/')
 		snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(dir));
-	apply_env(json_find(image->config, "Env"), create, arena);
+	image_put_env(image, create, arena);
 	return 0;
 }

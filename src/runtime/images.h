@@ -20,29 +20,13 @@
  */
 #pragma once
 
-#include "base/list.h"
+#include "runtime/image.h"
 #include "runtime/runtime.h"
-#include "wire/sha256.h"
 
 enum {
 	IMAGES_MAX = 1024,
 	IMAGE_NAMES_MAX = 4096,
 	IMAGE_NAME_MAX = 255,
-	IMAGE_JSON_MAX = 4 * 1024 * 1024, /* of a configuration or manifest */
-};
-
-struct image {
-	struct list link; /* images::all, oldest first */
-	char id[SHA256_HEX_SIZE];
-	bool is_host;
-	int64_t created_ms, size_bytes;
-	enum image_kind base; /* what is below the layers */
-	char *base_path;      /* of IMAGE_DIR; else NULL */
-	uint32_t n_layers;
-	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE]; /* the lowest first */
-	char *architecture;
-	struct json *history; /* [{"created_by","size_bytes","layer"}]; NULL: not known */
-	struct json *config;  /* Env, Cmd, Entrypoint, WorkingDir, User, Labels; NULL: none */
 };
 
 /* Reads the records of DIR, a directory of the server's; `shown_dir` is how the supervisor is told of it. */
@@ -74,29 +58,16 @@ void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_lay
 struct image_cache *images_cache(struct images *images);
 /* Forgets what builds have cached, with the layers that no image needs; how much they held. */
 int64_t images_drop_cache(struct images *images);
-/* "amd64": that of the machine, as images name it. */
-const char *images_architecture(void);
-
-/* Fills image, image_path and layers of a spec. */
-void image_put_spec(const struct images *images, const struct image *image, struct spec *spec);
 /*
  * create->image, looked up: its layers go into the spec, its variables in front of those asked for, its WorkingDir
  * in place of one not asked for. What is new is in `arena`.
  */
 int images_apply(struct images *images, struct create *create, struct arena *arena,
 	struct error *err);
-/* {"id","names","created_at","size_bytes","architecture","layers","config"} */
-void image_write(const struct images *images, const struct image *image, struct jsonw *w);
 
 /* For import.c and build.c. */
 const char *images_layers_dir(const struct images *images);
 bool images_has_layer(const struct images *images, const char *digest);
-/*
- * One more layer on top. What lies there twice has to lie there once: the upper one hides all of the lower one, and
- * overlayfs takes no directory twice.
- */
-int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
-	struct error *err);
 /* While something is imported, layers of no image are not collected. */
 void images_hold(struct images *images, bool is_held);
 struct runtime *images_runtime(const struct images *images);

@@ -111,7 +111,7 @@ int mounts_tree(struct build *b, const struct step *s, struct error *err)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"something is mounted beneath it, and only root may look under it");
 	if (fd < 0)
-		return error_sys(err, errno, "clone");
+		return error_sys(err, errno, "open");
 	if (look_at_tree(b, s, fd, err) < 0)
 		return -1;
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image: one root file system that the server keeps: its record, and what a sandbox gets of it. */
+#pragma once
+
+#include "base/list.h"
+#include "runtime/create.h"
+#include "wire/json.h"
+#include "wire/sha256.h"
+
+struct images;
+
+enum { IMAGE_JSON_MAX = 4 * 1024 * 1024 }; /* bytes of a configuration or manifest */
+
+struct image {
+	struct list link; /* images::all, oldest first */
+	char id[SHA256_HEX_SIZE];
+	bool is_host;
+	int64_t created_ms, size_bytes;
+	enum image_kind base; /* what is below the layers */
+	char *base_path;      /* of IMAGE_DIR; else NULL */
+	uint32_t n_layers;
+	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE]; /* the lowest first */
+	char *architecture;
+	struct json *history; /* [{"created_by","size_bytes","layer"}]; NULL: not known */
+	struct json *config;  /* Env, Cmd, Entrypoint, WorkingDir, User, Labels; NULL: none */
+};
+
+void image_free(struct image *image); /* taken off its list */
+
+void image_put_record(const struct image *image, struct buf *b);
+/* NULL: it is none. Whether its layers are there is not looked at. */
+struct image *image_read_record(const char *id, struct str text);
+/* A part of another document; NULL if it is not of that kind. */
+struct json *image_copy_json(const struct json *part, enum json_kind kind);
+
+/*
+ * One more layer on top. What lies there twice has to lie there once: the upper one hides all of the lower one, and
+ * overlayfs takes no directory twice.
+ */
+int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
+	struct error *err);
+/* Fills image, image_path and layers of a spec. */
+void image_put_spec(const struct images *images, const struct image *image, struct spec *spec);
+/* Its variables in front of what the caller wants, which replaces them. What is new is in `arena`. */
+void image_put_env(const struct image *image, struct create *create, struct arena *arena);
+
+/* "amd64": that of the machine, as images name it. */
+const char *images_architecture(void);
+
+/* {"id","names","created_at","size_bytes","architecture","layers","config"} */
+void image_write(const struct images *images, const struct image *image, struct jsonw *w);
