@@ -20,6 +20,7 @@ static const char *const migrations[] = {
 	" spec TEXT NOT NULL, labels TEXT NOT NULL, enforced BLOB NOT NULL, init_pid INTEGER NOT NULL) STRICT;",
 	"ALTER TABLE sandboxes ADD COLUMN note TEXT NOT NULL DEFAULT '';",
 	"ALTER TABLE sandboxes ADD COLUMN tools TEXT NOT NULL DEFAULT '';",
+	"CREATE TABLE journal (generation INTEGER NOT NULL) STRICT; INSERT INTO journal VALUES (1);",
 };
 
 #define EVENT_COLUMNS "seq,sandbox,idx,time_ms,cause,kind,data"
@@ -38,6 +39,8 @@ static const char *const statements[] = {
 	[DB_EVENT_FIRST] = "SELECT min(seq) FROM events",
 	[DB_EVENT_LAST] = "SELECT max(seq) FROM events",
 	[DB_EVENT_PRUNE] = "DELETE FROM events WHERE seq <= ?1",
+	[DB_JOURNAL_GET] = "SELECT generation FROM journal",
+	[DB_JOURNAL_SET] = "UPDATE journal SET generation = ?1",
 	[DB_RECORD_PUT] =
 		"INSERT OR REPLACE INTO sandboxes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
 	[DB_RECORD_DROP] = "DELETE FROM sandboxes WHERE id = ?1",

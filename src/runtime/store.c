@@ -4,6 +4,10 @@
  * that fails fails them all, and everybody who waits is told the cause. The next turn tries afresh, so a
  * disk that has room again needs no restart.
  *
+ * A turn that brings nothing but events goes to the journal (journal.h) instead, which costs a tenth. The next
+ * transaction takes along what is there: when the journal is full, when a record is written, when the store is opened
+ * or closed. Until then events are read from the journal's memory; their numbers are above all in the database.
+ *
  * The log (WAL) grows with each commit until a checkpoint has copied it into the database and the next
  * writer may start it over. A checkpoint waits for the disk (fsync), so it runs in a worker with a
  * connection of its own; writers go on meanwhile. Writers that never rest could keep it from ever
@@ -19,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "runtime/db.h"
+#include "runtime/journal.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -54,15 +59,21 @@ struct store {
 	struct db *db;
 	int lock_fd;
 	struct checkpoint *checkpoint;
-	struct list waits;  /* store_wait::link, of the open turn */
+	struct journal *journal;
+	struct list waits; /* store_wait::link, of the open turn */
+	struct buf events; /* of the open turn, encoded */
+	size_t n_events;
 	struct list writes; /* write::link, of the open turn; in the arena */
 	struct arena arena;
+	/* A transaction has: who knows what of it is on disk? The journal rests until one has succeeded. */
+	bool has_failed;
 	bool is_overfull;   /* the open turn was too large and fails */
 	bool is_due;        /* the end of the turn has been deferred, or waits for a checkpoint */
 	bool is_held;       /* turns wait for a checkpoint */
 	int log_pages_seen; /* after the last turn */
 	int log_pages_due;  /* when to start the next checkpoint */
 	int64_t oldest, newest, committed;
+	int64_t in_db;    /* newest event in the database; what is newer is in the journal */
 	int64_t prune_to; /* events up to here go */
 	int64_t size;
 	int64_t events_max, size_max;
@@ -99,7 +110,7 @@ static int prune(struct store *s, int64_t *ret_oldest, struct error *err)
 {
 	if (s->newest + 1 - s->oldest > s->events_max)
 		s->prune_to = MAX(s->prune_to, s->newest - s->events_max);
-	int64_t step = PRUNE_STEP + 2 * (s->newest - s->committed); /* faster than they come */
+	int64_t step = PRUNE_STEP + 2 * (s->newest - s->in_db); /* faster than they come */
 	/* The newest one stays, so that no number comes twice after a restart. */
 	int64_t to = MIN(MIN(s->prune_to, s->newest - 1), s->oldest + step - 1);
 	if (to < s->oldest)
@@ -111,44 +122,99 @@ static int prune(struct store *s, int64_t *ret_oldest, struct error *err)
 	return 0;
 }
 
+/* Those that the database has already are passed over: a journal that was read twice does no harm. */
+static int add_events(struct store *s, struct str events, struct error *err)
+{
+	struct event event;
+	for (ssize_t n; (n = journal_decode(events, &event)) > 0;) {
+		const struct db_value values[] = {
+			db_int(event.seq),
+			db_text(event.sandbox),
+			db_int(event.index),
+			db_int(event.time_ms),
+			db_int(event.cause),
+			db_text(event.kind),
+			db_text(event.data),
+		};
+		events = str_skip(events, (size_t)n);
+		if (event.seq > s->in_db &&
+			db_run(s->db, DB_EVENT_ADD, values, ARRAY_LEN(values), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int empty_journal(struct store *s, struct error *err)
+{
+	if (journal_is_empty(s->journal))
+		return 0;
+	const struct db_value values[] = { db_int(journal_generation(s->journal) + 1) };
+	if (add_events(s, journal_events(s->journal), err) < 0)
+		return -1;
+	return db_run(s->db, DB_JOURNAL_SET, values, ARRAY_LEN(values), err);
+}
+
 static int write_all(struct store *s, struct error *err)
 {
 	struct write *w;
 	list_for_each(w, &s->writes, link)
 		if (db_run(s->db, w->which, w->values, w->n, err) < 0)
 			return -1;
-	return 0;
+	return add_events(s, buf_str(&s->events), err);
 }
 
 static int transact(struct store *s, struct error *err)
 {
 	int64_t oldest = s->oldest;
-	if (s->is_overfull)
-		return error_set(err, ERROR_LIMIT,
-			"state database: over %d bytes wait to be written", TURN_MAX);
-	if (list_is_empty(&s->writes))
-		return 0;
 	if (db_run(s->db, DB_BEGIN, NULL, 0, err) < 0)
 		return -1;
-	if (write_all(s, err) < 0 || prune(s, &oldest, err) < 0 ||
+	if (empty_journal(s, err) < 0 || write_all(s, err) < 0 || prune(s, &oldest, err) < 0 ||
 		db_run(s->db, DB_COMMIT, NULL, 0, err) < 0) {
 		db_roll_back(s->db);
+		s->has_failed = true;
 		return -1;
 	}
+	s->has_failed = false;
+	if (!journal_is_empty(s->journal))
+		journal_start_over(s->journal);
 	s->oldest = oldest;
+	s->in_db = s->newest;
 	return 0;
+}
+
+/* So many above the ceiling wait for a transaction, which comes when the journal is full. */
+static bool wants_pruning(const struct store *s)
+{
+	int64_t slack = MIN(JOURNAL_EVENTS_MAX, s->events_max / 4);
+	return s->newest + 1 - s->oldest > s->events_max + slack || s->prune_to >= s->oldest;
+}
+
+static int write_turn(struct store *s, struct error *err)
+{
+	if (s->is_overfull || s->events.is_full)
+		return error_set(err, ERROR_LIMIT,
+			"state database: over %d bytes wait to be written", TURN_MAX);
+	if (list_is_empty(&s->writes) && s->n_events == 0)
+		return 0;
+	if (list_is_empty(&s->writes) && !s->has_failed && !wants_pruning(s) &&
+		journal_has_room(s->journal, s->events.len, s->n_events) &&
+		journal_put(s->journal, buf_str(&s->events), s->n_events, NULL) == 0)
+		return 0;
+	return transact(s, err);
 }
 
 /* Numbers of a failed turn are not used again. */
 static int commit(struct store *s, struct error *err)
 {
-	int r = transact(s, err);
+	int r = write_turn(s, err);
 	if (r == 0)
 		s->committed = s->newest;
 	else
 		log_error("store.failed", "%s", err->text);
 	list_init(&s->writes);
 	arena_fini(&s->arena);
+	buf_reset(&s->events);
+	s->n_events = 0;
 	s->is_overfull = false;
 	return r;
 }
@@ -284,27 +350,21 @@ int64_t store_event(struct store *s, struct event *event)
 {
 	event->seq = ++s->newest;
 	event->time_ms = clock_wall_ms();
-	const struct db_value values[] = {
-		db_int(event->seq),
-		db_text(event->sandbox),
-		db_int(event->index),
-		db_int(event->time_ms),
-		db_int(event->cause),
-		db_text(event->kind),
-		db_text(event->data),
-	};
-	store_write(s, DB_EVENT_ADD, values, ARRAY_LEN(values));
+	journal_encode(&s->events, event);
+	s->n_events++;
+	due(s);
 	return event->seq;
 }
 
 struct reading {
 	event_fn *fn;
 	void *arg;
+	int n;
 };
 
 static void read_event(void *arg, struct db_row *row)
 {
-	const struct reading *reading = arg;
+	struct reading *reading = arg;
 	struct event event = {
 		.seq = db_row_int(row, 0),
 		.sandbox = db_row_bytes(row, 1),
@@ -314,27 +374,53 @@ static void read_event(void *arg, struct db_row *row)
 		.kind = db_row_bytes(row, 5),
 		.data = db_row_bytes(row, 6),
 	};
+	reading->n++;
 	reading->fn(reading->arg, &event);
 }
 
-int store_read(struct store *s, const char *id, int64_t after, int limit, event_fn *fn, void *arg,
-	struct error *err)
+static int read_db(struct store *s, const char *id, int64_t after, int limit,
+	struct reading *reading, struct error *err)
 {
-	struct reading reading = { fn, arg };
 	const struct db_value values[] = {
 		db_int(after),
 		db_int(s->committed),
 		db_int(limit),
 		db_text(str_from(id)),
 	};
+	if (after >= s->in_db)
+		return 0;
 	return db_query(s->db, id ? DB_EVENT_OF_ONE : DB_EVENT_OF_ALL, values, id ? 4 : 3,
-		read_event, &reading, err);
+		read_event, reading, err);
+}
+
+int store_read(struct store *s, const char *id, int64_t after, int limit, event_fn *fn, void *arg,
+	struct error *err)
+{
+	struct reading reading = { fn, arg, 0 };
+	struct event event;
+	if (read_db(s, id, after, limit, &reading, err) < 0)
+		return -1;
+	struct str rest = journal_events(s->journal);
+	for (ssize_t n; reading.n < limit && (n = journal_decode(rest, &event)) > 0;) {
+		rest = str_skip(rest, (size_t)n);
+		if (event.seq <= MAX(after, s->in_db) || (id && !str_is(event.sandbox, id)))
+			continue;
+		reading.n++;
+		fn(arg, &event);
+	}
+	return 0;
 }
 
 int64_t store_last_index(struct store *s, const char *id)
 {
 	const struct db_value values[] = { db_text(str_from(id)) };
-	return db_number(s->db, DB_EVENT_LAST_INDEX, values, 1);
+	int64_t last = db_number(s->db, DB_EVENT_LAST_INDEX, values, 1);
+	struct str rest = journal_events(s->journal);
+	struct event event;
+	for (ssize_t n; (n = journal_decode(rest, &event)) > 0; rest = str_skip(rest, (size_t)n))
+		if (str_is(event.sandbox, id))
+			last = MAX(last, event.index);
+	return last;
 }
 
 int64_t store_oldest(const struct store *s)
@@ -376,6 +462,24 @@ static int take_lock(struct store *s, const char *dir, struct error *err)
 	return 0;
 }
 
+/* What a server that died had written to the journal goes to the database; if that cannot be, it is still there. */
+static int open_journal(struct store *s, const char *dir, struct error *err)
+{
+	auto_free char *path = mem_printf("%s/state.journal", dir);
+	struct event event;
+	if (journal_open(path, db_number(s->db, DB_JOURNAL_GET, NULL, 0), &s->journal, err) < 0)
+		return -1;
+	struct str rest = journal_events(s->journal);
+	for (ssize_t n; (n = journal_decode(rest, &event)) > 0; rest = str_skip(rest, (size_t)n)) {
+		if (!s->newest)
+			s->oldest = event.seq;
+		s->newest = s->committed = MAX(s->newest, event.seq);
+	}
+	if (!journal_is_empty(s->journal) && transact(s, err) < 0)
+		log_error("store.failed", "%s", err->text);
+	return 0;
+}
+
 static int open_in(struct store *s, const char *dir, struct error *err)
 {
 	auto_free char *path = mem_printf("%s/state.db", dir);
@@ -383,10 +487,12 @@ static int open_in(struct store *s, const char *dir, struct error *err)
 		return -1;
 	if (db_open(path, &s->db, err) < 0 || db_checkpoint_new(path, &s->checkpoint->db, err) < 0)
 		return error_wrap(err, "open %s", path);
-	s->newest = s->committed = db_number(s->db, DB_EVENT_LAST, NULL, 0);
+	s->newest = s->committed = s->in_db = db_number(s->db, DB_EVENT_LAST, NULL, 0);
 	s->oldest = db_number(s->db, DB_EVENT_FIRST, NULL, 0);
 	if (!s->oldest)
 		s->oldest = s->newest + 1;
+	if (open_journal(s, dir, err) < 0)
+		return -1;
 	measure(s);
 	return 0;
 }
@@ -398,6 +504,7 @@ int store_open(struct loop *loop, const char *dir, struct store **ret, struct er
 	s->lock_fd = -1;
 	s->log_pages_due = LOG_PAGES_DUE;
 	s->arena = ARENA_INIT(TURN_MAX);
+	buf_init(&s->events, TURN_MAX);
 	list_init(&s->waits);
 	list_init(&s->writes);
 	store_set_limits(s, STORE_EVENTS_MAX, STORE_SIZE_MAX);
@@ -420,8 +527,13 @@ void store_close(struct store *s)
 		return;
 	loop_undefer(s->loop, s);
 	struct error err;
-	if (s->db)
+	if (s->db && s->journal) {
 		commit(s, &err);
+		if (!journal_is_empty(s->journal) && transact(s, &err) < 0)
+			log_error("store.failed", "%s", err.text);
+	}
+	journal_close(s->journal);
+	buf_fini(&s->events);
 	arena_fini(&s->arena);
 	while (!list_is_empty(&s->waits))
 		list_remove(s->waits.next);

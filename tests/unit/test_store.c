@@ -246,6 +246,111 @@ static void what_cannot_be_written_is_not_acknowledged(void **state)
 	assert_int_equal(count(w, NULL, 0, 10), 2);
 }
 
+/* The copy of a file of the world, put back later. */
+static void copy_file(const struct world *w, const char *from, const char *to)
+{
+	auto_free char *source = mem_printf("%s/%s", w->dir, from);
+	auto_free char *target = mem_printf("%s/%s", w->dir, to);
+	auto_buf struct buf bytes = BUF_INIT(16 * 1024 * 1024);
+	struct error err;
+	assert_works(file_read(AT_FDCWD, source, &bytes, &err), err);
+	assert_works(file_replace(AT_FDCWD, target, buf_str(&bytes), 0600, &err), err);
+}
+
+static void events_wait_in_the_journal_and_are_read_from_there(void **state)
+{
+	struct world *w = *state;
+	int64_t before = store_size(w->store);
+	for (int i = 1; i <= 2000; i++) {
+		add(w, i % 2 ? "odd" : "even", (i + 1) / 2, "{}");
+		if (i % 3 == 0)
+			turn(w);
+	}
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_OK);
+	assert_int_equal(count(w, NULL, 0, 5000), 2000);
+	assert_int_equal(count(w, "odd", 0, 5000), 1000);
+	assert_int_equal(count(w, "even", 1990, 5000), 5);
+	assert_int_equal(count(w, NULL, 1, 1500), 1500);
+	assert_int_equal(w->last, 1501);
+	assert_int_equal(store_last_index(w->store, "even"), 1000);
+	assert_int_equal(store_oldest(w->store), 1);
+	assert_true(store_size(w->store) >= before);
+}
+
+/* As after a kill between a transaction and the journal's next entry: all of it is in the database already. */
+static void a_journal_that_the_database_has_already_is_passed_over(void **state)
+{
+	struct world *w = *state;
+	for (int i = 1; i <= 5; i++) {
+		add(w, "a", i, "{}");
+		turn(w);
+	}
+	copy_file(w, "state.journal", "kept");
+	close_store(w);
+	copy_file(w, "kept", "state.journal");
+	open_store(w);
+	assert_int_equal(count(w, "a", 0, 100), 5);
+	assert_int_equal(add(w, "a", 6, "{}"), 6);
+	turn(w);
+	assert_int_equal(count(w, "a", 0, 100), 6);
+}
+
+/* As after a power failure: what is behind the damage is lost, what is before it is not. */
+static void a_torn_entry_ends_the_journal(void **state)
+{
+	struct world *w = *state;
+	add(w, "a", 1, "{}");
+	turn(w);
+	auto_free char *path = mem_printf("%s/state.journal", w->dir);
+	auto_fd int fd = open(path, O_RDWR | O_CLOEXEC);
+	off_t whole = lseek(fd, 0, SEEK_END);
+	fd = close_fd(fd);
+	add(w, "a", 2, "{}");
+	turn(w);
+	copy_file(w, "state.journal", "kept");
+	copy_file(w, "state.db", "kept.db");
+	copy_file(w, "state.db-wal", "kept.db-wal");
+	close_store(w);
+	copy_file(w, "kept", "state.journal");
+	copy_file(w, "kept.db", "state.db");
+	copy_file(w, "kept.db-wal", "state.db-wal");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "x", 1, whole + 70), 1);
+	open_store(w);
+	assert_int_equal(count(w, "a", 0, 100), 1);
+	assert_int_equal(store_newest(w->store), 1);
+}
+
+/* What was acknowledged is read although it cannot be put into the database, and is there when it can again. */
+static void a_full_disk_takes_nothing_of_the_journal(void **state)
+{
+	struct world *w = *state;
+	for (int i = 1; i <= 20; i++) {
+		add(w, "a", i, "{}");
+		turn(w);
+	}
+	struct sandbox s = { .id = "abcdefghijklmnopqrstuvwxyz", .spec_json = mem_strdup("{}") };
+	struct rlimit old, none = { 0 };
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	none.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &none);
+	store_put(w->store, &s);
+	turn(w);
+	assert_int_not_equal(w->said.code, ERROR_OK);
+	add(w, "a", 21, "{}");
+	turn(w);
+	assert_int_not_equal(w->said.code, ERROR_OK);
+	assert_int_equal(count(w, "a", 0, 100), 20);
+	setrlimit(RLIMIT_FSIZE, &old);
+	add(w, "a", 21, "{}");
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_OK);
+	assert_int_equal(count(w, "a", 0, 100), 21);
+	free(s.spec_json);
+}
+
 /* Writes events as fast as it can and says on the pipe which of them are stored; never returns. */
 struct writer {
 	struct world world;
@@ -337,6 +442,13 @@ int main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(a_record_comes_back_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_written_is_not_acknowledged, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(events_wait_in_the_journal_and_are_read_from_there,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_journal_that_the_database_has_already_is_passed_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_torn_entry_ends_the_journal, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_disk_takes_nothing_of_the_journal, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(what_was_acknowledged_survives_kill_9, setup,
 			teardown),
