@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list, stat, mkdir, remove, move, grep, glob, read, write, upload, download of the Daytona backend. */
+/* read, write, upload, download of the Daytona backend. */
 #include "runtime/remote/daytona_verbs.h"
 
 #include "action/file_actions.h"
@@ -12,289 +12,7 @@
 #include "wire/url.h"
 #include "wire/utf8.h"
 
-#include <time.h>
-
-enum { FILE_MS = 60000, PATH_MAX_BYTES = 64 * 1024, ARCHIVE_MS = 600000 };
-
-void daytona_put_path(struct far *far, struct buf *b, const char *head, struct str cwd,
-	struct str path)
-{
-	buf_puts(b, head);
-	url_encode(str_from(far_path(far, cwd, path)), b);
-}
-
-static void ask_path(struct far *far, const char *method, const char *head, const char *tail,
-	far_fn *then)
-{
-	const struct file_where *where = far->params;
-	auto_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
-	daytona_put_path(far, &path, head, where->cwd, where->path);
-	buf_puts(&path, tail);
-	if (str_is(STR("GET"), method))
-		far_ask(far, method, path.ptr, STR_NONE, FILE_MS, then);
-	else
-		far_tell(far, method, path.ptr, STR_NONE, FILE_MS, then);
-}
-
-/* The absolute path of what the action is about. */
-static void key_path(struct far *far, struct jsonw *w)
-{
-	const struct file_where *where = far->params;
-	jsonw_key_str(w, "path", str_from(far_path(far, where->cwd, where->path)));
-}
-
-static void finish_path(struct far *far, const char *key, int64_t number)
-{
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	key_path(far, &w);
-	if (key)
-		jsonw_key_int(&w, key, number);
-	jsonw_close(&w);
-	far_finish(far, &b);
-}
-
-/* ---- list, stat ---- */
-
-/* "2026-11-21T09:15:02.123Z", with any number of digits and zones; what is none is 0. */
-static int64_t time_of(struct str text)
-{
-	struct tm tm = { 0 };
-	int hours = 0, minutes = 0;
-	auto_free char *copy = str_dup(str_first(text, 64));
-	const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (!rest)
-		return 0;
-	int64_t ms = (int64_t)timegm(&tm) * 1000;
-	if (*rest == '.') {
-		int64_t scale = 100;
-		for (rest++; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
-			ms += (*rest - '0') * scale;
-	}
-	if ((*rest == '+' || *rest == '-') && sscanf(rest + 1, "%2d:%2d", &hours, &minutes) == 2)
-		ms -= (*rest == '-' ? -1 : 1) * (int64_t)(hours * 60 + minutes) * 60000;
-	return ms;
-}
-
-static void put_file(const struct json *file, struct jsonw *w)
-{
-	bool is_dir = json_bool(json_find(file, "isDir"));
-	auto_free char *uid = str_dup(json_str(json_find(file, "owner")));
-	auto_free char *gid = str_dup(json_str(json_find(file, "group")));
-	jsonw_key_str(w, "name", json_str(json_find(file, "name")));
-	jsonw_key_str(w, "type", is_dir ? STR("directory") : STR("file"));
-	jsonw_key_int(w, "size", json_int(json_find(file, "size")));
-	jsonw_key_str(w, "mode", json_str(json_find(file, "permissions")));
-	jsonw_key_int(w, "uid", strtoll(uid, NULL, 10));
-	jsonw_key_int(w, "gid", strtoll(gid, NULL, 10));
-	jsonw_key_int(w, "mtime_ms", time_of(json_str(json_find(file, "modifiedAt"))));
-}
-
-static void on_list(struct far *far, const struct json *answer)
-{
-	const struct list_params *p = far->params;
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct jsonw w = JSONW(&b);
-	int64_t total = 0;
-	jsonw_open(&w);
-	key_path(far, &w);
-	jsonw_key(&w, "entries");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < json_len(answer) && total < p->limit; i++) {
-		const struct json *file = json_at(answer, i);
-		if (!p->hidden && str_starts(json_str(json_find(file, "name")), STR(".")))
-			continue;
-		total++;
-		jsonw_open(&w);
-		put_file(file, &w);
-		jsonw_close(&w);
-	}
-	jsonw_close_array(&w);
-	jsonw_key_int(&w, "total", total);
-	jsonw_key(&w, "next");
-	jsonw_null(&w);
-	jsonw_close(&w);
-	far_finish(far, &b);
-}
-
-static void list_start(struct far *far)
-{
-	const struct list_params *p = far->params;
-	if (p->depth > 1 || p->after.len)
-		far_refuse(far, "list of more than one level, or of a later page");
-	else
-		ask_path(far, "GET", "/files?path=", "", on_list);
-}
-
-const struct far_verb daytona_list = { .action = &list_action, .start = list_start };
-
-static void on_stat(struct far *far, const struct json *answer)
-{
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	key_path(far, &w);
-	put_file(answer, &w);
-	jsonw_key_bool(&w, "is_symlink", false);
-	jsonw_close(&w);
-	far_finish(far, &b);
-}
-
-static void stat_start(struct far *far)
-{
-	ask_path(far, "GET", "/files/info?path=", "", on_stat);
-}
-
-const struct far_verb daytona_stat = { .action = &stat_action, .start = stat_start };
-
-/* ---- mkdir, remove, move ---- */
-
-static void on_done(struct far *far, const struct json *answer)
-{
-	finish_path(far, NULL, 0);
-}
-
-static void mkdir_start(struct far *far)
-{
-	const struct mkdir_params *p = far->params;
-	auto_buf struct buf tail = BUF_INIT(64);
-	if (!p->parents) {
-		far_refuse(far, "way to refuse to make parents");
-		return;
-	}
-	buf_printf(&tail, "&mode=%.*s", STR_ARG(p->mode.len ? str_first(p->mode, 8) : STR("0755")));
-	ask_path(far, "POST", "/files/folder?path=", tail.ptr, on_done);
-}
-
-const struct far_verb daytona_mkdir = { .action = &mkdir_action, .start = mkdir_start };
-
-static void on_removed(struct far *far, const struct json *answer)
-{
-	finish_path(far, "removed", 1);
-}
-
-static void remove_start(struct far *far)
-{
-	const struct remove_params *p = far->params;
-	if (p->missing_ok)
-		far_refuse(far, "way to ignore what is missing");
-	else
-		ask_path(far, "DELETE", "/files?path=", p->recursive ? "&recursive=true" : "",
-			on_removed);
-}
-
-const struct far_verb daytona_remove = { .action = &remove_action, .start = remove_start };
-
-static void on_moved(struct far *far, const struct json *answer)
-{
-	const struct move_params *p = far->params;
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	key_path(far, &w);
-	jsonw_key_str(&w, "to", str_from(far_path(far, p->where.cwd, p->to)));
-	jsonw_key_bool(&w, "replaced", false);
-	jsonw_close(&w);
-	far_finish(far, &b);
-}
-
-static void move_start(struct far *far)
-{
-	const struct move_params *p = far->params;
-	auto_buf struct buf tail = BUF_INIT(PATH_MAX_BYTES);
-	if (p->overwrite) {
-		far_refuse(far, "move that overwrites");
-		return;
-	}
-	daytona_put_path(far, &tail, "&destination=", p->where.cwd, p->to);
-	ask_path(far, "POST", "/files/move?source=", tail.ptr, on_moved);
-}
-
-const struct far_verb daytona_move = { .action = &move_action, .start = move_start };
-
-/* ---- grep, glob ---- */
-
-static void on_grep(struct far *far, const struct json *answer)
-{
-	const struct grep_params *p = far->params;
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	key_path(far, &w);
-	jsonw_key(&w, "matches");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < json_len(answer) && (int64_t)i < p->max_matches; i++) {
-		const struct json *match = json_at(answer, i);
-		jsonw_open(&w);
-		jsonw_key_str(&w, "path", json_str(json_find(match, "file")));
-		jsonw_key_int(&w, "line", json_int(json_find(match, "line")));
-		jsonw_key_str(&w, "text", json_str(json_find(match, "content")));
-		jsonw_close(&w);
-	}
-	jsonw_close_array(&w);
-	jsonw_key_bool(&w, "truncated", (int64_t)json_len(answer) > p->max_matches);
-	jsonw_close(&w);
-	far_finish(far, &b);
-}
-
-static void grep_start(struct far *far)
-{
-	const struct grep_params *p = far->params;
-	auto_buf struct buf tail = BUF_INIT(PATH_MAX_BYTES);
-	if (!p->fixed || p->ignore_case || p->context || p->include.n || p->exclude.n) {
-		far_refuse(far, "search but for fixed text in every file, without context");
-		return;
-	}
-	buf_puts(&tail, "&pattern=");
-	url_encode(p->pattern, &tail);
-	ask_path(far, "GET", "/files/find?path=", tail.ptr, on_grep);
-}
-
-const struct far_verb daytona_grep = { .action = &grep_action, .start = grep_start };
-
-static void on_glob(struct far *far, const struct json *answer)
-{
-	const struct glob_params *p = far->params;
-	const struct json *files = json_find(answer, "files");
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	key_path(far, &w);
-	jsonw_key(&w, "matches");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < json_len(files) && (int64_t)i < p->limit; i++) {
-		jsonw_open(&w);
-		jsonw_key_str(&w, "path", json_str(json_at(files, i)));
-		jsonw_key(&w, "type");
-		jsonw_null(&w); /* nobody tells */
-		jsonw_close(&w);
-	}
-	jsonw_close_array(&w);
-	jsonw_key_bool(&w, "truncated", (int64_t)json_len(files) > p->limit);
-	jsonw_close(&w);
-	far_finish(far, &b);
-}
-
-/* A pattern of names, in every directory: "**" and a slash in front of one means the same. */
-static void glob_start(struct far *far)
-{
-	const struct glob_params *p = far->params;
-	auto_buf struct buf tail = BUF_INIT(PATH_MAX_BYTES);
-	struct str pattern = p->pattern;
-	if (str_starts(pattern, STR("**/")))
-		pattern = str_skip(pattern, 3);
-	if (pattern.ptr == p->pattern.ptr || str_find_char(pattern, '/') >= 0 ||
-		!str_is(p->type, "any")) {
-		far_refuse(far, "search but for names in every directory: **/NAME of type any");
-		return;
-	}
-	buf_puts(&tail, "&pattern=");
-	url_encode(pattern, &tail);
-	ask_path(far, "GET", "/files/search?path=", tail.ptr, on_glob);
-}
-
-const struct far_verb daytona_glob = { .action = &glob_action, .start = glob_start };
+enum { ARCHIVE_MS = 600000 };
 
 /* ---- bytes from there ---- */
 
@@ -324,7 +42,7 @@ static struct fetching *fetching_new(struct far *far, size_t limit)
 static void fetch_file(struct far *far, const char *path,
 	int (*on_body)(void *arg, struct str piece, struct error *err), ask_fn *done)
 {
-	auto_buf struct buf url = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf url = BUF_INIT(DAYTONA_PATH_BYTES);
 	struct ask_plan plan = { .method = "GET", .on_body = on_body, .done = done };
 	buf_puts(&url, "/files/download?path=");
 	url_encode(str_from(path), &url);
@@ -363,7 +81,7 @@ static void put_read(struct far *far, struct str part, bool is_truncated, struct
 	if (is_base64)
 		base64_encode(part, &encoded);
 	jsonw_open(&w);
-	key_path(far, &w);
+	daytona_key_path(far, &w);
 	jsonw_key_str(&w, "content", is_base64 ? buf_str(&encoded) : part);
 	jsonw_key_str(&w, "encoding", p->encoding);
 	jsonw_key_int(&w, "size", f->at);
@@ -420,7 +138,7 @@ static void put_head(struct far *far)
 	struct fetching *f = far->state;
 	const char *path = far_path(far, p->where.cwd, p->where.path);
 	const char *slash = strrchr(path, '/');
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf b = BUF_INIT(DAYTONA_PATH_BYTES);
 	struct jsonw w = JSONW(&b);
 	if (f->is_begun)
 		return;
@@ -450,10 +168,10 @@ static int on_piece_of_download(void *arg, struct str piece, struct error *err)
 static void finish_download(struct far *far, const struct json *answer)
 {
 	const struct fetching *f = far->state;
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf b = BUF_INIT(DAYTONA_PATH_BYTES);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
-	key_path(far, &w);
+	daytona_key_path(far, &w);
 	jsonw_key_int(&w, "bytes", f->sent);
 	jsonw_key_int(&w, "entries", 1);
 	jsonw_key_bool(&w, "truncated", false);
@@ -465,10 +183,10 @@ static void finish_download(struct far *far, const struct json *answer)
 static void remove_archive(struct far *far, far_fn *then)
 {
 	const struct fetching *f = far->state;
-	auto_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf path = BUF_INIT(DAYTONA_PATH_BYTES);
 	buf_puts(&path, "/files?path=");
 	url_encode(str_from(f->file), &path);
-	far_tell(far, "DELETE", path.ptr, STR_NONE, FILE_MS, then);
+	far_tell(far, "DELETE", path.ptr, STR_NONE, DAYTONA_FILE_MS, then);
 }
 
 static void on_downloaded(void *arg, int status, struct str body, const struct error *err)
@@ -507,7 +225,7 @@ static void pack(struct far *far, const char *path)
 {
 	const struct download_params *p = far->params;
 	struct fetching *f = far->state;
-	auto_buf struct buf command = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf command = BUF_INIT(DAYTONA_PATH_BYTES);
 	char random[ID_SIZE];
 	id_make(random);
 	f->file = arena_printf(&far->arena, "/tmp/cay-%s.tar", random);
@@ -574,7 +292,7 @@ static void storing_drop(struct far *far)
 static struct storing *storing_new(struct far *far, const char *file, far_fn *then)
 {
 	struct storing *s = arena_new(&far->arena, struct storing);
-	auto_buf struct buf head = BUF_INIT(2 * PATH_MAX_BYTES);
+	auto_buf struct buf head = BUF_INIT(2 * DAYTONA_PATH_BYTES);
 	s->file = file;
 	s->is_open = true;
 	far->state = s;
@@ -609,10 +327,10 @@ static bool is_tellable(struct far *far, const char *path)
 static void on_written(struct far *far, const struct json *answer)
 {
 	const struct storing *s = far->state;
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf b = BUF_INIT(DAYTONA_PATH_BYTES);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
-	key_path(far, &w);
+	daytona_key_path(far, &w);
 	jsonw_key_int(&w, "bytes", s->bytes);
 	jsonw_key(&w, "created");
 	jsonw_null(&w); /* nobody tells */
@@ -657,10 +375,10 @@ static void finish_upload(struct far *far, const struct json *answer)
 {
 	const struct storing *s = far->state;
 	const struct upload_params *p = far->params;
-	auto_buf struct buf b = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf b = BUF_INIT(DAYTONA_PATH_BYTES);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
-	key_path(far, &w);
+	daytona_key_path(far, &w);
 	jsonw_key_int(&w, "bytes", s->bytes);
 	jsonw_key_int(&w, "entries", str_is(p->kind, "tar") ? 0 : 1);
 	jsonw_key(&w, "created");
@@ -685,7 +403,7 @@ static void on_stored(struct far *far, const struct json *answer)
 {
 	const struct storing *s = far->state;
 	const struct upload_params *p = far->params;
-	auto_buf struct buf command = BUF_INIT(PATH_MAX_BYTES);
+	auto_buf struct buf command = BUF_INIT(DAYTONA_PATH_BYTES);
 	if (!str_is(p->kind, "tar")) {
 		finish_upload(far, NULL);
 		return;

@@ -9,6 +9,8 @@ static inline struct daytona_member *daytona_member_of(const struct far *far)
 	return (struct daytona_member *)((char *)far->site - offsetof(struct daytona_member, site));
 }
 
+enum { DAYTONA_FILE_MS = 60000, DAYTONA_PATH_BYTES = 64 * 1024 };
+
 extern const struct far_verb *const daytona_verbs[]; /* NULL-terminated */
 extern const struct far_verb daytona_configure, daytona_exec, daytona_info, daytona_run;
 extern const struct far_verb daytona_download, daytona_glob, daytona_grep, daytona_list,
@@ -21,3 +23,5 @@ void daytona_execute(struct far *far, struct str command, struct str cwd,
 /* The path of an absolute or relative name, encoded, behind `head`: "/files/info?path=…" */
 void daytona_put_path(struct far *far, struct buf *b, const char *head, struct str cwd,
 	struct str path);
+/* "path": the absolute one of what the action is about. */
+void daytona_key_path(struct far *far, struct jsonw *w);
