@@ -78,24 +78,6 @@ static bool is_one_of(struct str name, const char *const *names)
 	return false;
 }
 
-/* As Python's repr() shows it. */
-static void put_repr(struct buf *b, const struct json *value)
-{
-	switch (json_kind(value)) {
-	case JSON_KIND_STR:
-		pycall_put_repr(b, json_str(value));
-		break;
-	case JSON_KIND_BOOL:
-		buf_puts(b, json_bool(value) ? "True" : "False");
-		break;
-	case JSON_KIND_NULL:
-		buf_puts(b, "None");
-		break;
-	default:
-		json_write(value, b);
-	}
-}
-
 static void put_properties(struct buf *b, const struct json *node)
 {
 	static const char *const ignored[] = { "editable", "readonly", "level", "settable",
@@ -115,7 +97,7 @@ static void put_properties(struct buf *b, const struct json *node)
 			continue;
 		}
 		buf_printf(b, ", %.*s=", STR_ARG(name));
-		put_repr(b, value);
+		pycall_put_json(b, value);
 	}
 }
 
@@ -159,7 +141,7 @@ static void put_line(const struct axtree *t, const struct json *node, int depth,
 	}
 	if (value && !is_ignored) {
 		buf_puts(b, " value=");
-		put_repr(b, value);
+		pycall_put_json(b, value);
 	}
 	if (element && element->is_clickable && !str_is(role, "StaticText"))
 		buf_puts(b, ", clickable");

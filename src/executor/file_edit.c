@@ -14,6 +14,7 @@
 #include "executor/files.h"
 #include "executor/replace.h"
 #include "executor/text.h"
+#include "wire/pycall.h"
 
 #include <fcntl.h>
 
@@ -191,11 +192,6 @@ static void fail_missing(struct editing *e, const char *parameter)
 		parameter, STR_ARG(e->p->command));
 }
 
-static void put_json_text(struct buf *b, const struct json *j)
-{
-	json_write(j, b);
-}
-
 static void view(struct editing *e)
 {
 	const struct json *range = e->p->view_range;
@@ -212,7 +208,7 @@ static void view(struct editing *e)
 		return;
 	}
 	edit_fail(&e->outcome, "invalid_parameter", "Invalid `view_range` parameter: ");
-	put_json_text(&e->outcome.text, range);
+	pycall_put_json(&e->outcome.text, range);
 	buf_puts(&e->outcome.text, ". It should be a list of two integers.");
 }
 
@@ -237,7 +233,7 @@ static void insert(struct editing *e)
 		fail_missing(e, "new_str");
 	} else if (json_kind(line) != JSON_KIND_INT) {
 		edit_fail(&e->outcome, "invalid_parameter", "Invalid `insert_line` parameter: ");
-		put_json_text(&e->outcome.text, line);
+		pycall_put_json(&e->outcome.text, line);
 		buf_puts(&e->outcome.text, ". It should be an integer.");
 	} else {
 		edit_insert(&e->outcome, e->path, buf_str(&e->before), json_int(line), e->new_str);
@@ -427,7 +423,7 @@ static int edit(struct call *call, struct editing *e, struct error *err)
 		return 0;
 	if (e->is_dir && json_len(e->p->view_range)) {
 		edit_fail(&e->outcome, "invalid_parameter", "Invalid `view_range` parameter: ");
-		put_json_text(&e->outcome.text, e->p->view_range);
+		pycall_put_json(&e->outcome.text, e->p->view_range);
 		buf_puts(&e->outcome.text,
 			". The `view_range` parameter is not allowed when `path` points to a directory.");
 		return 0;

@@ -7,6 +7,7 @@
 #include "wire/pycall.h"
 
 #include "base/auto.h"
+#include "wire/json.h"
 #include "wire/utf8.h"
 
 #include <ctype.h>
@@ -457,4 +458,25 @@ int pycall_put_repr(struct buf *b, struct str text)
 		text = str_skip(text, len ? len : 1);
 	}
 	return buf_putc(b, quote);
+}
+
+int pycall_put_json(struct buf *b, const struct json *value)
+{
+	switch (json_kind(value)) {
+	case JSON_KIND_STR:
+		return pycall_put_repr(b, json_str(value));
+	case JSON_KIND_BOOL:
+		return buf_puts(b, json_bool(value) ? "True" : "False");
+	case JSON_KIND_NULL:
+		return buf_puts(b, "None");
+	case JSON_KIND_ARRAY:
+		buf_putc(b, '[');
+		for (size_t i = 0; i < json_len(value); i++) {
+			buf_puts(b, i ? ", " : "");
+			pycall_put_json(b, json_at(value, i));
+		}
+		return buf_putc(b, ']');
+	default:
+		return json_write(value, b);
+	}
 }

@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+struct json;
+
 enum {
 	PYCALL_TEXT_MAX = 256 * 1024,
 	PYCALL_CALLS_MAX = 256,
@@ -55,3 +57,5 @@ int pycall_parse(struct str text, struct arena *arena, struct py_call **ret_call
 
 /* Appends the text as Python's repr() shows a string: 'it' or "it's". */
 int pycall_put_repr(struct buf *b, struct str text);
+/* The same for any value: True, None, [1, 'a']; an object stays JSON. */
+int pycall_put_json(struct buf *b, const struct json *value);

@@ -622,6 +622,9 @@ def test_what_the_editor_refuses_is_an_outcome(x):
     assert (r["failure"], r["lines"]) == ("multiple_matches", [1, 2])
     assert edit(x, "view", view_range=[1])["text"] == (
         "Invalid `view_range` parameter: [1]. It should be a list of two integers.")
+    assert edit(x, "view", path="d", view_range=[1, "it's", None])["text"] == (
+        "Invalid `view_range` parameter: [1, \"it's\", None]. The `view_range` parameter is not allowed when `path` points "
+        "to a directory.")
     assert edit(x, "create", path="no/f", file_text="x")["text"] == (
         f"Ran into [Errno 2] No such file or directory: '{x.dir}/no/f' while trying to write to {x.dir}/no/f")
     assert f.read_text() == "a\na\n"

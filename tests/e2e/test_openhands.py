@@ -94,6 +94,29 @@ def test_every_kept_exchange_is_answered_byte_for_byte(server, oh, name):
         assert mask(reply.json) == mask(kept["response"]), (number, asked)
 
 
+# What can be asked for.
+
+def test_a_sandbox_describes_what_acts_on_it_and_the_bare_paths_the_fleet_too(server, oh):
+    described = oh.request("GET", "/openapi.json").json
+    assert {"/execute_action", "/upload_file", "/alive"} <= set(described["paths"]) and "/start" not in described["paths"]
+    action = described["paths"]["/execute_action"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    forms = {form["title"]: form["properties"]["args"] for form in action["properties"]["action"]["oneOf"]}
+    assert forms["run"]["required"] == ["command"] and "browse_interactive" in forms
+    assert described["paths"]["/alive"]["get"]["security"] == []
+    bare = OpenHands(server).request("GET", "/openapi.json").json
+    assert {"/execute_action", "/start", "/sessions/{session}"} <= set(bare["paths"])
+    assert not [path for path in bare["paths"] if "{sandbox}" in path]
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_there_is_a_page_that_needs_nothing_from_elsewhere(oh, page):
+    shown = oh.request("GET", page)
+    assert shown.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b"/execute_action" in shown.body and b"browser_actions" in shown.body
+    assert b"<script" not in shown.body and b"src=" not in shown.body and b"href=http" not in shown.body
+    assert oh.request("GET", page, key="x").status == 403
+
+
 # Who may ask, and for which sandbox.
 
 @pytest.mark.parametrize("header", ["X-Session-API-Key", "X-API-Key"])
@@ -340,6 +363,11 @@ def test_a_wrong_upload_says_why(oh, destination, filename, recursive, detail):
     assert (reply.status, reply.json) == (500, {"detail": detail})
 
 
+def test_a_query_that_is_no_boolean_is_refused(oh):
+    assert oh.upload("/workspace", "a", b"x", "perhaps").status == 422
+    assert oh.upload("/workspace", "a", b"x", "off").json["recursive"] is False
+
+
 def test_an_upload_that_cannot_be_stored_is_refused_before_its_end(oh):
     assert oh.upload("/proc/nowhere", "a", b"x" * 5_000_000).status == 500
     assert oh.run("echo fine")["content"] == "fine"
@@ -353,7 +381,7 @@ def test_a_file_name_cannot_leave_its_directory(oh):
 def test_a_download_is_an_archive_of_the_directory(oh):
     oh.run("mkdir -p top/deep && echo 1 >top/a && echo 2 >top/deep/b")
     reply = oh.request("GET", "/download_files?path=/workspace/top")
-    assert reply.headers["Content-Type"] == "application/zip" and "top.zip" in reply.headers["Content-Disposition"]
+    assert reply.headers["Content-Type"] == "application/zip" and reply.headers["Content-Disposition"] == 'attachment; filename="top.zip"'
     with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
         files = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
     assert files == {"a": b"1\n", "deep/b": b"2\n"}

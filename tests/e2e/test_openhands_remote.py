@@ -71,6 +71,7 @@ def test_a_started_runtime_is_ready_and_acts_below_its_own_url(fleet, runtime):
     record = runtime.record
     assert record["url"] == f"http://localhost/{runtime.id}"
     assert (record["status"], record["pod_status"]) == ("running", "ready")
+    assert record["command"][-2:] == ["--working-dir", "/workspace"]
     assert fleet.request("GET", f"/runtime/{runtime.id}").json == {
         "runtime_id": runtime.id, "pod_status": "ready", "restart_count": 0, "restart_reasons": []}
     assert runtime.request("GET", "/alive", key="").json == {"status": "ok"}
@@ -251,6 +252,7 @@ def test_an_image_exists_when_there_is_one_of_its_name(fleet):
     prefix = fleet.request("GET", "/registry_prefix").json["registry_prefix"]
     there = fleet.request("GET", "/image_exists?image=host").json
     assert there["exists"] is True and isinstance(there["image"]["image_size_bytes"], int)
+    assert there["image"]["upload_time"] > "2020-"
     for name in f"{prefix}/runtime:oh_v0.62.0_x", "ghcr.io/x/y:z":
         assert fleet.request("GET", f"/image_exists?image={name}").json == {"exists": False}
     assert fleet.request("GET", "/image_exists").status == 422

@@ -14,6 +14,9 @@ extern const char openhands_fleet[];
 /* openhands.c */
 void alive(struct http_request *r);
 void execute_action(struct http_request *r);
+/* docs.c */
+void openhands_docs(struct http_request *r);
+void openhands_openapi(struct http_request *r);
 /* info.c */
 void server_info(struct http_request *r);
 /* mcp.c */

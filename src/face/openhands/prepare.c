@@ -400,15 +400,28 @@ static struct field_map environment_of(const struct start *start, struct arena *
 	return (struct field_map){ p.keys, p.values, p.n };
 }
 
+static void add_command(struct pairs *p, const struct start *start, struct arena *arena)
+{
+	auto_buf struct buf b = BUF_INIT(CREATE_LABEL_BYTES);
+	struct jsonw w = JSONW(&b);
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < start->command.n; i++)
+		jsonw_str(&w, start->command.items[i]);
+	jsonw_close_array(&w);
+	if (start->command.n && !b.is_full)
+		pairs_add(p, STR(LABEL_COMMAND), str_from(arena_str(arena, buf_str(&b))));
+}
+
 static struct field_map labels_of(const struct start *start, struct arena *arena)
 {
-	struct pairs p = pairs_new(arena, 8);
+	struct pairs p = pairs_new(arena, 9);
 	if (start->session_id.len)
 		pairs_add(&p, STR(LABEL_SESSION), start->session_id);
 	if (start->image.len)
 		pairs_add(&p, STR(LABEL_IMAGE), start->image);
 	if (start->key_proof)
 		pairs_add(&p, STR(LABEL_KEY), str_from(start->key_proof));
+	add_command(&p, start, arena);
 	pairs_add(&p, STR(LABEL_USERNAME), start->username);
 	pairs_add(&p, STR(LABEL_PLUGINS), start->plugins);
 	pairs_add(&p, STR(LABEL_BROWSER), start->has_browser ? STR("yes") : STR("no"));

@@ -25,6 +25,7 @@ struct sandbox;
 
 #define LABEL_SESSION  "openhands.session"
 #define LABEL_IMAGE    "openhands.image"
+#define LABEL_COMMAND  "openhands.command" /* as JSON, unless it is longer than a label may be */
 #define LABEL_USERNAME "openhands.username"
 #define LABEL_PLUGINS  "openhands.plugins"
 #define LABEL_BROWSER  "openhands.browser"

@@ -11,6 +11,7 @@
  * (build.c) or taken in. Only such a one exists for who asks: a client that would build one gets to build it.
  */
 #include "base/auto.h"
+#include "base/clock.h"
 #include "face/openhands/handlers.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
@@ -90,6 +91,9 @@ static void put_runtime(struct http_request *r, struct jsonw *w, const struct sa
 	jsonw_key_str(w, "status", str_from(states[s->state].status));
 	jsonw_key_str(w, "pod_status", str_from(states[s->state].pod_status));
 	put_label(w, "image", s, LABEL_IMAGE);
+	struct str command = sandbox_label(s, STR(LABEL_COMMAND));
+	jsonw_key(w, "command");
+	jsonw_raw(w, command.ptr ? command : STR("null"));
 	jsonw_close(w);
 }
 
@@ -294,14 +298,16 @@ void registry_prefix(struct http_request *r)
 		STR("{\"registry_prefix\":\"" REGISTRY_PREFIX "\"}"));
 }
 
+/* The host's tools, of which no image is kept, are as old as the question. */
 static void put_image(struct jsonw *w, const struct image *image)
 {
+	char when[CLOCK_TEXT_MAX];
+	clock_text(image->created_ms ? image->created_ms : clock_wall_ms(), when);
 	jsonw_open(w);
 	jsonw_key_bool(w, "exists", true);
 	jsonw_key(w, "image");
 	jsonw_open(w);
-	jsonw_key(w, "upload_time");
-	jsonw_null(w);
+	jsonw_key_str(w, "upload_time", str_from(when));
 	jsonw_key_int(w, "image_size_bytes", image->size_bytes);
 	jsonw_close(w);
 	jsonw_close(w);

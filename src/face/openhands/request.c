@@ -5,7 +5,7 @@
 #include "face/openhands/kinds.h"
 #include "http/server.h"
 
-enum { TIMEOUT_MAX_S = 86400, REPR_MAX = 200 };
+enum { TIMEOUT_MAX_S = 86400, REPR_MAX = 60 };
 
 /* Actions that are not for an action execution server. */
 static const char *const foreign[] = { "null", "think", "finish", "reject", "delegate", "recall",
@@ -33,8 +33,12 @@ static int find_action(const struct json *event, const struct job_kind **ret, st
 	if (is_one_of(name, foreign))
 		return error_set(err, ERROR_INTERNAL,
 			"'ActionExecutor' object has no attribute '%.*s'", STR_ARG(name));
-	return error_set(err, ERROR_INTERNAL, "'action['action']='%.*s'' is not defined.",
-		STR_ARG(name));
+	auto_buf struct buf known = BUF_INIT(ERROR_TEXT_MAX);
+	for (size_t i = 0; job_kinds[i]; i++)
+		buf_printf(&known, "%s'%s'", i ? ", " : "", job_kinds[i]->name);
+	return error_set(err, ERROR_INTERNAL,
+		"'action['action']='%.*s'' is not defined. Available actions: dict_keys([%.*s])",
+		STR_ARG(name), STR_ARG(buf_str(&known)));
 }
 
 /* The text is what Python makes of the number: an integer stays one, a float shows its fraction. */

@@ -331,15 +331,26 @@ static const struct http_ops upload_ops = {
 	.on_closed = on_closed,
 };
 
+/* What the original takes for a boolean in a query. */
+static const char *const truths[] = { "true", "1", "yes", "on", "t", "y", NULL };
+static const char *const untruths[] = { "false", "0", "no", "off", "f", "n", NULL };
+
+static bool is_one_of(struct str word, const char *const *words)
+{
+	for (; *words; words++)
+		if (str_eq_nocase(word, str_from(*words)))
+			return true;
+	return false;
+}
+
 static void upload_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
 {
 	struct transfer *t = transfer_new(oh, r, s);
-	struct str recursive = http_query(r, "recursive");
 	struct error err;
+	t->is_recursive = is_one_of(http_query(r, "recursive"), truths);
 	t->destination = http_query(r, "destination");
 	if (!t->destination.ptr)
 		t->destination = STR("/");
-	t->is_recursive = str_eq_nocase(recursive, STR("true")) || str_is(recursive, "1");
 	if (!str_starts(t->destination, STR("/"))) {
 		transfer_fail(t, "400: Destination must be an absolute path");
 		return;
@@ -357,24 +368,31 @@ static void upload_in(struct openhands *oh, struct http_request *r, struct sandb
 
 void upload_file(struct http_request *r)
 {
+	struct str recursive = http_query(r, "recursive");
+	if (recursive.ptr && !is_one_of(recursive, truths) && !is_one_of(recursive, untruths)) {
+		reply_invalid(r,
+			"[{'type': 'bool_parsing', 'loc': ('query', 'recursive'), 'msg': 'Input should be a valid boolean, unable to interpret input'}]");
+		return;
+	}
 	http_pause_body(r, true); /* until its sandbox is there */
 	openhands_with_sandbox(r, upload_in);
 }
 
 /* ---- download_files ---- */
 
-/* `<name of the directory>.zip`, in both forms of RFC 6266. */
+/* `<name of the directory>.zip`, in that form of RFC 6266 which it needs. */
 static void put_disposition(struct transfer *t)
 {
-	auto_buf struct buf value = BUF_INIT(PARAMS_MAX);
+	auto_buf struct buf name = BUF_INIT(PARAMS_MAX), value = BUF_INIT(2 * PARAMS_MAX);
 	struct str path = t->destination;
 	while (path.len > 1 && path.ptr[path.len - 1] == '/')
 		path.len--;
 	for (ptrdiff_t at; (at = str_find_char(path, '/')) >= 0;)
 		path = str_skip(path, (size_t)at + 1);
-	buf_puts(&value, "attachment; filename*=utf-8''");
-	url_encode(path, &value);
-	buf_puts(&value, ".zip");
+	url_encode(path, &name);
+	bool is_plain = str_eq(buf_str(&name), path);
+	buf_printf(&value, "attachment; filename%s%.*s.zip%s", is_plain ? "=\"" : "*=utf-8''",
+		STR_ARG(buf_str(&name)), is_plain ? "\"" : "");
 	http_reply_header(t->request, "Content-Disposition", value.ptr);
 }
 
