@@ -35,6 +35,8 @@ struct sandbox *sandbox_new(const struct create *create, struct str guard)
 {
 	struct sandbox *s = mem_new(struct sandbox);
 	id_make(s->id);
+	if (create->id.len)
+		snprintf(s->id, sizeof(s->id), "%.*s", STR_ARG(create->id));
 	snprintf(s->backend_id, sizeof(s->backend_id), "%s", s->id);
 	snprintf(s->name, sizeof(s->name), "%.*s", STR_ARG(create->name));
 	s->created_ms = clock_wall_ms();

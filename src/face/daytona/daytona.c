@@ -2,7 +2,9 @@
 #include "face/daytona/daytona.h"
 
 #include "base/bug.h"
+#include "face/daytona/build.h"
 #include "face/daytona/handlers.h"
+#include "face/daytona/storage.h"
 
 /* For what the server itself refuses: handlers answer with daytona_fail. */
 static void render_error(const struct http_face *face, const struct error *e, int *status,
@@ -15,7 +17,9 @@ static void render_error(const struct http_face *face, const struct error *e, in
 static int authorize(struct http_request *r, struct error *err)
 {
 	bool is_preview = r->route && r->route->data == daytona_preview;
-	if (http_token_is_valid(r, http_bearer(r)) || (is_preview && previews_may_look(r)))
+	bool is_storage = r->route && r->route->data == daytona_storage;
+	if (http_token_is_valid(r, http_bearer(r)) || (is_preview && previews_may_look(r)) ||
+		(is_storage && storage_may(r)))
 		return 0;
 	return error_set(err, ERROR_UNAUTHORIZED, "%s",
 		is_preview ? "a token for this preview is wanted" : "Invalid credentials");
@@ -44,6 +48,8 @@ struct daytona *daytona_new(struct runtime *rt)
 		.sandbox_param = "id",
 		.render_error = render_error,
 	};
+	list_init(&d->works);
+	list_init(&d->objects);
 	boxes_adopt(d);
 	return d;
 }
@@ -52,6 +58,8 @@ void daytona_free(struct daytona *d)
 {
 	if (!d)
 		return;
+	works_free_all(d);
+	storage_free_all(d);
 	while (!list_is_empty(&d->boxes))
 		box_free(list_get_first(&d->boxes, struct box, link));
 	map_fini(&d->by_id);

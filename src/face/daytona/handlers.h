@@ -5,7 +5,7 @@
 #include "face/daytona/state.h"
 
 extern const struct http_route daytona_routes[];
-extern const char daytona_preview[]; /* data of the rows that a ticket opens */
+extern const char daytona_preview[], daytona_storage[]; /* data of the rows that a ticket opens */
 
 void boxes_create(struct http_request *r);
 void boxes_list(struct http_request *r);
@@ -27,6 +27,9 @@ void autopause_post(struct http_request *r);
 void ttl_post(struct http_request *r);
 void public_post(struct http_request *r);
 void activity_post(struct http_request *r);
+
+void build_logs_url(struct http_request *r);
+void build_logs(struct http_request *r);
 
 void snapshots_list(struct http_request *r);
 void snapshots_get(struct http_request *r);

@@ -3,6 +3,7 @@
  * POST, GET, DELETE /sandbox and what starts, stops and pauses one. A stopped sandbox is one without processes: its
  * files stay where they are, so starting it again is a word.
  */
+#include "face/daytona/build.h"
 #include "face/daytona/handlers.h"
 
 #include "action/process_actions.h"
@@ -71,8 +72,9 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 		box_reply(b, r);
 }
 
-static void free_plan(struct box *plan)
+void making_fini(struct making *m)
 {
+	struct box *plan = m->box;
 	json_free(plan->env);
 	json_free(plan->labels);
 	free(plan->user);
@@ -80,35 +82,41 @@ static void free_plan(struct box *plan)
 	free(plan->snapshot);
 }
 
+int box_begin(struct daytona *d, struct making *m, runtime_sandbox_fn *done, void *arg,
+	struct error *err)
+{
+	auto_buf struct buf note = BUF_INIT(CREATE_NOTE_BYTES);
+	box_put_note(m->box, &note);
+	if (note.is_full)
+		return error_set(err, ERROR_TOO_LARGE, "the wish is too large");
+	m->create->note = buf_str(&note);
+	runtime_create(d->rt, m->create, done, arg);
+	return 0;
+}
+
 void boxes_create(struct http_request *r)
 {
 	auto_json struct json *body = daytona_body(r);
-	auto_buf struct buf note = BUF_INIT(CREATE_NOTE_BYTES);
+	struct daytona *d = daytona_of(r);
 	struct box plan = { 0 };
 	struct error err;
 	struct making m = { .body = body, .arena = &r->arena, .box = &plan };
 	if (!body)
 		return;
 	m.create = arena_new(&r->arena, struct create);
-	int result = make_from_body(daytona_of(r), &m, &err);
-	if (result == 0) {
-		box_put_note(&plan, &note);
-		m.create->note = buf_str(&note);
-		result = note.is_full ? error_set(&err, ERROR_TOO_LARGE, "the wish is too large")
-				      : 0;
-	}
-	free_plan(&plan);
-	if (result < 0)
+	int result = make_from_body(d, &m, &err);
+	if (result == 0 && m.dockerfile.len)
+		works_begin_box(r, &m);
+	else if (result < 0 || box_begin(d, &m, on_created, r, &err) < 0)
 		daytona_fail_error(r, &err);
-	else
-		runtime_create(daytona_of(r)->rt, m.create, on_created, r);
+	making_fini(&m);
 }
 
 /* ---- get, list ---- */
 
 void boxes_get(struct http_request *r)
 {
-	struct box *b = box_of_request(r);
+	struct box *b = works_tell_box(r) ? NULL : box_of_request(r);
 	if (b)
 		box_reply(b, r);
 }
@@ -286,7 +294,7 @@ static char *last_words(struct box *b, struct http_request *r)
 
 void boxes_delete(struct http_request *r)
 {
-	struct box *b = box_of_request(r);
+	struct box *b = works_end_box(r) ? NULL : box_of_request(r);
 	if (!b)
 		return;
 	r->state = last_words(b, r);

@@ -68,23 +68,31 @@ static int take_int(const struct json *body, const char *key, int64_t min, int64
 
 /* ---- the image ---- */
 
-/* "FROM python:3.11\n" and nothing else: what an SDK makes of the name of an image. */
-static int image_of_dockerfile(struct str text, struct str *ret, struct error *err)
+/* "FROM python:3.11\n" and nothing else, which is what an SDK makes of the name of an image; STR_NONE: more. */
+static struct str image_of_dockerfile(struct str text)
 {
 	struct str line, found = STR_NONE;
-	while (str_split(&text, '\n', &line)) {
+	while (text.len && str_split(&text, '\n', &line)) {
 		line = str_trim(line);
 		if (!line.len || line.ptr[0] == '#')
 			continue;
 		if (found.ptr || !str_eq_nocase(str_first(line, 5), STR("FROM ")))
-			return error_set(err, ERROR_UNSUPPORTED,
-				"an image is not built here ('%.*s'): name one of the server's",
-				STR_ARG(str_first(line, 80)));
+			return STR_NONE;
 		found = str_trim(str_skip(line, 5));
 	}
-	if (!found.len || str_find_char(found, ' ') >= 0)
-		return error_set(err, ERROR_INVALID, "buildInfo names no image");
-	*ret = found;
+	return str_find_char(found, ' ') >= 0 ? STR_NONE : found;
+}
+
+int make_from_build_info(const struct json *info, struct making *m, struct error *err)
+{
+	struct str text = json_str(json_find(info, "dockerfileContent"));
+	const struct json *hashes = json_find(info, "contextHashes");
+	if (!str_trim(text).len)
+		return error_set(err, ERROR_INVALID, "buildInfo has no dockerfileContent");
+	if (json_len(hashes) > BUILD_CONTEXTS_MAX)
+		return error_set(err, ERROR_LIMIT, "over %d contexts", BUILD_CONTEXTS_MAX);
+	m->dockerfile = text;
+	m->contexts = hashes;
 	return 0;
 }
 
@@ -92,14 +100,19 @@ static int take_image(struct daytona *d, struct making *m, struct error *err)
 {
 	const struct json *build = json_find(m->body, "buildInfo");
 	struct str name = json_str(json_find(m->body, "snapshot"));
-	if (json_len(json_find(build, "contextHashes")))
-		return error_set(err, ERROR_UNSUPPORTED,
-			"an image is not built here: there is no "
-			"place to upload its files to");
-	if (json_kind(build) == JSON_KIND_OBJECT &&
-		image_of_dockerfile(json_str(json_find(build, "dockerfileContent")), &name, err) <
-			0)
-		return -1;
+	if (json_kind(build) == JSON_KIND_OBJECT) {
+		if (make_from_build_info(build, m, err) < 0)
+			return -1;
+		name = json_len(m->contexts) ? STR_NONE : image_of_dockerfile(m->dockerfile);
+		if (!name.len && !m->built.len)
+			return 0; /* it is to be built */
+		m->dockerfile = STR_NONE;
+	}
+	if (m->built.len) {
+		m->create->image = m->built;
+		m->create->said |= CREATE_SAID_IMAGE;
+		return 0;
+	}
 	if (!name.len)
 		return 0;
 	if (!images_find(runtime_images(d->rt), name, err))

@@ -4,13 +4,12 @@
  * token opens that port of that sandbox alone; it is shown in Daytona's header, or in the address once, and is a
  * cookie from then on. A public sandbox's ports are open to whoever reaches the server.
  *
- * A signed link's token is "SECONDS-TICKET": the wall clock's end of it, and a ticket of which that end is a part. One
- * that was told to expire earlier is kept in the box's note until it would have expired by itself.
+ * A signed link's token is a ticket with an end. One that was told to expire earlier is kept in the box's note until it
+ * would have expired by itself.
  */
 #include "face/daytona/handlers.h"
 
 #include "base/auto.h"
-#include "base/bug.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "http/ticket.h"
@@ -20,7 +19,6 @@ enum {
 	SEGMENTS_BEFORE = 4, /* /daytona/preview/ID/PORT */
 	SIGNED_SECONDS = 60, /* as Daytona's */
 	SIGNED_SECONDS_MAX = 24 * 3600,
-	SIGNED_SIZE = TICKET_SIZE + 24,
 	REVOKED_MAX = 64,
 };
 
@@ -73,28 +71,6 @@ void previews_get(struct http_request *r)
 
 /* ---- signed links ---- */
 
-static void sign(const struct http_request *r, const struct place *place, int64_t until_s,
-	char ret[SIGNED_SIZE])
-{
-	auto_free char *purpose = mem_printf("%s until %lld", place->purpose, (long long)until_s);
-	char ticket[TICKET_SIZE];
-	ticket_make(r, str_from(purpose), ticket);
-	ret[0] = '\0';
-	if (ticket[0])
-		snprintf(ret, SIGNED_SIZE, "%lld-%s", (long long)until_s, ticket);
-}
-
-/* Its end; 0: it is no token. */
-static int64_t end_of(struct str token)
-{
-	ptrdiff_t dash = str_find_char(token, '-');
-	int64_t until_s;
-	if (dash < 0 ||
-		num_parse_i64(str_first(token, (size_t)dash), 1, INT64_MAX, &until_s, NULL) < 0)
-		return 0;
-	return until_s;
-}
-
 static bool is_revoked(const struct box *b, struct str token)
 {
 	struct str rest = str_from(b->revoked ?: ""), word;
@@ -106,19 +82,14 @@ static bool is_revoked(const struct box *b, struct str token)
 
 static bool is_signed(const struct http_request *r, const struct place *place, struct str token)
 {
-	char wanted[SIGNED_SIZE];
-	int64_t until_s = token.ptr ? end_of(token) : 0;
-	if (!until_s || until_s * 1000 <= clock_wall_ms())
-		return false;
-	sign(r, place, until_s, wanted);
-	return wanted[0] && str_eq_secret(token, str_from(wanted)) &&
+	return ticket_is_valid_until(r, str_from(place->purpose), token) &&
 		!is_revoked(place->box, token);
 }
 
 void previews_signed(struct http_request *r)
 {
 	struct place place;
-	char token[SIGNED_SIZE];
+	char token[TICKET_UNTIL_SIZE];
 	auto_buf struct buf body = BUF_INIT(16 * 1024), url = BUF_INIT(8192);
 	struct jsonw w = JSONW(&body);
 	struct str text = http_query(r, "expiresInSeconds");
@@ -130,7 +101,7 @@ void previews_signed(struct http_request *r)
 	}
 	if (find_place(r, &place) < 0)
 		return;
-	sign(r, &place, clock_wall_ms() / 1000 + seconds, token);
+	ticket_make_until(r, str_from(place.purpose), clock_wall_ms() / 1000 + seconds, token);
 	put_path(r, &place, &url);
 	if (token[0])
 		buf_printf(&url, "?%s=%s", PORT_QUERY, token);
@@ -146,11 +117,11 @@ void previews_signed(struct http_request *r)
 /* What has expired by itself is forgotten. */
 static int end_link(struct box *b, struct str token, struct error *err)
 {
-	auto_buf struct buf kept = BUF_INIT(REVOKED_MAX * SIGNED_SIZE);
+	auto_buf struct buf kept = BUF_INIT(REVOKED_MAX * TICKET_UNTIL_SIZE);
 	struct str rest = str_from(b->revoked ?: ""), word;
 	int n = 0;
 	while (rest.len && str_split(&rest, ' ', &word))
-		if (end_of(word) * 1000 > clock_wall_ms() && n++ < REVOKED_MAX)
+		if (ticket_end(word) * 1000 > clock_wall_ms() && n++ < REVOKED_MAX)
 			buf_printf(&kept, "%.*s ", STR_ARG(word));
 	if (n >= REVOKED_MAX)
 		return error_set(err, ERROR_LIMIT, "%d links of it were ended already: wait", n);

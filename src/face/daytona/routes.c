@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/daytona/git.h"
 #include "face/daytona/handlers.h"
+#include "face/daytona/storage.h"
 
 #define UPLOAD_MAX ((int64_t)64 << 30)
 #define BODY       .body_max = DAYTONA_BODY_MAX
@@ -24,7 +25,11 @@
 #define PREVIEW \
 	HTTP_STREAMS_BODY, .role = ROLE_SANDBOX, .body_max = INT64_MAX, .data = daytona_preview
 
+#define O       STORAGE_ROOT STORAGE_BUCKET
+#define STORAGE .data = daytona_storage
+
 const char daytona_preview[] = "preview";
+const char daytona_storage[] = "storage";
 
 /* clang-format off */
 const struct http_route daytona_routes[] = {
@@ -47,6 +52,8 @@ const struct http_route daytona_routes[] = {
 	{ "POST", S "/ttl/{minutes}", ttl_post, BODY, .summary = "delete it after so long" },
 	{ "POST", S "/public/{public}", public_post, BODY, .summary = "open its previews, or close them" },
 	{ "POST", S "/last-activity", activity_post, BODY, .role = ROLE_SANDBOX, .summary = "say that it is in use" },
+	{ "GET", S "/build-logs-url", build_logs_url, .summary = "tell where its image's build tells of itself" },
+	{ "GET", S "/build-logs", build_logs, .summary = "what the build of its image says" },
 	{ "GET", S "/toolbox-proxy-url", toolbox_url, .role = ROLE_SANDBOX, .summary = "tell where its toolbox is" },
 	{ "GET", S "/ports/{port}/preview-url", previews_get, .role = ROLE_SANDBOX, .summary = "give a link and a token" },
 	{ "GET", S "/ports/{port}/signed-preview-url", previews_signed, .role = ROLE_SANDBOX, .summary = "give a link that needs no token" },
@@ -54,8 +61,10 @@ const struct http_route daytona_routes[] = {
 	{ HTTP_ANY_METHOD, S "/{rest*}", boxes_not_offered, BODY, .summary = "refused" },
 
 	{ "GET", A "/snapshots", snapshots_list, .summary = "list the server's images" },
-	{ "POST", A "/snapshots", snapshots_create, BODY, .summary = "name an image" },
+	{ "POST", A "/snapshots", snapshots_create, BODY, .summary = "name an image, or build one" },
 	{ "GET", A "/snapshots/{name*}", snapshots_get, .summary = "tell about an image" },
+	{ "GET", A "/snapshots/{name}/build-logs-url", build_logs_url, .summary = "tell where its build tells of itself" },
+	{ "GET", A "/snapshots/{name}/build-logs", build_logs, .summary = "what its build says" },
 	{ "POST", A "/snapshots/{name}/activate", snapshots_activate, BODY, .summary = "tell about an image" },
 	{ "DELETE", A "/snapshots/{name*}", snapshots_delete, .summary = "remove a name, or the image" },
 	{ "GET", A "/volumes", empty_list, .summary = "list volumes: none" },
@@ -64,6 +73,13 @@ const struct http_route daytona_routes[] = {
 	{ "DELETE", A "/volumes/{key}", volumes_none, .summary = "refused" },
 	NONE("POST", A "/volumes"),
 	{ HTTP_ANY_METHOD, A "/{rest*}", daytona_not_offered, BODY, .summary = "refused" },
+
+	{ "GET", A "/object-storage/push-access", storage_access, .summary = "tell where files for images go" },
+	{ "GET", O, storage_list, STORAGE, .summary = "tell whether files are there" },
+	{ "GET", O "/{rest*}", storage_head, STORAGE, .summary = "tell whether files are there" },
+	{ "PUT", O "/{rest*}", storage_put, HTTP_STREAMS_BODY, .body_max = STORAGE_BYTES_MAX, STORAGE, .summary = "take in files for images" },
+	{ "POST", O "/{rest*}", storage_post, BODY, STORAGE, .summary = "begin or end files in parts" },
+	{ "DELETE", O "/{rest*}", storage_abort, STORAGE, .summary = "give files in parts up" },
 
 	{ HTTP_ANY_METHOD, P, previews_pass, PREVIEW, .summary = "what listens inside" },
 	{ HTTP_ANY_METHOD, P "/{rest*}", previews_pass, PREVIEW, .summary = "what listens inside" },

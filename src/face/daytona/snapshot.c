@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Daytona's snapshots, which are images to make sandboxes from: the server's images. And what there is none of. */
+#include "face/daytona/build.h"
 #include "face/daytona/handlers.h"
 
 #include "base/auto.h"
@@ -11,18 +12,17 @@ static struct images *images_of(const struct http_request *r)
 	return runtime_images(daytona_of(r)->rt);
 }
 
-static void put_snapshot(struct images *images, const struct image *image, const char *name,
-	struct jsonw *w)
+static void put_snapshot(const struct snapshot *s, struct jsonw *w)
 {
 	jsonw_open(w);
-	jsonw_key_str(w, "id", str_from(image->id));
+	jsonw_key_str(w, "id", str_from(s->id));
 	jsonw_key_str(w, "organizationId", STR("cay"));
-	jsonw_key_bool(w, "general", image->is_host);
-	jsonw_key_str(w, "name", str_from(name ?: image->id));
-	jsonw_key_str(w, "imageName", str_from(name ?: image->id));
-	jsonw_key_str(w, "state", STR("active"));
+	jsonw_key_bool(w, "general", s->is_host);
+	jsonw_key_str(w, "name", str_from(s->name));
+	jsonw_key_str(w, "imageName", str_from(s->name));
+	jsonw_key_str(w, "state", str_from(s->state));
 	jsonw_key(w, "size");
-	jsonw_real(w, (double)image->size_bytes / (double)(1 << 30));
+	jsonw_real(w, (double)s->size_bytes / (double)(1 << 30));
 	jsonw_key(w, "entrypoint");
 	jsonw_null(w);
 	jsonw_key_int(w, "cpu", 1);
@@ -30,14 +30,27 @@ static void put_snapshot(struct images *images, const struct image *image, const
 	jsonw_key_int(w, "mem", 1);
 	jsonw_key_int(w, "disk", 1);
 	jsonw_key(w, "errorReason");
-	jsonw_null(w);
-	daytona_key_time(w, "createdAt", image->created_ms);
-	daytona_key_time(w, "updatedAt", image->created_ms);
+	if (s->reason)
+		jsonw_str(w, str_from(s->reason));
+	else
+		jsonw_null(w);
+	daytona_key_time(w, "createdAt", s->created_ms);
+	daytona_key_time(w, "updatedAt", s->created_ms);
 	jsonw_key(w, "lastUsedAt");
 	jsonw_null(w);
 	jsonw_key(w, "sourceSandboxId");
 	jsonw_null(w);
 	jsonw_close(w);
+}
+
+static struct snapshot snapshot_of(const struct image *image, const char *name)
+{
+	return (struct snapshot){ .id = image->id,
+		.name = name ?: image->id,
+		.state = "active",
+		.size_bytes = image->size_bytes,
+		.created_ms = image->created_ms,
+		.is_host = image->is_host };
 }
 
 static const char *first_name(struct images *images, const struct image *image)
@@ -69,8 +82,9 @@ void snapshots_list(struct http_request *r)
 		const char *called = first_name(images, image) ?: image->id;
 		if (name.len && str_find(str_from(called), name) < 0)
 			continue;
+		const struct snapshot snapshot = snapshot_of(image, called);
 		if (total >= (page - 1) * limit && total < page * limit)
-			put_snapshot(images, image, called, &w);
+			put_snapshot(&snapshot, &w);
 		total++;
 	}
 	jsonw_close_array(&w);
@@ -81,12 +95,28 @@ void snapshots_list(struct http_request *r)
 	http_reply_json(r, 200, &body);
 }
 
-static void reply_snapshot(struct http_request *r, const struct image *image, const char *name)
+void snapshot_reply(const struct snapshot *snapshot, struct http_request *r)
 {
 	auto_buf struct buf body = BUF_INIT(64 * 1024);
 	struct jsonw w = JSONW(&body);
-	put_snapshot(images_of(r), image, name, &w);
+	put_snapshot(snapshot, &w);
 	http_reply_json(r, 200, &body);
+}
+
+static void reply_snapshot(struct http_request *r, const struct image *image, const char *name)
+{
+	const struct snapshot snapshot = snapshot_of(image, name);
+	snapshot_reply(&snapshot, r);
+}
+
+void snapshot_reply_image(struct http_request *r, struct str image_id, const char *name)
+{
+	struct error err;
+	const struct image *image = images_find(images_of(r), image_id, &err);
+	if (image)
+		reply_snapshot(r, image, name ?: first_name(images_of(r), image));
+	else
+		daytona_fail_error(r, &err);
 }
 
 static struct image *image_of_request(struct http_request *r)
@@ -102,6 +132,13 @@ static struct image *image_of_request(struct http_request *r)
 
 void snapshots_get(struct http_request *r)
 {
+	struct str built = STR_NONE;
+	if (works_tell_snapshot(r, &built))
+		return;
+	if (built.len) {
+		snapshot_reply_image(r, built, NULL);
+		return;
+	}
 	const struct image *image = image_of_request(r);
 	if (!image)
 		return;
@@ -110,19 +147,31 @@ void snapshots_get(struct http_request *r)
 	reply_snapshot(r, image, is_id ? first_name(images_of(r), image) : name.ptr);
 }
 
-/* A name for an image that is there. */
+static void build_snapshot(struct http_request *r, const struct json *info, struct str name)
+{
+	struct making m = { .arena = &r->arena };
+	struct error err;
+	if (make_from_build_info(info, &m, &err) < 0)
+		daytona_fail_error(r, &err);
+	else
+		works_begin_snapshot(r, name, &m);
+}
+
+/* A name for an image that is there, or one that is built. */
 void snapshots_create(struct http_request *r)
 {
 	auto_json struct json *body = daytona_body(r);
 	struct str name, from = json_str(json_find(body, "imageName"));
+	const struct json *info = json_find(body, "buildInfo");
 	struct error err;
 	if (!body || !daytona_need(r, body, "name", &name))
 		return;
-	if (!from.len || json_kind(json_find(body, "buildInfo")) == JSON_KIND_OBJECT) {
-		daytona_fail(r, 501, NULL,
-			"a snapshot is not built here: imageName is one of the server's images");
+	if (json_kind(info) == JSON_KIND_OBJECT) {
+		build_snapshot(r, info, name);
 		return;
 	}
+	if (!daytona_need(r, body, "imageName", &from))
+		return;
 	struct image *image = images_find(images_of(r), from, &err);
 	if (!image || images_tag(images_of(r), image, name, &err) < 0)
 		daytona_fail_error(r, &err);

@@ -10,6 +10,7 @@
  *	shell.c     a session's shell     session.c  sessions over HTTP    outlog.c  what a command wrote
  *	pty.c       terminals             interpreter.c                    preview.c ports
  *	files.c     files                 upload.c, download.c  their bytes          git.c
+ *	build.c     images of Dockerfiles, on the way                      storage.c the files that belong to them
  */
 #pragma once
 
@@ -23,6 +24,7 @@ enum {
 	DAYTONA_AUTO_STOP_MINUTES = 15,     /* as Daytona's */
 	DAYTONA_AUTO_ARCHIVE_MINUTES = 7 * 24 * 60,
 	DAYTONA_SESSIONS_MAX = 64, /* of each kind, in one sandbox */
+	BUILD_CONTEXTS_MAX = 32,
 };
 
 #define DAYTONA_HOME "/home/daytona"
@@ -31,8 +33,10 @@ struct daytona {
 	struct runtime *rt;
 	struct loop *loop;
 	struct http_face face;
-	struct list boxes; /* box::link */
-	struct map by_id;  /* of these */
+	struct list boxes;   /* box::link */
+	struct map by_id;    /* of these */
+	struct list objects; /* stored::link: files for images, oldest first */
+	struct list works;   /* work::link: images that are being built, or were, oldest first */
 };
 
 enum box_state { BOX_STARTED, BOX_STOPPED, BOX_ARCHIVED };
@@ -52,8 +56,8 @@ struct box {
 	bool is_public;
 	bool has_no_bash;
 	char *user, *target, *snapshot; /* snapshot may be NULL */
-	char *revoked;                  /* signed links that were ended: tokens with spaces between; may be NULL */
-	struct json *env, *labels;      /* objects; NULL: empty */
+	char *revoked; /* signed links that were ended: tokens with spaces between; may be NULL */
+	struct json *env, *labels; /* objects; NULL: empty */
 	/* Minutes; 0: never, but auto_delete: -1 never, 0 as soon as it is stopped. */
 	int64_t auto_stop, auto_archive, auto_delete;
 	int64_t destroy_ms;                        /* wall clock; 0: never */
@@ -111,17 +115,42 @@ void box_drop_processes(struct box *b, const char *why);
 /* dto.c */
 void box_write(const struct box *b, const struct http_request *r, struct jsonw *w);
 void box_reply(const struct box *b, struct http_request *r);
+struct making;
+struct pending {
+	const char *id, *state, *reason; /* reason may be NULL */
+	int64_t created_ms;
+};
+/* One that is only wished for: its image is being built. */
+void box_reply_wish(const struct making *m, const struct pending *p, struct http_request *r);
+
+/* snapshot.c */
+struct snapshot {
+	const char *id, *name, *state, *reason; /* reason may be NULL */
+	int64_t size_bytes, created_ms;
+	bool is_host;
+};
+void snapshot_reply(const struct snapshot *s, struct http_request *r);
+/* name NULL: its first one. */
+void snapshot_reply_image(struct http_request *r, struct str image_id, const char *name);
 
 /* make.c */
 struct making {
 	const struct json *body;
 	struct arena *arena;
 	struct create *create;
-	struct box *box; /* what its note is made of; not in any list */
+	struct box *box;             /* what its note is made of; not in any list */
+	struct str built;            /* the image that came of buildInfo, if it is there by now */
+	struct str dockerfile;       /* filled: there is something to be built; else STR_NONE */
+	const struct json *contexts; /* … with these */
 };
+void making_fini(struct making *m);
+int make_from_build_info(const struct json *info, struct making *m, struct error *err);
 int make_from_body(struct daytona *d, struct making *m, struct error *err);
 
 /* life.c */
+/* What make_from_body has filled becomes a sandbox. */
+int box_begin(struct daytona *d, struct making *m, runtime_sandbox_fn *done, void *arg,
+	struct error *err);
 void box_stop(struct box *b, enum box_state to);
 void box_delete(struct box *b);
 

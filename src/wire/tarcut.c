@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/tarcut.h"
+
+#include "base/auto.h"
+
+enum { SIZE_AT = 124, SIZE_LEN = 12, BASE256 = 0x80 };
+
+const char tarcut_zeros[2 * TARCUT_BLOCK];
+
+/* Octal digits with blanks around them or, for large ones, a big-endian number behind a set bit. */
+static int read_size(const char *header, uint64_t *ret, struct error *err)
+{
+	const unsigned char *field = (const unsigned char *)header + SIZE_AT;
+	uint64_t size = 0;
+	bool is_binary = field[0] & BASE256, is_past = false;
+	for (int i = is_binary; i < SIZE_LEN; i++) {
+		unsigned char c = field[i];
+		if (size >> 55)
+			return error_set(err, ERROR_INVALID, "tar: a member is too large");
+		if (is_binary) {
+			size = size << 8 | c;
+		} else if (c >= '0' && c <= '7' && !is_past) {
+			size = size << 3 | (uint64_t)(c - '0');
+		} else if (c == '\0' || c == ' ') {
+			is_past = is_past || size > 0;
+		} else {
+			return error_set(err, ERROR_INVALID, "tar: the size of a member is none");
+		}
+	}
+	*ret = size;
+	return 0;
+}
+
+static int take_header(struct tarcut *cut, struct buf *out, struct error *err)
+{
+	uint64_t size;
+	cut->n = 0;
+	if (!memcmp(cut->header, tarcut_zeros, TARCUT_BLOCK)) {
+		cut->has_ended = true;
+		return 0;
+	}
+	if (read_size(cut->header, &size, err) < 0)
+		return -1;
+	cut->left = (size + TARCUT_BLOCK - 1) / TARCUT_BLOCK * TARCUT_BLOCK;
+	buf_add(out, cut->header, TARCUT_BLOCK);
+	return 0;
+}
+
+int tarcut_feed(struct tarcut *cut, struct str bytes, struct buf *out, struct error *err)
+{
+	while (bytes.len && !cut->has_ended) {
+		size_t n = cut->left ? MIN(bytes.len, cut->left)
+				     : MIN(bytes.len, TARCUT_BLOCK - cut->n);
+		if (cut->left) {
+			buf_add(out, bytes.ptr, n);
+			cut->left -= n;
+		} else {
+			memcpy(cut->header + cut->n, bytes.ptr, n);
+			cut->n += n;
+			if (cut->n == TARCUT_BLOCK && take_header(cut, out, err) < 0)
+				return -1;
+		}
+		bytes = str_skip(bytes, n);
+	}
+	return 0;
+}
+
+int tarcut_end(const struct tarcut *cut, struct error *err)
+{
+	if (!cut->has_ended && (cut->left || cut->n))
+		return error_set(err, ERROR_INVALID, "tar: the archive is cut off");
+	return 0;
+}
