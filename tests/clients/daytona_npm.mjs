@@ -2,7 +2,7 @@
 // The npm SDK's own ways to use a sandbox. Runs beside its node_modules.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
-import { Daytona } from '@daytonaio/sdk'
+import { Daytona, Image } from '@daytonaio/sdk'
 
 const daytona = new Daytona()
 const box = await daytona.create({ language: 'python' })
@@ -57,6 +57,34 @@ const tests = {
     assert.equal((await box.git.status('r')).fileStatus[0].name, 'f')
     await box.git.add('r', ['f'])
     assert.equal((await box.git.commit('r', 'm', 'A', 'a@b')).sha.length, 40)
+  },
+  async an_image_with_files() {
+    const said = []
+    fs.mkdirSync('image/dir', { recursive: true })
+    fs.writeFileSync('image/one', 'one\n')
+    fs.writeFileSync('image/dir/big', Buffer.alloc(6 << 20)) // more than one part
+    const image = Image.base('host').addLocalFile('image/one', '/one').addLocalDir('image/dir', '/dir').runCommands('echo said; sleep 1')
+    const made = await daytona.create({ image }, { onSnapshotCreateLogs: (x) => said.push(x), timeout: 60 })
+    assert.equal((await made.process.executeCommand('cat /one; wc -c < /dir/big')).result, 'one\n6291456\n')
+    assert.ok(said.join('').includes('said'))
+    await daytona.delete(made)
+    await assert.rejects(daytona.create({ image: Image.base('host').runCommands('exit 7') }), /non-zero code: 7/)
+  },
+  async snapshots() {
+    const said = []
+    const made = await daytona.snapshot.create({ name: 'npm-snap:1', image: Image.base('host').runCommands('echo npm > /s; sleep 1') }, { onLogs: (x) => said.push(x) })
+    assert.equal(made.state, 'active')
+    assert.ok(said.join('').includes('Step 2/2'))
+    const from = await daytona.create({ snapshot: 'npm-snap:1' })
+    assert.equal((await from.process.executeCommand('cat /s')).result, 'npm\n')
+    await daytona.delete(from)
+    await daytona.snapshot.delete(await daytona.snapshot.get('npm-snap:1'))
+  },
+  async signed_previews() {
+    const link = await box.getSignedPreviewUrl(8000, 120)
+    assert.ok(link.url.includes(link.token))
+    await box.expireSignedPreviewUrl(8000, link.token)
+    await assert.rejects(box.expireSignedPreviewUrl(8000, link.token))
   },
   async life_cycle() {
     await box.setLabels({ me: 'npm' })

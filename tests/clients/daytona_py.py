@@ -5,7 +5,7 @@ import asyncio
 import cases
 from daytona import (Daytona, DaytonaConflictError, DaytonaError, DaytonaFileNotFoundError, DaytonaNotFoundError,
                      DaytonaTimeoutError, FileDownloadRequest, FileUpload, ListSandboxesQuery, PtySize, SessionExecuteRequest,
-                     CreateSandboxFromImageParams, CreateSandboxFromSnapshotParams)
+                     CreateSandboxFromImageParams, CreateSandboxFromSnapshotParams, CreateSnapshotParams, Image)
 
 daytona = Daytona()
 box = daytona.create()
@@ -119,6 +119,50 @@ def test_py_git():
     box.git.clone("file:///home/daytona/r", "c")
     assert box.git.status("c").branch_published
     raises(DaytonaNotFoundError, box.git.status, "/tmp")
+
+
+def test_py_a_declared_image():
+    said = []
+    image = Image.base("host").run_commands("echo made by a step", "echo x > /made").env({"FROM_IMAGE": "yes"}).workdir("/srv")
+    sandbox = daytona.create(CreateSandboxFromImageParams(image=image), on_snapshot_create_logs=said.append)
+    assert "made by a step" in "".join(said), said
+    assert sandbox.process.exec("cat /made; echo $FROM_IMAGE").result == "x\nyes\n"
+    sandbox.delete()
+    e = raises(DaytonaError, daytona.create, CreateSandboxFromImageParams(image=Image.base("host").run_commands("exit 7")))
+    assert "non-zero code: 7" in str(e)
+
+
+def test_py_debian_slim_stands_on_what_stands_in_for_it():
+    base = Image.debian_slim("3.12").dockerfile().splitlines()[0].removeprefix("FROM ")
+    e = raises(DaytonaNotFoundError, daytona.create, CreateSandboxFromImageParams(image=Image.debian_slim("3.12")))
+    assert "cay image tag host" in str(e)
+    daytona.snapshot.create(CreateSnapshotParams(name=base, image="host"))
+    e = raises(DaytonaError, daytona.create, CreateSandboxFromImageParams(image=Image.debian_slim("3.12")))
+    assert "apt-get" in str(e)  # without a network; what stands in for it is found
+    daytona.snapshot.delete(base)
+
+
+def test_py_snapshots():
+    said = []
+    made = daytona.snapshot.create(CreateSnapshotParams(name="py-snap:1", image=Image.base("host").run_commands("echo s > /s; sleep 1")),
+                                   on_logs=said.append)
+    assert made.state == "active" and made.name == "py-snap:1" and "Step 2/2" in "".join(said), said
+    assert daytona.snapshot.get("py-snap:1").name == "py-snap:1"
+    assert "py-snap:1" in [s.name for s in daytona.snapshot.list().items]
+    sandbox = daytona.create(CreateSandboxFromSnapshotParams(snapshot="py-snap:1"))
+    assert sandbox.process.exec("cat /s").result == "s\n"
+    sandbox.delete()
+    daytona.snapshot.delete("py-snap:1")
+    raises(DaytonaNotFoundError, daytona.snapshot.get, "py-snap:1")
+    e = raises(DaytonaError, daytona.snapshot.create, CreateSnapshotParams(name="py-bad:1", image=Image.base("host").run_commands("exit 8")))
+    assert "non-zero code: 8" in str(e)
+
+
+def test_py_signed_previews():
+    link = box.create_signed_preview_url(8000, 120)
+    assert link.token in link.url and link.port == 8000
+    box.expire_signed_preview_url(8000, link.token)
+    raises(DaytonaNotFoundError, box.expire_signed_preview_url, 8000, link.token)
 
 
 def test_py_previews_and_the_rest():

@@ -178,8 +178,12 @@ def test_a_snapshot_is_built_under_its_name(server):
     box = Box(server, snapshot="built:1")
     assert box.execute("cat /snap")["result"] == "snap\n"
     box.delete()
-    assert server.request("DELETE", f"{API}/snapshots/built:1").status == 200
+    assert server.request("POST", f"{API}/snapshots", {"name": "other:1", "imageName": "built:1"}).status == 200
+    names = [s["name"] for s in server.request("GET", f"{API}/snapshots").json["items"]]
+    assert {"built:1", "other:1", "host:latest"} <= set(names)
+    assert server.request("DELETE", f"{API}/snapshots/{urllib.parse.quote(told['id'], safe='')}").status == 200
     failure(server.request("GET", f"{API}/snapshots/built:1"), 404)
+    assert server.request("GET", f"{API}/snapshots/other:1").status == 200  # removed was the one name
 
 
 def test_a_snapshot_whose_build_fails_says_so(server):
@@ -187,6 +191,9 @@ def test_a_snapshot_whose_build_fails_says_so(server):
     path = f"{API}/snapshots/{reply.json['id']}"
     until(lambda: server.request("GET", path).json["state"] == "build_failed", "the build has failed")
     assert "non-zero code: 4" in server.request("GET", path).json["errorReason"]
+    assert server.request("GET", f"{API}/snapshots/bad:1").json["state"] == "build_failed"
+    assert server.request("POST", f"{API}/snapshots", {"name": "bad:1", "imageName": "host"}).json["state"] == "active"
+    assert server.request("GET", f"{API}/snapshots/bad:1").json["state"] == "active"
     failure(server.request("POST", f"{API}/snapshots", {"name": "no/ such", **wish("FROM host\nRUN true\n")}), 400)
     failure(server.request("POST", f"{API}/snapshots", {"name": "x"}), 400)
 

@@ -452,6 +452,7 @@ void works_begin_snapshot(struct http_request *r, struct str name, const struct 
 		daytona_fail_error(r, &err);
 		return;
 	}
+	works_forget_snapshot(daytona_of(r), name);
 	struct work *w = mem_new(struct work);
 	w->is_snapshot = true;
 	w->name = str_dup(name);
@@ -490,6 +491,20 @@ bool works_tell_snapshot(struct http_request *r, struct str *ret_image)
 		return false;
 	tell_snapshot(w, r);
 	return true;
+}
+
+bool works_forget_snapshot(struct daytona *d, struct str name)
+{
+	struct work *w, *next;
+	bool was_any = false;
+	list_for_each_safe(w, next, &d->works, link) {
+		if (!w->is_snapshot || !is_over(w) ||
+			(!str_is(name, w->name) && !str_is(name, w->id)))
+			continue;
+		work_free(w);
+		was_any = true;
+	}
+	return was_any;
 }
 
 /* ---- logs ---- */

@@ -18,4 +18,6 @@ bool works_tell_box(struct http_request *r);
 bool works_end_box(struct http_request *r);
 /* The same for the {name} of a snapshot; one that is done is the image, by *ret_image. */
 bool works_tell_snapshot(struct http_request *r, struct str *ret_image);
+/* That none of what is over shadows what has the name from now on. True: there was one. */
+bool works_forget_snapshot(struct daytona *d, struct str name);
 void works_free_all(struct daytona *d);

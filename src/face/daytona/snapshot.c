@@ -43,9 +43,10 @@ static void put_snapshot(const struct snapshot *s, struct jsonw *w)
 	jsonw_close(w);
 }
 
+/* An image may have several names, and each is a snapshot of its own: what removes one leaves the others. */
 static struct snapshot snapshot_of(const struct image *image, const char *name)
 {
-	return (struct snapshot){ .id = image->id,
+	return (struct snapshot){ .id = name ?: image->id,
 		.name = name ?: image->id,
 		.state = "active",
 		.size_bytes = image->size_bytes,
@@ -79,13 +80,16 @@ void snapshots_list(struct http_request *r)
 	jsonw_key(&w, "items");
 	jsonw_open_array(&w);
 	for (struct image *image = NULL; (image = images_next(images, image));) {
-		const char *called = first_name(images, image) ?: image->id;
-		if (name.len && str_find(str_from(called), name) < 0)
-			continue;
-		const struct snapshot snapshot = snapshot_of(image, called);
-		if (total >= (page - 1) * limit && total < page * limit)
-			put_snapshot(&snapshot, &w);
-		total++;
+		size_t i = 0;
+		const char *called = images_next_name(images, image, &i);
+		do {
+			const struct snapshot snapshot = snapshot_of(image, called);
+			if (name.len && str_find(str_from(snapshot.name), name) < 0)
+				continue;
+			if (total >= (page - 1) * limit && total < page * limit)
+				put_snapshot(&snapshot, &w);
+			total++;
+		} while (called && (called = images_next_name(images, image, &i)));
 	}
 	jsonw_close_array(&w);
 	jsonw_key_int(&w, "total", total);
@@ -173,6 +177,7 @@ void snapshots_create(struct http_request *r)
 	if (!daytona_need(r, body, "imageName", &from))
 		return;
 	struct image *image = images_find(images_of(r), from, &err);
+	works_forget_snapshot(daytona_of(r), name);
 	if (!image || images_tag(images_of(r), image, name, &err) < 0)
 		daytona_fail_error(r, &err);
 	else
@@ -181,10 +186,14 @@ void snapshots_create(struct http_request *r)
 
 void snapshots_delete(struct http_request *r)
 {
-	const struct image *image = image_of_request(r);
+	bool was_a_work = works_forget_snapshot(daytona_of(r), http_param(r, "name"));
 	struct error err;
 	bool is_gone;
-	if (!image)
+	if (was_a_work && !images_find(images_of(r), http_param(r, "name"), &err)) {
+		daytona_empty(r, 200);
+		return;
+	}
+	if (!image_of_request(r))
 		return;
 	if (images_remove(images_of(r), http_param(r, "name"), false, &is_gone, &err) < 0)
 		daytona_fail_error(r, &err);

@@ -250,6 +250,10 @@ void storage_head(struct http_request *r)
 {
 	struct str key;
 	char length[24];
+	if (!http_param(r, "rest").len) { /* the bucket, with a slash behind it */
+		storage_list(r);
+		return;
+	}
 	if (!take_key(r, &key))
 		return;
 	const struct stored *o = find_key(daytona_of(r), key, false);
