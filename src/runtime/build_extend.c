@@ -17,7 +17,7 @@ static unsigned digit(char c)
 /* Long division, digit by digit of the hex text, once for each digit of the result. */
 void tag_hash(struct str hex, char ret[TAG_HASH_SIZE])
 {
-	unsigned char number[HEX_MAX];
+	unsigned char number[HEX_MAX] = { 0 };
 	size_t n = MIN(hex.len, (size_t)HEX_MAX);
 	for (size_t i = 0; i < n; i++)
 		number[i] = (unsigned char)digit(hex.ptr[i]);
