@@ -37,9 +37,9 @@ struct create_swap {
 };
 
 struct create {
-	uint32_t said;    /* CREATE_SAID_x */
-	struct str name;  /* unique among the living; STR_NONE: none */
-	struct str id;    /* that id_make gave somebody who told of it already; STR_NONE: a new one */
+	uint32_t said;   /* CREATE_SAID_x */
+	struct str name; /* unique among the living; STR_NONE: none */
+	struct str id; /* that id_make gave somebody who told of it already; STR_NONE: a new one */
 	struct spec spec; /* the id is given by the runtime */
 	struct str
 		image; /* one of the server's (runtime/images.h), which fills the spec's; STR_NONE: as there */
