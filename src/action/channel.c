@@ -101,27 +101,50 @@ static void flush(struct channel *c)
 	}
 }
 
-static void dispatch(struct channel *c)
+/* Gives the whole frames on. How many bytes are left; *ret_bad: what they begin with is no frame. */
+static size_t give_frames(struct channel *c, struct str in, bool *ret_bad, struct error *err)
 {
-	struct str in = buf_str(&c->in);
-	struct error err;
 	struct frame frame;
 	ssize_t n = 0;
-	while (!c->is_ended && !c->is_paused && (n = frame_parse(in, &frame, &err)) > 0) {
+	while (!c->is_ended && !c->is_paused && (n = frame_parse(in, &frame, err)) > 0) {
 		in = str_skip(in, (size_t)n);
 		c->ops->on_frame(c->arg, &frame);
 	}
-	buf_drop_front(&c->in, c->in.len - in.len);
+	*ret_bad = n < 0;
+	return in.len;
+}
+
+static void dispatch(struct channel *c)
+{
+	struct error err;
+	bool is_bad;
+	size_t left = give_frames(c, buf_str(&c->in), &is_bad, &err);
+	buf_drop_front(&c->in, c->in.len - left);
 	if (c->in.len == 0)
 		buf_reset(&c->in);
-	if (n < 0)
+	if (is_bad)
+		end(c, &err);
+}
+
+/* Most frames come whole: they are used where they were received, and only what is left is kept. */
+static void dispatch_from(struct channel *c, struct str in)
+{
+	struct error err;
+	bool is_bad;
+	size_t left = give_frames(c, in, &is_bad, &err);
+	buf_put(&c->in, str_skip(in, in.len - left));
+	if (is_bad)
 		end(c, &err);
 }
 
 static void receive(struct channel *c)
 {
+	/* One for each thread with a loop; taken while frames in it are being given on. */
+	static _Thread_local char scratch[READ_STEP];
+	static _Thread_local bool is_taken;
 	for (int i = 0; i < READS_PER_TURN && !c->is_ended && !c->is_paused; i++) {
-		char *to = buf_room(&c->in, READ_STEP);
+		bool is_fresh = c->in.len == 0 && !is_taken;
+		char *to = is_fresh ? scratch : buf_room(&c->in, READ_STEP);
 		BUG_IF(!to, "a frame outgrew the buffer that was made for the largest frame");
 		ssize_t n = recv(c->fd, to, READ_STEP, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -136,8 +159,14 @@ static void receive(struct channel *c)
 			end(c, NULL);
 			return;
 		}
-		buf_grown(&c->in, (size_t)n);
-		dispatch(c);
+		if (is_fresh) {
+			is_taken = true;
+			dispatch_from(c, str_from_len(scratch, (size_t)n));
+			is_taken = false;
+		} else {
+			buf_grown(&c->in, (size_t)n);
+			dispatch(c);
+		}
 		if (n < READ_STEP)
 			return;
 	}

@@ -399,12 +399,10 @@ static void python_call(struct tool *tool, struct call *call, const struct tool_
 	pc->worker = w;
 	pc->timeout_ms = wish->timeout_ms;
 	list_init(&pc->request.link);
-	buf_init(&pc->body, 2 * wish->text.len + BODY_ROOM + FRAME_PAYLOAD_MAX);
-	struct jsonw jw = JSONW(&pc->body);
-	jsonw_open(&jw);
-	jsonw_key_str(&jw, "tool", str_from(tool->name));
-	jsonw_key_str(&jw, "call", wish->text);
-	jsonw_close(&jw);
+	buf_init(&pc->body, wish->text.len + BODY_ROOM);
+	buf_printf(&pc->body, "=%s\n", tool->name);
+	buf_put(&pc->body,
+		wish->text); /* as it is: only the tool's own failure comes of what it holds */
 	tool_use_begin(&pc->use, tool->pack, call);
 	list_append(&w->queue, &pc->link);
 	pc->deadline = timer_new(tool->pack->box->executor->loop, on_deadline, pc);

@@ -32,6 +32,7 @@ struct runtime {
 	struct list endings; /* mcp_run::link: programs that were told to end */
 	int n_helpers; /* sandboxes of our own that a server before us left, and are on their way out */
 	struct list orphans; /* step::wait_link: live, but nobody was told of them */
+	int n_spares;        /* call sockets that are kept: spare.c */
 	int64_t created, failed, calls, calls_under_way, started_ms;
 	runtime_done_fn *on_lost;
 	void *on_lost_arg;

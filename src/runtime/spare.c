@@ -2,7 +2,7 @@
 /*
  * A call socket costs the server and the executor some twenty system calls and a turn of the executor's loop,
  * 25 µs in all. Calls that follow each other use the same one, and those that come side by side find as many as were
- * needed before, up to SPARES_MAX. One is kept only if its call ended with a result and nothing of it is left on our
+ * needed before, up to SPARES_MAX, and ALL_MAX in all sandboxes together. One is kept only if its call ended with a result and nothing of it is left on our
  * side; a frame that comes without a call ends it.
  */
 #include "runtime/internal.h"
@@ -10,7 +10,7 @@
 #include "action/channel.h"
 #include "base/bug.h"
 
-enum { SPARES_MAX = 16 };
+enum { SPARES_MAX = 64, ALL_MAX = 1024 };
 
 struct spare {
 	struct list link; /* sandbox::spares, the last used first */
@@ -23,6 +23,7 @@ static struct channel *take(struct spare *spare)
 	struct channel *c = spare->channel;
 	list_remove(&spare->link);
 	spare->sandbox->n_spares--;
+	spare->sandbox->runtime->n_spares--;
 	free(spare);
 	return c;
 }
@@ -47,7 +48,7 @@ struct channel *spare_take(struct sandbox *s)
 
 void spare_keep(struct sandbox *s, struct channel *c)
 {
-	if (s->n_spares >= SPARES_MAX || !channel_is_clear(c)) {
+	if (s->n_spares >= SPARES_MAX || s->runtime->n_spares >= ALL_MAX || !channel_is_clear(c)) {
 		channel_free(c);
 		return;
 	}
@@ -56,6 +57,7 @@ void spare_keep(struct sandbox *s, struct channel *c)
 	spare->channel = c;
 	list_append(s->spares.next, &spare->link); /* the first: what was used last is warm */
 	s->n_spares++;
+	s->runtime->n_spares++;
 	channel_hand_over(c, &ops, spare);
 }
 

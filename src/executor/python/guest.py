@@ -35,6 +35,7 @@ HEAD = struct.Struct("<16sBBBBI")
 MESSAGE, OUTPUT, FORK, BELL = 1, 2, 3, 4
 FIRST, LAST, FINAL, ERROR, BEHIND = 1, 2, 4, 8, 16
 PAYLOAD_MAX = 60 * 1024
+SMALL = 4096  # bytes that are copied sooner than sent from two places
 MESSAGE_MAX = 16 * 1024 * 1024
 DESCRIPTOR_MIN = 200
 FORK_WAITS_S = [0.01 * 2**i for i in range(9)]  # 5 s in all
@@ -86,6 +87,10 @@ class Request:
     def result(self, body):
         _send(self.number, FINAL, _encode(body))
 
+    def result_text(self, text):
+        """The same, of what is JSON already."""
+        _send(self.number, FINAL, text.encode("utf-8", "replace"))
+
     def error(self, code, message):
         """code: a name of base/error.def, such as invalid_argument."""
         _send(self.number, FINAL | ERROR, _encode({"code": code, "message": str(message)[:2000]}))
@@ -116,12 +121,19 @@ def _is_behind():
 def _packet(kind, flags, channel, number, data):
     with _lock:
         behind = _is_behind() if watches_pipes else 0
-        _socket.sendmsg((HEAD.pack(_nonce, kind, flags | behind, channel, 0, number), data))
+        head = HEAD.pack(_nonce, kind, flags | behind, channel, 0, number)
+        if len(data) < SMALL:
+            _socket.send(head + data)
+        else:
+            _socket.sendmsg((head, data))
 
 
 def _send(number, flags, data):
     if len(data) > MESSAGE_MAX:
         raise TooLarge("a message of %d bytes; the limit is %d" % (len(data), MESSAGE_MAX))
+    if len(data) <= PAYLOAD_MAX:
+        _packet(MESSAGE, FIRST | LAST | flags, 0, number, data)
+        return
     with _lock:
         for i in range(0, len(data), PAYLOAD_MAX):
             piece = FIRST if i == 0 else 0
@@ -155,8 +167,13 @@ def _receive_packet():
     return kind, flags, number, _view[HEAD.size:size], fds
 
 
+def _parse(payload):
+    text = str(payload, "utf-8", "surrogatepass")
+    return text if text[:1] == "=" else json.loads(text)
+
+
 def _receive():
-    """(number, body), or None at the end."""
+    """(number, body), or None at the end. A body that begins with "=" is no JSON, but text for the program."""
     global bell
     parts = None
     while True:
@@ -173,13 +190,13 @@ def _receive():
         if kind != MESSAGE:
             continue
         if flags & FIRST and flags & LAST:
-            return number, json.loads(bytes(payload))
+            return number, _parse(payload)
         if flags & FIRST:
             parts = []
         if parts is not None:
             parts.append(bytes(payload))
             if flags & LAST:
-                return number, json.loads(b"".join(parts))
+                return number, _parse(b"".join(parts))
 
 
 def messages():

@@ -3,8 +3,8 @@
 
     guest.arguments: {"entrypoint": "pkg.Toolkit{...}", "arguments": {...}, "paths": [...]}
     {"load": true}                          → {"tools": [{"name", "schema", "style"}...]}
-    {"tool": "add", "call": "{\\"args\\": [1, 2], \\"kwargs\\": {}}"}
-                                            → {"output": "3", "stdout": "", "stderr": ""}, or "error" instead of
+    =add
+    {"args": [1, 2], "kwargs": {}}          → {"output": "3", "stdout": "", "stderr": ""}, or "error" instead of
                                               "output": {"type", "message", "traceback"}
     guest.bell: the number of a request that is cancelled, or 0: another lane shall go on
 
@@ -36,6 +36,7 @@ STDOUT_MAX = 1024 * 1024
 OUTPUT_MAX = 7 * 1024 * 1024
 TRACEBACK_MAX = 8000
 MESSAGE_MAX = 100000
+ANSWER = '{"output":%s,"stdout":%s,"stderr":%s}'
 
 
 class Cancelled(BaseException):
@@ -46,6 +47,8 @@ class Cancelled(BaseException):
 
 class Capture:
     """One stream of one call. It becomes a file as soon as a child process needs a descriptor."""
+
+    __slots__ = ("parts", "size", "fd")
 
     def __init__(self):
         self.parts, self.size, self.fd = [], 0, -1
@@ -67,6 +70,8 @@ class Capture:
     def take(self):
         """What was written, and no more than STDOUT_MAX of it."""
         if self.fd < 0:
+            if not self.parts:
+                return ""
             text, size = "".join(self.parts), self.size
         else:
             size = os.fstat(self.fd).st_size
@@ -369,12 +374,14 @@ def held(value):
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, default=held).encode
+_quoted = json.encoder.encode_basestring
+_plain = {int: repr, str: _quoted, bool: {True: "true", False: "false"}.get}  # the encoder, without what it takes to start
 
 
 def output_of(tool, text):
     call = json.loads(text)
     value = tool.call(call["args"], call["kwargs"])
-    output = _encode(value)
+    output = _plain.get(type(value), _encode)(value)
     if len(output) > OUTPUT_MAX:
         raise ValueError("the result has %d characters of JSON; the limit is %d" % (len(output), OUTPUT_MAX))
     # Half of a surrogate pair is written as its escape: JSON can hold it, UTF-8 cannot.
@@ -398,7 +405,8 @@ class Host:
         try:
             try:
                 call.begin()
-                return {"output": output_of(self.tools[call.body["tool"]], call.body["call"])}
+                name, _, text = call.body[1:].partition("\n")
+                return {"output": output_of(self.tools[name], text)}
             finally:
                 call.end()
         except BaseException as why:
@@ -416,7 +424,10 @@ class Host:
         self.calls.pop(call.request.number, None)
         answer["stdout"], answer["stderr"] = capture[0].take(), capture[1].take()
         try:
-            call.request.result(answer)
+            if "output" in answer:
+                call.request.result_text(ANSWER % tuple(_quoted(text) for text in answer.values()))
+            else:
+                call.request.result(answer)
         except guest.TooLarge as why:
             call.request.result({"error": described(why), "stdout": "", "stderr": ""})
 
@@ -435,7 +446,7 @@ class Host:
     def receive(self):
         """The next call. The caller has the turn."""
         for request, body in self.messages:
-            if "load" in body:
+            if not isinstance(body, str):  # a call is text
                 self.load(request)
                 continue
             call = Call(request, body)
