@@ -9,9 +9,10 @@ import client  # noqa: E402
 
 
 def run_all(names, fixture=None, around=None):
-    """names: a module's globals(). fixture(): what each function gets. around(function): calls it, and gives a remark."""
+    """names: a module's globals(); those that ONLY names, if that is set. fixture(): what each function gets. around(function): calls it, and gives a remark."""
     for name, function in list(names.items()):
-        if not name.startswith("test_") or not callable(function):
+        only = os.environ.get("ONLY")
+        if not name.startswith("test_") or not callable(function) or (only and name not in only.split()):
             continue
         try:
             remark = around(function) if around else function(*((fixture(),) if fixture else ()))

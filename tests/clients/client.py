@@ -110,6 +110,20 @@ def serve(*options):
         server.stop()
 
 
+KEPT_HEADERS = ("content-type", "accept", "x-amz-security-token")
+
+
+def read_body(handler):
+    if handler.headers.get("Transfer-Encoding") != "chunked":
+        return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+    body = b""
+    while size := int(handler.rfile.readline().split(b";")[0], 16):
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return body
+
+
 class Recorder:
     """A proxy before a server that keeps what a client says and is answered, as lines of JSON.
 
@@ -125,10 +139,12 @@ class Recorder:
             protocol_version = "HTTP/1.1"
 
             def handle_one(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                recorder.pass_on(self, body)
+                if self.headers.get("Upgrade"):  # WebSockets are not recorded
+                    self.send_error(404)
+                    return
+                recorder.pass_on(self, read_body(self))
 
-            do_GET = do_POST = do_PUT = do_DELETE = handle_one
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_one
 
             def log_message(self, *args):
                 pass
@@ -139,17 +155,22 @@ class Recorder:
 
     def pass_on(self, handler, body):
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
-        headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("host", "content-length")}
+        headers = {name: value for name, value in handler.headers.items()
+                   if name.lower() not in ("host", "content-length", "transfer-encoding", "accept-encoding")}
         connection.request(handler.command, handler.path, body, headers)
         reply = connection.getresponse()
         answer = reply.read().replace(self.server.url.encode(), self.url.encode())
-        kept = {name: value for name, value in headers.items() if name.lower() in ("content-type", "accept")}
+        kept = {name: value for name, value in headers.items() if name.lower() in KEPT_HEADERS}
         self.lines.append(self.hide(json.dumps(
             {"method": handler.command, "path": handler.path, "headers": kept, **form("body", body), "status": reply.status,
              **form("response", answer)}, ensure_ascii=False, separators=(",", ":"))))
         handler.send_response(reply.status)
         handler.send_header("Content-Type", reply.headers.get("Content-Type", "application/octet-stream"))
-        handler.send_header("Content-Length", str(len(answer)))
+        for name in "ETag", "Location":
+            if name in reply.headers:
+                handler.send_header(name, reply.headers[name])
+        if reply.status != 204:
+            handler.send_header("Content-Length", str(len(answer)))
         handler.end_headers()
         handler.wfile.write(answer)
 

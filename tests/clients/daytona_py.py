@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python SDK's own ways to use a sandbox. Runs in its virtual environment."""
 import asyncio
+import os
 
 import cases
 from daytona import (Daytona, DaytonaConflictError, DaytonaError, DaytonaFileNotFoundError, DaytonaNotFoundError,
                      DaytonaTimeoutError, FileDownloadRequest, FileUpload, ListSandboxesQuery, PtySize, SessionExecuteRequest,
                      CreateSandboxFromImageParams, CreateSandboxFromSnapshotParams, CreateSnapshotParams, Image)
 
+BIG = int(os.environ.get("BIG", "3000000"))
 daytona = Daytona()
 box = daytona.create()
 
@@ -89,8 +91,8 @@ def test_py_interpreter():
 
 
 def test_py_files():
-    box.fs.upload_files([FileUpload(b"one\nred\n", "d/one.txt"), FileUpload(b"x" * 3000000, "d/big")])
-    assert len(box.fs.download_file("d/big")) == 3000000
+    box.fs.upload_files([FileUpload(b"one\nred\n", "d/one.txt"), FileUpload(b"x" * BIG, "d/big")])
+    assert len(box.fs.download_file("d/big")) == BIG
     got = box.fs.download_files([FileDownloadRequest(source="d/one.txt"), FileDownloadRequest(source="d/none")])
     assert got[0].result == b"one\nred\n" and got[1].error
     raises(DaytonaFileNotFoundError, box.fs.download_file, "d/none")

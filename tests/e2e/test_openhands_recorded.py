@@ -10,6 +10,8 @@ import re
 
 import pytest
 
+from replaying import body_of, read
+
 RECORDED = pathlib.Path(__file__).parent / "recorded" / "openhands"
 HOST_OWN = ("hostname", "py_interpreter_path", "pid")
 URL = "http://localhost"
@@ -30,15 +32,9 @@ class Replay:
             text = text.replace(value, name)
         return text.replace(URL, "{url}")
 
-    def body(self, exchange):
-        if "body_base64" in exchange:
-            return base64.b64decode(exchange["body_base64"])
-        body = exchange.get("body")
-        return self.fill(body if isinstance(body, str) else json.dumps(body)).encode() if body is not None else None
-
     def send(self, exchange):
         headers = {**exchange["headers"], "X-API-Key": self.server.token, "X-Session-API-Key": self.names["{key}"]}
-        return self.server.request(exchange["method"], self.fill(exchange["path"]), self.body(exchange), token=None,
+        return self.server.request(exchange["method"], self.fill(exchange["path"]), body_of(exchange, self.fill), token=None,
                                    headers=headers, timeout=60)
 
     def learn(self, exchange, reply):
@@ -68,8 +64,7 @@ def same(replay, exchange, reply):
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECORDED.glob("*.jsonl")))
 def test_the_real_client_is_answered_as_it_was_when_its_own_tests_passed(server, name):
     replay, session = None, 0
-    for number, line in enumerate((RECORDED / f"{name}.jsonl").read_text().splitlines(), 1):
-        exchange = json.loads(line)
+    for number, exchange in enumerate(read(RECORDED / f"{name}.jsonl"), 1):
         if exchange["path"].startswith("/sessions/"):  # where a test begins
             session += 1
             replay = Replay(server, f"recorded-{name}-{session}")
