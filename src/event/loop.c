@@ -10,6 +10,8 @@
 #include "base/list.h"
 #include "event/watches.h"
 
+#include <errno.h>
+#include <sys/epoll.h>
 #include <uv.h>
 
 enum { CROWDED_MS = 10 };
@@ -94,17 +96,32 @@ static void on_changed(void *arg)
 		uv_stop(&loop->uv);
 }
 
-/* Gives libuv's own descriptors to epoll now, where that can still fail without harm: its first turn would abort. */
+/* libuv aborts where epoll refuses one of its own descriptors; it does not mind one that is there already. */
+static int claim(struct loop *loop, int fd, struct error *err)
+{
+	struct epoll_event none = { 0 };
+	if (epoll_ctl(uv_backend_fd(&loop->uv), EPOLL_CTL_ADD, fd, &none) < 0 && errno != EEXIST)
+		return error_sys(err, errno, "watch descriptors with epoll");
+	return 0;
+}
+
 static int start_polling(struct loop *loop, struct error *err)
 {
+	if (claim(loop, loop->uv.async_io_watcher.fd, err) < 0 ||
+		claim(loop, loop->uv.signal_io_watcher.fd, err) < 0)
+		return -1;
 	int r = uv_poll_init(&loop->uv, &loop->poll, loop->watches.epoll_fd);
 	if (r < 0)
-		return error_sys(err, -r, "watch descriptors");
+		return error_sys(err, -r, "watch descriptors with epoll");
 	loop->poll.data = loop;
 	uv_poll_start(&loop->poll, UV_READABLE, on_poll);
+	r = claim(loop, loop->watches.epoll_fd, err); /* it was taken out again until here */
+	if (r < 0)
+		uv_close((uv_handle_t *)&loop->poll, NULL);
 	uv_run(&loop->uv, UV_RUN_NOWAIT);
-	uv_unref((uv_handle_t *)&loop->poll);
-	return 0;
+	if (r == 0)
+		uv_unref((uv_handle_t *)&loop->poll);
+	return r;
 }
 
 int loop_new(struct loop **ret, struct error *err)

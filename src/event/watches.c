@@ -58,11 +58,17 @@ static int control(struct watch *w, int op)
 }
 
 /* True if epoll takes it. */
-static bool try_to_add(struct watch *w)
+static bool ask(struct watch *w, int op)
 {
-	int r = control(w, EPOLL_CTL_ADD);
+	int r = control(w, op);
 	BUG_IF(r < 0 && errno != ENOSPC && errno != ENOMEM, "a descriptor that cannot be watched");
 	return r == 0;
+}
+
+static void refuse(struct watch *w)
+{
+	list_append(&w->all->refused, &w->link);
+	w->all->changed(w->all->arg);
 }
 
 static void remember(struct watches *ws, struct watch *w)
@@ -88,11 +94,10 @@ static void begin(struct watch *w)
 	struct watches *ws = w->all;
 	remember(ws, w);
 	w->generation = ++ws->generation;
-	bool is_refused = !try_to_add(w);
-	if (is_refused)
-		list_append(&ws->refused, &w->link);
-	if (ws->n_active++ == 0 || is_refused)
+	if (ws->n_active++ == 0)
 		ws->changed(ws->arg);
+	if (!ask(w, EPOLL_CTL_ADD))
+		refuse(w);
 }
 
 static void end(struct watch *w)
@@ -127,13 +132,14 @@ void watch_set(struct watch *w, int events)
 	if (events == before)
 		return;
 	w->events = events;
-	if (!before)
+	if (!before) {
 		begin(w);
-	else if (!events)
+	} else if (!events) {
 		end(w);
-	else if (list_is_empty(&w->link))
-		BUG_IF(control(w, EPOLL_CTL_MOD) < 0,
-			"a descriptor was closed before its watch was freed");
+	} else if (list_is_empty(&w->link) && !ask(w, EPOLL_CTL_MOD)) {
+		control(w, EPOLL_CTL_DEL);
+		refuse(w);
+	}
 }
 
 void watch_free(struct watch *w)
@@ -175,7 +181,7 @@ void watches_dispatch(struct watches *ws)
 static void retry(struct watches *ws)
 {
 	struct watch *w;
-	while ((w = list_first(&ws->refused, struct watch, link)) && try_to_add(w))
+	while ((w = list_first(&ws->refused, struct watch, link)) && ask(w, EPOLL_CTL_ADD))
 		list_remove(&w->link);
 }
 

@@ -24,8 +24,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { DESCRIPTORS_MAX = 16384 };
-
 /* What runs goes on. If there has been no call at all, who built the sandbox was killed before anybody knew of it. */
 static void lose_control(struct executor *e)
 {
@@ -142,9 +140,8 @@ static void raise_descriptors(struct confine *c)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	c->nofile_soft = limit.rlim_cur;
-	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)DESCRIPTORS_MAX);
-	if (limit.rlim_cur > c->nofile_soft)
-		setrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int executor_new(const struct executor_options *options, struct executor **ret, struct error *err)

@@ -42,16 +42,23 @@ uint32_t rlimits_make(const struct spec_limits *limits,
 	return n;
 }
 
+/*
+ * The kernel lets nobody send descriptors while a user's messages under way hold more of them than the sender may
+ * have open. Where an agent has its owner's uid, it could fill that up to its own limit: ours must be higher.
+ */
+static uint64_t leave_some(uint64_t hard)
+{
+	return hard == UINT64_MAX ? hard : hard - hard / 4;
+}
+
 static int set_one(const struct lock_rlimit *want)
 {
 	/* struct rlimit64 of the kernel is two 64-bit words, UINT64_MAX for none. */
-	uint64_t pair[2] = { want->soft, want->hard }, now[2];
-	if (syscall(SYS_prlimit64, 0, want->resource, pair, NULL) == 0)
-		return 0;
-	if (errno != EPERM)
-		return -1;
+	uint64_t pair[2], now[2];
 	if (syscall(SYS_prlimit64, 0, want->resource, NULL, now) < 0)
 		return -1;
+	if (want->resource == RLIMIT_NOFILE)
+		now[1] = leave_some(now[1]);
 	pair[1] = MIN(want->hard, now[1]);
 	pair[0] = MIN(want->soft, pair[1]);
 	return (int)syscall(SYS_prlimit64, 0, want->resource, pair, NULL);

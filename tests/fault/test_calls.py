@@ -13,7 +13,7 @@ from conftest import SCALE, Injector, Work, count_calls, e2e, needs_strace, soak
 ERRORS = {
     "accept4": ["EMFILE", "ECONNABORTED"], "brk": ["ENOMEM"], "mmap": ["ENOMEM"], "mremap": ["ENOMEM"],
     "clone": ["EAGAIN", "ENOMEM"], "clone3": ["EAGAIN", "ENOMEM"], "fork": ["EAGAIN"], "vfork": ["EAGAIN"],
-    "connect": ["EAGAIN"], "epoll_create1": ["EMFILE"], "epoll_ctl": ["ENOMEM"], "epoll_pwait": ["EINTR"], "epoll_wait": ["EINTR"],
+    "connect": ["EAGAIN"], "epoll_create1": ["EMFILE"], "epoll_ctl": ["ENOMEM", "ENOSPC"], "epoll_pwait": ["EINTR"], "epoll_wait": ["EINTR"],
     "fallocate": ["ENOSPC"], "fchmod": ["EPERM"], "fcntl": ["EMFILE"], "fdatasync": ["EIO"], "fstat": ["EIO"], "fsync": ["EIO"],
     "fsopen": ["EPERM"], "fsmount": ["ENOMEM"], "ftruncate": ["ENOSPC"], "getdents64": ["EIO"], "ioctl": ["EIO"], 
     "memfd_create": ["EMFILE"], "mkdir": ["ENOSPC"], "mkdirat": ["ENOSPC"], "mount": ["ENOMEM"], "move_mount": ["ENOMEM"],
@@ -66,7 +66,8 @@ def inject(server, name, call, error, nth):
     print(f"{'made' if is_hit else 'not made'}; {work.answers}")
     assert server.process.poll() is None and server.process.pid == supervisor, server.log_text()[-3000:]
     lives = work.check()
-    assert lives or (is_hit and name == "cay-executor"), f"the sandbox ended: {work.box.get()}"
+    # What an agent can bring about where it has the server's uid does not end its executor.
+    assert lives or (is_hit and name == "cay-executor" and call != "epoll_ctl"), f"the sandbox ended: {work.box.get()}"
     fresh = server.create()  # and all goes on
     assert fresh.output("echo fine") == "fine\n"
     fresh.delete()

@@ -9,9 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_blob(const struct blob *blob)
 {
 	struct str path = str_from(blob->path);
-	BUG_IF(!path.len || path.ptr[0] == '/' || str_find(path, STR("..//")) >= 0,
-		"a blob outside of the archive");
-	BUG_IF(str_starts(path, STR("../")) || str_find(path, STR("/../")) >= 0,
+	BUG_IF(!path.len || path.ptr[0] == '/' || str_has_nul(path), "a path that is none");
+	BUG_IF(str_starts(path, STR("../")) || str_find(path, STR("/../")) >= 0 ||
+			str_ends(path, STR("/..")) || str_is(path, ".."),
 		"a blob outside of the archive");
 	BUG_IF(blob->digest[0] && !sha256_is_hex(str_from(blob->digest)), "a digest that is none");
 }
