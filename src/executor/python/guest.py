@@ -14,6 +14,7 @@ Any thread may send; only one may receive. messages() ends when the executor clo
 Where the executor asks for a copy (guest_fork), messages() forks: in the child it yields (None, FORKED) first, and
 everything else then is the child's. From the second copy on one is made in advance, a spare: it has had its own copies
 of the pages that it writes to (before_spare), which is most of what a new one costs, and waits for its descriptors.
+The next one is made when a copy has given its first answer, whose time it would take else, or SPARE_AFTER_S later.
 """
 import array
 import errno
@@ -23,6 +24,7 @@ import importlib.machinery
 import json
 import linecache
 import os
+import select
 import signal
 import socket
 import struct
@@ -42,6 +44,7 @@ FORK_WAITS_S = [0.01 * 2**i for i in range(9)]  # 5 s in all
 
 FORKED = {"forked": True}
 SPARES_FROM = 2  # copies that are asked for, after which there is a spare
+SPARE_AFTER_S = 0.05
 
 after_fork = None  # called once in what was forked from, after the first time
 before_spare = None  # called in a spare, before it waits
@@ -128,6 +131,15 @@ def _packet(kind, flags, channel, number, data):
             _socket.sendmsg((head, data))
 
 
+def _tell_first_answer():
+    global _unanswered
+    waker, _unanswered = _unanswered, None
+    try:
+        waker.close()
+    except OSError:  # the agent's code has closed every descriptor
+        pass
+
+
 def _send(number, flags, data):
     if len(data) > MESSAGE_MAX:
         raise TooLarge("a message of %d bytes; the limit is %d" % (len(data), MESSAGE_MAX))
@@ -140,6 +152,8 @@ def _send(number, flags, data):
             if i + PAYLOAD_MAX >= len(data):
                 piece |= LAST | flags
             _packet(MESSAGE, piece, 0, number, data[i:i + PAYLOAD_MAX])
+    if flags & FINAL and _unanswered is not None:
+        _tell_first_answer()
 
 
 def _receive_packet():
@@ -177,6 +191,8 @@ def _receive():
     global bell
     parts = None
     while True:
+        if _is_spare_due and parts is None and _is_time_for_a_spare() and _make_spare():
+            return 0, FORKED
         packet = _receive_packet()
         if packet is None:
             return None
@@ -250,6 +266,9 @@ def _reap(*_):
 _forking = [False]
 _forks = 0
 _spare = None  # (pid, the socket that it waits at)
+_is_spare_due = False
+_answering = None  # the socket of what was a spare, which ends when it has answered
+_unanswered = None  # its other end, there
 
 
 def _drop_spare():
@@ -313,52 +332,73 @@ def _attach(fds):
 
 def _hand_over(fds):
     """False: there is no spare that takes them."""
-    global _spare
+    global _spare, _answering
     spare, _spare = _spare, None
     if spare is None:
         return False
-    with spare[1]:
-        try:
-            spare[1].sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
-        except OSError:  # it was killed
-            return False
+    try:
+        spare[1].sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+    except OSError:  # it was killed
+        spare[1].close()
+        return False
+    _answering = spare[1]
+    return True
+
+
+def _is_time_for_a_spare():
+    """Waits for that, or for the next message, which comes first."""
+    global _is_spare_due, _answering
+    waited = [_socket] if _answering is None else [_socket, _answering]
+    if _socket in select.select(waited, [], [], SPARE_AFTER_S)[0]:
+        return False
+    _is_spare_due = False
+    if _answering is not None:
+        _answering.close()
+        _answering = None
     return True
 
 
 def _make_spare():
     """True in the spare, once it has become what the executor asked for."""
-    global _spare
+    global _spare, _unanswered
+    _forking[0] = True
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         pid = os.fork()
     except OSError:
-        ours.close()
-        theirs.close()
-        return False
+        pid = -1
     if pid != 0:
+        _forking[0] = False
         theirs.close()
-        _spare = pid, ours
+        if pid > 0:
+            _spare = pid, ours
+        else:
+            ours.close()
         return False
     ours.close()
     _detach()
     if before_spare is not None:
         before_spare()
-    with theirs:
-        _, controls, _, _ = theirs.recvmsg(1, 256)
+    _, controls, _, _ = theirs.recvmsg(1, 256)
     received = array.array("i")
     for level, kind, data in controls:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             received.frombytes(data[:len(data) - len(data) % received.itemsize])
     if len(received) != 3:  # nobody wants it any more
         os._exit(0)
+    _unanswered = socket.socket(fileno=_move_up(theirs.detach()))
     _attach(list(received))
     return True
 
 
 def _fork(fds):
     """True in the child, which has its own channel, stdout and stderr, and leads its own session."""
-    global after_fork, _forks
+    global after_fork, _forks, _is_spare_due, _answering
     _forks += 1
+    _is_spare_due = False
+    if _answering is not None:
+        _answering.close()
+        _answering = None
     _forking[0] = True
     pid = 1 if _hand_over(fds) else _fork_patiently()
     if pid == 0:
@@ -370,9 +410,9 @@ def _fork(fds):
     if after_fork is not None:
         then, after_fork = after_fork, None
         then()
-    is_spare = _forks >= SPARES_FROM and _spare is None and _make_spare()
     _forking[0] = False
-    return is_spare
+    _is_spare_due = _forks >= SPARES_FROM
+    return False
 
 
 def _set_fork(has_fork):
