@@ -231,15 +231,14 @@ static int take_run(struct build *b, const struct dockerfile_step *step, struct 
 	return make_change(b, err);
 }
 
-static int check_owner(const struct dockerfile_step *step, struct error *err)
+/* As what RUN gives away: told, and root's in the image. */
+static void tell_owner(struct build *b, const struct dockerfile_step *step)
 {
 	struct str owner = dockerfile_flag(step, "chown");
-	if (!owner.ptr || str_is(owner, "root") || str_is(owner, "0") ||
-		str_is(owner, "root:root") || str_is(owner, "0:0"))
-		return 0;
-	return error_set(err, ERROR_UNSUPPORTED,
-		"--chown=%.*s: files of an image belong to root here",
-		STR_ARG(str_first(owner, 60)));
+	if (owner.ptr && !str_is(owner, "root") && !str_is(owner, "0") &&
+		!str_is(owner, "root:root") && !str_is(owner, "0:0"))
+		build_say(b, " ---> [Warning] --chown=%.*s: in the image they are root's\n",
+			STR_ARG(str_first(owner, 60)));
 }
 
 static int check_mode(struct str mode, struct error *err)
@@ -332,8 +331,8 @@ static int take_files(struct build *b, const struct dockerfile_step *step, struc
 	c->from_path = STR(STAGING_DIR "/context");
 	c->mode = dockerfile_flag(step, "chmod");
 	c->sources = arena_new_n(&b->arena, struct str, step->n_words);
-	if (check_owner(step, err) < 0 || check_mode(c->mode, err) < 0 ||
-		take_docs(b, step, err) < 0)
+	tell_owner(b, step);
+	if (check_mode(c->mode, err) < 0 || take_docs(b, step, err) < 0)
 		return -1;
 	if (from.ptr && (stage_word(b, from, &from, err) < 0 || take_from(b, from, err) < 0))
 		return -1;

@@ -51,12 +51,12 @@ def find_python(version):
     return None
 
 
-def venv(version, *requirements):
+def venv(version, *requirements, place=HOME):
     """The python of a virtual environment with these packages; made at first, and again when they change."""
     python = find_python(version)
     if not python:
         skip_all(f"no Python {version} on this machine")
-    home, stamp = HOME / "venv", HOME / "venv" / "installed"
+    home, stamp = place / "venv", place / "venv" / "installed"
     wanted = "\n".join((python, *requirements))
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(home, ignore_errors=True)
