@@ -3,8 +3,8 @@
 Every way in × every kind of server × every network: the same attacks, and none may get out of any.
 
 The ways in: the start of a sandbox (`cay run`; also in test_escape.py), a program, a command of a shell session, a cell of a
-kernel, a tool, and the file API, which is led astray by links. An ordinary user's server has one id; cay uses no
-ranges of /etc/subuid.
+kernel, a tool, and the file API, which is led astray by links. An ordinary user's server has one id. One who has a range in
+/etc/subuid, and the set-uid program that gives it, has one id in a sandbox, too: cay uses no such range, and nobody inside may.
 """
 import concurrent.futures
 import contextlib
@@ -14,6 +14,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 
@@ -34,8 +35,9 @@ def load_outside():
 
 outside = load_outside()
 
-NETWORKS = {"root": ["none", "loopback", "proxy", "bridge"], "ordinary user": ["none", "loopback", "proxy", "pasta"]}
-SERVERS = ["root", "ordinary user"] if IS_ROOT else ["ordinary user"]
+NETWORKS = {"root": ["none", "loopback", "proxy", "bridge"], "ordinary user": ["none", "loopback", "proxy", "pasta"],
+            "user with subuids": ["loopback", "proxy"]}
+SERVERS = ["root", "ordinary user", "user with subuids"] if IS_ROOT else ["ordinary user"]
 # What an attack finds there is the sandbox's own: a session's terminal, and the address in front of the proxy, by which
 # every connection is caught (test_egress.py shows that none leaves).
 ITS_OWN = {"session": {"host-terminal"}, "proxy": {"way-out"}, "bridge": {"way-out"}, "pasta": {"way-out"}}
@@ -43,6 +45,16 @@ ITS_OWN = {"session": {"host-terminal"}, "proxy": {"way-out"}, "bridge": {"way-o
 
 TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/net; touch /dev/net/tun 2>/dev/null || true; " \
       "mount --bind $d/tun /dev/net/tun; rm -r $d"
+
+
+def with_subuids(uid, directory):
+    """Words before a command of the user, who has a name and a range, in a mount namespace of the test's own."""
+    for name, line in (("passwd", f"ordinary:x:{uid}:{uid}::/:/bin/sh"), ("group", f"ordinary:x:{uid}:"),
+                       ("subuid", "ordinary:200000:65536"), ("subgid", "ordinary:200000:65536")):
+        (directory / name).write_text(pathlib.Path(f"/etc/{name}").read_text() + line + "\n")
+    mounts = " && ".join(f"mount --bind {directory}/{name} /etc/{name}" for name in ("passwd", "group", "subuid", "subgid"))
+    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh",
+            "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
 
 
 class Servers:
@@ -67,7 +79,7 @@ class Servers:
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 self.stack.enter_context(pool.submit(self.bait, server.process.pid, port).result())
             return server
-        server = e2e.start_server() if uid is None else self.start_as(uid)
+        server = e2e.start_server() if uid is None else self.start_as(uid, "subuids" in kind)
         self.stack.callback(e2e.end_server, server)
         return server
 
@@ -76,11 +88,14 @@ class Servers:
         outside.enter_network(pid)
         return socket.create_server(("0.0.0.0", port))
 
-    def start_as(self, uid):
+    def start_as(self, uid, has_range):
         directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-matrix-"))
         os.chown(directory, uid, uid)
         directory.chmod(0o755)
         ids = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        if has_range:
+            (directory / "etc").mkdir()
+            ids = with_subuids(uid, directory / "etc")
         return e2e.Server(directory, prefix=ids)
 
 
@@ -187,3 +202,31 @@ def test_no_attack_gets_out_of_a_start(oracles, readable, network, uid):
     result = in_sandbox(oracles, readable / "cay", readable / "cay-canary", f"--network={network}", uid=uid)
     assert len(result) == len(attacks())
     assert reached(result) == {}
+
+
+MAP_RANGE = """
+import os, subprocess, time
+ready, told = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        os.unshare(os.CLONE_NEWUSER) if hasattr(os, "unshare") else __import__("ctypes").CDLL(None).unshare(0x10000000)
+    finally:
+        os.write(told, b"x")
+        time.sleep(60)
+os.read(ready, 1)
+run = subprocess.run(["newuidmap", str(child), "0", "200000", "65536"], capture_output=True, text=True)
+print("map:", *open(f"/proc/{child}/uid_map").read().split(), run.stderr.strip())
+os.kill(child, 9)
+"""
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root, to give a user a range of ids")
+def test_a_range_of_ids_is_of_no_use_inside(servers, tmp_path):
+    """On the host newuidmap gives the user its range; in a sandbox of the same user's there is no namespace to give it to."""
+    there = [*with_subuids(ORDINARY, tmp_path), "/usr/bin/python3", "-c", MAP_RANGE]
+    assert "map: 0 200000 65536" in subprocess.run(there, capture_output=True, text=True, cwd="/", timeout=60).stdout
+    box = servers.get("user with subuids", "loopback").create()
+    inside = box.action("exec", argv=["python3", "-c", MAP_RANGE], capture=True)["stdout"]
+    box.delete()
+    assert "200000" not in inside and inside.startswith("map: 1000 "), inside
