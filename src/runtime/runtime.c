@@ -276,6 +276,7 @@ void runtime_set_note(struct sandbox *s, struct str note)
 	free(s->note);
 	s->note = str_dup(note);
 	store_put(s->runtime->store, s);
+	store_now(s->runtime->store);
 }
 
 int runtime_rename(struct sandbox *s, struct str name, struct error *err)
@@ -292,6 +293,7 @@ int runtime_rename(struct sandbox *s, struct str name, struct error *err)
 	snprintf(s->name, sizeof(s->name), "%.*s", STR_ARG(name));
 	map_put(&rt->by_name, name, s);
 	store_put(rt->store, s);
+	store_now(rt->store);
 	return 0;
 }
 

@@ -78,7 +78,7 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 void runtime_destroy(struct sandbox *s, runtime_done_fn *done, void *arg);
 /* Takes it down; its record stays until it is destroyed. Also for those ended already. */
 void runtime_stop(struct sandbox *s, runtime_done_fn *done, void *arg);
-/* What its face wants to know later, also after a restart: see struct create. Stored by the end of the turn. */
+/* What its face wants to know later, also after a restart: see struct create. Stored when this returns. */
 void runtime_set_note(struct sandbox *s, struct str note);
 /* ERROR_EXISTS if another living sandbox has that name. */
 int runtime_rename(struct sandbox *s, struct str name, struct error *err);

@@ -73,8 +73,9 @@ struct store {
 	int log_pages_seen; /* after the last turn */
 	int log_pages_due;  /* when to start the next checkpoint */
 	int64_t oldest, newest, committed;
-	int64_t in_db;    /* newest event in the database; what is newer is in the journal */
-	int64_t prune_to; /* events up to here go */
+	int64_t announced; /* committed when on_commit was called last */
+	int64_t in_db;     /* newest event in the database; what is newer is in the journal */
+	int64_t prune_to;  /* events up to here go */
 	int64_t size;
 	int64_t events_max, size_max;
 	loop_fn *on_commit;
@@ -203,6 +204,15 @@ static int write_turn(struct store *s, struct error *err)
 	return transact(s, err);
 }
 
+static void forget_turn(struct store *s)
+{
+	list_init(&s->writes);
+	arena_fini(&s->arena);
+	buf_reset(&s->events);
+	s->n_events = 0;
+	s->is_overfull = false;
+}
+
 /* Numbers of a failed turn are not used again. */
 static int commit(struct store *s, struct error *err)
 {
@@ -211,12 +221,17 @@ static int commit(struct store *s, struct error *err)
 		s->committed = s->newest;
 	else
 		log_error("store.failed", "%s", err->text);
-	list_init(&s->writes);
-	arena_fini(&s->arena);
-	buf_reset(&s->events);
-	s->n_events = 0;
-	s->is_overfull = false;
+	forget_turn(s);
 	return r;
+}
+
+void store_now(struct store *s)
+{
+	struct error err;
+	if (write_turn(s, &err) < 0)
+		return;
+	s->committed = s->newest;
+	forget_turn(s);
 }
 
 static void start_checkpoint(struct store *s);
@@ -256,11 +271,11 @@ static void end_turn(void *arg)
 	if (s->is_held)
 		return; /* checkpoint_done comes back to it */
 	s->is_due = false;
-	int64_t before = s->committed;
 	struct error err;
 	int r = commit(s, &err);
 	watch_log(s);
-	bool has_news = s->committed > before;
+	bool has_news = s->committed > s->announced;
+	s->announced = s->committed;
 	release(s, r < 0 ? &err : NULL);
 	if (has_news && s->on_commit)
 		s->on_commit(s->on_commit_arg);
@@ -473,7 +488,7 @@ static int open_journal(struct store *s, const char *dir, struct error *err)
 	for (ssize_t n; (n = journal_decode(rest, &event)) > 0; rest = str_skip(rest, (size_t)n)) {
 		if (!s->newest)
 			s->oldest = event.seq;
-		s->newest = s->committed = MAX(s->newest, event.seq);
+		s->newest = s->committed = s->announced = MAX(s->newest, event.seq);
 	}
 	if (!journal_is_empty(s->journal) && transact(s, err) < 0)
 		log_error("store.failed", "%s", err->text);
@@ -487,7 +502,8 @@ static int open_in(struct store *s, const char *dir, struct error *err)
 		return -1;
 	if (db_open(path, &s->db, err) < 0 || db_checkpoint_new(path, &s->checkpoint->db, err) < 0)
 		return error_wrap(err, "open %s", path);
-	s->newest = s->committed = s->in_db = db_number(s->db, DB_EVENT_LAST, NULL, 0);
+	s->newest = s->committed = s->announced = s->in_db = db_number(s->db, DB_EVENT_LAST, NULL,
+		0);
 	s->oldest = db_number(s->db, DB_EVENT_FIRST, NULL, 0);
 	if (!s->oldest)
 		s->oldest = s->newest + 1;

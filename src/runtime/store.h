@@ -45,6 +45,11 @@ int64_t store_event(struct store *s, struct event *event);
 void store_put(struct store *s, const struct sandbox *sandbox);
 void store_drop(struct store *s, const char *id);
 
+/*
+ * Commits what was written so far before it returns: for who speaks in this turn still. What cannot be written now is
+ * tried once more at the end of the turn, which tells who waits.
+ */
+void store_now(struct store *s);
 /* Calls wait->fn after the commit of what was written so far, never from inside. */
 void store_after(struct store *s, struct store_wait *wait);
 static inline void store_forget(struct store_wait *wait)

@@ -551,7 +551,8 @@ def test_containers_and_their_processes_survive_the_server(own_server):
     assert (running.status(), made.status(), ended.status()) == ("running", "created", "exited")
     assert ended.inspect()["State"]["ExitCode"] == 6
     assert "SECRET=kept" in running.inspect()["Config"]["Env"]
-    assert running.exec("sh", "-c", "until test -p /tmp/gate; do :; done; echo > /tmp/gate")[0] == 0
+    # The container may have ended with all that ran in it before this one has.
+    assert running.exec("sh", "-c", "until test -p /tmp/gate; do :; done; echo > /tmp/gate")[0] in (0, 137)
     assert running.wait() == 4
     assert running.logs()[1] == b"before\nafter\n"
     made.start()

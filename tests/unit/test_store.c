@@ -221,6 +221,51 @@ static void a_record_comes_back_as_it_was(void **state)
 	assert_null(r);
 }
 
+static void on_news(void *arg)
+{
+	int *n = arg;
+	++*n;
+}
+
+static void what_cannot_wait_is_committed_at_once_and_announced_once(void **state)
+{
+	struct world *w = *state;
+	int n = 0;
+	store_on_commit(w->store, on_news, &n);
+	add(w, "a", 1, "{}");
+	store_now(w->store);
+	assert_int_equal(store_newest(w->store), 1);
+	assert_int_equal(count(w, NULL, 0, 10), 1);
+	assert_int_equal(n, 0);
+	add(w, "a", 2, "{}");
+	turn(w);
+	assert_int_equal(count(w, NULL, 0, 10), 2);
+	assert_int_equal(w->said.code, ERROR_OK);
+	store_now(w->store);
+	turn(w);
+	assert_int_equal(n, 1);
+}
+
+static void what_could_not_be_written_at_once_is_told_at_the_end_of_the_turn(void **state)
+{
+	struct world *w = *state;
+	signal(SIGXFSZ, SIG_IGN);
+	struct rlimit old, none = { 0 };
+	getrlimit(RLIMIT_FSIZE, &old);
+	none.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &none);
+	add(w, "a", 1, "{}");
+	store_now(w->store);
+	turn(w);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_not_equal(w->said.code, ERROR_OK);
+	add(w, "a", 2, "{}");
+	store_now(w->store);
+	assert_int_equal(count(w, NULL, 0, 10), 1);
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_OK);
+}
+
 /* The disk is full: nothing is acknowledged, and all is well again once there is room. */
 static void what_cannot_be_written_is_not_acknowledged(void **state)
 {
@@ -441,6 +486,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(old_events_go_when_there_are_too_many, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(a_record_comes_back_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_cannot_wait_is_committed_at_once_and_announced_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_could_not_be_written_at_once_is_told_at_the_end_of_the_turn, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_written_is_not_acknowledged, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(events_wait_in_the_journal_and_are_read_from_there,
