@@ -161,7 +161,7 @@ static int post(struct image_call *c, struct http_call *call, struct error *err)
 	call->method = "POST";
 	call->accept = "text/event-stream";
 	call->on_event = on_event;
-	call->arg = &w;
+	call->arg = &w; /* cppcheck-suppress autoVariables ; the call ends before this returns */
 	int r = remote_call(&c->server, call, err);
 	if (r == 0)
 		r = out_end(&w.out, err);

@@ -76,8 +76,11 @@ static void remember(struct watches *ws, struct watch *w)
 	size_t fd = (size_t)w->fd;
 	if (fd >= ws->n_by_fd) {
 		size_t n = MAX(2 * ws->n_by_fd, fd + 16);
-		ws->by_fd = mem_realloc(ws->by_fd, n * sizeof(*ws->by_fd));
-		memset(ws->by_fd + ws->n_by_fd, 0, (n - ws->n_by_fd) * sizeof(*ws->by_fd));
+		struct watch **by_fd = mem_new_n(struct watch *, n);
+		for (size_t i = 0; i < ws->n_by_fd; i++)
+			by_fd[i] = ws->by_fd[i];
+		free(ws->by_fd);
+		ws->by_fd = by_fd;
 		ws->n_by_fd = n;
 	}
 	BUG_IF(ws->by_fd[fd], "a descriptor that is watched twice");

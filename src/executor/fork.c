@@ -2,11 +2,16 @@
 #include "executor/fork.h"
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "executor/orphans.h"
 
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { LOOK_AFTER_MS = 5 }; /* a child that is only slow needs less, nearly always */
 
 static pid_t by_clone3(int cgroup_fd, int *pidfd)
 {
@@ -57,4 +62,23 @@ pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err)
 		*ret_pidfd = pidfd;
 	}
 	return pid;
+}
+
+void fork_continue(int pidfd)
+{
+	siginfo_t info = { 0 };
+	if (waitid(P_PIDFD, (id_t)pidfd, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
+}
+
+bool fork_await(int pidfd, int fd)
+{
+	int64_t end = clock_mono_ms() + FORK_PATIENCE_MS;
+	struct pollfd news = { .fd = fd, .events = POLLIN };
+	for (int n; (n = poll(&news, 1, LOOK_AFTER_MS)) <= 0;) {
+		if ((n < 0 && errno != EINTR) || clock_mono_ms() >= end)
+			return false;
+		fork_continue(pidfd);
+	}
+	return true;
 }

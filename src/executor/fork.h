@@ -14,3 +14,13 @@
 
 /* 0 in the child, its pid in the parent, who has to wait for it: orphans_own was called. */
 pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err);
+
+/*
+ * An agent can stop whatever is in its pid namespace, our children too, before they have done what they are for.
+ * fork_await waits until fd is readable, or closed at the other end, and has a child that was stopped go on meanwhile;
+ * false: not in FORK_PATIENCE_MS.
+ */
+enum { FORK_PATIENCE_MS = 10000 };
+bool fork_await(int pidfd, int fd);
+/* The same for who need not wait: has it go on if it was stopped. */
+void fork_continue(int pidfd);

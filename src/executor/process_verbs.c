@@ -3,6 +3,8 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "executor/fork.h"
+#include "executor/orphans.h"
 #include "executor/process.h"
 
 #include <signal.h>
@@ -453,17 +455,25 @@ static _Noreturn void kill_everybody(void)
 static void kill_all_start(struct call *call, const void *params)
 {
 	struct error err;
-	int status = 0;
-	pid_t pid = fork();
+	auto_fd int pidfd = -1;
+	siginfo_t end = { 0 };
+	pid_t pid = fork_child(-1, &pidfd, &err);
 	if (pid == 0)
 		kill_everybody();
-	if (pid > 0)
-		waitpid(pid, &status, 0);
-	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+	if (pid < 0) {
+		fail(call, &err);
+		return;
+	}
+	if (!fork_await(pidfd, pidfd))
+		kill(pid, SIGKILL);
+	waitid(P_PIDFD, (id_t)pidfd, &end, WEXITED);
+	orphans_disown(pid);
+	bool has_exited = end.si_code == CLD_EXITED;
+	if (has_exited && end.si_status == 0) {
 		call_finish(call, STR("{}"));
 		return;
 	}
-	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 2)
+	if (has_exited && end.si_status == 2)
 		error_set(&err, ERROR_UNSUPPORTED, "the sandbox has no pid namespace of its own");
 	else
 		error_set(&err, ERROR_INTERNAL, "the signal could not be sent");

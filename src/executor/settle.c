@@ -30,7 +30,7 @@ static int make_dir(const char *path, const struct user *user, struct error *err
 /* An image without such a file has no need of the line. */
 static void append(const char *path, const char *line)
 {
-	auto_fd int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+	auto_fd int fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd >= 0)
 		file_write_all(fd, str_from(line), NULL);
 }

@@ -189,13 +189,17 @@ static int find_paths(const struct spawn_plan *p, struct buf *paths, struct erro
 	return 0;
 }
 
-static int read_report(int fd, struct report *r)
+enum said { NOTHING, SOMETHING, NOTHING_YET };
+
+static enum said read_report(int fd, int pidfd, struct report *r)
 {
 	ssize_t n;
+	if (!fork_await(pidfd, fd))
+		return NOTHING_YET;
 	do
 		n = read(fd, r, sizeof(*r));
 	while (n < 0 && errno == EINTR);
-	return n == sizeof(*r) ? 0 : -1;
+	return n == sizeof(*r) ? SOMETHING : NOTHING;
 }
 
 int spawn(const struct spawn_plan *plan, struct child *ret, struct error *err)
@@ -217,18 +221,20 @@ int spawn(const struct spawn_plan *plan, struct child *ret, struct error *err)
 
 	struct report first = { 0 }, last = { 0 };
 	struct child child = { .own_pid = pid, .pidfd = pidfd };
-	bool is_alive = read_report(in_fd, &first) == 0;
-	bool has_failed = !is_alive || read_report(in_fd, &last) == 0;
+	enum said said = read_report(in_fd, pidfd, &first);
+	bool is_alive = said == SOMETHING;
+	if (is_alive)
+		said = read_report(in_fd, pidfd, &last);
 	child.pid = first.pid;
-	if (!has_failed) {
+	if (is_alive && said == NOTHING) {
 		*ret = child;
 		return 0;
 	}
 	kill(pid, SIGKILL);
 	child_wait(&child);
-	if (!is_alive)
-		return error_set(err, ERROR_UNAVAILABLE, "start %s: the child was killed",
-			plan->argv[0]);
+	if (said != SOMETHING)
+		return error_set(err, ERROR_UNAVAILABLE, "start %s: the child was %s",
+			plan->argv[0], said == NOTHING ? "killed" : "stopped before it had begun");
 	if (err)
 		*err = last.error;
 	return -1;

@@ -5,6 +5,9 @@
  * piles up. A result or an error ends the call at once; the child's exit is waited for afterwards, on its
  * pidfd, with no call attached. A child that ends without either failed.
  *
+ * The agent can stop our children as it can its own. While any are at work for longer than a moment, a timer
+ * looks whether one was, and has it go on.
+ *
  * An error comes as the fixed struct; its text is terminated and its code checked here, as the child may
  * have been turned by what it read.
  */
@@ -25,7 +28,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { PIPE_SIZE = 1024 * 1024, READ_STEP = 256 * 1024, READS_PER_TURN = 4, CPU_SECONDS_MAX = 600 };
+enum {
+	PIPE_SIZE = 1024 * 1024,
+	READ_STEP = 256 * 1024,
+	READS_PER_TURN = 4,
+	CPU_SECONDS_MAX = 600,
+	LOOK_AFTER_MS = 100
+};
 
 struct worker {
 	struct workers *all;
@@ -41,10 +50,21 @@ struct worker {
 	bool is_started, in_fed, has_eof, is_paused;
 };
 
+static void look_after(void *arg)
+{
+	struct workers *all = arg;
+	struct worker *w;
+	list_for_each(w, &all->running, link)
+		fork_continue(w->pidfd);
+	if (all->n_running)
+		timer_set(all->look, LOOK_AFTER_MS);
+}
+
 void workers_init(struct workers *w, struct loop *loop, const struct path_root *root,
 	const struct confine *confine)
 {
 	*w = (struct workers){ .loop = loop, .root = root, .confine = confine };
+	w->look = timer_new(loop, look_after, w);
 	list_init(&w->running);
 	list_init(&w->waiting);
 }
@@ -379,7 +399,8 @@ static int start(struct worker *w, struct error *err)
 	w->in_watch = watch_new(w->all->loop, w->in_fd, 0, on_input, w);
 	w->out_watch = watch_new(w->all->loop, w->out_fd, LOOP_READ, on_output, w);
 	list_append(&w->all->running, &w->link);
-	w->all->n_running++;
+	if (w->all->n_running++ == 0)
+		timer_set(w->all->look, LOOK_AFTER_MS);
 	feed(w);
 	return 0;
 }
@@ -439,4 +460,5 @@ void workers_fini(struct workers *all)
 		pidfd_wait(w->pidfd);
 		destroy(w);
 	}
+	timer_free(all->look);
 }

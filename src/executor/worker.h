@@ -34,6 +34,7 @@ struct workers {
 	struct list running; /* worker::link */
 	struct list waiting;
 	int n_running, n_waiting;
+	struct timer *look;
 };
 
 void workers_init(struct workers *w, struct loop *loop, const struct path_root *root,

@@ -30,10 +30,11 @@ static const char *const statements[] = {
 	[DB_COMMIT] = "COMMIT",
 	[DB_ROLLBACK] = "ROLLBACK",
 	[DB_EVENT_ADD] = "INSERT INTO events VALUES (?1,?2,?3,?4,?5,?6,?7)",
-	[DB_EVENT_OF_ALL] = "SELECT " EVENT_COLUMNS " FROM events"
-			    " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
-	[DB_EVENT_OF_ONE] = "SELECT " EVENT_COLUMNS " FROM events"
-			    " WHERE sandbox = ?4 AND seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
+	[DB_EVENT_OF_ALL] = ("SELECT " EVENT_COLUMNS " FROM events"
+			     " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"),
+	[DB_EVENT_OF_ONE] =
+		("SELECT " EVENT_COLUMNS " FROM events"
+		 " WHERE sandbox = ?4 AND seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"),
 	[DB_EVENT_LAST_INDEX] =
 		"SELECT idx FROM events WHERE sandbox = ?1 ORDER BY seq DESC LIMIT 1",
 	[DB_EVENT_FIRST] = "SELECT min(seq) FROM events",
@@ -45,9 +46,9 @@ static const char *const statements[] = {
 		"INSERT OR REPLACE INTO sandboxes VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
 	[DB_RECORD_DROP] = "DELETE FROM sandboxes WHERE id = ?1",
 	[DB_RECORD_ALL] =
-		"SELECT id,backend_id,name,state,reason,created_ms,ended_ms,timeout_ms,"
-		"idle_timeout_ms,deadline_ms,spec,labels,enforced,init_pid,note,tools FROM sandboxes"
-		" ORDER BY created_ms, id",
+		("SELECT id,backend_id,name,state,reason,created_ms,ended_ms,timeout_ms,"
+		 "idle_timeout_ms,deadline_ms,spec,labels,enforced,init_pid,note,tools FROM sandboxes"
+		 " ORDER BY created_ms, id"),
 };
 
 struct db {

@@ -99,7 +99,7 @@ void life_tell(const struct sandbox *s, enum status status, const char *text);
 /* The event of its state; with all that was wished for it when it begins. */
 void life_add_event(struct sandbox *s, bool with_spec);
 /* For a step of who asked for a sandbox: there is none, for step->error. */
-void life_tell_refused(struct step *step, const struct error *unused);
+void life_tell_refused(struct step *step, const struct error *err);
 extern const struct backend_events life_backend_events;
 
 /* birth.c */

@@ -44,3 +44,18 @@ def test_a_failure_of_its_own_is_no_limit(small):
     assert "limit" not in small.run("false")
     assert "limit" not in small.action("exec", argv=["false"])
     assert "limit" not in small.run("true")
+
+
+STOPS_EVERYTHING = "import os, signal\nwhile True:\n    os.kill(-1, signal.SIGSTOP)"
+
+
+def test_an_agent_that_stops_whatever_begins_does_not_stop_its_keeper(server):
+    box = server.create()
+    box.action("exec", argv=["python3", "-c", STOPS_EVERYTHING], detach=True)
+    for _ in range(20):  # what is started may be stopped, by its own fault; who starts it may not
+        assert box.action("exec", argv=["true"], timeout_ms=50)["status"] == "exited"
+        assert box.action("stat", path="/etc")["type"] == "directory"
+        assert "matches" in box.action("glob", path="/etc", pattern="*.conf")
+    box.action("process_kill_all")
+    assert box.action("exec", argv=["echo", "on"])["stdout"] == "on\n"
+    box.delete()
