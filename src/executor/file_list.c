@@ -180,15 +180,11 @@ static void put_name(struct jsonw *w, const char *key, const struct path_root *r
 		jsonw_null(w);
 }
 
-/* The link itself, if the path's last component is one. "/" and "x/.." are none. */
-static void put_link(struct jsonw *w, const struct path_root *root, const char *path)
+static void put_link(struct jsonw *w, const struct path_root *root, const char *path, bool is_link)
 {
 	auto_path_at struct path_at at = PATH_AT_NONE;
-	struct stat st;
-	bool is_link = path_open_parent(root, path, &at, NULL) == 0 &&
-		fstatat(at.dir_fd, at.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 	jsonw_key_bool(w, "is_symlink", is_link);
-	if (is_link) {
+	if (is_link && path_open_parent(root, path, &at, NULL) == 0) {
 		put_target(w, at.dir_fd, at.name);
 	} else {
 		jsonw_key(w, "target");
@@ -196,15 +192,33 @@ static void put_link(struct jsonw *w, const struct path_root *root, const char *
 	}
 }
 
+/* What the path stands for, or the link that its last component is; the latter is looked at first, and mostly is none. */
+static int stat_path(const struct path_root *root, const char *path, bool follows,
+	struct stat *ret_st, bool *ret_is_link, struct error *err)
+{
+	auto_fd int fd = -1;
+	if (path_open(root, path, O_PATH | O_NOFOLLOW, &fd, err) < 0)
+		return -1;
+	if (fstat(fd, ret_st) < 0)
+		return error_sys(err, errno, "stat %s", path);
+	*ret_is_link = S_ISLNK(ret_st->st_mode);
+	if (*ret_is_link && follows) {
+		fd = close_fd(fd);
+		if (path_open(root, path, O_PATH, &fd, err) < 0)
+			return -1;
+		if (fstat(fd, ret_st) < 0)
+			return error_sys(err, errno, "stat %s", path);
+	}
+	return 0;
+}
+
 static int put_stat(const struct path_root *root, const char *path, const struct stat_params *p,
 	struct buf *b, struct error *err)
 {
-	auto_fd int fd = -1;
 	struct stat st;
-	if (path_open(root, path, O_PATH | (p->follow ? 0 : O_NOFOLLOW), &fd, err) < 0)
+	bool is_link;
+	if (stat_path(root, path, p->follow, &st, &is_link, err) < 0)
 		return -1;
-	if (fstat(fd, &st) < 0)
-		return error_sys(err, errno, "stat %s", path);
 	const char *name = strrchr(path, '/') + 1;
 	struct jsonw w = JSONW(b);
 	jsonw_open(&w);
@@ -218,7 +232,7 @@ static int put_stat(const struct path_root *root, const char *path, const struct
 		(int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000);
 	jsonw_key_int(&w, "links", (int64_t)st.st_nlink);
 	jsonw_key_int(&w, "inode", (int64_t)st.st_ino);
-	put_link(&w, root, path);
+	put_link(&w, root, path, is_link);
 	jsonw_close(&w);
 	return 0;
 }
