@@ -58,13 +58,14 @@ static const struct command_option tool_options[] = {
 	{ "action", 0, OPTION_TEXT, TOOL(action), "ACTION",
 		"add: an action of the sandbox, such as run, is the tool" },
 	{ "endpoint", 0, OPTION_TEXT, TOOL(endpoint), "URL",
-		"add: the tool --name is an HTTP endpoint, which the server asks" },
+		"add: the tool --name is an HTTP endpoint, which the server asks; with --mcp an MCP server's" },
 	{ "server", 0, OPTION_TEXT, TOOL(server), "URL",
 		"add: every tool of that tool server (CAMEL's api.py, or cay tool serve)" },
 	{ "header", 0, OPTION_TEXTS, TOOL(headers), "NAME=VALUE",
 		"add: for --endpoint and --server; the sandbox does not see it; may be given often" },
 	{ "mcp", 0, OPTION_FLAG, TOOL(mcp),
-		.help = "add: the program that follows is an MCP server, whose name is --name" },
+		.help = "add: the program that follows, or with --endpoint who is there, is an MCP server, whose name is "
+			"--name" },
 	{ "path", 0, OPTION_TEXTS, TOOL(paths), "DIR",
 		"add: a directory of the sandbox with Python modules; host: one of this machine, which the sandbox "
 		"sees; may be given often" },

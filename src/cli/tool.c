@@ -130,12 +130,35 @@ static int put_add(struct jsonw *w, const struct tool_call_of_cli *c, struct err
 	return 0;
 }
 
+/* Of a program, or of the server behind --endpoint. */
+static int put_mcp(struct jsonw *w, const struct tool_call_of_cli *c, struct error *err)
+{
+	if (c->o->endpoint && c->n_words)
+		return error_set(err, ERROR_INVALID, "--mcp: a program or --endpoint, not both");
+	jsonw_key(w, "mcp");
+	jsonw_open(w);
+	if (c->o->endpoint) {
+		jsonw_key_str(w, "url", str_from(c->o->endpoint));
+	} else {
+		jsonw_key_str(w, "command", c->n_words ? str_from(c->words[0]) : STR(""));
+		jsonw_key(w, "args");
+		jsonw_open_array(w);
+		for (int i = 1; i < c->n_words; i++)
+			jsonw_str(w, str_from(c->words[i]));
+		jsonw_close_array(w);
+		if (client_put_env(w, &c->o->env, err) < 0)
+			return -1;
+	}
+	jsonw_close(w);
+	return 0;
+}
+
 /* A pack that the server performs: the body of POST …/tools. */
 static int put_outside(struct jsonw *w, const struct tool_call_of_cli *c, struct error *err)
 {
 	const struct tool_options *o = c->o;
 	jsonw_open(w);
-	if (o->endpoint)
+	if (o->endpoint && !o->mcp)
 		jsonw_key_str(w, "url", str_from(o->endpoint));
 	if (o->server)
 		jsonw_key_str(w, "server", str_from(o->server));
@@ -150,19 +173,8 @@ static int put_outside(struct jsonw *w, const struct tool_call_of_cli *c, struct
 	}
 	if (o->timeout_ms)
 		jsonw_key_int(w, "timeout_ms", o->timeout_ms);
-	if (o->mcp) {
-		jsonw_key(w, "mcp");
-		jsonw_open(w);
-		jsonw_key_str(w, "command", c->n_words ? str_from(c->words[0]) : STR(""));
-		jsonw_key(w, "args");
-		jsonw_open_array(w);
-		for (int i = 1; i < c->n_words; i++)
-			jsonw_str(w, str_from(c->words[i]));
-		jsonw_close_array(w);
-		if (client_put_env(w, &o->env, err) < 0)
-			return -1;
-		jsonw_close(w);
-	}
+	if (o->mcp && put_mcp(w, c, err) < 0)
+		return -1;
 	jsonw_key(w, "headers");
 	jsonw_open(w);
 	for (int i = 0; i < o->headers.n; i++) {

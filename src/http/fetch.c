@@ -32,6 +32,7 @@ struct fetch {
 	struct curl_slist *headers;
 	char *where; /* the server's name for error texts: no path, which may hold a secret */
 	struct error error;   /* of a callback that ended it */
+	bool is_new;          /* made from inside a callback, where libcurl takes none */
 	bool is_zombie;       /* cancelled from inside a callback */
 	bool waits_for_bytes; /* pull said FETCH_WAIT */
 	bool is_paused;
@@ -78,6 +79,16 @@ static void free_zombies(struct fetcher *fetcher)
 			fetch_free(f);
 }
 
+static void begin_new(struct fetcher *fetcher)
+{
+	struct fetch *f;
+	list_for_each(f, &fetcher->fetches, link) {
+		if (f->is_new && !f->is_zombie)
+			curl_multi_add_handle(fetcher->multi, f->easy);
+		f->is_new = false;
+	}
+}
+
 static void finish(struct fetch *f, CURLcode code)
 {
 	const struct fetch_ops *ops = f->ops;
@@ -114,6 +125,7 @@ static void settle(struct fetcher *fetcher)
 		finish((struct fetch *)(void *)who, code);
 	}
 	fetcher->depth--;
+	begin_new(fetcher);
 	free_zombies(fetcher);
 }
 
@@ -330,7 +342,9 @@ struct fetch *fetch_new(struct fetcher *fetcher, const struct fetch_request *r,
 	curl_easy_setopt(f->easy, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(f->easy, CURLOPT_XFERINFOFUNCTION, on_xfer);
 	curl_easy_setopt(f->easy, CURLOPT_XFERINFODATA, f);
-	curl_multi_add_handle(fetcher->multi, f->easy);
+	f->is_new = fetcher->depth > 0;
+	if (!f->is_new)
+		curl_multi_add_handle(fetcher->multi, f->easy);
 	return f;
 }
 
@@ -358,6 +372,14 @@ const char *fetch_type(const struct fetch *f)
 	return type ? type : "";
 }
 
+const char *fetch_header(const struct fetch *f, const char *name)
+{
+	struct curl_header *header;
+	return curl_easy_header(f->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+		? header->value
+		: "";
+}
+
 bool fetch_was_sent(const struct fetch *f)
 {
 	long size = 0;
@@ -374,6 +396,7 @@ static void resume(struct fetch *f)
 	f->fetcher->depth++;
 	curl_easy_pause(f->easy, mask);
 	f->fetcher->depth--;
+	begin_new(f->fetcher);
 	free_zombies(f->fetcher);
 }
 

@@ -63,6 +63,7 @@ void fetch_cancel(struct fetch *f);      /* NULL is fine */
 int fetch_status(const struct fetch *f); /* 200; 0: no answer yet */
 const char *fetch_type(
 	const struct fetch *f); /* Content-Type with its parameters; "" if there is none */
+const char *fetch_header(const struct fetch *f, const char *name); /* of the answer; "": none */
 bool fetch_was_sent(
 	const struct fetch *f);   /* at least a part of the request may have reached the server */
 void fetch_wake(struct fetch *f); /* pull has something again */

@@ -31,8 +31,10 @@ struct runtime {
 	struct enforced host;
 	struct list endings; /* mcp_run::link: programs that were told to end */
 	int n_helpers; /* sandboxes of our own that a server before us left, and are on their way out */
-	struct list orphans; /* step::wait_link: live, but nobody was told of them */
-	int n_spares;        /* call sockets that are kept: spare.c */
+	struct list orphans;     /* step::wait_link: live, but nobody was told of them */
+	char *keys_dir;          /* outside_keys.c */
+	struct fetcher *fetcher; /* runtime_fetcher; NULL: not yet */
+	int n_spares;            /* call sockets that are kept: spare.c */
 	int64_t created, failed, calls, calls_under_way, started_ms;
 	runtime_done_fn *on_lost;
 	void *on_lost_arg;
@@ -134,6 +136,9 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 	struct buf *b);
 /* Writes the event into the open turn; its seq. */
 int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data);
+
+/* For what the server itself asks over HTTP; made when it is wanted first. */
+struct fetcher *runtime_fetcher(struct runtime *rt);
 
 /* mcp_run.c */
 void mcp_run_free_all(struct runtime *rt);

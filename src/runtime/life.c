@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "runtime/egress.h"
+#include "runtime/outside.h"
 #include "runtime/secrets.h"
 
 #include <stdarg.h>
@@ -217,6 +218,7 @@ static void deed_bury(struct sandbox *s)
 	s->ended_ms = clock_wall_ms();
 	egress_close(s);
 	secrets_close(s);
+	outside_forget(s);
 	call_end_all(s, &gone);
 	stop_deadlines(s);
 	store_put(s->runtime->store, s);

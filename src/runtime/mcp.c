@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. DOWN: no program runs. The first request starts one (mcp_run.c) and asks it to
- * initialize: STARTING. Its answer makes it UP, and the requests that waited are sent, in order. Whatever
- * ends the program brings it DOWN and fails every request; the next one starts it again. So nothing is tried
+ * Theory of operation. DOWN: there is no link to a server. The first request makes one, which starts a program
+ * (mcp_run.c) or speaks HTTP (mcp_web.c), and asks the server to initialize: STARTING. Its answer makes it UP, and the requests that waited are sent, in order. Whatever
+ * ends the link brings it DOWN and fails every request; the next one starts it again. So nothing is tried
  * twice, and nobody waits for a server that is gone.
  *
  * A request that has failed stays in the list until its turn of the loop has come (`failure`): then `done` is
@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "runtime/internal.h"
 #include "runtime/mcp_run.h"
+#include "runtime/mcp_web.h"
 
 enum { GARBAGE_MAX = 1024 * 1024, SAMPLE_MAX = 80, EXEC_MAX = 4 * 1024 * 1024 };
 
@@ -27,10 +28,12 @@ struct mcp_client {
 	char *name;
 	char process[PROCESS_NAME_MAX + 1];
 	struct buf exec_json;
+	char *url; /* NULL: it is a program */
+	char **headers;
 	enum state state;
-	struct mcp_run *run;
-	struct json *hello;   /* what initialize gave; NULL unless UP */
-	struct list requests; /* mcp_request::link, oldest first */
+	struct mcp_link *link; /* NULL: DOWN */
+	struct json *hello;    /* what initialize gave; NULL unless UP */
+	struct list requests;  /* mcp_request::link, oldest first */
 	int n_requests;
 	int64_t next_id;
 	int64_t garbage_bytes;       /* since the last message */
@@ -79,10 +82,14 @@ static void client_destroy(struct mcp_client *c)
 {
 	while (!list_is_empty(&c->requests))
 		request_free(list_get_first(&c->requests, struct mcp_request, link));
-	if (c->run)
-		mcp_run_let_go(c->run, false);
+	if (c->link)
+		c->link->ops->let_go(c->link, false);
 	json_free(c->hello);
 	buf_fini(&c->exec_json);
+	for (char **h = c->headers; h && *h; h++)
+		free(*h);
+	free(c->headers);
+	free(c->url);
 	free(c->name);
 	free(c);
 }
@@ -130,17 +137,17 @@ static void go_down(struct mcp_client *c, const struct error *why)
 {
 	struct mcp_request *r, *next;
 	c->state = DOWN;
-	c->run = NULL;
+	c->link = NULL;
 	json_free(take_ptr(c->hello));
 	list_for_each_safe(r, next, &c->requests, link)
 		fail_later(r, why);
 }
 
-static void drop_run(struct mcp_client *c, const struct error *why)
+static void drop_link(struct mcp_client *c, const struct error *why)
 {
-	struct mcp_run *run = take_ptr(c->run);
-	if (run)
-		mcp_run_let_go(run, true);
+	struct mcp_link *link = take_ptr(c->link);
+	if (link)
+		link->ops->let_go(link, true);
 	go_down(c, why);
 }
 
@@ -152,9 +159,9 @@ static int wrap(struct mcp_client *c, struct error *err)
 static void send_text(struct mcp_client *c, struct str text)
 {
 	struct error err;
-	if (c->run && mcp_run_send(c->run, text, &err) < 0) {
+	if (c->link && c->link->ops->send(c->link, text, &err) < 0) {
 		wrap(c, &err);
-		drop_run(c, &err);
+		drop_link(c, &err);
 	}
 }
 
@@ -187,8 +194,8 @@ static void on_deadline(void *arg)
 	if (c->state != UP && c->sample[0])
 		error_set(&err, ERROR_TIMEOUT, "it did not answer in time; it said '%s'",
 			c->sample);
-	if (c->state != UP && c->run)
-		mcp_run_explain(c->run, &err);
+	if (c->state != UP && c->link && c->link->ops->explain)
+		c->link->ops->explain(c->link, &err);
 	wrap(c, &err);
 	tell_cancelled(r, "the deadline passed");
 	tell_failure(r, &err);
@@ -222,13 +229,13 @@ static void on_hello(void *arg, const struct mcp_answer *answer)
 	if (!answer->result) {
 		if (answer->refusal)
 			wrap(c, &why);
-		drop_run(c, &why);
+		drop_link(c, &why);
 		return;
 	}
 	json_write(answer->result, &text);
 	if (json_parse(buf_str(&text), &c->hello, &why) < 0) {
 		wrap(c, &why);
-		drop_run(c, &why);
+		drop_link(c, &why);
 		return;
 	}
 	buf_reset(&text);
@@ -285,7 +292,7 @@ static void on_garbage(struct mcp_client *c, struct str line)
 	if (c->garbage_bytes > GARBAGE_MAX) {
 		error_set(&err, ERROR_PROTOCOL, "it does not speak JSON-RPC: '%s'", c->sample);
 		wrap(c, &err);
-		drop_run(c, &err);
+		drop_link(c, &err);
 	}
 }
 
@@ -321,14 +328,16 @@ static void on_end(void *arg, const struct error *why)
 
 static int start(struct mcp_client *c, struct error *err)
 {
-	static const struct mcp_run_ops ops = { on_line, on_end };
+	static const struct mcp_link_events events = { on_line, on_end };
 	struct sandbox *s = runtime_find(c->rt, str_from(c->sandbox), err);
 	if (!s)
 		return -1;
 	c->state = STARTING;
 	c->garbage_bytes = 0;
 	c->sample[0] = '\0';
-	c->run = mcp_run_new(s, c->process, buf_str(&c->exec_json), &ops, c);
+	c->link = c->url ? mcp_web_new(c->rt->loop, runtime_fetcher(c->rt), c->url,
+				   (const char *const *)c->headers, &events, c)
+			 : mcp_run_new(s, c->process, buf_str(&c->exec_json), &events, c);
 	struct mcp_request *hello = request_add(c, "initialize",
 		STR("{\"protocolVersion\":\"" MCP_REVISION "\",\"capabilities\":{},"
 		    "\"clientInfo\":{\"name\":\"cay\",\"version\":\"1\"}}"),
@@ -396,6 +405,15 @@ static void put_exec(struct mcp_client *c, const struct mcp_spec *spec)
 	jsonw_close(&w);
 }
 
+static void set_url(struct mcp_client *c, const struct mcp_spec *spec)
+{
+	c->url = str_dup(spec->url);
+	c->headers = mem_new_n(char *, spec->headers.n + 1);
+	for (size_t i = 0; i < spec->headers.n; i++)
+		c->headers[i] = mem_printf("%.*s: %.*s", STR_ARG(spec->headers.keys[i]),
+			STR_ARG(spec->headers.values[i]));
+}
+
 struct mcp_client *mcp_client_new(struct sandbox *s, const struct mcp_spec *spec)
 {
 	struct mcp_client *c = mem_new(struct mcp_client);
@@ -405,7 +423,10 @@ struct mcp_client *mcp_client_new(struct sandbox *s, const struct mcp_spec *spec
 	snprintf(c->process, sizeof(c->process), "mcp-%s", c->name);
 	list_init(&c->requests);
 	buf_init(&c->exec_json, EXEC_MAX);
-	put_exec(c, spec);
+	if (spec->url.ptr)
+		set_url(c, spec);
+	else
+		put_exec(c, spec);
 	return c;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mcp: a client of one MCP server (https://modelcontextprotocol.io, revisions 2024-11-05 to 2025-11-25) that
- * runs inside a sandbox and speaks JSON-RPC, a message per line, on its standard input and output.
+ * mcp: a client of one MCP server (https://modelcontextprotocol.io, revisions 2024-11-05 to 2025-11-25): a program
+ * that runs inside a sandbox and speaks JSON-RPC, a message per line, on its standard input and output; or one that
+ * this server reaches over HTTP, in either of the two transports.
  *
  *	struct mcp_client *c = mcp_client_new(sandbox, &spec);
  *	mcp_request_new(c, "tools/list", STR("{}"), 30000, on_tools, arg);
@@ -38,6 +39,9 @@ bool mcp_revision_is_known(struct str revision);
 
 struct mcp_spec {
 	struct str name;
+	struct str
+		url; /* of one that is reached over HTTP; STR_NONE: what follows is its program */
+	struct field_map headers; /* of each request to the URL; 64 at most */
 	struct str command;
 	struct field_strings args;
 	struct field_map env;

@@ -30,6 +30,7 @@ enum phase {
 };
 
 struct mcp_run {
+	struct mcp_link base;
 	struct list link; /* runtime::endings, once it was let go of */
 	struct runtime *rt;
 	char sandbox[ID_SIZE];
@@ -37,7 +38,7 @@ struct mcp_run {
 	enum phase phase;
 	struct runtime_call *call; /* NULL: none now */
 	struct buf exec_json;
-	const struct mcp_run_ops *ops;
+	const struct mcp_link_events *ops;
 	void *arg; /* NULL: let go of */
 	struct timer *timer;
 	int patience;    /* steps of ending that were taken */
@@ -62,6 +63,14 @@ static void run_free(struct mcp_run *run)
 	free(run);
 }
 
+static void explain(const struct mcp_run *run, struct error *err)
+{
+	struct str tail = str_trim(buf_str(&run->tail));
+	size_t used = strlen(err->text);
+	if (tail.len)
+		snprintf(err->text + used, sizeof(err->text) - used, ": %.*s", STR_ARG(tail));
+}
+
 /* The process is gone, or nobody waits for it any more. */
 static void run_end(struct mcp_run *run, const struct error *why)
 {
@@ -69,19 +78,16 @@ static void run_end(struct mcp_run *run, const struct error *why)
 	run->is_over = true;
 	if (arg) {
 		struct error told = *why;
-		mcp_run_explain(run, &told);
+		explain(run, &told);
 		run->ops->on_end(arg, &told);
 	}
 	if (run->depth == 0)
 		run_free(run);
 }
 
-void mcp_run_explain(const struct mcp_run *run, struct error *err)
+static void run_explain(struct mcp_link *link, struct error *err)
 {
-	struct str tail = str_trim(buf_str(&run->tail));
-	size_t used = strlen(err->text);
-	if (tail.len)
-		snprintf(err->text + used, sizeof(err->text) - used, ": %.*s", STR_ARG(tail));
+	explain(container_of(link, struct mcp_run, base), err);
 }
 
 /* ---- what comes ---- */
@@ -250,13 +256,16 @@ static void clear(struct mcp_run *run)
 
 static void on_timer(void *arg);
 
-struct mcp_run *mcp_run_new(struct sandbox *s, const char *process, struct str exec_json,
-	const struct mcp_run_ops *ops, void *arg)
+static const struct mcp_link_ops link_ops;
+
+struct mcp_link *mcp_run_new(struct sandbox *s, const char *process, struct str exec_json,
+	const struct mcp_link_events *events, void *arg)
 {
 	struct mcp_run *run = mem_new(struct mcp_run);
+	run->base.ops = &link_ops;
 	run->rt = s->runtime;
 	memcpy(run->sandbox, s->id, sizeof(run->sandbox));
-	run->ops = ops;
+	run->ops = events;
 	run->arg = arg;
 	run->timer = timer_new(run->rt->loop, on_timer, run);
 	list_init(&run->link);
@@ -267,11 +276,12 @@ struct mcp_run *mcp_run_new(struct sandbox *s, const char *process, struct str e
 	buf_put(&run->exec_json, exec_json);
 	snprintf(run->process, sizeof(run->process), "%s", process);
 	timer_set(run->timer, 0);
-	return run;
+	return &run->base;
 }
 
-int mcp_run_send(struct mcp_run *run, struct str line, struct error *err)
+static int run_send(struct mcp_link *link, struct str line, struct error *err)
 {
+	struct mcp_run *run = container_of(link, struct mcp_run, base);
 	bool can_go = run->phase == RUNNING && run->out.len == 0 &&
 		!runtime_call_is_full(run->call);
 	if (run->out.len + line.len + 1 > OUT_MAX)
@@ -314,8 +324,9 @@ static void on_timer(void *arg)
 	}
 }
 
-void mcp_run_let_go(struct mcp_run *run, bool is_urgent)
+static void run_let_go(struct mcp_link *link, bool is_urgent)
 {
+	struct mcp_run *run = container_of(link, struct mcp_run, base);
 	run->arg = NULL;
 	if (run->phase == RUNNING)
 		wind_down(run, is_urgent);
@@ -324,6 +335,12 @@ void mcp_run_let_go(struct mcp_run *run, bool is_urgent)
 	else
 		run_free(run);
 }
+
+static const struct mcp_link_ops link_ops = {
+	.send = run_send,
+	.let_go = run_let_go,
+	.explain = run_explain,
+};
 
 void mcp_run_free_all(struct runtime *rt)
 {

@@ -7,6 +7,7 @@
 #include "action/tool_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/log.h"
 #include "runtime/outside_internal.h"
 #include "wire/url.h"
 
@@ -17,11 +18,13 @@ const struct field outside_fields[] = {
 		.help = "of an HTTP endpoint: the arguments are POSTed to it as a JSON object, what it answers is the "
 			"result, as JSON or as text" },
 	{ "headers", FIELD_MAP, FIELD_AT(struct outside_wish, headers), FIELD_SECRET,
-		.help = "for url and server; the sandbox does not see them" },
+		.help = "for url, server and an MCP server's url; the sandbox does not see them, and no answer, "
+			"event or record has their values" },
 	{ "server", FIELD_STRING, FIELD_AT(struct outside_wish, server),
 		.help = "URL of a tool server of CAMEL's kind: each of its tools" },
 	{ "mcp", FIELD_JSON, FIELD_AT(struct outside_wish, mcp),
-		.help = "an MCP server that runs in the sandbox: command, args, env, cwd; each of its tools" },
+		.help = "an MCP server that runs in the sandbox: command, args, env, cwd; or one that is reached over "
+			"HTTP (streamable, or with SSE): url; each of its tools" },
 	{ "name", FIELD_STRING, FIELD_AT(struct outside_wish, name),
 		.help = "of the tool behind url, or of the MCP server" },
 	{ "description", FIELD_STRING, FIELD_AT(struct outside_wish, description),
@@ -42,6 +45,7 @@ struct add {
 	void *arg;
 	struct buf pack;  /* its members before "tools" */
 	struct buf tools; /* schemas, with commas */
+	struct buf keys;  /* values of headers, an object; empty: there are none */
 	int n_tools, n_pages;
 	struct mcp_client *client;
 	struct mcp_request *request;
@@ -67,6 +71,7 @@ static void add_free(struct add *a)
 	list_remove(&a->link);
 	buf_fini(&a->pack);
 	buf_fini(&a->tools);
+	buf_fini(&a->keys);
 	buf_fini(&a->answer);
 	arena_fini(&a->arena);
 	free(a->url);
@@ -108,6 +113,8 @@ struct outside *outside_of(struct sandbox *s)
 	if (json_parse(s->outside_json ? str_from(s->outside_json) : STR("[]"), &o->packs, NULL) <
 		0)
 		json_parse(STR("[]"), &o->packs, NULL);
+	if (json_len(o->packs))
+		outside_keys_load(o);
 	return s->outside = o;
 }
 
@@ -128,6 +135,7 @@ void outside_free(struct outside *o)
 		mcp_client_free(o->clients[i]);
 	fetcher_free(o->fetcher);
 	json_free(o->packs);
+	json_free(o->keys);
 	free(o);
 }
 
@@ -216,6 +224,9 @@ int outside_remove(struct sandbox *s, struct outside *o, struct str name)
 	}
 	buf_putc(&text, ']');
 	BUG_IF(set_packs(s, o, &text, NULL) < 0, "packs that were there do not fit");
+	struct error err;
+	if (is_pack && outside_keys_set(o, name, STR_NONE, &err) < 0)
+		log_warn("tool.keys", "%s", err.text); /* nothing uses them any more */
 	return 1;
 }
 
@@ -412,6 +423,8 @@ static int keep(struct add *a, struct str list_json, struct error *err)
 	if (put_new_pack(a, list, &text, err) < 0)
 		return -1;
 	buf_putc(&text, ']');
+	if (a->keys.len && outside_keys_set(o, str_from(a->name), buf_str(&a->keys), err) < 0)
+		return -1;
 	if (set_packs(s, o, &text, err) < 0)
 		return -1;
 	o->clients[n] = take_ptr(a->client);
@@ -538,29 +551,30 @@ static void on_openapi(void *arg, const struct error *failure)
 static void ask_server(struct add *a, const struct outside_wish *wish)
 {
 	static const struct fetch_ops ops = { .on_body = on_answer, .on_done = on_openapi };
-	auto_json struct json *pack = NULL;
-	auto_buf struct buf whole = BUF_INIT(OUTSIDE_JSON_MAX);
-	buf_printf(&whole, "%s}", a->pack.ptr);
-	json_parse(buf_str(&whole), &pack, NULL);
+	auto_json struct json *keys = NULL;
+	if (a->keys.len)
+		json_parse(buf_str(&a->keys), &keys, NULL);
 	a->url = mem_printf("%.*s%sopenapi.json", STR_ARG(wish->server),
 		str_ends(wish->server, STR("/")) ? "" : "/");
 	const struct fetch_request request = {
 		.method = "GET",
 		.url = a->url,
-		.headers = outside_headers(pack, &a->arena),
+		.headers = outside_headers(keys, &a->arena),
 		.timeout_ms = ASK_MS,
 	};
 	a->fetch = fetch_new(a->o->fetcher, &request, &ops, a);
 }
 
 struct mcp_spec_fields {
-	struct str command, cwd;
+	struct str url, command, cwd;
 	struct field_strings args;
 	struct field_map env;
 };
 
 static const struct field mcp_fields[] = {
-	{ "command", FIELD_STRING, FIELD_AT(struct mcp_spec_fields, command), FIELD_REQUIRED,
+	{ "url", FIELD_STRING, FIELD_AT(struct mcp_spec_fields, url),
+		.help = "of one that is reached over HTTP; without one:" },
+	{ "command", FIELD_STRING, FIELD_AT(struct mcp_spec_fields, command),
 		.help = "the program" },
 	{ "args", FIELD_STRINGS, FIELD_AT(struct mcp_spec_fields, args), .help = "its arguments" },
 	{ "env", FIELD_MAP, FIELD_AT(struct mcp_spec_fields, env), .help = "its variables" },
@@ -568,18 +582,58 @@ static const struct field mcp_fields[] = {
 	{ 0 },
 };
 
+static int check_url(struct str url, struct error *err)
+{
+	if (str_starts(url, STR("http://")) || str_starts(url, STR("https://")))
+		return 0;
+	return error_set(err, ERROR_INVALID, "'%.*s' is no http:// or https:// URL",
+		STR_ARG(str_first(url, 100)));
+}
+
+static int check_mcp(const struct mcp_spec_fields *p, const struct json *keys, struct error *err)
+{
+	if (json_len(keys) && !p->url.ptr)
+		return error_set(err, ERROR_INVALID, "mcp: headers belong to a url");
+	if (!p->url.ptr == !p->command.ptr)
+		return error_set(err, ERROR_INVALID, "mcp: one of command and url is wanted");
+	if (p->url.ptr && (p->args.n || p->env.n || p->cwd.ptr))
+		return error_set(err, ERROR_INVALID, "mcp: args, env and cwd belong to a command");
+	return p->url.ptr ? check_url(p->url, err) : 0;
+}
+
+/* keys: values of headers, or NULL. */
+static struct field_map headers_from(const struct json *keys, struct arena *arena)
+{
+	size_t n = json_len(keys);
+	struct field_map map = {
+		.keys = arena_new_n(arena, struct str, n + 1),
+		.values = arena_new_n(arena, struct str, n + 1),
+	};
+	void *it = NULL;
+	struct str key;
+	const struct json *value;
+	while (keys && (value = json_next(keys, &it, &key))) {
+		map.keys[map.n] = key;
+		map.values[map.n++] = json_str(value);
+	}
+	return map;
+}
+
 static struct mcp_client *client_new(struct sandbox *s, struct str name, const struct json *mcp,
-	struct error *err)
+	const struct json *keys, struct error *err)
 {
 	auto_arena struct arena arena = ARENA_INIT(ARENA_MAX);
 	auto_free char *process = mem_printf("tool-%.*s", STR_ARG(str_first(name, 40)));
 	void *params;
 	if (fields_decode(mcp_fields, sizeof(struct mcp_spec_fields), "mcp", mcp, &arena, &params,
-		    err) < 0)
+		    err) < 0 ||
+		check_mcp(params, keys, err) < 0)
 		return NULL;
 	const struct mcp_spec_fields *p = params;
 	const struct mcp_spec spec = {
 		.name = str_from(process),
+		.url = p->url,
+		.headers = headers_from(keys, &arena),
 		.command = p->command,
 		.args = p->args,
 		.env = p->env,
@@ -594,7 +648,8 @@ struct mcp_client *outside_client(struct outside *o, size_t i)
 	struct sandbox *s = runtime_find(o->rt, str_from(o->sandbox), NULL);
 	if (!o->clients[i] && s)
 		o->clients[i] = client_new(s, json_str(json_find(pack, "pack")),
-			json_find(pack, "mcp"), NULL);
+			json_find(pack, "mcp"),
+			outside_keys_of(o, json_str(json_find(pack, "pack"))), NULL);
 	return o->clients[i];
 }
 
@@ -608,11 +663,12 @@ static int check_wish(const struct outside *o, const struct outside_wish *wish, 
 			"such a pack is one of url, server and mcp; %d are given", n);
 	if (!wish->server.ptr && tool_check_name(name, err) < 0)
 		return -1;
-	if (url.ptr && !str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
-		return error_set(err, ERROR_INVALID, "'%.*s' is no http:// or https:// URL",
-			STR_ARG(str_first(url, 100)));
+	if (url.ptr && check_url(url, err) < 0)
+		return -1;
 	if (wish->parameters && json_kind(wish->parameters) != JSON_KIND_OBJECT)
 		return error_set(err, ERROR_INVALID, "parameters: a JSON Schema is an object");
+	if (wish->headers.n > OUTSIDE_HEADERS_MAX)
+		return error_set(err, ERROR_INVALID, "headers: more than %d", OUTSIDE_HEADERS_MAX);
 	for (size_t i = 0; i < wish->headers.n; i++)
 		if (str_find_char(wish->headers.values[i], '\n') >= 0 ||
 			str_find_char(wish->headers.values[i], '\r') >= 0 ||
@@ -640,6 +696,17 @@ static void put_wish(const struct outside_wish *wish, struct str name, struct bu
 		jsonw_key_str(&w, "url", wish->url.ptr ? wish->url : wish->server);
 	put_member(&w, "mcp", wish->mcp);
 	jsonw_key(&w, "headers");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < wish->headers.n; i++)
+		jsonw_str(&w, wish->headers.keys[i]);
+	jsonw_close_array(&w);
+}
+
+static void put_keys(const struct outside_wish *wish, struct buf *b)
+{
+	struct jsonw w = JSONW(b);
+	if (!wish->headers.n)
+		return;
 	jsonw_open(&w);
 	for (size_t i = 0; i < wish->headers.n; i++) {
 		jsonw_key_dyn(&w, wish->headers.keys[i]);
@@ -654,8 +721,12 @@ static int begin(struct add *a, struct sandbox *s, const struct outside_wish *wi
 	if (call_check_usable(s, err) < 0 || check_wish(a->o, wish, name, err) < 0)
 		return -1;
 	put_wish(wish, name, &a->pack);
+	put_keys(wish, &a->keys);
 	if (wish->mcp) {
-		a->client = client_new(s, name, wish->mcp, err);
+		auto_json struct json *keys = NULL;
+		if (a->keys.len)
+			json_parse(buf_str(&a->keys), &keys, NULL);
+		a->client = client_new(s, name, wish->mcp, keys, err);
 		if (!a->client)
 			return -1;
 		ask_mcp(a, STR_NONE);
@@ -682,6 +753,7 @@ void outside_add(struct sandbox *s, const struct outside_wish *wish, outside_don
 	list_init(&a->wait.link);
 	buf_init(&a->pack, OUTSIDE_JSON_MAX);
 	buf_init(&a->tools, OUTSIDE_JSON_MAX);
+	buf_init(&a->keys, OUTSIDE_JSON_MAX);
 	buf_init(&a->answer, ANSWER_MAX);
 	list_append(&o->adds, &a->link);
 	if (begin(a, s, wish, name) < 0)

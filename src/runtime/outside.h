@@ -6,7 +6,7 @@
  *	http    one tool: the arguments are POSTed to a URL as a JSON object, what is answered is the output. Its
  *	        headers, which may hold keys, are never seen inside
  *	server  every tool of a tool server of CAMEL's kind (its api.py, or one of ours)
- *	mcp     every tool of an MCP server that runs in the sandbox
+ *	mcp     every tool of an MCP server: a program that runs in the sandbox, or one that is reached over HTTP
  *
  * They are kept with the sandbox's record, so they outlive this server. The first pack with a name has it: what the
  * executor has already is hidden here, and the other way round. docs/decisions: "Tools outside of the sandbox".
@@ -19,11 +19,11 @@
 struct outside;
 struct outside_call;
 
-enum { OUTSIDE_PACKS_MAX = 32, OUTSIDE_JSON_MAX = 4 * 1024 * 1024 };
+enum { OUTSIDE_PACKS_MAX = 32, OUTSIDE_HEADERS_MAX = 64, OUTSIDE_JSON_MAX = 4 * 1024 * 1024 };
 
 struct outside_wish {
 	struct str url, server;
-	const struct json *mcp; /* {"command","args","env","cwd"} */
+	const struct json *mcp; /* {"command","args","env","cwd"} or {"url"} */
 	struct str name;        /* of the tool, or the MCP server */
 	struct str description;
 	const struct json *parameters;
@@ -37,6 +37,8 @@ typedef void outside_done_fn(void *arg, struct str pack_json, const struct error
 void outside_add(struct sandbox *s, const struct outside_wish *wish, outside_done_fn *done,
 	void *arg);
 void outside_free(struct outside *outside);
+/* The sandbox has ended: its keys go. */
+void outside_forget(const struct sandbox *s);
 
 /*
  * For runtime/call.c. A call that is ours is taken: ops say what becomes of it, once, never from inside, unless it

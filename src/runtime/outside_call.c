@@ -151,16 +151,16 @@ static void raise_later(void *arg)
 
 /* ---- over HTTP ---- */
 
-const char *const *outside_headers(const struct json *pack, struct arena *arena)
+const char *const *outside_headers(const struct json *headers, struct arena *arena)
 {
-	const struct json *headers = json_find(pack, "headers"), *value;
+	const struct json *value;
 	const char **all = arena_new_n(arena, const char *, json_len(headers) + 3);
 	size_t n = 0;
 	void *it = NULL;
 	struct str key;
 	all[n++] = "Content-Type: application/json";
 	all[n++] = "Accept: application/json, text/plain;q=0.9, */*;q=0.1";
-	while ((value = json_next(headers, &it, &key)))
+	while (headers && (value = json_next(headers, &it, &key)))
 		all[n++] = arena_printf(arena, "%.*s: %.*s", STR_ARG(key),
 			STR_ARG(json_str(value)));
 	all[n] = NULL;
@@ -229,7 +229,8 @@ static void post(struct outside_call *c, const struct json *pack, const char *pa
 	const struct fetch_request request = {
 		.method = "POST",
 		.url = c->url,
-		.headers = outside_headers(pack, &c->arena),
+		.headers = outside_headers(outside_keys_of(c->o, json_str(json_find(pack, "pack"))),
+			&c->arena),
 		.body = buf_str(&c->body),
 		.timeout_ms = timeout_ms,
 	};

@@ -12,10 +12,11 @@ struct outside {
 	char sandbox[ID_SIZE];
 	struct fetcher *fetcher;
 	/*
-	 * An array of {"pack","kind","timeout_ms","url","headers","mcp","tools":[schema…],"hidden":[name…]}: what
-	 * is kept with the record.
+	 * An array of {"pack","kind","timeout_ms","url","headers":[name…],"mcp","tools":[schema…],"hidden":[name…]}:
+	 * what is kept with the record.
 	 */
 	struct json *packs;
+	struct json *keys; /* {PACK:{NAME:value}}: outside_keys.c */
 	struct mcp_client *clients
 		[OUTSIDE_PACKS_MAX]; /* of packs of kind mcp, by their place; started when needed */
 	struct list adds;            /* add::link */
@@ -32,5 +33,12 @@ int outside_remove(struct sandbox *s, struct outside *o, struct str name);
 int outside_reset(struct outside *o, struct str pack);
 int outside_calls(const struct outside *o, size_t pack); /* under way */
 struct outside *outside_of(struct sandbox *s);
-/* "Name: value" for each, NULL-terminated, in the arena; with Content-Type. */
-const char *const *outside_headers(const struct json *pack, struct arena *arena);
+/* "Name: value" for each of {NAME:value}, NULL-terminated, in the arena; with Content-Type. */
+const char *const *outside_headers(const struct json *values, struct arena *arena);
+
+/* outside_keys.c: values of headers, which are in no record. */
+void outside_keys_load(struct outside *o);
+/* {NAME:value}; NULL: the pack has none. */
+const struct json *outside_keys_of(const struct outside *o, struct str pack);
+/* Keeps them, or with STR_NONE forgets them; on disk when it returns. */
+int outside_keys_set(struct outside *o, struct str pack, struct str values_json, struct error *err);

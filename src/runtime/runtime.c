@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "http/fetch.h"
 #include "sandbox/listen.h"
 
 int runtime_new(const struct runtime_config *config, struct runtime **ret, struct error *err)
@@ -34,6 +35,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	list_init(&rt->followers);
 	list_init(&rt->orphans);
 	list_init(&rt->endings);
+	rt->keys_dir = mem_printf("%s/tool-keys", config->state_dir);
 	rt->backend->events = &life_backend_events;
 	rt->backend->events_arg = rt;
 	if (store_open(config->loop, config->state_dir, &rt->store, err) < 0) {
@@ -79,6 +81,8 @@ void runtime_free(struct runtime *rt)
 	images_free(rt->images);
 	free_sandboxes(&rt->living);
 	free_sandboxes(&rt->buried);
+	fetcher_free(rt->fetcher);
+	free(rt->keys_dir);
 	map_fini(&rt->by_id);
 	map_fini(&rt->by_name);
 	map_fini(&rt->by_backend_id);
@@ -103,6 +107,13 @@ int runtime_listen(const char *where, int *ret_fd, bool *ret_is_open, struct err
 struct loop *runtime_loop(const struct runtime *rt)
 {
 	return rt->loop;
+}
+
+struct fetcher *runtime_fetcher(struct runtime *rt)
+{
+	if (!rt->fetcher)
+		rt->fetcher = fetcher_new(rt->loop);
+	return rt->fetcher;
 }
 
 struct gate *runtime_gate(const struct runtime *rt)

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the MCP Python SDK's clients do with cay. Runs in its virtual environment."""
+"""What the MCP Python SDK's clients do with cay, and cay with its servers. Runs in its virtual environment."""
 import asyncio
+import concurrent.futures
 import contextlib
 import json
 import os
 import pathlib
+import socket
+import subprocess
+import sys
+import time
 import urllib.request
 
 import cases
@@ -143,6 +148,52 @@ def test_openhands_proxy_over_sse_two_servers():
 
 def test_openhands_proxy_over_streamable_http_two_servers():
     proxy(lambda box: http(f"/openhands/{box}/mcp"), ["a", "b"], "a_count")
+
+
+# ---- servers of the SDK, over HTTP, as tools of a sandbox ----
+
+@contextlib.contextmanager
+def far(transport):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen([sys.executable, pathlib.Path(__file__).with_name("mcp_far.py"), transport, str(port)],
+                          stderr=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(600):
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            with sandbox() as box:
+                path = "/mcp" if transport == "streamable-http" else "/sse"
+                pack = rest("POST", f"/v1/sandboxes/{box}/tools", {"mcp": {"url": f"http://127.0.0.1:{port}{path}"}, "name": "far"})
+                assert pack["tools"] == ["add", "count", "sleep", "boom"], pack
+                yield lambda tool, **kwargs: rest("POST", f"/v1/sandboxes/{box}/actions/tool_call",
+                                                  {"tool": tool, "kwargs": kwargs})
+        finally:
+            server.kill()
+
+
+def use_far(transport):
+    with far(transport) as call:
+        assert json.loads(call("add", a=2)["output"]) == {"result": 3}
+        said = [json.loads(call("count", by=n)["output"]) for n in (2, 3)]
+        assert said == [{"result": "so far 2"}, {"result": "so far 5"}], said
+        error = call("boom")["error"]
+        assert error["type"] == "McpError" and "no luck" in error["message"], error
+        with concurrent.futures.ThreadPoolExecutor(5) as pool:
+            begun = time.monotonic()
+            assert [r["error"] for r in pool.map(lambda _: call("sleep", seconds=1), range(5))] == [None] * 5
+            assert time.monotonic() - begun < 4, "one waited for the other"
+
+
+def test_streamable_http_server_as_tools():
+    use_far("streamable-http")
+
+
+def test_sse_server_as_tools():
+    use_far("sse")
 
 
 cases.run_all(globals())
