@@ -26,6 +26,8 @@ enum {
 	PICTURE_MAX = 5 * 1024 * 1024, /* bytes of a PNG */
 	OBJECT_MAX = 3 * 1024 * 1024,  /* axtree_object, elements: bytes of JSON */
 	LOOK_PATIENCE_MS = 8000,
+	LOOK_LEAST_MS =
+		2500, /* however little is left of the step: its caller waits a little longer */
 };
 
 /* What the browser said about a page. */
@@ -109,9 +111,15 @@ static int settle(struct driver *d, int64_t id, int64_t deadline_ms, struct cdp_
 	return r;
 }
 
+static int64_t patience_ms(const struct driver *d)
+{
+	int64_t left_ms = d->deadline_ms - clock_mono_ms();
+	return MAX(MIN(left_ms, (int64_t)LOOK_PATIENCE_MS), (int64_t)LOOK_LEAST_MS);
+}
+
 static int look_at(struct driver *d, const struct wanted *wanted, struct look *l, struct error *err)
 {
-	int64_t deadline_ms = clock_mono_ms() + LOOK_PATIENCE_MS, trees[AXTREE_FRAMES_MAX] = { 0 };
+	int64_t deadline_ms = clock_mono_ms() + patience_ms(d), trees[AXTREE_FRAMES_MAX] = { 0 };
 	*l = (struct look){ 0 };
 	if (cdp_call(d->cdp, d->active->session, "Page.getFrameTree", NULL, deadline_ms, &l->frames,
 		    err) < 0)
@@ -306,6 +314,7 @@ static int look_patiently(struct driver *d, const struct wanted *wanted, struct 
 		if (replace(d, "Page crashed", err) < 0)
 			return -1;
 	}
+	int64_t look_ms = patience_ms(d);
 	if (look_at(d, wanted, l, err) == 0)
 		return 0;
 	if (cdp_is_gone(d->cdp))
@@ -314,8 +323,8 @@ static int look_patiently(struct driver *d, const struct wanted *wanted, struct 
 	if (err->code == ERROR_TIMEOUT && !d->active->is_crashed) {
 		cdp_tell(d->cdp, d->active->session, "Runtime.terminateExecution", NULL);
 		complain(d, "TimeoutError",
-			"the page did not answer for %d ms; its script was stopped",
-			LOOK_PATIENCE_MS);
+			"the page did not answer for %lld ms; its script was stopped",
+			(long long)look_ms);
 	}
 	/* It may have navigated away in the middle, too: once more. */
 	if (!d->active->is_crashed && look_at(d, wanted, l, err) == 0)

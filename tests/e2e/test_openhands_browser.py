@@ -2,6 +2,7 @@
 """The actions browse and browse_interactive of OpenHands' API, in real sandboxes."""
 import base64
 import re
+import time
 
 import pytest
 from test_browser import PAGES, PORT, pytestmark  # noqa: F401: skips where there is no chromium
@@ -98,6 +99,17 @@ def test_errors_are_in_the_observation(oh):
     assert ("================ BEGIN error message ===============\n"
             "The following error occurred when trying to visit the URL:\nError: Page.goto: net::ERR_") in seen["content"]
     assert oh.interact("")["extras"]["last_browser_action_error"] == "ValueError: Received an empty action."
+
+
+def test_a_page_that_hangs_is_told_before_the_client_gives_up(oh, box):
+    """Which it does five seconds after the action's timeout."""
+    oh.browse("index.html")
+    box.action("write", path="/workspace/spin.html", content="<title>Spin</title><script>for(;;);</script>")
+    begin = time.monotonic()
+    seen = oh.act("browse", 6.0, url=f"http://localhost:{PORT}/spin.html")
+    assert time.monotonic() - begin < 11
+    assert seen["extras"]["error"] is True and "TimeoutError: Page.goto: Timeout" in seen["content"]
+    assert "Welcome" in oh.browse("index.html")["content"]
 
 
 def test_a_path_is_a_file_where_the_shell_is(oh):
