@@ -203,8 +203,10 @@ static int await_exec(int fd, struct error *err)
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return 0;
+	if (n != (ssize_t)sizeof(failure))
+		return error_sys(err, n < 0 ? errno : EBADMSG, "hear from it");
 	failure.text[ERROR_TEXT_MAX - 1] = '\0';
-	if (n == (ssize_t)sizeof(failure) && err)
+	if (err)
 		*err = failure;
 	return -1;
 }
@@ -240,6 +242,8 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 	if (pid < 0)
 		return -1;
 	if (await_exec(read_fd, err) < 0) {
+		/* It may be at work, and only its word be lost. */
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		launch_wait(&pid, pidfd);
 		close_fd(pidfd);
 		return error_wrap(err, "start the executor");

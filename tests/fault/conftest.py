@@ -140,14 +140,14 @@ class Work:
 
 
 class Injector:
-    """strace at one process, which lets its n-th call of a kind fail."""
+    """strace at processes, which lets the n-th call of a kind of each fail."""
 
-    def __init__(self, pid, call, error, nth):
+    def __init__(self, pids, call, error, nth):
         self.log = open(f"/tmp/cay-fault-{os.getpid()}", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            ["strace", "-p", str(pid), "-e", f"trace={call}", "-e", f"inject={call}:{error}:when={nth}"],
+            ["strace", "-p", ",".join(map(str, pids)), "-e", f"trace={call}", "-e", f"inject={call}:{error}:when={nth}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
-        wait_until(lambda: "attached" in self.text() or self.process.poll() is not None)
+        wait_until(lambda: self.text().count("attach") >= len(pids) or self.process.poll() is not None)
         assert "attached" in self.text(), self.text()  # its process may have ended by now: the call may be its next
 
     def text(self):
@@ -163,16 +163,17 @@ class Injector:
         return hit
 
 
-def count_calls(pid, work):
-    """How often it makes which call within a step."""
+def count_calls(pids, work):
+    """How often they make which call within a step."""
     log = f"/tmp/cay-fault-count-{os.getpid()}"
-    with subprocess.Popen(["strace", "-p", str(pid), "-o", log], stdin=subprocess.DEVNULL,
+    with subprocess.Popen(["strace", "-p", ",".join(map(str, pids)), "-o", log], stdin=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True) as tracer:
-        assert "attached" in tracer.stderr.readline()
+        said = [tracer.stderr.readline() for _ in pids]  # a builder that was replaced may just have ended
+        assert any("attached" in line for line in said), said
         work.step()
         tracer.send_signal(signal.SIGINT)
         tracer.wait(20)
-    counts = collections.Counter(line.split("(")[0] for line in pathlib.Path(log).read_text(errors="replace").splitlines())
+    counts = collections.Counter(line.split("(")[0].split()[-1] for line in pathlib.Path(log).read_text(errors="replace").splitlines())
     os.unlink(log)
     return counts
 

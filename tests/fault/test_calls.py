@@ -29,13 +29,14 @@ VICTIMS = ["cayd", "cay-executor", "cay-supervisor", "cay-builder"]
 CASES = 5 * SCALE
 
 
-def victim_pid(server, work, name):
+def victim_pids(server, work, name):
+    """The process; of builders, whoever will be at work."""
     if name == "cay-supervisor":
-        return server.process.pid
+        return [server.process.pid]
     if name != "cay-executor":
-        return wait_until(lambda: soak.named(server, name))[0]
+        return wait_until(lambda: soak.named(server, name))
     ours = os.readlink(f"/proc/{work.box.get()['init_pid']}/ns/mnt")
-    return next(pid for pid in soak.named(server, name) if os.readlink(f"/proc/{pid}/ns/mnt") == ours)
+    return [next(pid for pid in soak.named(server, name) if os.readlink(f"/proc/{pid}/ns/mnt") == ours)]
 
 
 @pytest.fixture
@@ -52,12 +53,17 @@ def remains(server):
         len(soak.named(server, "cay-executor"))
 
 
+def is_real(name, call, error):
+    """For an executor, EIO from a terminal is how a shell's end looks: there is nothing to tell it from."""
+    return (name, call, error) != ("cay-executor", "read", "EIO")
+
+
 def inject(server, name, call, error, nth):
     """True if the call was made, and failed."""
     print(f"{name} {call} {error} {nth}: ", end="", flush=True)
     supervisor = server.process.pid
     work = Work(server)
-    injector = Injector(victim_pid(server, work, name), call, f"error={error}", nth)
+    injector = Injector(victim_pids(server, work, name), call, f"error={error}", nth)
     try:
         work.step()
         work.step()
@@ -80,10 +86,11 @@ def test_a_call_that_fails_loses_nothing(server, name):
     rng = random.Random(int(os.environ.get("FAULT_SEED", "1")))
     work = Work(server)
     work.step()
-    counts = count_calls(victim_pid(server, work, name), work)
+    counts = count_calls(victim_pids(server, work, name), work)
     work.end()
     settled = remains(server)
-    kinds = [(call, error) for call in sorted(counts) for error in ERRORS.get(call, [])]
+    kinds = [(call, error) for call in sorted(counts) for error in ERRORS.get(call, [])
+             if is_real(name, call, error)]
     assert len(kinds) > 5, counts
     rng.shuffle(kinds)
     n_hits = 0
@@ -91,7 +98,6 @@ def test_a_call_that_fails_loses_nothing(server, name):
         call, error = kinds[case % len(kinds)]
         n_hits += inject(server, name, call, error, rng.randrange(1, counts[call] + 1))
     print(f"{name}: {n_hits} of {CASES} calls failed, of {len(kinds)} kinds")
-    # There are several builders, and the one at work is not always the one that is traced.
-    assert n_hits > CASES // (8 if name == "cay-builder" else 3)
+    assert n_hits > CASES // 3
     # The pool may be fuller than it was; 40 lives have come and gone for each of its sandboxes.
     wait_until(lambda: remains(server) <= settled + 16, "something is left")
