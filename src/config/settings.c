@@ -272,6 +272,7 @@ int config_put_settings(const struct config *c, struct buf *b, struct error *err
 	jsonw_key(&w, "openhands");
 	jsonw_open(&w);
 	jsonw_key_int(&w, "warm", config_int(c, KEY_SERVE_WARM));
+	jsonw_key_bool(&w, "browser", config_bool(c, KEY_ENABLE_BROWSER));
 	jsonw_close(&w);
 	jsonw_close(&w);
 	return b->is_full

@@ -47,7 +47,9 @@ static struct openhands *openhands;
 static const struct http_face *openhands_open(struct runtime *rt)
 {
 	const struct json *settings = settings_of_server("openhands");
-	openhands = openhands_new(rt, json_int(json_find(settings, "warm")));
+	const struct json *browser = json_find(settings, "browser");
+	openhands = openhands_new(rt, json_int(json_find(settings, "warm")),
+		!browser || json_bool(browser));
 	return openhands_face(openhands);
 }
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 import pytest
-from conftest import PROGRAMS
+from conftest import PROGRAMS, UnixConnection
 from waiting import PATIENCE
 
 CAY = PROGRAMS / "cay"
@@ -111,6 +111,15 @@ def test_a_runtime_may_be_of_another_kind(serve):
     served.cay("create", "--name", "here")
     assert served.cay("exec", "here", "--", "echo", "hi").stdout == "hi\n"
     assert "backend=local" in served.text() or "isolation" in served.text()
+
+
+def test_openhands_clients_may_be_given_no_browser(serve):
+    served = serve("[core]\nenable_browser = false\n")
+    with contextlib.closing(UnixConnection(served.dir / "cay.sock")) as connection:
+        connection.request("POST", "/execute_action", json.dumps({"action": {"action": "browse", "args": {"url": "http://localhost/"}}}),
+                           {"X-Session-API-Key": served.env["CAY_TOKEN"]})
+        seen = json.loads(connection.getresponse().read())
+    assert (seen["observation"], seen["content"]) == ("error", "Browser functionality is not supported or disabled.")
 
 
 def test_what_cannot_be_honoured_yet_is_said_and_the_server_starts(serve):

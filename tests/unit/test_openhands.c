@@ -256,7 +256,7 @@ static void on_sandbox(void *arg, struct sandbox *s, const struct error *err)
 		.token = "sesame" };
 	if (err || http_server_new(server->script->loop, &config, &server->http, &e) < 0)
 		_exit(2);
-	server->openhands = openhands_new(server->script->rt, 0);
+	server->openhands = openhands_new(server->script->rt, 0, true);
 	http_server_add_face(server->http, openhands_face(server->openhands));
 	if (write(server->ready_fd, "", 1) != 1)
 		_exit(3);

@@ -18,6 +18,7 @@
 #include "face/openhands/kinds.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/request.h"
+#include "face/openhands/state.h"
 #include "runtime/runtime.h"
 #include "wire/base64.h"
 
@@ -401,7 +402,8 @@ static void perform(struct job *job, const char *key, struct str value, bool wan
 	const struct sandbox *sandbox = runtime_find(job->rt, str_from(job->cursor->id), NULL);
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
-	if (sandbox && str_is(sandbox_label(sandbox, STR(LABEL_BROWSER)), "no")) {
+	if (!openhands_of(job->request)->has_browser ||
+		(sandbox && str_is(sandbox_label(sandbox, STR(LABEL_BROWSER)), "no"))) {
 		job_refuse(job, STR(NO_BROWSER));
 		return;
 	}

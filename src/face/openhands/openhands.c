@@ -73,13 +73,13 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 /* As a client of a fleet would start it that says no more than it must. */
 static void default_create(struct openhands *oh)
 {
-	static const struct start start = {
+	const struct start start = {
 		.workdir = { "/workspace", 10 },
 		.username = { "openhands", 9 },
 		.uid = START_UID,
 		.runs_as_user = true,
 		.plugins = { "agent_skills,jupyter", 20 },
-		.has_browser = true,
+		.has_browser = oh->has_browser,
 		.resource_factor = 1,
 	};
 	prepare_sandbox(oh, &start, STR(OPENHANDS_SANDBOX), on_created, oh);
@@ -250,10 +250,11 @@ static void render_error(const struct http_face *face, const struct error *e, in
 		reply_put_detail(body, str_from(e->text));
 }
 
-struct openhands *openhands_new(struct runtime *rt, int64_t n_warm)
+struct openhands *openhands_new(struct runtime *rt, int64_t n_warm, bool has_browser)
 {
 	struct openhands *oh = mem_new(struct openhands);
 	oh->rt = rt;
+	oh->has_browser = has_browser;
 	oh->started_ms = clock_mono_ms();
 	oh->cpu_seen_us = clock_mono_us();
 	cursors_init(&oh->cursors);

@@ -28,8 +28,8 @@ enum {
 
 #define OPENHANDS_SANDBOX "openhands" /* what the bare paths act on */
 
-/* n_warm: sandboxes that are kept ready for /start (warm.h). The runtime has started. */
-struct openhands *openhands_new(struct runtime *rt, int64_t n_warm);
+/* n_warm: sandboxes that are kept ready for /start (warm.h). has_browser false: none has one. The runtime has started. */
+struct openhands *openhands_new(struct runtime *rt, int64_t n_warm, bool has_browser);
 /* After the HTTP server and before the runtime. Requests not answered yet never will be. */
 void openhands_free(struct openhands *oh);
 const struct http_face *openhands_face(const struct openhands *oh);

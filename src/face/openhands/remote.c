@@ -252,6 +252,7 @@ void runtime_start_post(struct http_request *r)
 			reply_runtime(r, s);
 		else {
 			start.key_proof = session_key_proof(r, start.session_key);
+			start.has_browser = start.has_browser && oh->has_browser;
 			warm_start(oh->warm, &start, on_prepared, r);
 		}
 	}

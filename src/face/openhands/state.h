@@ -15,6 +15,7 @@ struct openhands {
 	int n_waiting;
 	struct list preparing; /* preparation::link */
 	struct warm *warm;
+	bool has_browser;        /* sandboxes may have one */
 	struct list mcp_proxies; /* mcp_proxy::link */
 	struct list builds;      /* image_build::link */
 	struct list transfers;   /* transfer::link: requests of transfer.c that are under way */

@@ -183,6 +183,7 @@ struct warm *warm_new(struct openhands *oh, int64_t n)
 	w->timer = timer_new(runtime_loop(oh->rt), on_timer, w);
 	list_init(&w->spares);
 	shape_fill(w->shape, &standard);
+	w->shape->has_browser = oh->has_browser;
 	for (struct sandbox *s = NULL, *next = runtime_next(oh->rt, NULL); (s = next);) {
 		next = runtime_next(oh->rt, s);
 		if (sandbox_label(s, STR(LABEL_SPARE)).ptr && !sandbox_state_is_final(s->state))
