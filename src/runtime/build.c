@@ -29,6 +29,7 @@ static int n_builds; /* under way */
 static void release(struct build *b)
 {
 	layer_free(b);
+	library_cancel(take_ptr(b->far));
 	if (b->to)
 		runtime_call_cancel(take_ptr(b->to));
 	if (b->from)
@@ -334,7 +335,9 @@ static void on_open(void *arg, const struct error *failure)
 /* Only while the context is awaited is b->to its upload. */
 void build_send(struct build *b, struct str bytes)
 {
-	if (b->at > 0 || b->has_eof)
+	if (b->is_far && b->far)
+		library_send(b->far, bytes);
+	if (b->at > 0 || b->has_eof || b->is_far)
 		return;
 	if (b->to)
 		runtime_call_send(b->to, 0, bytes);
@@ -345,12 +348,16 @@ void build_send(struct build *b, struct str bytes)
 void build_eof(struct build *b)
 {
 	b->has_eof = true;
+	if (b->far)
+		library_eof(b->far);
 	if (b->to)
 		runtime_call_eof(b->to, 0);
 }
 
 bool build_is_full(const struct build *b)
 {
+	if (b->is_far)
+		return b->far && library_is_full(b->far);
 	return b->to ? runtime_call_is_full(b->to) : b->early.len > EARLY_MAX / 4;
 }
 
@@ -494,6 +501,11 @@ struct build *build_new(struct images *images, const struct build_wish *wish,
 	b->deadline_ms = clock_mono_ms() + b->wish.timeout_ms;
 	b->deadline = timer_new(loop, on_deadline, b);
 	timer_set(b->deadline, b->wish.timeout_ms);
+	b->is_far = runtime_has_other_images(images_runtime(b->images));
+	if (b->is_far) {
+		far_begin(b);
+		return b;
+	}
 	b->staging = staging_open(images, "image build", b->wish.timeout_ms, on_open, b);
 	return b;
 }

@@ -4,11 +4,13 @@
  *
  *	build.c         from the context to the end     build_state.c  what instructions say of an image
  *	build_steps.c   one instruction after another   build_layer.c  one step's sandbox, and its layer
+ *	build_far.c     where images are the backend's own
  */
 #pragma once
 
 #include "runtime/build.h"
 #include "runtime/internal.h"
+#include "runtime/library.h"
 #include "runtime/staging.h"
 #include "wire/dockerfile.h"
 
@@ -80,6 +82,8 @@ struct build {
 	bool has_eof, is_counted, is_paused, is_full;
 	struct staging *staging;
 	struct runtime_call *to, *from; /* under way */
+	struct library_work *far;       /* the backend builds, with images of its own; NULL: it is over, or ours */
+	bool is_far;
 	struct error error;             /* for build_fail */
 	struct dockerfile file;
 	struct str ignore;            /* what .dockerignore says */
@@ -124,6 +128,9 @@ void build_ask_staging(struct build *b, const struct action *action, struct str 
 	void (*then)(struct build *b, const struct json *result));
 /* NULL: the build has ended with the reason. */
 struct sandbox *build_sandbox(struct build *b, const char *id);
+
+/* build_far.c: what b->far is in place of all the rest. */
+void far_begin(struct build *b);
 
 /* build_steps.c: */
 void build_next(struct build *b);

@@ -3,7 +3,18 @@
 
 #include "base/auto.h"
 
-enum { SIZE_AT = 124, SIZE_LEN = 12, BASE256 = 0x80 };
+#include <stdio.h>
+
+enum {
+	NAME_LEN = 100,
+	SIZE_AT = 124,
+	SIZE_LEN = 12,
+	SUM_AT = 148,
+	SUM_LEN = 8,
+	TYPE_AT = 156,
+	MAGIC_AT = 257,
+	BASE256 = 0x80,
+};
 
 const char tarcut_zeros[2 * TARCUT_BLOCK];
 
@@ -70,4 +81,23 @@ int tarcut_end(const struct tarcut *cut, struct error *err)
 	if (!cut->has_ended && (cut->left || cut->n))
 		return error_set(err, ERROR_INVALID, "tar: the archive is cut off");
 	return 0;
+}
+
+void tarcut_put_file(struct buf *out, const char *name, struct str content)
+{
+	char h[TARCUT_BLOCK] = { 0 };
+	unsigned sum = 0;
+	snprintf(h, NAME_LEN, "%s", name);
+	memcpy(h + NAME_LEN, "0000644\0000000000\0000000000", 24); /* mode, owner, group */
+	snprintf(h + SIZE_AT, SIZE_LEN, "%011zo", content.len);
+	memcpy(h + SIZE_AT + SIZE_LEN, "00000000000", 12); /* the time */
+	memset(h + SUM_AT, ' ', SUM_LEN);
+	h[TYPE_AT] = '0';
+	memcpy(h + MAGIC_AT, "ustar\00000", 8);
+	for (int i = 0; i < TARCUT_BLOCK; i++)
+		sum += (unsigned char)h[i];
+	snprintf(h + SUM_AT, SUM_LEN - 1, "%06o", sum);
+	buf_add(out, h, TARCUT_BLOCK);
+	buf_put(out, content);
+	buf_add(out, tarcut_zeros, (TARCUT_BLOCK - content.len % TARCUT_BLOCK) % TARCUT_BLOCK);
 }

@@ -7,6 +7,8 @@
  *	tarcut_feed(&cut, bytes, &out, &err);  … as often as there are some
  *	tarcut_end(&cut, &err);
  *	buf_add(&out, tarcut_zeros, sizeof(tarcut_zeros));  after the last archive
+ *
+ * And one file, as what an archive begins with.
  */
 #pragma once
 
@@ -28,3 +30,5 @@ extern const char tarcut_zeros[2 * TARCUT_BLOCK]; /* the end of an archive */
 int tarcut_feed(struct tarcut *cut, struct str bytes, struct buf *out, struct error *err);
 /* ERROR_INVALID if it was cut off within a member. An archive need not have an end. */
 int tarcut_end(const struct tarcut *cut, struct error *err);
+/* A file of root's; the name has fewer than 100 bytes. */
+void tarcut_put_file(struct buf *out, const char *name, struct str content);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sandboxes as containers of an engine: a real podman where there is one, and everywhere our own Docker face."""
+import gzip
 import http.server
 import io
 import json
@@ -16,6 +17,7 @@ import engines
 import pytest
 from conftest import PATIENCE, Sandbox, end_server, start_server
 from docker_api import Docker, tar_of
+from test_build import build_status, openhands_build
 
 IMAGE = "cay-engine-test"
 TOOLS = {"source": "/usr", "target": "/usr", "mode": "ro"}
@@ -402,6 +404,27 @@ def test_an_image_is_built_by_the_engine(builder, server):
     assert box.record["spec"]["workdir"] == "/srv"
     box.delete()
     server.request("DELETE", "/v1/images/cay-built:1?force=true")
+
+
+def test_openhands_and_daytona_have_images_built_by_the_engine(builder, server):
+    archive = gzip.compress(context(f"FROM {IMAGE}\nCOPY x /made\n", x=b"openhands"))
+    reply = openhands_build(server, [("target_image", "cay-oh:1"), ("tags", "cay-oh:2")], archive)
+    until(lambda: build_status(server, reply.json["build_id"]).json["status"] != "WORKING")
+    assert build_status(server, reply.json["build_id"]).json["status"] == "SUCCESS"
+    for name, exists in ("cay-oh:1", True), ("cay-oh:2", True), ("cay-oh:3", False):
+        found = server.request("GET", f"/image_exists?image={name}", token=None, headers={"X-API-Key": server.token})
+        assert found.json["exists"] is exists
+    access = server.request("GET", "/daytona/api/object-storage/push-access").json
+    assert server.request("PUT", "/daytona/storage/contexts/cay/files/context.tar", tar_of({"y": b"daytona"}), token=None,
+                          headers={"X-Amz-Security-Token": access["sessionToken"]}).status == 200
+    wish = {"buildInfo": {"dockerfileContent": f"FROM {IMAGE}\nCOPY y /made\n", "contextHashes": ["files"]}}
+    box = server.request("POST", "/daytona/api/sandbox", wish, timeout=60).json["id"]
+    path = f"/daytona/api/sandbox/{box}"
+    until(lambda: server.request("GET", path).json["state"] not in ("pending_build", "building_snapshot", "creating"))
+    assert server.request("GET", path).json["state"] == "started"
+    assert server.request("GET", f"/v1/sandboxes/{box}/files?path=/made").body == b"daytona"
+    assert server.request("DELETE", path).status == 200
+    assert "cay image" in server.request("GET", "/daytona/api/snapshots").json["message"]
 
 
 def test_a_build_that_fails_says_why(builder, server):

@@ -79,12 +79,27 @@ static void what_is_cut_off_or_has_no_size_is_refused(void **unused)
 	}
 }
 
+static void a_file_is_a_member_with_a_sum(void **unused)
+{
+	auto_buf struct buf out = BUF_INIT(1 << 20);
+	unsigned sum = 0;
+	tarcut_put_file(&out, "Dockerfile", STR("FROM host\n"));
+	assert_int_equal(out.len, 2 * TARCUT_BLOCK);
+	for (int i = 0; i < TARCUT_BLOCK; i++)
+		sum += i >= 148 && i < 156 ? ' ' : (unsigned char)out.ptr[i];
+	assert_int_equal(strtoul(out.ptr + 148, NULL, 8), sum);
+	assert_string_equal(out.ptr + 124, "00000000012");
+	assert_string_equal(out.ptr + 257, "ustar");
+	cuts_to(&out, out.len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_archive_loses_its_end),
 		cmocka_unit_test(zeros_of_a_file_are_no_end),
 		cmocka_unit_test(a_large_size_is_a_number_behind_a_set_bit),
+		cmocka_unit_test(a_file_is_a_member_with_a_sum),
 		cmocka_unit_test(what_is_cut_off_or_has_no_size_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

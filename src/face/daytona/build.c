@@ -181,12 +181,16 @@ static void tell_box(struct work *w, struct http_request *r, const char *state)
 
 static void tell_snapshot(struct work *w, struct http_request *r)
 {
+	static const char *const names[] = { "building", "building", "active", "build_failed" };
 	const struct snapshot snapshot = { .id = w->id,
 		.name = w->name,
-		.state = w->state == WORK_FAILED ? "build_failed" : "building",
+		.state = names[w->state],
 		.reason = w->error[0] ? w->error : NULL,
 		.created_ms = w->created_ms };
-	snapshot_reply(&snapshot, r);
+	if (w->state == WORK_DONE && !runtime_has_other_images(w->daytona->rt))
+		snapshot_reply_image(r, str_from(w->image_id), w->name);
+	else
+		snapshot_reply(&snapshot, r);
 }
 
 /* What the request that began it gets, if it still waits. */
@@ -198,9 +202,7 @@ static void answer(struct work *w)
 		return;
 	timer_clear(w->timer);
 	http_listen(r, NULL, NULL);
-	if (w->is_snapshot && w->state == WORK_DONE)
-		snapshot_reply_image(r, str_from(w->image_id), w->name);
-	else if (w->is_snapshot)
+	if (w->is_snapshot)
 		tell_snapshot(w, r);
 	else if (b && w->state == WORK_DONE)
 		box_reply(b, r);
@@ -289,7 +291,8 @@ static void on_done(void *arg, const struct image *image)
 	snprintf(w->image_id, sizeof(w->image_id), "%s", image->id);
 	if (!w->is_snapshot) {
 		make_box(w, image);
-	} else if (images_tag(images, image, str_from(w->name), &err) < 0) {
+	} else if (!runtime_has_other_images(w->daytona->rt) &&
+		images_tag(images, image, str_from(w->name), &err) < 0) {
 		work_fail(w, &err);
 	} else {
 		work_end(w, WORK_DONE);
@@ -392,9 +395,6 @@ static void on_gone(void *arg)
 
 static int check(struct daytona *d, struct error *err)
 {
-	if (runtime_has_other_images(d->rt))
-		return error_set(err, ERROR_UNSUPPORTED,
-			"images are the backend's own: build it there, and name it here");
 	if (build_count() >= BUILD_AT_ONCE || !make_room(d))
 		return error_set(err, ERROR_LIMIT, "%d images are being built: wait for one",
 			build_count());
@@ -424,8 +424,10 @@ static void work_begin(struct http_request *r, struct work *w, const struct maki
 		daytona_fail_error(r, &err);
 		return;
 	}
+	struct str name = str_from(w->name ?: "");
 	const struct build_wish wish = { .text = m->dockerfile,
 		.has_context = w->n_contexts > 0,
+		.tags = { &name, w->is_snapshot },
 		.network = create->spec.network,
 		.allow = create->allow };
 	w->request = r;
@@ -482,15 +484,14 @@ bool works_end_box(struct http_request *r)
 	return true;
 }
 
-bool works_tell_snapshot(struct http_request *r, struct str *ret_image)
+bool works_tell_snapshot(struct http_request *r)
 {
 	struct work *w = find_work(r, true);
-	if (w && w->state == WORK_DONE)
-		*ret_image = str_from(w->image_id);
-	if (!w || w->state == WORK_DONE)
-		return false;
-	tell_snapshot(w, r);
-	return true;
+	bool is_image = w && w->state == WORK_DONE && !str_is(http_param(r, "name"), w->id) &&
+		!runtime_has_other_images(w->daytona->rt);
+	if (w && !is_image)
+		tell_snapshot(w, r);
+	return w && !is_image;
 }
 
 bool works_forget_snapshot(struct daytona *d, struct str name)

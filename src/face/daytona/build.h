@@ -16,8 +16,8 @@ void works_begin_snapshot(struct http_request *r, struct str name, const struct 
 /* If the {id} of the path is not a sandbox yet: true, answered. */
 bool works_tell_box(struct http_request *r);
 bool works_end_box(struct http_request *r);
-/* The same for the {name} of a snapshot; one that is done is the image, by *ret_image. */
-bool works_tell_snapshot(struct http_request *r, struct str *ret_image);
+/* The same for the {name} of a snapshot, which is the id that was told or its name. */
+bool works_tell_snapshot(struct http_request *r);
 /* That none of what is over shadows what has the name from now on. True: there was one. */
 bool works_forget_snapshot(struct daytona *d, struct str name);
 void works_free_all(struct daytona *d);

@@ -115,7 +115,7 @@ static int take_image(struct daytona *d, struct making *m, struct error *err)
 	}
 	if (!name.len)
 		return 0;
-	if (!images_find(runtime_images(d->rt), name, err))
+	if (!runtime_has_other_images(d->rt) && !images_find(runtime_images(d->rt), name, err))
 		return error_set(err, ERROR_NOT_FOUND,
 			"Snapshot %.*s not found: import it (cay image import), or let another stand "
 			"in for it (cay image tag host %.*s)",

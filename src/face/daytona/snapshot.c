@@ -12,6 +12,16 @@ static struct images *images_of(const struct http_request *r)
 	return runtime_images(daytona_of(r)->rt);
 }
 
+/* True: answered. A backend that has images of its own has them listed, named and removed by itself. */
+static bool are_far(struct http_request *r)
+{
+	if (!runtime_has_other_images(daytona_of(r)->rt))
+		return false;
+	daytona_fail(r, 501, NULL,
+		"the images are the backend's own: see `cay image`; sandboxes are made of any of them");
+	return true;
+}
+
 static void put_snapshot(const struct snapshot *s, struct jsonw *w)
 {
 	jsonw_open(w);
@@ -76,6 +86,8 @@ void snapshots_list(struct http_request *r)
 	struct jsonw w = JSONW(&body);
 	int64_t page = number(r, "page", 1), limit = number(r, "limit", 100), total = 0;
 	struct str name = http_query(r, "name");
+	if (are_far(r))
+		return;
 	jsonw_open(&w);
 	jsonw_key(&w, "items");
 	jsonw_open_array(&w);
@@ -127,6 +139,8 @@ static struct image *image_of_request(struct http_request *r)
 {
 	struct str name = http_param(r, "name");
 	struct error err;
+	if (are_far(r))
+		return NULL;
 	struct image *image = images_find(images_of(r), name, &err);
 	if (!image)
 		daytona_fail(r, 404, NULL, "Snapshot %.*s not found",
@@ -136,13 +150,8 @@ static struct image *image_of_request(struct http_request *r)
 
 void snapshots_get(struct http_request *r)
 {
-	struct str built = STR_NONE;
-	if (works_tell_snapshot(r, &built))
+	if (works_tell_snapshot(r) || are_far(r))
 		return;
-	if (built.len) {
-		snapshot_reply_image(r, built, NULL);
-		return;
-	}
 	const struct image *image = image_of_request(r);
 	if (!image)
 		return;
@@ -174,7 +183,7 @@ void snapshots_create(struct http_request *r)
 		build_snapshot(r, info, name);
 		return;
 	}
-	if (!daytona_need(r, body, "imageName", &from))
+	if (!daytona_need(r, body, "imageName", &from) || are_far(r))
 		return;
 	struct image *image = images_find(images_of(r), from, &err);
 	works_forget_snapshot(daytona_of(r), name);

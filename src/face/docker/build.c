@@ -159,6 +159,9 @@ static int check_offered(struct http_request *r, struct error *err)
 		return error_set(err, ERROR_UNSUPPORTED, "%s=%.*s: %s is not offered", rows[i].name,
 			STR_ARG(str_first(value, 60)), rows[i].why);
 	}
+	if (runtime_has_other_images(docker_of(r)->rt))
+		return error_set(err, ERROR_UNSUPPORTED,
+			"images are the backend's own: let its engine build them");
 	if (str_is(http_query(r, "version"), "2"))
 		return error_set(err, ERROR_UNSUPPORTED,
 			"BuildKit is not offered: set DOCKER_BUILDKIT=0");

@@ -12,7 +12,7 @@
 #include "face/openhands/handlers.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
-#include "runtime/build.h"
+#include "runtime/library.h"
 #include "wire/base64.h"
 #include "wire/multipart.h"
 
@@ -69,11 +69,65 @@ static void fail(struct image_build *b, const char *status, const struct error *
 	snprintf(b->error, sizeof(b->error), "%s", err->text);
 }
 
+/* Names of an image of the backend's, one after the other. */
+struct naming {
+	struct openhands *oh;
+	char id[ID_SIZE]; /* of the build, which may be gone by then */
+	char image[SHA256_HEX_SIZE + 8];
+	size_t n;
+};
+
+static struct image_build *find_build(struct openhands *oh, struct str id)
+{
+	struct image_build *b;
+	list_for_each(b, &oh->builds, link)
+		if (str_is(id, b->id))
+			return b;
+	return NULL;
+}
+
+static void name_next(struct naming *n);
+
+static void on_named(void *arg, struct str json, const struct error *err)
+{
+	struct naming *n = arg;
+	struct image_build *b = find_build(n->oh, str_from(n->id));
+	if (!b || err) {
+		if (b)
+			fail(b, "INTERNAL_ERROR", err);
+		free(n);
+	} else {
+		name_next(n);
+	}
+}
+
+static void name_next(struct naming *n)
+{
+	struct image_build *b = find_build(n->oh, str_from(n->id));
+	if (n->n == b->n_tags) {
+		b->status = "SUCCESS";
+		free(n);
+		return;
+	}
+	const struct library_question question = { .what = LIBRARY_TAG,
+		.name = str_from(n->image),
+		.more = str_from(b->tags[n->n++]) };
+	library_ask(n->oh->rt, &question, on_named, n);
+}
+
 static void on_done(void *arg, const struct image *image)
 {
 	struct image_build *b = arg;
 	struct error err;
 	b->build = NULL;
+	if (runtime_has_other_images(b->oh->rt)) {
+		struct naming *n = mem_new(struct naming);
+		n->oh = b->oh;
+		snprintf(n->id, sizeof(n->id), "%s", b->id);
+		snprintf(n->image, sizeof(n->image), "sha256:%s", image->id);
+		name_next(n);
+		return;
+	}
 	b->status = "SUCCESS";
 	for (size_t i = 0; i < b->n_tags; i++)
 		if (images_tag(runtime_images(b->oh->rt), image, str_from(b->tags[i]), &err) < 0) {
@@ -225,7 +279,7 @@ static bool make_room(struct openhands *oh)
 	if (n < BUILDS_MAX)
 		return true;
 	list_for_each(b, &oh->builds, link)
-		if (!b->build && !b->request) {
+		if (b->status && !b->request) {
 			image_build_free(b);
 			return true;
 		}
@@ -268,10 +322,7 @@ void build_status(struct http_request *r)
 	struct str id = http_query(r, "build_id");
 	auto_buf struct buf reply = BUF_INIT(4096);
 	struct jsonw w = JSONW(&reply);
-	const struct image_build *b, *found = NULL;
-	list_for_each(b, &openhands_of(r)->builds, link)
-		if (id.ptr && str_is(id, b->id))
-			found = b;
+	const struct image_build *found = id.ptr ? find_build(openhands_of(r), id) : NULL;
 	if (!found) {
 		reply_detail(r, 404, "no build %.*s", STR_ARG(str_first(id, 100)));
 		return;

@@ -17,7 +17,7 @@
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
 #include "face/openhands/warm.h"
-#include "runtime/images.h"
+#include "runtime/library.h"
 #include "runtime/port.h"
 #include "wire/url.h"
 
@@ -300,35 +300,54 @@ void registry_prefix(struct http_request *r)
 }
 
 /* The host's tools, of which no image is kept, are as old as the question. */
-static void put_image(struct jsonw *w, const struct image *image)
+/* when: STR_NONE: there is no such image. */
+static void reply_exists(struct http_request *r, struct str when, int64_t size_bytes)
 {
-	char when[CLOCK_TEXT_MAX];
-	clock_text(image->created_ms ? image->created_ms : clock_wall_ms(), when);
-	jsonw_open(w);
-	jsonw_key_bool(w, "exists", true);
-	jsonw_key(w, "image");
-	jsonw_open(w);
-	jsonw_key_str(w, "upload_time", str_from(when));
-	jsonw_key_int(w, "image_size_bytes", image->size_bytes);
-	jsonw_close(w);
-	jsonw_close(w);
+	auto_buf struct buf b = BUF_INIT(RUNTIME_MAX);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_bool(&w, "exists", when.ptr);
+	if (when.ptr) {
+		jsonw_key(&w, "image");
+		jsonw_open(&w);
+		jsonw_key_str(&w, "upload_time", when);
+		jsonw_key_int(&w, "image_size_bytes", size_bytes);
+		jsonw_close(&w);
+	}
+	jsonw_close(&w);
+	http_reply_json(r, 200, &b);
+}
+
+static void on_inspected(void *arg, struct str json, const struct error *err)
+{
+	struct http_request *r = arg;
+	auto_json struct json *image = NULL;
+	if (!err)
+		json_parse(json, &image, NULL);
+	if (err && err->code != ERROR_NOT_FOUND && err->code != ERROR_INVALID)
+		reply_detail(r, error_http(err->code), "%s", err->text);
+	else
+		reply_exists(r, json_str(json_find(image, "created_at")),
+			json_int(json_find(image, "size_bytes")));
 }
 
 void image_exists(struct http_request *r)
 {
-	auto_buf struct buf b = BUF_INIT(RUNTIME_MAX);
-	struct jsonw w = JSONW(&b);
-	struct str name = http_query(r, "image");
+	struct runtime *rt = openhands_of(r)->rt;
+	const struct library_question question = { .what = LIBRARY_INSPECT,
+		.name = http_query(r, "image") };
+	char when[CLOCK_TEXT_MAX];
 	struct error err;
-	if (!name.ptr) {
+	if (!question.name.ptr) {
 		reply_invalid(r,
 			"[{'type': 'missing', 'loc': ('query', 'image'), 'msg': 'Field required'}]");
 		return;
 	}
-	const struct image *image = images_find(runtime_images(openhands_of(r)->rt), name, &err);
-	if (image)
-		put_image(&w, image);
-	else
-		buf_puts(&b, "{\"exists\":false}");
-	http_reply_json(r, 200, &b);
+	if (runtime_has_other_images(rt)) {
+		library_ask(rt, &question, on_inspected, r);
+		return;
+	}
+	const struct image *image = images_find(runtime_images(rt), question.name, &err);
+	clock_text(image && image->created_ms ? image->created_ms : clock_wall_ms(), when);
+	reply_exists(r, image ? str_from(when) : STR_NONE, image ? image->size_bytes : 0);
 }
