@@ -57,6 +57,16 @@ static int64_t left_ms(const struct build *b)
 	return MAX(b->deadline_ms - clock_mono_ms(), 1);
 }
 
+/* Our own, not asked for by anybody: where they cannot be had (an ordinary user's server), a step goes without. */
+static struct spec_limits own_limits(const struct build *b)
+{
+	uint64_t there = runtime_host(images_runtime(b->images))->controls;
+	struct spec_limits limits = build_limits;
+	limits.memory_bytes = there & 1ull << CONTROL_MEMORY ? limits.memory_bytes : 0;
+	limits.pids = there & 1ull << CONTROL_PIDS ? limits.pids : 0;
+	return limits;
+}
+
 static void fill_create(struct build *b, const struct stage *stage, struct create *create)
 {
 	static struct str keys[] = { { STAGING_LABEL, sizeof(STAGING_LABEL) - 1 } },
@@ -78,7 +88,7 @@ static void fill_create(struct build *b, const struct stage *stage, struct creat
 		"/tmp"); /* no directory that nobody asked for */
 	spec->user = USER_ROOT;
 	spec->network = NETWORK_NONE;
-	spec->limits = build_limits;
+	spec->limits = own_limits(b);
 }
 
 static void fill_limits(const struct build *b, struct spec_limits *l)

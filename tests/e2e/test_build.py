@@ -8,14 +8,18 @@ import os
 import select
 import subprocess
 import tarfile
+import tempfile
 import threading
 import time
 import urllib.parse
 
 import pytest
 import rootfs
-from conftest import PATIENCE, PROGRAMS, UnixConnection, end_server
+from conftest import PATIENCE, PROGRAMS, Server, UnixConnection, end_server
 from test_docker import error_of, serve_docker
+
+
+ORDINARY = 61239  # not the one whose means other tests use up
 
 
 def until(condition, what):
@@ -504,6 +508,61 @@ def test_kill_9_in_the_middle_of_a_build_leaves_no_staging(own_server):
     assert docker.request("GET", "/_ping").status == 200
     nothing_is_left(own_server)
     assert "begun\n" in build(docker, "FROM host\nRUN echo begun\n").good().text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="all other tests are by an ordinary user then")
+def test_an_ordinary_user_builds_and_runs_what_was_built():
+    directory = tempfile.mkdtemp(prefix="cay-e2e-")
+    os.chown(directory, ORDINARY, ORDINARY)
+    server = Server(directory, prefix=["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"])
+    try:
+        text = "FROM host AS maker\nCOPY f /made/f\nRUN cat /made/f; id -u; rm -rf /usr/games; echo more >> /made/f\n" \
+               "FROM host\nWORKDIR /there\nCOPY --from=maker /made /copied\n"
+        for _ in range(2):  # the second time out of the cache
+            reply = server.request("POST", "/v1/builds?tags=user:1", context(text, {"f": "by a user\n"}), timeout=60)
+            assert reply.status == 201, reply.body
+        box = server.create(image="user:1")
+        assert box.output("cat /copied/f; test -w /copied/f && pwd") == "by a user\nmore\n/there\n"
+        box.delete()
+        failed = server.request("POST", "/v1/builds", context("FROM host\nRUN exit 3\n"), timeout=60)
+        assert "non-zero code: 3" in failed.json["error"]["message"]
+        nothing_is_left(server)
+    finally:
+        end_server(server)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_a_full_disk_fails_the_build_and_leaves_room(server_with_small_disk):
+    server = server_with_small_disk
+    for text, files in ("FROM host\nRUN head -c 9000000 /dev/urandom > /big\n", {}), ("FROM host\nCOPY big /big\n", {"big": os.urandom(9000000)}):
+        reply = server.request("POST", "/v1/builds?tags=full:1", context(text, files), timeout=60)
+        assert reply.status >= 400 and "No space left" in reply.json["error"]["message"], reply.body
+        nothing_is_left(server)
+    reply = server.request("POST", "/v1/builds?tags=small:1", context("FROM host\nRUN echo small > /small\n"), timeout=60)
+    assert reply.status == 201, reply.body
+    box = server.create(image="small:1")
+    assert box.output("cat /small") == "small\n"
+    box.delete()
+    assert server.request("GET", "/v1/images/full:1").status == 404
+
+
+def test_two_builds_of_one_text_at_once_give_one_image(docker, tiny):
+    text, made = f"FROM {tiny}\nRUN sleep 0.5; echo same > /same\nRUN echo also > /also\n", []
+    threads = [threading.Thread(target=lambda i=i: made.append(build(docker, text, t=f"same:{i}").good())) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(2):
+        assert run(docker, f"same:{i}", "cat", "/same", "/also") == "same\nalso\n"
+
+
+def test_what_a_failed_build_has_done_is_not_done_again(docker, server, tiny):
+    good = f"FROM {tiny}\nRUN echo costly > /costly\n"
+    assert "non-zero code: 5" in refused(docker, good + "RUN exit 5\n")
+    mended = build(docker, good + "RUN cat /costly\n").good()
+    assert mended.text.count("Using cache") == 1 and "costly\n" in mended.text
+    nothing_is_left(server)
 
 
 # ---- other ways in ----
