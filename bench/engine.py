@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers over the Docker Engine API: the same requests to any engine (tests/e2e/engines.py has a podman)."""
 import http.client
+import io
 import json
 import pathlib
 import socket
 import statistics
 import sys
+import tarfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "e2e"))
@@ -38,7 +40,10 @@ class Engine:
         text = answer.read()
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
-        return json.loads(text) if text[:1] in (b"{", b"[") else text
+        try:
+            return json.loads(text) if text[:1] in (b"{", b"[") else text
+        except ValueError:  # a stream of them
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
 
     def exec(self, container, *argv):
         """The output of a program and its exit code; the stream is taken over as clients do."""
@@ -65,6 +70,15 @@ class Engine:
                 return image["Id"]
         raise RuntimeError(f"the image is not there: {said!r:.300} {images!r:.300}")
 
+    def build(self, archive, query):
+        """Seconds."""
+        begin = time.perf_counter()
+        said = self.request("POST", f"/build?networkmode=none&rm=1&pull=0&{query}", archive)
+        seconds = time.perf_counter() - begin
+        errors = [line["error"] for line in said if "error" in line] if isinstance(said, list) else [said]
+        assert not errors, errors
+        return seconds
+
     def cycle(self, image, number):
         """create, start, exec, remove: seconds."""
         begin = time.perf_counter()
@@ -83,3 +97,34 @@ def measure(engine, image, cycles):
         engine.cycle(image, number)
     times = sorted(engine.cycle(image, number) for number in range(cycles))
     return {"p50_us": statistics.median(times) * 1e6, "p95_us": times[int(len(times) * 0.95)] * 1e6, "cycles": cycles}
+
+
+BUILD = """FROM {image}
+ENV WHO=bench
+COPY data /data
+RUN cat /data /data > /made
+RUN cp /made /again
+WORKDIR /work
+RUN echo $WHO > who
+CMD ["/bin/cat", "/work/who"]
+"""
+
+
+def build_context(image):
+    """A Dockerfile of eight steps, three of them commands, and a megabyte that one copies."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in {"Dockerfile": BUILD.format(image=image.removeprefix("sha256:")).encode(), "data": bytes(1 << 20)}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def measure_build(engine, image, times):
+    """The same steps from nothing, and again with all of them in the cache."""
+    archive = build_context(image)
+    cold = [engine.build(archive, "t=built:1&nocache=1") for _ in range(times + 1)][1:]
+    engine.build(archive, "t=built:1")
+    cached = [engine.build(archive, "t=built:1") for _ in range(times)]
+    return {"cold_us": statistics.median(cold) * 1e6, "cached_us": statistics.median(cached) * 1e6, "builds": times}
