@@ -82,9 +82,10 @@ struct build {
 	bool has_eof, is_counted, is_paused, is_full;
 	struct staging *staging;
 	struct runtime_call *to, *from; /* under way */
-	struct library_work *far;       /* the backend builds, with images of its own; NULL: it is over, or ours */
+	struct library_work
+		*far; /* the backend builds, with images of its own; NULL: it is over, or ours */
 	bool is_far;
-	struct error error;             /* for build_fail */
+	struct error error; /* for build_fail */
 	struct dockerfile file;
 	struct str ignore;            /* what .dockerignore says */
 	struct pairs args;            /* before the first FROM */
