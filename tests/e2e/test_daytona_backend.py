@@ -48,6 +48,22 @@ def shared(near):
     made.delete()
 
 
+def test_tools_are_refused_in_words(near, shared):
+    words = "a Daytona sandbox has no such action; run a command instead"
+    for wish in {"entrypoint": "math.sqrt"}, {"argv": ["cat"], "name": "cat"}, {"action": "stat"}:
+        assert words in refusal(shared.request("POST", "/actions/tool_add", wish))
+    assert words in refusal(shared.request("POST", "/actions/tool_list", {}))
+    assert words in refusal(shared.request("POST", "/actions/tool_call", {"tool": "x", "args": [], "kwargs": {}}))
+    assert words in refusal(shared.request("POST", "/tools", {"url": "http://127.0.0.1:9/", "name": "outside"}))
+    health = near.request("GET", f"/camel/{shared.id}/health")
+    assert health.status == 503 and words in health.json["detail"]
+
+
+def refusal(reply):
+    assert reply.status == 501 and reply.code == "unsupported", reply.body
+    return reply.json["error"]["message"]
+
+
 def boxes(far):
     return far.request("GET", "/daytona/api/sandbox").json["items"]
 

@@ -196,6 +196,37 @@ def test_python_cells_run_in_a_kernel_that_stays(box):
     assert box.action("cell", code="x * 7")["text"] == "42\n"
 
 
+class Double(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = json.dumps({"is": 2 * body["x"]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_tool_that_the_server_performs_is_called(box):
+    """And a program as a tool, and an action."""
+    web = http.server.HTTPServer(("127.0.0.1", 0), Double)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    parameters = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    reply = box.request("POST", "/tools", {"url": f"http://127.0.0.1:{web.server_address[1]}/", "name": "outside",
+                                           "description": "Doubles.", "parameters": parameters})
+    assert reply.status == 200, reply.body
+    called = box.request("POST", "/actions/tool_call", {"tool": "outside", "args": [], "kwargs": {"x": 21}})
+    assert called.status == 200 and b"42" in called.body, called.body
+    web.shutdown()
+    web.server_close()
+    box.action("tool_add", argv=["cat"], name="parrot", description="Says it again.", parameters=parameters)
+    assert b"21" in box.request("POST", "/actions/tool_call", {"tool": "parrot", "args": [], "kwargs": {"x": 21}}).body
+    assert box.request("POST", "/actions/tool_add", {"action": "stat"}).status == 200
+    assert box.request("POST", "/actions/tool_call", {"tool": "stat", "args": ["/"], "kwargs": {}}).status == 200
+
+
 def test_a_tool_of_the_sandbox_is_called(box):
     box.action("write", path="tools.py", content='def double(x: int) -> int:\n    """Twice as much."""\n    return 2 * x\n')
     assert box.action("tool_add", entrypoint="tools.double", paths=["/workspace"])["tools"] == ["double"]

@@ -478,6 +478,7 @@ bool works_end_box(struct http_request *r)
 	if (!w || w->state == WORK_DONE)
 		return false;
 	w->is_deleted = true;
+	answer(w); /* who began it, if that is not known to be over */
 	tell_box(w, r, state_name(w));
 	if (w->state != WORK_MAKING)
 		work_free(w);
