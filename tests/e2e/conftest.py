@@ -137,6 +137,7 @@ class Server:
         self.socket = self.directory / "cay.sock"
         self.state = self.directory / "state"
         self.log = open(self.directory / "log", "w+")
+        self.made = set()  # sandboxes
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         ready, child_ready = os.pipe()
@@ -197,6 +198,7 @@ class Server:
     def create(self, **wishes):
         reply = self.request("POST", "/v1/sandboxes", wishes)
         assert reply.status == 201, reply.body
+        self.made.add(reply.json["id"])
         return Sandbox(self, reply.json)
 
     def server_pid(self):

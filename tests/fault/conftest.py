@@ -83,6 +83,7 @@ class Work:
         reply = self.ask("POST", "/v1/sandboxes", {"labels": {"fault": str(n)}})
         if reply.status == 201:
             other = reply.json["id"]
+            self.server.made.add(other)
             gone = self.ask("DELETE", f"/v1/sandboxes/{other}")
             if gone.status == 204:
                 assert self.ask("GET", f"/v1/sandboxes/{other}").status == 404

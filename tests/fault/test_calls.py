@@ -48,8 +48,8 @@ def server():
 
 
 def remains(server):
-    """How much there is of what a sandbox could leave; other people's sandboxes are on this machine too."""
-    return len(soak.cgroups(server.process.pid)) + len(soak.named(server, "cay-init")) + \
+    """How much there is of what a sandbox could leave."""
+    return len(soak.cgroups(server)) + len(soak.named(server, "cay-init")) + \
         len(soak.named(server, "cay-executor"))
 
 

@@ -86,12 +86,12 @@ def namespaces(pids):
     return found
 
 
-def cgroups(supervisor):
-    """The groups below the supervisor's own, by hierarchy."""
+def cgroups(server):
+    """The groups below the supervisor's own, and of the sandboxes that were asked for, by hierarchy; others have theirs beside."""
     found = set()
     for base, dirs, _ in os.walk("/sys/fs/cgroup"):
-        found |= {os.path.join(base, d) for d in dirs if f"cay/{supervisor}" in os.path.join(base, d)
-                  or (base.endswith("/cay") and len(d) == 26)}
+        found |= {os.path.join(base, d) for d in dirs if f"cay/{server.process.pid}" in os.path.join(base, d)
+                  or (base.endswith("/cay") and d in server.made)}
     return found
 
 
@@ -104,7 +104,7 @@ class Census:
         self.mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
                        if str(server.directory) in line]
         self.namespaces = namespaces({pid, *self.processes})
-        self.cgroups = cgroups(pid)
+        self.cgroups = cgroups(server)
         self.interfaces = set(os.listdir("/sys/class/net"))
         self.fds = {name: [n_fds(p) for p in named(server, name)] for name in ("cayd",)}
         self.fds["cay-supervisor"] = n_fds(pid) if server.process.poll() is None else 0
