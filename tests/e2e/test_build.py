@@ -15,7 +15,7 @@ import urllib.parse
 
 import pytest
 import rootfs
-from conftest import PATIENCE, PROGRAMS, Server, UnixConnection, end_server
+from conftest import PATIENCE, PROGRAMS, Server, UnixConnection, end_server, start_server
 from test_docker import error_of, serve_docker
 
 
@@ -563,6 +563,27 @@ def test_what_a_failed_build_has_done_is_not_done_again(docker, server, tiny):
     mended = build(docker, good + "RUN cat /costly\n").good()
     assert mended.text.count("Using cache") == 1 and "costly\n" in mended.text
     nothing_is_left(server)
+
+
+@pytest.mark.parametrize("leave", ["the client goes", "kill -9 of the server"])
+def test_a_build_that_an_engine_does_ends_with_who_wanted_it(own_server, leave):
+    near = start_server("--backend", f"docker={own_server.docker.path}")
+    try:
+        stream = near.connection()
+        stream.request("POST", "/v1/builds", context("FROM host\nRUN echo begun; sleep 1000\n"),
+                       near.headers("", {"Accept": "text/event-stream"}))
+        response = stream.getresponse()
+        while b"begun" not in response.readline():
+            pass
+        assert sandboxes(own_server)
+        if leave == "the client goes":
+            stream.close()
+            response.close()
+        else:
+            near.kill_server()
+        nothing_is_left(own_server)
+    finally:
+        end_server(near)
 
 
 # ---- other ways in ----
