@@ -118,6 +118,16 @@ struct outside *outside_of(struct sandbox *s)
 	return s->outside = o;
 }
 
+void outside_stop(struct outside *o)
+{
+	while (!list_is_empty(&o->adds))
+		add_free(list_get_first(&o->adds, struct add, link));
+	for (size_t i = 0; i < OUTSIDE_PACKS_MAX; i++) {
+		outside_end_asked(o, i);
+		mcp_client_free(take_ptr(o->clients[i]));
+	}
+}
+
 void outside_free(struct outside *o)
 {
 	if (!o)
@@ -125,10 +135,7 @@ void outside_free(struct outside *o)
 	while (!list_is_empty(&o->adds)) {
 		struct add *a = list_get_first(&o->adds, struct add, link);
 		error_set(&a->err, ERROR_GONE, "the sandbox ended");
-		if (o->rt->is_closing)
-			add_free(a);
-		else
-			add_end(a, STR_NONE, &a->err);
+		add_end(a, STR_NONE, &a->err);
 	}
 	BUG_IF(!list_is_empty(&o->calls), "a sandbox goes away under the calls of its tools");
 	for (size_t i = 0; i < OUTSIDE_PACKS_MAX; i++)
@@ -200,6 +207,12 @@ static void put_without_tool(struct buf *b, const struct json *pack, struct str 
 	jsonw_close(&w);
 }
 
+static void end_client(struct outside *o, size_t i)
+{
+	outside_end_asked(o, i);
+	mcp_client_free(take_ptr(o->clients[i]));
+}
+
 int outside_remove(struct sandbox *s, struct outside *o, struct str name)
 {
 	auto_buf struct buf text = BUF_INIT(OUTSIDE_JSON_MAX);
@@ -213,7 +226,8 @@ int outside_remove(struct sandbox *s, struct outside *o, struct str name)
 	for (size_t i = 0; i < n; i++) {
 		const struct json *pack = json_at(o->packs, i);
 		if (is_pack && str_eq(json_str(json_find(pack, "pack")), name)) {
-			mcp_client_free(take_ptr(o->clients[i]));
+			end_client(o, i);
+			outside_pack_gone(o, kept);
 			continue;
 		}
 		if (kept)
@@ -235,7 +249,7 @@ int outside_reset(struct outside *o, struct str pack)
 	int n = 0;
 	for (size_t i = 0; i < json_len(o->packs); i++)
 		if (!pack.ptr || str_eq(json_str(json_find(json_at(o->packs, i), "pack")), pack)) {
-			mcp_client_free(take_ptr(o->clients[i]));
+			end_client(o, i);
 			n++;
 		}
 	return n;

@@ -37,6 +37,8 @@ typedef void outside_done_fn(void *arg, struct str pack_json, const struct error
 void outside_add(struct sandbox *s, const struct outside_wish *wish, outside_done_fn *done,
 	void *arg);
 void outside_free(struct outside *outside);
+/* The server ends, and its calls are still there: what asks through them lets go of them. */
+void outside_stop(struct outside *outside);
 /* The sandbox has ended: its keys go. */
 void outside_forget(const struct sandbox *s);
 

@@ -370,6 +370,30 @@ static void start(struct outside_call *c, const struct json *schema,
 	}
 }
 
+/* Their answers come from a server that goes away; they are told so later. */
+void outside_end_asked(struct outside *o, size_t pack)
+{
+	struct outside_call *c;
+	list_for_each(c, &o->calls, link) {
+		if (c->pack != pack || !c->request)
+			continue;
+		mcp_request_cancel(take_ptr(c->request));
+		error_set(&c->err, ERROR_CONFLICT, "its pack was reset or removed");
+		c->has_failed = true;
+		loop_defer(o->rt->loop, tell_later, c);
+	}
+}
+
+void outside_pack_gone(struct outside *o, size_t pack)
+{
+	struct outside_call *c;
+	list_for_each(c, &o->calls, link)
+		if (c->pack == pack)
+			c->pack = OUTSIDE_PACKS_MAX;
+		else if (c->pack > pack && c->pack < OUTSIDE_PACKS_MAX)
+			c->pack--;
+}
+
 static struct outside_call *take_call(struct outside *o, const struct tool_call_params *p,
 	const struct outside_ops *ops, void *arg)
 {

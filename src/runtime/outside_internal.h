@@ -31,6 +31,10 @@ const struct json *outside_find(const struct outside *o, struct str tool, size_t
 int outside_remove(struct sandbox *s, struct outside *o, struct str name);
 /* Ends MCP servers, STR_NONE: of all packs. How many packs. */
 int outside_reset(struct outside *o, struct str pack);
+/* Calls that wait for the MCP server of a pack fail; before its client is freed. */
+void outside_end_asked(struct outside *o, size_t pack);
+/* The packs behind it have moved up. */
+void outside_pack_gone(struct outside *o, size_t pack);
 int outside_calls(const struct outside *o, size_t pack); /* under way */
 struct outside *outside_of(struct sandbox *s);
 /* "Name: value" for each of {NAME:value}, NULL-terminated, in the arena; with Content-Type. */

@@ -6,6 +6,7 @@
  */
 #include "runtime/images.h"
 #include "runtime/internal.h"
+#include "runtime/outside.h"
 #include "runtime/plugin.h"
 
 #include "runtime/egress.h"
@@ -66,8 +67,11 @@ void runtime_free(struct runtime *rt)
 		return;
 	rt->is_closing = true;
 	rt->backend->ops->free(rt->backend);
-	for (struct sandbox *s = NULL; (s = runtime_next(rt, s));)
+	for (struct sandbox *s = NULL; (s = runtime_next(rt, s));) {
 		plugins_free(take_ptr(s->plugins)); /* they have calls */
+		if (s->outside)
+			outside_stop(s->outside);
+	}
 	mcp_run_free_all(rt);
 	struct sandbox *s;
 	list_for_each(s, &rt->living, link)

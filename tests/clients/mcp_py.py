@@ -157,7 +157,7 @@ def far(transport):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen([sys.executable, pathlib.Path(__file__).with_name("mcp_far.py"), transport, str(port)],
-                          stderr=subprocess.DEVNULL) as server:
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             for _ in range(600):
                 try:

@@ -196,6 +196,20 @@ def test_a_slow_one_delays_no_other_and_is_told_when_nobody_waits(box):
         assert value(box, "count", by=1) in ("2", "1")
 
 
+@pytest.mark.parametrize("verb, params", [("tool_reset", {"pack": "far"}), ("tool_remove", {"name": "far"})])
+def test_a_pack_that_goes_ends_the_calls_that_wait_for_it(box, verb, params):
+    with mcp_server("json") as far:
+        assert add(box, far).status == 200
+        codes = []
+        caller = threading.Thread(target=lambda: codes.append(call(box, "slow").code))
+        caller.start()
+        assert far.waiting.wait(PATIENCE)
+        box.action(verb, **params)
+        caller.join(PATIENCE)
+        assert codes == ["conflict"]
+        assert call(box, "count", by=1).status == (200 if verb == "tool_reset" else 404)
+
+
 def test_what_cannot_be_is_said(box):
     with mcp_server("json") as far:
         reply = add(box, far, headers={"X-Key": "wrong"})
