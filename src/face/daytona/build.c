@@ -285,18 +285,13 @@ static void make_box(struct work *w, const struct image *image)
 static void on_done(void *arg, const struct image *image)
 {
 	struct work *w = arg;
-	struct images *images = runtime_images(w->daytona->rt);
-	struct error err;
 	w->build = NULL;
 	snprintf(w->image_id, sizeof(w->image_id), "%s", image->id);
-	if (!w->is_snapshot) {
-		make_box(w, image);
-	} else if (!runtime_has_other_images(w->daytona->rt) &&
-		images_tag(images, image, str_from(w->name), &err) < 0) {
-		work_fail(w, &err);
-	} else {
+	if (w->is_snapshot) {
 		work_end(w, WORK_DONE);
 		answer(w);
+	} else {
+		make_box(w, image);
 	}
 }
 
