@@ -18,9 +18,12 @@ void poller_fini(struct poller *p)
 int poller_add(struct poller *p, int fd, struct source *source, uint32_t events, struct error *err)
 {
 	struct epoll_event e = { .events = events, .data.ptr = source };
-	if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
-		return error_sys(err, errno, "wait for descriptor %d", fd);
-	return 0;
+	if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0)
+		return 0;
+	if (errno == ENOSPC) /* of no disk */
+		return error_set(err, ERROR_LIMIT,
+			"epoll takes no more descriptors of this user (fs.epoll.max_user_watches)");
+	return error_sys(err, errno, "wait for descriptor %d", fd);
 }
 
 void poller_set(struct poller *p, int fd, struct source *source, uint32_t events)
