@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 enum {
-	READ_STEP = 64 * 1024,
+	READ_STEP = LOOP_SCRATCH,
 	READS_PER_TURN = 8, /* so that one busy channel does not starve the others */
 };
 
@@ -137,39 +137,37 @@ static void dispatch_from(struct channel *c, struct str in)
 		end(c, &err);
 }
 
+/* Receives and gives on what came. False: that was all for now. */
+static bool receive_once(struct channel *c)
+{
+	char *scratch = c->in.len == 0 ? loop_take_scratch(c->loop) : NULL;
+	char *to = scratch ? scratch : buf_room(&c->in, READ_STEP);
+	BUG_IF(!to, "a frame outgrew the buffer that was made for the largest frame");
+	ssize_t n = recv(c->fd, to, READ_STEP, MSG_DONTWAIT);
+	int sys = errno;
+	if (n > 0 && scratch) {
+		dispatch_from(c, str_from_len(scratch, (size_t)n));
+	} else if (n > 0) {
+		buf_grown(&c->in, (size_t)n);
+		dispatch(c);
+	}
+	if (scratch)
+		loop_give_scratch(c->loop);
+	if (n < 0 && sys != EAGAIN && sys != EINTR) {
+		struct error err;
+		error_sys(&err, sys, "receive on a call socket");
+		end(c, &err);
+	} else if (n == 0) {
+		end(c, NULL);
+	}
+	return n == READ_STEP;
+}
+
 static void receive(struct channel *c)
 {
-	/* One for each thread with a loop; taken while frames in it are being given on. */
-	static _Thread_local char scratch[READ_STEP];
-	static _Thread_local bool is_taken;
-	for (int i = 0; i < READS_PER_TURN && !c->is_ended && !c->is_paused; i++) {
-		bool is_fresh = c->in.len == 0 && !is_taken;
-		char *to = is_fresh ? scratch : buf_room(&c->in, READ_STEP);
-		BUG_IF(!to, "a frame outgrew the buffer that was made for the largest frame");
-		ssize_t n = recv(c->fd, to, READ_STEP, MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	for (int i = 0; i < READS_PER_TURN && !c->is_ended && !c->is_paused; i++)
+		if (!receive_once(c))
 			return;
-		if (n < 0) {
-			struct error err;
-			error_sys(&err, errno, "receive on a call socket");
-			end(c, &err);
-			return;
-		}
-		if (n == 0) {
-			end(c, NULL);
-			return;
-		}
-		if (is_fresh) {
-			is_taken = true;
-			dispatch_from(c, str_from_len(scratch, (size_t)n));
-			is_taken = false;
-		} else {
-			buf_grown(&c->in, (size_t)n);
-			dispatch(c);
-		}
-		if (n < READ_STEP)
-			return;
-	}
 }
 
 static void on_ready(void *arg, int events)

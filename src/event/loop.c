@@ -31,6 +31,8 @@ struct loop {
 	struct watches watches;
 	uv_poll_t poll; /* of the watches' epoll instance */
 	bool is_stopped;
+	char *scratch;
+	bool has_lent; /* the scratch */
 };
 
 struct timer {
@@ -163,6 +165,7 @@ void loop_free(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	BUG_IF(uv_loop_close(&loop->uv) != 0, "a loop was freed while handles are open");
 	watches_fini(&loop->watches);
+	free(loop->scratch);
 	free(loop);
 }
 
@@ -173,6 +176,21 @@ static void turn_crowded(struct loop *loop, bool waits)
 	watches_wait(&loop->watches, uv_backend_fd(&loop->uv),
 		waits && !loop->is_stopped ? uv_backend_timeout(&loop->uv) : 0);
 	uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
+char *loop_take_scratch(struct loop *loop)
+{
+	if (loop->has_lent)
+		return NULL;
+	if (!loop->scratch)
+		loop->scratch = mem_alloc(LOOP_SCRATCH);
+	loop->has_lent = true;
+	return loop->scratch;
+}
+
+void loop_give_scratch(struct loop *loop)
+{
+	loop->has_lent = false;
 }
 
 void loop_run(struct loop *loop)

@@ -37,6 +37,14 @@ void loop_turn(struct loop *loop, bool waits);
 int loop_fd(const struct loop *loop);
 int loop_timeout_ms(struct loop *loop);
 
+/*
+ * LOOP_SCRATCH bytes to receive into what is used at once: one buffer for all, made when it is wanted first. NULL:
+ * somebody has taken it, and not given it back yet.
+ */
+enum { LOOP_SCRATCH = 64 * 1024 };
+char *loop_take_scratch(struct loop *loop);
+void loop_give_scratch(struct loop *loop);
+
 typedef void loop_fn(void *arg);
 typedef void watch_fn(void *arg, int events);
 
