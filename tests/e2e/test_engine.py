@@ -768,10 +768,11 @@ def gc(engine, *words):
                           timeout=60, check=True).stdout
 
 
-def test_gc_removes_what_has_no_server_and_nothing_else(own):
+def test_gc_removes_what_has_no_server_and_nothing_else(own, request):
     engine, server = own
     box = create(server)
     other = start_server("--backend", f"docker={engine.socket}")
+    request.addfinalizer(lambda: end_server(other))
     lost = create(other)
     strange = engine.docker.request("POST", "/containers/create?name=strange", {"Image": IMAGE, "Cmd": ["/bin/true"]})
     assert strange.status == 201
@@ -785,7 +786,6 @@ def test_gc_removes_what_has_no_server_and_nothing_else(own):
     engine.docker.request("DELETE", "/containers/strange?force=1")
     assert box.output("echo here") == "here\n"
     box.delete()
-    end_server(other)
 
 
 def test_doctor_tells_of_the_engine(engine, tmp_path):
