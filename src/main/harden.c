@@ -5,9 +5,13 @@
 #include "sandbox/seccomp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+enum { DESCRIPTORS = 8192 }; /* 64 KiB of the kernel's memory */
 
 static int confine(const char *state_dir, struct error *err)
 {
@@ -15,6 +19,17 @@ static int confine(const char *state_dir, struct error *err)
 	if (abi > 0 && landlock_enter_server(abi, state_dir, err) < 0)
 		return -1;
 	return seccomp_install(SECCOMP_PROGRAM_SERVER, err);
+}
+
+/*
+ * As many as 5,000 clients need. The table of descriptors grows by doubling, and where threads share it each time waits
+ * for an RCU grace period: ten milliseconds in the middle of somebody's request. So it is grown before there are any.
+ */
+static void make_room_for_descriptors(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, DESCRIPTORS - 1);
+	if (fd >= 0) /* else the limit is lower, and the table will be small */
+		close(fd);
 }
 
 /* The token and the environments of sandboxes are in this memory. */
@@ -29,5 +44,6 @@ int harden(const char *state_dir, bool is_confined, struct error *err)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	make_room_for_descriptors();
 	return is_confined ? confine(state_dir, err) : 0;
 }

@@ -47,6 +47,7 @@ def test_work_of_many_goes_on_beside_the_idle_and_the_slow(server):
         s.sendall(f"PUT {box.path}/files?path=/tmp/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
                   f"{server.token}\r\nContent-Length: 1000000000\r\n\r\n".encode() + b"x" * 100000)
         half_uploads.append(s)
+    wait_until(lambda: n_fds(cayd) > CONNECTIONS, "connections are not taken")
     memory, fds = rss_kib(cayd), n_fds(cayd)
 
     stop, times, lock = time.monotonic() + SECONDS, [], threading.Lock()

@@ -299,7 +299,6 @@ void registry_prefix(struct http_request *r)
 		STR("{\"registry_prefix\":\"" REGISTRY_PREFIX "\"}"));
 }
 
-/* The host's tools, of which no image is kept, are as old as the question. */
 /* when: STR_NONE: there is no such image. */
 static void reply_exists(struct http_request *r, struct str when, int64_t size_bytes)
 {
@@ -348,6 +347,7 @@ void image_exists(struct http_request *r)
 		return;
 	}
 	const struct image *image = images_find(runtime_images(rt), question.name, &err);
+	/* The host's tools, of which no image is kept, are as old as the question. */
 	clock_text(image && image->created_ms ? image->created_ms : clock_wall_ms(), when);
 	reply_exists(r, image ? str_from(when) : STR_NONE, image ? image->size_bytes : 0);
 }
