@@ -38,7 +38,7 @@ void outside_pack_gone(struct outside *o, size_t pack);
 int outside_calls(const struct outside *o, size_t pack); /* under way */
 struct outside *outside_of(struct sandbox *s);
 /* "Name: value" for each of {NAME:value}, NULL-terminated, in the arena; with Content-Type. */
-const char *const *outside_headers(const struct json *values, struct arena *arena);
+const char *const *outside_headers(const struct json *headers, struct arena *arena);
 
 /* outside_keys.c: values of headers, which are in no record. */
 void outside_keys_load(struct outside *o);

@@ -21,9 +21,10 @@ const char tarcut_zeros[2 * TARCUT_BLOCK];
 /* Octal digits with blanks around them or, for large ones, a big-endian number behind a set bit. */
 static int read_size(const char *header, uint64_t *ret, struct error *err)
 {
-	const unsigned char *field = (const unsigned char *)header + SIZE_AT;
+	unsigned char field[SIZE_LEN];
 	uint64_t size = 0;
-	bool is_binary = field[0] & BASE256, is_past = false;
+	memcpy(field, header + SIZE_AT, sizeof(field));
+	bool is_binary = field[0] & BASE256, has_begun = false, is_past = false;
 	for (int i = is_binary; i < SIZE_LEN; i++) {
 		unsigned char c = field[i];
 		if (size >> 55)
@@ -32,8 +33,9 @@ static int read_size(const char *header, uint64_t *ret, struct error *err)
 			size = size << 8 | c;
 		} else if (c >= '0' && c <= '7' && !is_past) {
 			size = size << 3 | (uint64_t)(c - '0');
+			has_begun = true;
 		} else if (c == '\0' || c == ' ') {
-			is_past = is_past || size > 0;
+			is_past = has_begun;
 		} else {
 			return error_set(err, ERROR_INVALID, "tar: the size of a member is none");
 		}

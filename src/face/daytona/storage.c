@@ -49,23 +49,33 @@ struct stored {
 
 /* ---- objects ---- */
 
-static void stored_free(struct stored *o)
+static void destroy(struct stored *o)
 {
-	if (!o->is_unlisted)
-		list_remove(&o->link);
-	o->is_unlisted = true;
-	if (o->n_held)
-		return; /* storage_release comes back */
 	close(o->fd);
 	free(o->ranges);
 	free(o->key);
 	free(o);
 }
 
+/* It is not found any more; who is at it goes on. */
+static void unlist(struct stored *o)
+{
+	if (!o->is_unlisted)
+		list_remove(&o->link);
+	o->is_unlisted = true;
+}
+
 void storage_release(struct stored *o)
 {
 	if (o && --o->n_held == 0 && o->is_unlisted)
-		stored_free(o);
+		destroy(o);
+}
+
+static void stored_free(struct stored *o)
+{
+	unlist(o);
+	if (!o->n_held)
+		destroy(o);
 }
 
 void storage_free_all(struct daytona *d)
@@ -321,12 +331,14 @@ static void drop_range(struct stored *o, int64_t number)
 static void put_end(struct putting *p, const struct error *err)
 {
 	struct http_request *r = p->r;
-	struct stored *o = p->object;
+	struct stored *o = take_ptr(p->object);
 	char tag[24];
+	if (!o)
+		return; /* it has failed already */
 	if (err)
 		drop_range(o, p->number);
 	if (err && !p->is_part)
-		stored_free(o);
+		unlist(o);
 	snprintf(tag, sizeof(tag), "\"%lld\"", (long long)p->number);
 	storage_release(o);
 	if (err) {
@@ -361,6 +373,8 @@ static void on_body(void *arg, struct str piece)
 static void on_body_end(void *arg)
 {
 	struct putting *p = arg;
+	if (!p->object)
+		return;
 	range_of(p)->is_whole = true;
 	if (!p->is_part) {
 		struct stored *old = find_key(p->object->daytona, str_from(p->object->key), false);
@@ -423,7 +437,7 @@ static int begin_put(struct http_request *r, struct str key, struct putting *p, 
 	if (add_range(p->object, p->number, r->body_length, err) == 0)
 		return 0;
 	if (!p->is_part)
-		stored_free(p->object);
+		unlist(p->object);
 	storage_release(p->object);
 	return -1;
 }
