@@ -31,6 +31,7 @@ struct loop {
 	struct watches watches;
 	uv_poll_t poll; /* of the watches' epoll instance */
 	bool is_stopped;
+	bool is_in_uv; /* libuv waits, or may */
 	char *scratch;
 	bool has_lent; /* the scratch */
 };
@@ -94,8 +95,15 @@ static void on_changed(void *arg)
 		uv_ref((uv_handle_t *)&loop->poll);
 	else
 		uv_unref((uv_handle_t *)&loop->poll);
-	if (is_crowded(loop))
+	if (is_crowded(loop) && loop->is_in_uv)
 		uv_stop(&loop->uv);
+}
+
+static void run_uv(struct loop *loop, uv_run_mode mode)
+{
+	loop->is_in_uv = mode != UV_RUN_NOWAIT;
+	uv_run(&loop->uv, mode);
+	loop->is_in_uv = false;
 }
 
 /* libuv aborts where epoll refuses one of its own descriptors; it does not mind one that is there already. */
@@ -199,7 +207,7 @@ void loop_run(struct loop *loop)
 		if (is_crowded(loop))
 			turn_crowded(loop, true);
 		else
-			uv_run(&loop->uv, UV_RUN_DEFAULT);
+			run_uv(loop, UV_RUN_DEFAULT);
 	} while (!loop->is_stopped && uv_loop_alive(&loop->uv));
 	loop->is_stopped = false;
 }
@@ -215,7 +223,7 @@ void loop_turn(struct loop *loop, bool waits)
 	if (is_crowded(loop))
 		turn_crowded(loop, waits);
 	else
-		uv_run(&loop->uv, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+		run_uv(loop, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 	loop->is_stopped = false;
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "runtime/egress.h"
 #include "runtime/images.h"
+#include "runtime/outside.h"
 #include "runtime/secrets.h"
 #include "runtime/staging.h"
 
@@ -147,6 +148,7 @@ static void on_started(void *arg, const struct backend_reply *reply)
 	}
 	if (!rt->n_helpers)
 		images_sweep(rt->images);
+	outside_sweep(rt);
 	destroy_orphans(rt);
 	step_after_commit(step);
 }

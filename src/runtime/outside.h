@@ -41,6 +41,8 @@ void outside_free(struct outside *outside);
 void outside_stop(struct outside *outside);
 /* The sandbox has ended: its keys go. */
 void outside_forget(const struct sandbox *s);
+/* At the start: keys of sandboxes that are gone, or of tools that were never recorded. */
+void outside_sweep(struct runtime *rt);
 
 /*
  * For runtime/call.c. A call that is ours is taken: ops say what becomes of it, once, never from inside, unless it

@@ -2,7 +2,7 @@
 /*
  * What stands in the headers of tools outside is a key, mostly. It is in no record, event, answer or log, but in a
  * file for each sandbox, STATE/tool-keys/ID, that only the server can read: {PACK:{NAME:value}}. It is written before
- * the record that needs it, so a server that dies in between leaves a key that is not used, and goes with the sandbox.
+ * the record that needs it, and removed when the sandbox has ended; where a server died in between, the next removes it.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "runtime/outside_internal.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,4 +94,18 @@ void outside_forget(const struct sandbox *s)
 	auto_free char *path = path_of(s->runtime, s->id);
 	if (s->outside_json && unlink(path) < 0 && errno != ENOENT)
 		log_warn("tool.keys", "remove %s: %s", path, strerror(errno));
+}
+
+void outside_sweep(struct runtime *rt)
+{
+	DIR *dir = opendir(rt->keys_dir);
+	if (!dir)
+		return; /* there never was a key */
+	for (struct dirent *e; (e = readdir(dir));) {
+		const struct sandbox *s = map_find(&rt->by_id, str_from(e->d_name));
+		bool is_needed = s && s->outside_json && sandbox_is_alive(s);
+		if (e->d_name[0] != '.' && !is_needed && unlinkat(dirfd(dir), e->d_name, 0) < 0)
+			log_warn("tool.keys", "remove %s: %s", e->d_name, strerror(errno));
+	}
+	closedir(dir);
 }

@@ -4,6 +4,7 @@ servers that do it otherwise; and that nothing tells the keys in their headers."
 import contextlib
 import http.server
 import json
+import os
 import queue
 import re
 import threading
@@ -242,3 +243,17 @@ def test_keys_outlive_a_restart_and_are_told_to_nobody(own_server):
         assert far.key not in (own_server.directory / "log").read_text()
         box.delete()
         wait_until(lambda: not list((own_server.state / "tool-keys").iterdir()))
+
+
+def test_keys_that_a_killed_server_left_are_removed_by_the_next(own_server):
+    with mcp_server("json") as far:
+        box, plain = own_server.create(), own_server.create()
+        assert add(box, far).status == 200
+        keys = own_server.state / "tool-keys"
+        owner = (keys / box.id).stat()
+        for left in (plain.id, "a" * 26, f"{box.id}.new-1"):  # never recorded; of one that is gone; half written
+            (keys / left).write_text("{}")
+            os.chown(keys / left, owner.st_uid, owner.st_gid)
+        own_server.kill_server()
+        assert value(box, "count", by=1) == "1"
+        assert [f.name for f in keys.iterdir()] == [box.id]

@@ -251,17 +251,16 @@ static void on_destroyed(void *arg, const struct error *err)
 static void on_made(void *arg, struct sandbox *s, const struct error *err)
 {
 	struct work *w = arg;
-	bool is_unwanted = w->is_deleted;
-	if (err)
+	if (err) {
 		work_fail(w, err);
-	else if (is_unwanted)
-		runtime_destroy(s, on_destroyed, NULL);
-	if (err)
 		return;
+	}
 	work_end(w, WORK_DONE);
 	answer(w);
-	if (is_unwanted)
+	if (w->is_deleted) {
+		runtime_destroy(s, on_destroyed, NULL);
 		work_free(w);
+	}
 }
 
 static void make_box(struct work *w, const struct image *image)
@@ -362,7 +361,9 @@ static void on_drain(void *arg)
 
 static int take_contexts(struct work *w, const struct json *hashes, struct error *err)
 {
-	for (size_t i = 0; i < json_len(hashes) && i < BUILD_CONTEXTS_MAX; i++) {
+	BUG_IF(json_len(hashes) > BUILD_CONTEXTS_MAX,
+		"more contexts than make_from_build_info lets in");
+	for (size_t i = 0; i < json_len(hashes); i++) {
 		struct str hash = json_str(json_at(hashes, i));
 		struct stored *o = storage_hold(w->daytona, hash);
 		if (!o)

@@ -135,6 +135,15 @@ static struct stored *find_key(struct daytona *d, struct str key, bool is_prefix
 	return NULL;
 }
 
+/* From now on it is what is found; one of the same key goes. */
+static void become_whole(struct stored *o)
+{
+	struct stored *old = find_key(o->daytona, str_from(o->key), false);
+	if (old)
+		stored_free(old);
+	o->is_whole = true;
+}
+
 static struct stored *find_upload(struct daytona *d, struct str key, struct str id)
 {
 	struct stored *o;
@@ -376,12 +385,8 @@ static void on_body_end(void *arg)
 	if (!p->object)
 		return;
 	range_of(p)->is_whole = true;
-	if (!p->is_part) {
-		struct stored *old = find_key(p->object->daytona, str_from(p->object->key), false);
-		if (old)
-			stored_free(old);
-		p->object->is_whole = true;
-	}
+	if (!p->is_part)
+		become_whole(p->object);
 	put_end(p, NULL);
 }
 
@@ -483,7 +488,7 @@ static void complete(struct http_request *r, struct str key)
 		fail(r, o ? 400 : 404, o ? "parts of it are missing" : "no such upload");
 		return;
 	}
-	o->is_whole = true;
+	become_whole(o);
 	reply_upload(r, "CompleteMultipartUploadResult", o);
 }
 
