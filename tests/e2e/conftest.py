@@ -16,6 +16,7 @@ import urllib.parse
 
 import pytest
 
+import processes
 from waiting import PATIENCE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -132,7 +133,9 @@ class WebSocket:
 
 
 class Server:
-    def __init__(self, directory, *options, prefix=(), settings=None):
+    """settings: what `cay serve` makes of its configuration. variables: of its environment, such as keys."""
+
+    def __init__(self, directory, *options, prefix=(), settings=None, variables=None):
         self.directory = pathlib.Path(directory)
         self.socket = self.directory / "cay.sock"
         self.state = self.directory / "state"
@@ -141,7 +144,7 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         ready, child_ready = os.pipe()
-        env = {name: value for name, value in os.environ.items() if not name.startswith("CAY_")}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("CAY_")} | (variables or {})
         if settings:
             env["CAY_SETTINGS"] = json.dumps(settings)
         self.process = subprocess.Popen(
@@ -203,19 +206,13 @@ class Server:
 
     def server_pid(self):
         """cayd: the supervisor's child of that name."""
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in children:
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "cayd":
-                return int(pid)
-        return None
+        return next(iter(processes.children(self.process.pid, "cayd")), None)
 
     def kill_server(self):
         """kill -9 for cayd; returns when it is gone."""
         pid = self.server_pid()
-        gone = os.pidfd_open(pid)
-        os.kill(pid, signal.SIGKILL)
-        assert select.select([gone], [], [], PATIENCE)[0]
-        os.close(gone)
+        with processes.awaited(pid):
+            os.kill(pid, signal.SIGKILL)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -269,8 +266,8 @@ class Sandbox:
         assert reply.status == 204, reply.body
 
 
-def start_server(*options, small_disk=False, settings=None):
-    """settings: what `cay serve` makes of its configuration. small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
+def start_server(*options, small_disk=False, **more):
+    """More as Server has it. small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
     needed = ("cay-supervisor", "cayd", "cay-executor", "cay-init", "cay-canary")
     missing = [name for name in needed if not (PROGRAMS / name).exists()]
     if missing:
@@ -279,7 +276,7 @@ def start_server(*options, small_disk=False, settings=None):
     os.chmod(directory, 0o755)
     mount = f"mkdir {directory}/state && mount -t tmpfs -o size=4m none {directory}/state && exec \"$@\""
     prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"] if small_disk else []
-    return Server(directory, *options, prefix=prefix, settings=settings)
+    return Server(directory, *options, prefix=prefix, **more)
 
 
 def sanitizer_reports(log):
@@ -302,17 +299,46 @@ def end_server(server):
     assert not reports, "\n".join(reports)
 
 
+@contextlib.contextmanager
+def gateway(url, **variables):
+    """A server whose sandboxes are those of the URL; started with these variables, such as a key."""
+    started = start_server("--backend", url, variables=variables)
+    try:
+        yield started
+    finally:
+        end_server(started)
+
+
+def starter(request):
+    """What starts the servers of a module's tests: its START_SERVER, if it wants another kind."""
+    return getattr(request.module, "START_SERVER", start_server)
+
+
 @pytest.fixture(scope="module")
-def server():
+def server(request):
     """One server for a module's tests; each makes sandboxes of its own."""
-    started = start_server()
+    started = starter(request)()
     yield started
     end_server(started)
 
 
 @pytest.fixture
-def own_server():
+def own_server(request):
     """A server that the test may kill."""
+    started = starter(request)()
+    yield started
+    end_server(started)
+
+
+@pytest.fixture(scope="module")
+def docker(server):
+    """The Engine API of a server that docker_api.serve_docker started."""
+    return server.docker
+
+
+@pytest.fixture(scope="module")
+def far():
+    """The server that has the sandboxes of another."""
     started = start_server()
     yield started
     end_server(started)

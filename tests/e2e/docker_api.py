@@ -3,12 +3,13 @@
 import contextlib
 import io
 import json
+import os
 import socket
 import struct
 import tarfile
 import urllib.parse
 
-from conftest import Reply, UnixConnection
+from conftest import Reply, UnixConnection, start_server
 from waiting import PATIENCE
 
 
@@ -179,3 +180,16 @@ class Container:
 
     def remove(self):
         return self.request("DELETE", force="true")
+
+
+def serve_docker():
+    path = f"/tmp/cay-docker-{os.getpid()}-{os.urandom(4).hex()}.sock"
+    server = start_server("--docker", f"unix:{path}")
+    server.docker = Docker(path)
+    return server
+
+
+def error_of(reply):
+    """The text of an error in Docker's shape."""
+    assert set(reply.json) == {"message"}
+    return reply.json["message"]

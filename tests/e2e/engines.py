@@ -10,6 +10,7 @@ import tempfile
 import time
 
 from docker_api import Docker
+from processes import children
 
 PATIENCE = 30
 
@@ -39,7 +40,7 @@ class Podman:
     @property
     def pid(self):
         """Of pid 1 of its namespaces."""
-        return int(pathlib.Path(f"/proc/{self.space.pid}/task/{self.space.pid}/children").read_text().split()[0])
+        return children(self.space.pid)[0]
 
     def start(self):
         deadline = time.monotonic() + PATIENCE
@@ -69,9 +70,8 @@ class Podman:
 
     def kill(self):
         """kill -9 for the service; its containers stay."""
-        service = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in [*service, self.process.pid]:
-            os.kill(int(pid), 9)
+        for pid in [*children(self.process.pid), self.process.pid]:
+            os.kill(pid, 9)
         self.process.wait(PATIENCE)
 
     def stop(self):

@@ -2,8 +2,6 @@
 """Network `bridge`: what is allowed by address goes out, and nothing else; nothing of it stays."""
 import json
 import os
-import pathlib
-import select
 import signal
 import socket
 import subprocess
@@ -12,6 +10,7 @@ import threading
 import pytest
 from conftest import PROGRAMS
 from outside import HOST, HOST_LAN, enter_network, server_behind, skip_without
+from processes import descriptors
 from waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the network bridge does")
@@ -204,8 +203,7 @@ def test_the_sandbox_sees_its_own_devices_alone(box):
 def test_nothing_is_left_of_a_sandbox(server):
     def count():
         own = os.readlink(f"/proc/{server.process.pid}/ns/net")
-        fds = pathlib.Path(f"/proc/{server.process.pid}/fd")
-        router, = (fd for fd in fds.iterdir() if (to := os.readlink(fd)).startswith("net:") and to != own)
+        router, = (fd for fd, to in descriptors(server.process.pid).items() if to.startswith("net:") and to != own)
         inside = subprocess.run(["nsenter", f"--net={router}", "sh", "-c", "nft list ruleset; ip -o link | cut -d@ -f1; ip route"],
                                 capture_output=True, text=True, check=True).stdout
         return inside, in_network(server, "sh", "-c", "nft list ruleset | wc -l; ip -o link | wc -l; ls /run/cay/routers")
@@ -244,11 +242,8 @@ def test_when_the_supervisor_ends_its_devices_and_rules_do(how):
             return subprocess.run(["nsenter", f"--net=/proc/self/fd/{network}", *words], capture_output=True, text=True,
                                   pass_fds=[network]).stdout
         assert "cay" in there("ip", "-o", "link") and "cay" in there("nft", "list", "tables")
-        gone = os.pidfd_open(server.process.pid)
         server.process.send_signal(how)
-        assert select.select([gone], [], [], PATIENCE)[0]
-        server.process.wait()
-        os.close(gone)
+        server.process.wait(PATIENCE)
         wait_until(lambda: "cay" not in there("ip", "-o", "link") and "cay" not in there("nft", "list", "tables"))
         assert there("ip", "-o", "route").count("100.") == 0
         os.close(network)

@@ -5,48 +5,21 @@ import gzip
 import io
 import json
 import os
-import select
 import subprocess
 import tarfile
 import tempfile
 import threading
-import time
 import urllib.parse
 
 import pytest
 import rootfs
 from conftest import PATIENCE, PROGRAMS, Server, UnixConnection, end_server, start_server
-from test_docker import error_of, serve_docker
+from docker_api import error_of, serve_docker
+from waiting import wait_until
 
 
+START_SERVER = serve_docker
 ORDINARY = 61239  # not the one whose means other tests use up
-
-
-def until(condition, what):
-    """Removing directories is a worker thread's business, which tells nobody: it is looked for, for so long."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"never: {what}"
-        select.select([], [], [], 0.01)
-
-
-@pytest.fixture(scope="module")
-def server():
-    started = serve_docker()
-    yield started
-    end_server(started)
-
-
-@pytest.fixture
-def own_server():
-    started = serve_docker()
-    yield started
-    end_server(started)
-
-
-@pytest.fixture(scope="module")
-def docker(server):
-    return server.docker
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +96,7 @@ def sandboxes(server):
 
 
 def nothing_is_left(server):
-    until(lambda: not staging(server) and not sandboxes(server), "staging and sandboxes of the build are gone")
+    wait_until(lambda: not staging(server) and not sandboxes(server), "staging and sandboxes of the build are gone")
 
 
 # ---- what a Dockerfile makes ----
@@ -315,7 +288,7 @@ def test_pruning_forgets_the_cache(own_server):
     assert "Using cache" in build(docker, text).good().text
     docker.request("POST", "/v1.43/images/prune")
     assert docker.request("POST", "/v1.43/build/prune").json["SpaceReclaimed"] > 0
-    until(lambda: not os.listdir(own_server.state / "images" / "layers"), "no layer is left")
+    wait_until(lambda: not os.listdir(own_server.state / "images" / "layers"), "no layer is left")
     assert "ran\n" in build(docker, text).good().text
 
 
@@ -463,7 +436,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_context_leaves_nothing(docker
     connection.putrequest("POST", "/v1.43/build")
     connection.putheader("Content-Length", "1000000")
     connection.endheaders(context("FROM host\n", {"big": bytes(200000)}))
-    until(lambda: staging(server), "the context is being taken in")
+    wait_until(lambda: staging(server), "the context is being taken in")
     connection.close()
     nothing_is_left(server)
 
@@ -637,7 +610,7 @@ def test_openhands_builds_with_a_form_and_asks_until_it_is_done(server):
     reply = openhands_build(server, fields, archive)
     assert reply.status == 200, reply.body
     build_id = reply.json["build_id"]
-    until(lambda: build_status(server, build_id).json["status"] != "WORKING", "the build is over")
+    wait_until(lambda: build_status(server, build_id).json["status"] != "WORKING", "the build is over")
     assert build_status(server, build_id).json == {"build_id": build_id, "status": "SUCCESS", "image": "cay.local/oh/runtime:oh_v1"}
     for tag in "oh_v1", "lock":
         exists = server.request("GET", f"/image_exists?image=cay.local/oh/runtime:{tag}", token=None,
@@ -648,7 +621,7 @@ def test_openhands_builds_with_a_form_and_asks_until_it_is_done(server):
 def test_openhands_is_told_why_a_build_failed(server):
     reply = openhands_build(server, [("target_image", "x:1")], gzip.compress(context("FROM host\nRUN exit 9\n")))
     build_id = reply.json["build_id"]
-    until(lambda: build_status(server, build_id).json["status"] != "WORKING", "the build is over")
+    wait_until(lambda: build_status(server, build_id).json["status"] != "WORKING", "the build is over")
     told = build_status(server, build_id).json
     assert told["status"] == "FAILURE" and "non-zero code: 9" in told["error"]
     assert build_status(server, "nobody").status == 404

@@ -9,7 +9,7 @@ import time
 import pytest
 from executor import Executor, Failed
 from kernels import PYTHON, needs_ipython, needs_jupyter, needs_matplotlib
-from waiting import PATIENCE
+from processes import awaited
 
 PATH = "/usr/bin:/bin"  # where Debian's Python is the first
 
@@ -424,10 +424,8 @@ def test_a_restart_begins_anew(kernels):
 def test_closing_writes_what_was_buffered(kernels, tmp_path):
     kernels.cell(f"f = open({str(tmp_path / 'out')!r}, 'w')\nn = f.write('kept')")
     pid = kernels.call("kernel_list")["kernels"][0]["pid"]
-    gone = os.pidfd_open(pid)
-    kernels.call("kernel_close")
-    assert gone in __import__("select").select([gone], [], [], PATIENCE)[0]
-    os.close(gone)
+    with awaited(pid):
+        kernels.call("kernel_close")
     assert (tmp_path / "out").read_text() == "kept"
 
 

@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 
 from conftest import PATIENCE, WebSocket
-from test_build import until
+from waiting import wait_until
 
 API, TOOLBOX = "/daytona/api", "/daytona/toolbox"
 
@@ -492,7 +492,7 @@ def test_a_signed_link_expires_when_it_was_asked_to(shared):
     short = shared.api("GET", "/ports/8000/signed-preview-url?expiresInSeconds=1").json
     link = urllib.parse.urlsplit(short["url"])
     path = f"{link.path}?{link.query}"
-    until(lambda: server.request("GET", path, token=None).status == 401, "the link expires")
+    wait_until(lambda: server.request("GET", path, token=None).status == 401, "the link expires")
     assert time.time() >= int(short["token"].split("-")[0])
     longer = short["token"].replace(short["token"].split("-")[0], str(before + 9999))  # the end is a part of what is signed
     failure(server.request("GET", f"{link.path}?cay_ticket={longer}", token=None), 401)

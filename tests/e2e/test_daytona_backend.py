@@ -8,36 +8,18 @@ import tarfile
 
 import pytest
 
-from conftest import PROGRAMS, end_server, start_server
+from conftest import PROGRAMS, gateway
 from scripted import HANG, RESET, Scripted
 
 
-@contextlib.contextmanager
-def gateway(url, key="key"):
+def daytona(url, key="key"):
     """A server whose sandboxes are those of the Daytona API at the URL."""
-    old = os.environ.get("DAYTONA_API_KEY")
-    os.environ["DAYTONA_API_KEY"] = key
-    try:
-        started = start_server("--backend", f"daytona+{url}")
-    finally:
-        os.environ.pop("DAYTONA_API_KEY") if old is None else os.environ.update({"DAYTONA_API_KEY": old})
-    try:
-        yield started
-    finally:
-        end_server(started)
-
-
-@pytest.fixture(scope="module")
-def far():
-    """The server that has the sandboxes."""
-    started = start_server()
-    yield started
-    end_server(started)
+    return gateway(f"daytona+{url}", DAYTONA_API_KEY=key)
 
 
 @pytest.fixture(scope="module")
 def near(far):
-    with gateway(f"http://127.0.0.1:{far.port}/daytona/api", far.token) as started:
+    with daytona(f"http://127.0.0.1:{far.port}/daytona/api", far.token) as started:
         yield started
 
 
@@ -147,10 +129,10 @@ def test_a_sandbox_is_paused_and_resumed(near):
 def test_a_restarted_server_finds_its_sandboxes_and_leaves_others_alone(far):
     url = f"http://127.0.0.1:{far.port}/daytona/api"
     other = far.create(name="not-mine")
-    with gateway(url, far.token) as first:
+    with daytona(url, far.token) as first:
         kept = first.create(name="kept", workdir="/tmp/work")
         kept.put_file("file", b"still there")
-    with gateway(url, far.token) as second:
+    with daytona(url, far.token) as second:
         names = [s["name"] for s in second.request("GET", "/v1/sandboxes").json["sandboxes"]]
         assert "kept" in names and "not-mine" not in names
         again = second.request("GET", "/v1/sandboxes/kept").json
@@ -159,7 +141,7 @@ def test_a_restarted_server_finds_its_sandboxes_and_leaves_others_alone(far):
         assert second.request("DELETE", f"/v1/sandboxes/{kept.id}").status == 204
         plain = second.create()
         assert plain.action("exec", argv=["pwd"], capture=True)["stdout"] == "/home/daytona\n"
-    with gateway(url, far.token) as third:
+    with daytona(url, far.token) as third:
         assert third.request("PUT", f"/v1/sandboxes/{plain.id}/files?path=f", b"x").status == 200
         run = third.request("POST", f"/v1/sandboxes/{plain.id}/actions/run", {"command": "pwd; cat f"}).json
         assert run["output"] == "/home/daytona\nx"
@@ -206,7 +188,7 @@ def misbehaving(**more):
         peer.on("POST", "/api/sandbox", {**BOX, "toolboxProxyUrl": f"{peer.url}/toolbox", **more})
         peer.on("GET", "/toolbox/x%201/work-dir", {"dir": "/w"})
         peer.on("DELETE", "/api/sandbox/x%201", {})
-        with gateway(f"{peer.url}/api") as near:
+        with daytona(f"{peer.url}/api") as near:
             yield peer, near
 
 

@@ -7,8 +7,9 @@ import urllib.parse
 
 import pytest
 
-from test_build import context, nothing_is_left, until
+from test_build import context, nothing_is_left
 from test_daytona import API, Box, failure
+from waiting import wait_until
 
 STORAGE = "/daytona/storage/contexts"
 
@@ -29,7 +30,7 @@ def state_of(server, box_id):
 def started(server, reply):
     """The sandbox of an answer, once it has started."""
     assert reply.status == 200, reply.body
-    until(lambda: state_of(server, reply.json["id"]) not in ("pending_build", "building_snapshot", "creating"), "it is built")
+    wait_until(lambda: state_of(server, reply.json["id"]) not in ("pending_build", "building_snapshot", "creating"), "it is built")
     record = server.request("GET", f"{API}/sandbox/{reply.json['id']}").json
     assert record["state"] == "started", record
     box = Box.__new__(Box)
@@ -78,7 +79,7 @@ def test_logs_are_followed_while_it_is_built(server):
 def test_a_build_that_fails_says_why(server):
     reply = create(server, "FROM host\nRUN echo before; exit 3\n")
     box_id = reply.json["id"]
-    until(lambda: state_of(server, box_id) == "build_failed", "the build has failed")
+    wait_until(lambda: state_of(server, box_id) == "build_failed", "the build has failed")
     record = server.request("GET", f"{API}/sandbox/{box_id}").json
     assert "line 2" in record["errorReason"] and "non-zero code: 3" in record["errorReason"]
     logs = server.request("GET", f"{API}/sandbox/{box_id}/build-logs").body.decode()
@@ -170,7 +171,7 @@ def test_a_snapshot_is_built_under_its_name(server):
     reply = server.request("POST", f"{API}/snapshots", {"name": "built:1", **wish("FROM host\nRUN echo snap > /snap; echo said\n")})
     assert reply.status == 200 and reply.json["state"] == "building", reply.body
     path = f"{API}/snapshots/{reply.json['id']}"
-    until(lambda: server.request("GET", path).json["state"] == "active", "the snapshot is built")
+    wait_until(lambda: server.request("GET", path).json["state"] == "active", "the snapshot is built")
     told = server.request("GET", path).json
     assert told["name"] == "built:1" and told["errorReason"] is None
     assert b"said\n" in server.request("GET", path + "/build-logs").body
@@ -189,7 +190,7 @@ def test_a_snapshot_is_built_under_its_name(server):
 def test_a_snapshot_whose_build_fails_says_so(server):
     reply = server.request("POST", f"{API}/snapshots", {"name": "bad:1", **wish("FROM host\nRUN exit 4\n")})
     path = f"{API}/snapshots/{reply.json['id']}"
-    until(lambda: server.request("GET", path).json["state"] == "build_failed", "the build has failed")
+    wait_until(lambda: server.request("GET", path).json["state"] == "build_failed", "the build has failed")
     assert "non-zero code: 4" in server.request("GET", path).json["errorReason"]
     assert server.request("GET", f"{API}/snapshots/bad:1").json["state"] == "build_failed"
     assert server.request("POST", f"{API}/snapshots", {"name": "bad:1", "imageName": "host"}).json["state"] == "active"

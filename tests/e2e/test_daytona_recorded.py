@@ -8,7 +8,7 @@ import re
 import pytest
 
 from replaying import Names, body_of, read
-from test_build import until
+from waiting import wait_until
 
 RECORDED = pathlib.Path(__file__).parent / "recorded" / "daytona"
 DATE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -51,7 +51,7 @@ def again(server, names, exchange):
     reply = send(server, names, exchange)
     state = state_of(exchange.get("response"))
     if exchange["method"] == "GET" and state and state not in UNDER_WAY and state_of(reply.json) in UNDER_WAY:
-        until(lambda: state_of(send(server, names, exchange).json) not in UNDER_WAY, f"it is {state}")
+        wait_until(lambda: state_of(send(server, names, exchange).json) not in UNDER_WAY, f"it is {state}")
         reply = send(server, names, exchange)
     return reply
 

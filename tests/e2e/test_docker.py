@@ -11,37 +11,11 @@ import threading
 import urllib.request
 
 import pytest
-from conftest import end_server, start_server
-from docker_api import Docker, split_frames, tar_of
+from docker_api import error_of, serve_docker, split_frames, tar_of
 from waiting import PATIENCE, wait_until
 
 IS_ROOT = os.geteuid() == 0
-
-
-def serve_docker():
-    path = f"/tmp/cay-docker-{os.getpid()}-{os.urandom(4).hex()}.sock"
-    server = start_server("--docker", f"unix:{path}")
-    server.docker = Docker(path)
-    return server
-
-
-@pytest.fixture(scope="module")
-def server():
-    started = serve_docker()
-    yield started
-    end_server(started)
-
-
-@pytest.fixture
-def own_server():
-    started = serve_docker()
-    yield started
-    end_server(started)
-
-
-@pytest.fixture(scope="module")
-def docker(server):
-    return server.docker
+START_SERVER = serve_docker
 
 
 @pytest.fixture
@@ -49,12 +23,6 @@ def box(docker):
     container = docker.start()
     yield container
     container.remove()
-
-
-def error_of(reply):
-    """The text of an error in Docker's shape."""
-    assert set(reply.json) == {"message"}
-    return reply.json["message"]
 
 
 # ---- the engine ----

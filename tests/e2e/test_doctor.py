@@ -3,13 +3,12 @@
 import json
 import os
 import pathlib
-import select
 import signal
 import subprocess
 import tempfile
 
 import pytest
-from waiting import PATIENCE
+from processes import awaited, children
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
@@ -140,18 +139,11 @@ def test_what_a_killed_run_left_is_found_and_removed(cay):
                            text=True)
     assert run.stdout.readline() == "up\n"
     assert gc(cay, "--dry-run") == "", "what lives is no garbage"
-    children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    inits = []
-    for pid in children:
-        if pathlib.Path(f"/proc/{pid}/comm").read_text() == "cay-janitor\n":
-            os.kill(int(pid), signal.SIGKILL)  # it would leave nothing to find
-        else:
-            inits.append(os.pidfd_open(int(pid)))
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    for pidfd in inits:
-        assert select.select([pidfd], [], [], PATIENCE)[0], "pid 1 outlived its owner"
-        os.close(pidfd)
+    janitor, = children(run.pid, "cay-janitor")
+    with awaited(*children(run.pid)):  # pid 1 does not outlive its owner
+        os.kill(janitor, signal.SIGKILL)  # it would leave nothing to find
+        run.send_signal(signal.SIGKILL)
+        run.wait()
     found = gc(cay, "--dry-run")
     assert found
     assert gc(cay, "--dry-run") == found, "a dry run removes nothing"

@@ -17,6 +17,7 @@ import engines
 import pytest
 from conftest import PATIENCE, Sandbox, end_server, start_server
 from docker_api import Docker, tar_of
+from processes import status
 from test_build import build_status, openhands_build
 
 IMAGE = "cay-engine-test"
@@ -572,8 +573,8 @@ def test_what_was_handed_out_to_nobody_is_removed_at_the_next_start(own):
 # ---- the server ----
 
 def test_the_server_starts_no_program_and_writes_to_its_state_alone(server):
-    status = pathlib.Path(f"/proc/{server.server_pid()}/status").read_text()
-    assert "Seccomp:\t2\n" in status and "NoNewPrivs:\t1\n" in status
+    told = status(server.server_pid())
+    assert told["Seccomp"] == "2" and told["NoNewPrivs"] == "1"
 
 
 # ---- engines that misbehave ----

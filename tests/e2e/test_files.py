@@ -19,6 +19,7 @@ import archives
 import pytest
 from conftest import IS_SANITIZED
 from executor import Executor, Failed
+from processes import memory_kib
 from waiting import wait_until
 
 MEMORY_KIB = 200_000 * (4 if IS_SANITIZED else 1)
@@ -129,13 +130,7 @@ def test_a_big_file_takes_no_memory(x):
         f.truncate(1 << 40)
     r = x.call("read", path="sparse", offset=1 << 39, max_bytes=100, encoding="base64")
     assert r["bytes"] == 100 and r["size"] == 1 << 40
-    assert peak_kib(x.process.pid) < MEMORY_KIB
-
-
-def peak_kib(pid):
-    for line in open(f"/proc/{pid}/status"):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
+    assert memory_kib(x.process.pid, "VmHWM") < MEMORY_KIB
 
 
 @pytest.mark.parametrize("path, code, words", [
@@ -808,7 +803,7 @@ def test_a_bomb_ends_with_the_disk_not_with_memory(x):
         t.addfile(info, open("/dev/zero", "rb"))
     x.upload(zeros.getvalue(), path="to", kind="tar")
     assert (x.dir / "to/zeros").stat().st_size == 200 << 20
-    assert peak_kib(x.process.pid) < MEMORY_KIB
+    assert memory_kib(x.process.pid, "VmHWM") < MEMORY_KIB
 
 
 def wild(x):
@@ -856,7 +851,7 @@ def test_a_slow_taker_slows_the_executor_down_and_others_do_not_wait(x):
         with x.open("download", path="big", format=format) as call:
             call.until(lambda c: c.data[0])
             assert x.call("stat", path="big")["size"] == 300 << 20
-    assert peak_kib(x.process.pid) < MEMORY_KIB
+    assert memory_kib(x.process.pid, "VmHWM") < MEMORY_KIB
 
 
 def test_a_file_that_grows_or_shrinks_on_its_way_is_handled(x):

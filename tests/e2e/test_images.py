@@ -9,31 +9,12 @@ import threading
 
 import pytest
 import rootfs
-from conftest import PROGRAMS, end_server
-from docker_api import tar_of
-from test_docker import error_of, serve_docker
+from conftest import PROGRAMS
+from docker_api import error_of, serve_docker, tar_of
 from waiting import PATIENCE, wait_until
 
+START_SERVER = serve_docker
 CONFIG = {"Env": ["FROM_IMAGE=yes", "PATH=/bin"], "Cmd": ["sh", "-c", "echo $FROM_IMAGE; pwd"], "WorkingDir": "/etc"}
-
-
-@pytest.fixture(scope="module")
-def server():
-    started = serve_docker()
-    yield started
-    end_server(started)
-
-
-@pytest.fixture
-def own_server():
-    started = serve_docker()
-    yield started
-    end_server(started)
-
-
-@pytest.fixture(scope="module")
-def docker(server):
-    return server.docker
 
 
 @pytest.fixture(scope="module")

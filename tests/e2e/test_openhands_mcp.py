@@ -5,6 +5,7 @@ import json
 import pytest
 from conftest import IS_SANITIZED
 from mcp import SERVER, HttpClient, Refused, SseClient, at_once
+from processes import memory_kib
 from waiting import wait_until
 
 
@@ -172,8 +173,7 @@ def test_an_endless_answer_ends_the_server_not_the_memory(site, connect):
     failed = client.call("endless")
     assert failed["isError"] and "more than 16777216 bytes" in failed["content"][0]["text"]
     assert "echo" in client.tools()
-    status = open(f"/proc/{site.server.server_pid()}/status").read()
-    assert int(status.split("VmRSS:")[1].split()[0]) < 200_000 * (4 if IS_SANITIZED else 1)
+    assert memory_kib(site.server.server_pid()) < 200_000 * (4 if IS_SANITIZED else 1)
 
 
 # Clients that leave.

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network `pasta`, of a server whose user is not root: what is allowed by address goes out, and nothing else."""
 import os
-import pathlib
-import select
 import signal
 import subprocess
-import tempfile
 import threading
 
 import pytest
 from outside import HOST, HOST_LAN, enter_network, server_behind, skip_without
+from processes import awaited, children
 from waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network that a user's server is in")
@@ -46,9 +44,8 @@ def connect(box, host, port):
                        "except OSError as e: print(e)").strip()
 
 
-def children(server):
-    listed = pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in listed if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith("passt")]
+def passts(server):
+    return {pid for name in ("passt", "passt.avx2") for pid in children(server.process.pid, name)}
 
 
 def test_an_allowed_address_is_reached(server, box):
@@ -123,26 +120,22 @@ def test_nothing_comes_in(server, box):
 
 
 def test_its_process_ends_with_it(server):
-    before = children(server)
+    before = passts(server)
     made = server.create(network="pasta", allow=[PUBLIC])
-    pid, = set(children(server)) - set(before)
-    gone = os.pidfd_open(pid)
-    made.delete()
-    assert select.select([gone], [], [], PATIENCE)[0]
-    os.close(gone)
-    wait_until(lambda: children(server) == before)
+    pid, = passts(server) - before
+    with awaited(pid):
+        made.delete()
+    wait_until(lambda: pid not in passts(server), "it was not waited for")
 
 
 @pytest.mark.usefixtures("server")
 def test_a_killed_supervisor_leaves_no_process():
     with server_behind([PUBLIC], prepare=TUN, uid=ORDINARY) as server:
         server.create(network="pasta", allow=[PUBLIC])
-        pid, = children(server)
-        gone = os.pidfd_open(pid)
-        server.process.send_signal(signal.SIGKILL)
-        assert select.select([gone], [], [], PATIENCE)[0]
-        os.close(gone)
-        server.process.wait()
+        pid, = passts(server)
+        with awaited(pid):
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
 
 
 def test_a_host_that_cannot_says_what_would_help():
@@ -162,5 +155,5 @@ def test_pasta_says_why_it_cannot():
     with server_behind([PUBLIC], prepare=f"{TUN}; ip route del default; ip link del wan", uid=ORDINARY) as server:
         reply = server.request("POST", "/v1/sandboxes", {"network": "pasta"})
         assert reply.status == 501 and reply.json["error"]["message"].startswith("pasta: ")
-        assert children(server) == []
+        wait_until(lambda: not passts(server), "it was not waited for")
         server.create(network="loopback").delete()

@@ -1,36 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server whose sandboxes are those of another one."""
-import contextlib
 import json
 import os
-import tempfile
 
 import pytest
 
-from conftest import Server, end_server, start_server
-
-
-@contextlib.contextmanager
-def gateway(url, token):
-    directory = tempfile.mkdtemp(prefix="cay-e2e-")
-    started = Server(directory, "--backend", url, prefix=["env", f"CAY_REMOTE_TOKEN={token}"])
-    try:
-        yield started
-    finally:
-        end_server(started)
-
-
-@pytest.fixture(scope="module")
-def far():
-    started = start_server()
-    yield started
-    end_server(started)
+from conftest import end_server, gateway, start_server
 
 
 @pytest.fixture(scope="module", params=["tcp", "unix"])
 def near(request, far):
     url = f"http://127.0.0.1:{far.port}" if request.param == "tcp" else f"unix:{far.socket}"
-    with gateway(url, far.token) as started:
+    with gateway(url, CAY_REMOTE_TOKEN=far.token) as started:
         yield started
 
 
@@ -103,7 +84,7 @@ def test_a_caller_that_goes_away_leaves_no_call_behind(box, far):
 
 def test_a_server_that_dies_is_disconnected():
     far = start_server()
-    with gateway(f"http://127.0.0.1:{far.port}", far.token) as near:
+    with gateway(f"http://127.0.0.1:{far.port}", CAY_REMOTE_TOKEN=far.token) as near:
         made = near.create()
         assert made.output("echo up") == "up\n"
         end_server(far)

@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 from conftest import PROGRAMS
+from processes import memory_kib
 from waiting import PATIENCE, wait_until
 
 # Answers with what it was asked; some paths misbehave. It listens before it says so.
@@ -139,8 +140,7 @@ def test_a_slow_reader_does_not_make_the_server_hold_it_all(site):
     response = connection.getresponse()
     for _ in range(100):  # time enough to fill what there is to fill
         site.run("true")
-    status = open(f"/proc/{site.server.server_pid()}/status").read()
-    assert int(status.split("VmRSS:")[1].split()[0]) < 100_000
+    assert memory_kib(site.server.server_pid()) < 100_000
     total = 0
     while got := response.read(1 << 20):
         total += len(got)

@@ -3,18 +3,13 @@
 import hashlib
 import io
 import json
-import pathlib
 import socket
 import tarfile
 
 import pytest
 from conftest import PROGRAMS
+from processes import memory_kib
 from waiting import PATIENCE, wait_until
-
-
-def rss_kib(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
 
 # Who may ask, and what mistakes look like.
@@ -272,7 +267,7 @@ def test_a_slow_reader_costs_no_memory(server, box):
     connection = server.connection()
     connection.request("GET", f"{box.path}/files?path=/tmp/big", headers=server.headers("", None))
     response = connection.getresponse()
-    before = rss_kib(pid)
+    before = memory_kib(pid)
     total = 0
     while chunk := response.read(1 << 20):
         total += len(chunk)
@@ -280,7 +275,7 @@ def test_a_slow_reader_costs_no_memory(server, box):
             box.run("true")  # nobody else waits
     assert total == 300 << 20
     quarantine = 256 * 1024 if b"__asan_init" in (PROGRAMS / "cayd").read_bytes() else 0
-    assert rss_kib(pid) - before < 16 * 1024 + quarantine
+    assert memory_kib(pid) - before < 16 * 1024 + quarantine
     connection.close()
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The file verbs in a real sandbox: with its locks, its own user, its full disk, and workers that it cannot turn."""
-import contextlib
 import io
-import pathlib
 import tarfile
 import zipfile
 
 import archives
 import pytest
+from processes import children, status
 from waiting import wait_until
 
 
@@ -67,22 +66,10 @@ def test_no_verb_reads_what_the_kernel_shows(box):
     assert box.action("grep", path="/etc", pattern="root:x:0", include=["passwd"])["files_matched"] == 1
 
 
-def children_of(pid, name):
-    """Those of that name, with what the kernel tells of each; who ends meanwhile is none."""
-    found = {}
-    with contextlib.suppress(OSError):
-        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            with contextlib.suppress(OSError):
-                status = pathlib.Path(f"/proc/{child}/status").read_text()
-                if status.startswith(f"Name:\t{name}\n"):
-                    found[child] = status
-    return found
-
-
 def workers_of(server):
-    """The executors are children of the supervisor, and the workers theirs."""
-    return [status for executor in children_of(server.process.pid, "cay-executor")
-            for status in children_of(executor, "cay-worker").values()]
+    """The executors are children of the supervisor, and the workers theirs: what the kernel tells of each."""
+    return [status(worker) for executor in children(server.process.pid, "cay-executor")
+            for worker in children(executor, "cay-worker")]
 
 
 def test_the_agent_sees_nothing_of_a_worker_and_can_do_nothing_to_it(box):
@@ -94,9 +81,9 @@ def test_the_agent_sees_nothing_of_a_worker_and_can_do_nothing_to_it(box):
         connection.putheader(name, value)
     connection.endheaders()
     connection.send(b"\0" * 512)
-    status = wait_until(lambda: [w for w in workers_of(box.server) if "Seccomp:\t2" in w], "no worker that is locked")[0]
-    inner = status.split("NSpid:")[1].split("\n")[0].split()[-1]
-    assert "NoNewPrivs:\t1" in status and "CapEff:\t0000000000000000" in status
+    worker = wait_until(lambda: [w for w in workers_of(box.server) if w.get("Seccomp") == "2"], "no worker that is locked")[0]
+    inner = worker["NSpid"].split()[-1]
+    assert worker["NoNewPrivs"] == "1" and worker["CapEff"] == "0000000000000000"
     script = f"""
 import ctypes, os
 print({inner} in os.listdir('/proc'), os.path.exists('/proc/{inner}/fd'),

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from executor import Executor, Failed
+from processes import children, status
 from waiting import PATIENCE, wait_until
 
 
@@ -568,8 +569,7 @@ def test_closed_sessions_leave_no_process(executor):
         executor.call("run", command="true", session=f"closed-{i}")
         executor.call("session_close", session=f"closed-{i}")
     pid = executor.process.pid
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    assert not [c for c in children if ") Z " in pathlib.Path(f"/proc/{c}/stat").read_text()]
+    wait_until(lambda: not [c for c in children(pid) if status(c).get("State", "").startswith("Z")], "it was not waited for")
 
 
 def test_C_c_with_a_prompt_shows_no_prompt(shell):

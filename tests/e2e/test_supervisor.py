@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from processes import children, status
 from waiting import PATIENCE, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -319,15 +320,6 @@ def wait_until_swept(made):
     wait_until(lambda: not [c for m in made for c in cgroups_of(m.id)])
 
 
-def children(pid):
-    """Name -> pids"""
-    found = {}
-    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-            found.setdefault(pathlib.Path(f"/proc/{child}/comm").read_text().strip(), []).append(child)
-    return found
-
-
 @pytest.mark.parametrize("uid", USERS)
 def test_a_killed_supervisor_leaves_nothing(start, uid):
     s = start(uid=uid, pool=1)
@@ -336,7 +328,7 @@ def test_a_killed_supervisor_leaves_nothing(start, uid):
     mine = children(s.process.pid)
     s.process.kill()
     s.process.wait()
-    wait_for_end([m.pid for m in made] + [pid for pids in mine.values() for pid in pids])
+    wait_for_end([m.pid for m in made] + mine)
     wait_until_swept(made)
 
 
@@ -350,11 +342,11 @@ def post_creates(s, n):
 def test_creates_are_built_side_by_side(start):
     s = start()
     s.ask("hello")
-    first = sorted(children(s.process.pid)["cay-builder"], key=int)[0]
-    os.kill(int(first), signal.SIGSTOP)
+    first = min(children(s.process.pid, "cay-builder"))
+    os.kill(first, signal.SIGSTOP)
     slow, quick = post_creates(s, 2)
     assert s.ask("next").id == quick
-    os.kill(int(first), signal.SIGCONT)
+    os.kill(first, signal.SIGCONT)
     assert s.ask("next").id == slow
 
 
@@ -370,16 +362,16 @@ def test_more_creates_than_can_wait_are_all_answered(start):
 def test_a_killed_builder_fails_what_it_was_at_and_nothing_else(start, uid):
     s = start(uid=uid)
     s.ask("hello")
-    stuck = sorted(children(s.process.pid)["cay-builder"], key=int)[0]
-    os.kill(int(stuck), signal.SIGSTOP)
+    stuck = min(children(s.process.pid, "cay-builder"))
+    os.kill(stuck, signal.SIGSTOP)
     lost, made = post_creates(s, 2)
     assert s.ask("next").id == made
-    os.kill(int(stuck), signal.SIGKILL)
+    os.kill(stuck, signal.SIGKILL)
     failed = s.ask("next")
     assert (failed.serial, failed.code) == ("2", "internal") and "was killed" in failed.text
     assert cgroups_of(lost) == []
     assert s.create().id  # by a new builder
-    assert len(children(s.process.pid)["cay-builder"]) >= 2
+    assert len(children(s.process.pid, "cay-builder")) >= 2
 
 
 @pytest.mark.parametrize("uid", USERS)
@@ -388,7 +380,7 @@ def test_builders_that_are_killed_at_any_moment_leave_nothing(start, uid):
     s.ask("hello")
     wished, living = [], []
     for round_ in range(12):
-        builders = children(s.process.pid).get("cay-builder", [])  # while no child of theirs is called so as well
+        builders = children(s.process.pid, "cay-builder")  # while no child of theirs is called so as well
         wished += post_creates(s, 6)
         answers = []
         for i in range(6):
@@ -403,7 +395,7 @@ def test_builders_that_are_killed_at_any_moment_leave_nothing(start, uid):
     for sandbox in living:
         assert s.ask(f"destroy {sandbox}").code == "ok"
     wait_until(lambda: not [c for w in wished for c in cgroups_of(w)])
-    wait_until(lambda: not set(children(s.process.pid)) - {"cay-builder", "cay-janitor", "cayd"})
+    wait_until(lambda: {status(pid).get("Name") for pid in children(s.process.pid)} <= {"cay-builder", "cay-janitor", "cayd", None})
 
 
 @pytest.mark.parametrize("uid", USERS)
@@ -417,7 +409,7 @@ def test_a_supervisor_that_is_killed_while_it_builds_leaves_nothing(start, uid):
         mine = children(s.process.pid)
         s.process.kill()
         s.process.wait()
-        wait_for_end(pid for pids in mine.values() for pid in pids)
+        wait_for_end(mine)
         wait_until(lambda: not [c for w in wished for c in cgroups_of(w)])
 
 
@@ -426,10 +418,11 @@ def test_what_a_killed_supervisor_and_its_janitor_left_the_next_one_sweeps(start
     s.ask("hello")
     made = s.create()
     mine = children(s.process.pid)
-    os.kill(int(mine["cay-janitor"][0]), signal.SIGKILL)
+    janitor, = children(s.process.pid, "cay-janitor")
+    os.kill(janitor, signal.SIGKILL)
     s.process.kill()
     s.process.wait()
-    wait_for_end(pid for pids in mine.values() for pid in pids)
+    wait_for_end(mine)
     t = start()
     assert t.ask("hello").count == "0"
     assert cgroups_of(made.id) == []
@@ -450,7 +443,7 @@ def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(start, directory):
     mine = children(s.process.pid)
     s.process.kill()
     s.process.wait()
-    wait_for_end(pid for pids in mine.values() for pid in pids)
+    wait_for_end(mine)
     assert s.socket.exists()
     start()
     assert stat.S_IMODE(s.socket.stat().st_mode) == 0o600

@@ -3,7 +3,6 @@
 import base64
 import os
 import pathlib
-import select
 import signal
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ import tempfile
 import pytest
 from conftest import PROGRAMS
 from outside import Authority, server_outside
+from processes import awaited, children, status
 from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network namespace of the server's")
@@ -217,17 +217,13 @@ def test_a_restarted_server_goes_on_with_what_it_never_knew(server, box):
 
 
 def boundary_pids(server):
-    children = pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "cay-boundary"]
+    return children(server.process.pid, "cay-boundary")
 
 
 def test_when_the_boundary_is_killed_nothing_goes_out_to_its_hosts(server, box):
     pid, = boundary_pids(server)
-    gone = os.pidfd_open(pid)
-    os.kill(pid, signal.SIGKILL)
-    assert select.select([gone], [], [], 10)[0]
-    os.close(gone)
+    with awaited(pid):
+        os.kill(pid, signal.SIGKILL)
     said = curl(box, '-H "Authorization: Bearer $API_TOKEN" http://api.test/')
     assert "has ended, and they with it" in said
     assert server.outside.requests == []
@@ -236,9 +232,8 @@ def test_when_the_boundary_is_killed_nothing_goes_out_to_its_hosts(server, box):
 
 def test_a_boundary_ends_with_its_sandbox(server, box):
     pid, = boundary_pids(server)
-    gone = os.pidfd_open(pid)
-    box.delete()
-    assert select.select([gone], [], [], 10)[0]
+    with awaited(pid):
+        box.delete()
     wait_until(lambda: boundary_pids(server) == [])
 
 
@@ -246,18 +241,16 @@ def test_a_boundary_ends_with_the_supervisor(server):
     with server_outside(HOSTS, [API], trust=server.authority.pem) as own:
         own.create(network="proxy", secrets=SECRETS)
         pid, = boundary_pids(own)
-        gone = os.pidfd_open(pid)
-        own.process.send_signal(signal.SIGKILL)
-        assert select.select([gone], [], [], 10)[0]
-        os.close(gone)
-        own.process.wait()
+        with awaited(pid):
+            own.process.send_signal(signal.SIGKILL)
+            own.process.wait()
 
 
 def test_the_boundary_can_do_next_to_nothing(server, box):
     pid, = boundary_pids(server)
-    status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-    assert status["Uid"].split()[0] == str(0x2ffffff1) and status["CapEff"] == status["CapBnd"] == "0000000000000000"
-    assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    told = status(pid)
+    assert told["Uid"].split()[0] == str(0x2ffffff1) and told["CapEff"] == told["CapBnd"] == "0000000000000000"
+    assert told["Seccomp"] == "2" and told["NoNewPrivs"] == "1"
     environ = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     assert [e for e in environ if e and not e.startswith(b"SSL_CERT_")] == []
 
@@ -320,8 +313,8 @@ def test_an_ordinary_users_server_does_the_same(server):
         curl(box, '-H "Authorization: Bearer $API_TOKEN" https://api.test/')
         assert VALUE in outside.requests[0][0]
         pid, = boundary_pids(own)
-        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-        assert status["Seccomp"] == "2" and status["CapEff"] == "0000000000000000"
+        told = status(pid)
+        assert told["Seccomp"] == "2" and told["CapEff"] == "0000000000000000"
         box.delete()
 
 
