@@ -69,38 +69,6 @@ void daytona_execute(struct far *far, struct str command, struct str cwd,
 
 /* ---- exec ---- */
 
-static void put_process(const struct far *far, struct str output, int64_t code, struct buf *b)
-{
-	const struct exec_params *p = far->params;
-	struct jsonw w = JSONW(b);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "process", STR(""));
-	jsonw_key_str(&w, "name", p->name.ptr ? p->name : STR(""));
-	jsonw_key_int(&w, "pid", -1);
-	jsonw_key(&w, "argv");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < p->argv.n; i++)
-		jsonw_str(&w, p->argv.items[i]);
-	jsonw_close_array(&w);
-	jsonw_key_str(&w, "cwd", p->cwd.len ? p->cwd : str_from(far->site->workdir ?: ""));
-	jsonw_key_str(&w, "status", STR("exited"));
-	jsonw_key_int(&w, "exit_code", code);
-	jsonw_key(&w, "signal");
-	jsonw_null(&w);
-	jsonw_key_bool(&w, "timed_out", false);
-	jsonw_key_int(&w, "stdout_bytes", (int64_t)output.len);
-	jsonw_key_int(&w, "stderr_bytes", 0);
-	jsonw_key_int(&w, "dropped_bytes", 0);
-	jsonw_key_bool(&w, "is_tty", false);
-	jsonw_key_int(&w, "started_ms", clock_wall_ms() - duration_ms(far));
-	jsonw_key_int(&w, "duration_ms", duration_ms(far));
-	if (p->capture) {
-		jsonw_key_str(&w, "stdout", output);
-		jsonw_key_str(&w, "stderr", STR(""));
-	}
-	jsonw_close(&w);
-}
-
 /* -1: it did not start, and the output says why. */
 static bool has_started(struct far *far, const struct json *answer)
 {
@@ -119,15 +87,9 @@ static bool has_started(struct far *far, const struct json *answer)
 
 static void on_exec(struct far *far, const struct json *answer)
 {
-	const struct exec_params *p = far->params;
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct str output = json_str(json_find(answer, "result"));
-	if (!has_started(far, answer))
-		return;
-	if (!p->capture)
-		far_send(far, 1, output);
-	put_process(far, output, json_int(json_find(answer, "exitCode")), &b);
-	far_finish(far, &b);
+	if (has_started(far, answer))
+		far_finish_exec(far, json_str(json_find(answer, "result")),
+			json_int(json_find(answer, "exitCode")), false);
 }
 
 static void exec_start(struct far *far)

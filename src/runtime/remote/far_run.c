@@ -123,7 +123,17 @@ const struct far_verb far_run = { .action = &run_action, .start = run_start };
 
 /* ---- exec ---- */
 
-static void put_process(const struct far *far, struct str output, int64_t code, struct buf *b)
+void far_send(struct far *far, uint8_t channel, struct str bytes)
+{
+	while (bytes.len) {
+		struct str piece = str_first(bytes, FRAME_DATA_MAX);
+		channel_send(far->channel, FRAME_DATA, channel, piece);
+		bytes = str_skip(bytes, piece.len);
+	}
+}
+
+static void put_process(const struct far *far, struct str output, int64_t code, bool is_tty,
+	struct buf *b)
 {
 	const struct exec_params *p = far->params;
 	struct jsonw w = JSONW(b);
@@ -152,7 +162,7 @@ static void put_process(const struct far *far, struct str output, int64_t code, 
 	jsonw_key_int(&w, "stdout_bytes", (int64_t)output.len);
 	jsonw_key_int(&w, "stderr_bytes", 0);
 	jsonw_key_int(&w, "dropped_bytes", 0);
-	jsonw_key_bool(&w, "is_tty", true);
+	jsonw_key_bool(&w, "is_tty", is_tty);
 	jsonw_key_int(&w, "started_ms", clock_wall_ms() - duration_ms(far));
 	jsonw_key_int(&w, "duration_ms", duration_ms(far));
 	if (p->capture) {
@@ -162,19 +172,19 @@ static void put_process(const struct far *far, struct str output, int64_t code, 
 	jsonw_close(&w);
 }
 
-void far_send(struct far *far, uint8_t channel, struct str bytes)
+/* The far end has one stream for both, told at the end. */
+void far_finish_exec(struct far *far, struct str output, int64_t code, bool is_tty)
 {
-	while (bytes.len) {
-		struct str piece = str_first(bytes, FRAME_DATA_MAX);
-		channel_send(far->channel, FRAME_DATA, channel, piece);
-		bytes = str_skip(bytes, piece.len);
-	}
+	const struct exec_params *p = far->params;
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	if (!p->capture)
+		far_send(far, 1, output);
+	put_process(far, output, code, is_tty, &b);
+	far_finish(far, &b);
 }
 
 static void on_exec(struct far *far, const struct json *observation)
 {
-	const struct exec_params *p = far->params;
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX), output = BUF_INIT(FRAME_PAYLOAD_MAX);
 	if (!str_is(json_str(json_find(observation, "observation")), "run")) {
 		far_fail_observation(far, observation);
 		return;
@@ -183,11 +193,7 @@ static void on_exec(struct far *far, const struct json *observation)
 		far_fail_unended(far);
 		return;
 	}
-	buf_put(&output, far_said(observation));
-	if (!p->capture)
-		far_send(far, 1, buf_str(&output));
-	put_process(far, buf_str(&output), far_exit_code(observation), &b);
-	far_finish(far, &b);
+	far_finish_exec(far, far_said(observation), far_exit_code(observation), true);
 }
 
 static void exec_start(struct far *far)

@@ -9,6 +9,8 @@ extern const struct far_verb far_browse, far_cell, far_configure, far_download, 
 	far_upload, far_write;
 
 void far_send(struct far *far, uint8_t channel, struct str bytes);
+/* Of an exec that has ended: its output, both streams as one, and its exit code; -1: it was killed at its timeout. */
+void far_finish_exec(struct far *far, struct str output, int64_t code, bool is_tty);
 /* Lines first to last, from 1; last -1: to the end. */
 struct str far_cut_lines(struct str text, int64_t first, int64_t last);
 
