@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This is the only file that knows SQLite. */
+/*
+ * This is the only file that knows SQLite.
+ *
+ * What SQLite knows of its locks is kept beside what the kernel knows of them, and shared by all connections of a
+ * process. When a call for a lock has failed (no descriptor, no memory for it), the two may differ from then on, and
+ * everything ends with "locking protocol" or "database is locked". Nothing but to close it helps: that is done before
+ * the next statement that is not part of a transaction. What was committed is in the log and is found there again.
+ */
 #include "runtime/db.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/log.h"
 
 #include <sqlite3.h>
+#include <time.h>
 
-enum { BUSY_MS = 100 }; /* nobody else writes; a reader from outside may hold a lock for a moment */
+enum {
+	BUSY_MS = 100, /* nobody else writes; a reader from outside may hold a lock for a moment */
+	NAP_US = 1000,
+};
 
 /* Step n brings version n to n + 1. Never edited once released: a change is a new step. */
 static const char *const migrations[] = {
@@ -52,17 +64,16 @@ static const char *const statements[] = {
 };
 
 struct db {
-	sqlite3 *sqlite;
+	char *path;
+	sqlite3 *sqlite; /* NULL: it was closed, and could not be opened since */
 	sqlite3_stmt *statements[DB_STATEMENT_MAX];
+	int n_running; /* queries, one within another */
+	bool is_stuck;
 	int log_pages;
 };
 
 struct db_row {
 	sqlite3_stmt *statement;
-};
-
-struct db_checkpoint {
-	sqlite3 *sqlite;
 };
 
 static int fail(sqlite3 *sqlite, struct error *err, const char *doing)
@@ -94,18 +105,52 @@ static void bind(sqlite3_stmt *stmt, const struct db_value *values, int n)
 	}
 }
 
+/* Failures after which the locks may not be what they seem. One of the disk is none: what reads goes on then. */
+static bool is_lasting(sqlite3 *sqlite)
+{
+	switch (sqlite3_extended_errcode(sqlite)) {
+	case SQLITE_IOERR_LOCK:
+	case SQLITE_IOERR_UNLOCK:
+	case SQLITE_IOERR_RDLOCK:
+	case SQLITE_IOERR_CHECKRESERVEDLOCK:
+	case SQLITE_IOERR_SHMLOCK:
+	case SQLITE_IOERR_SHMMAP:
+	case SQLITE_IOERR_SHMOPEN:
+		return true;
+	default:
+		break;
+	}
+	int code = sqlite3_errcode(sqlite) & 0xff;
+	return code == SQLITE_PROTOCOL || code == SQLITE_BUSY;
+}
+
+static int reopen(struct db *db, struct error *err);
+
+/* Within a transaction, or another query, there is no closing; its end comes first. Who begins is within none. */
+static int unstick(struct db *db, enum db_statement next, struct error *err)
+{
+	bool is_at_rest = next == DB_BEGIN || !db->sqlite || sqlite3_get_autocommit(db->sqlite);
+	return db->is_stuck && db->n_running == 0 && is_at_rest ? reopen(db, err) : 0;
+}
+
 int db_query(struct db *db, enum db_statement which, const struct db_value *values, int n,
 	void (*fn)(void *arg, struct db_row *row), void *arg, struct error *err)
 {
+	if (unstick(db, which, err) < 0)
+		return -1;
 	sqlite3_stmt *stmt = db->statements[which];
 	BUG_IF(sqlite3_stmt_busy(stmt), "a query is asked for from within itself");
 	bind(stmt, values, n);
 	struct db_row row = { stmt };
 	int r;
+	db->n_running++;
 	while ((r = sqlite3_step(stmt)) == SQLITE_ROW)
 		fn(arg, &row);
-	if (r != SQLITE_DONE)
+	db->n_running--;
+	if (r != SQLITE_DONE) {
+		db->is_stuck = db->is_stuck || is_lasting(db->sqlite);
 		fail(db->sqlite, err, statements[which]);
+	}
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 	return r == SQLITE_DONE ? 0 : -1;
@@ -123,8 +168,14 @@ int db_run(struct db *db, enum db_statement which, const struct db_value *values
 
 void db_roll_back(struct db *db)
 {
-	if (!sqlite3_get_autocommit(db->sqlite))
+	if (db->sqlite && !sqlite3_get_autocommit(db->sqlite))
 		db_run(db, DB_ROLLBACK, NULL, 0, NULL);
+	db->is_stuck = db->is_stuck || (db->sqlite && !sqlite3_get_autocommit(db->sqlite));
+}
+
+bool db_is_stuck(const struct db *db)
+{
+	return db->is_stuck;
 }
 
 int64_t db_row_int(struct db_row *row, int column)
@@ -165,6 +216,8 @@ static int64_t pragma(struct db *db, const char *sql)
 
 int64_t db_size(struct db *db)
 {
+	if (!db->sqlite)
+		return 0;
 	int64_t used = pragma(db, "PRAGMA page_count") - pragma(db, "PRAGMA freelist_count");
 	return used * pragma(db, "PRAGMA page_size");
 }
@@ -181,12 +234,33 @@ static int on_commit(void *arg, sqlite3 *sqlite, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+/* SQLite tries a hundred times for a lock, and rests ever longer, ten seconds in all: the loop cannot wait for that. */
+static int nap(sqlite3_vfs *vfs, int us)
+{
+	const struct timespec time = { .tv_nsec = (long)MIN(us, NAP_US) * 1000 };
+	nanosleep(&time, NULL);
+	return us;
+}
+
+/* The usual one in all else. */
+static const char *napping_vfs(void)
+{
+	static sqlite3_vfs vfs;
+	if (vfs.zName)
+		return vfs.zName;
+	vfs = *sqlite3_vfs_find(NULL);
+	vfs.zName = "cay";
+	vfs.xSleep = nap;
+	sqlite3_vfs_register(&vfs, 0);
+	return vfs.zName;
+}
+
 static int connect(const char *path, sqlite3 **ret, struct error *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW |
 		SQLITE_OPEN_NOMUTEX;                /* each connection is one thread's at a time */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no lock around each allocation */
-	int r = sqlite3_open_v2(path, ret, flags, NULL);
+	int r = sqlite3_open_v2(path, ret, flags, napping_vfs());
 	if (r != SQLITE_OK)
 		return error_set(err, ERROR_UNAVAILABLE, "%s", sqlite3_errstr(r));
 	sqlite3_extended_result_codes(*ret, 1);
@@ -226,17 +300,50 @@ static int prepare(struct db *db, struct error *err)
 	return 0;
 }
 
-int db_open(const char *path, struct db **ret, struct error *err)
+static int open_at(struct db *db, struct error *err)
 {
 	static const char mode[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 				   "PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF;";
+	if (connect(db->path, &db->sqlite, err) < 0 || execute(db->sqlite, mode, err) < 0 ||
+		migrate(db, err) < 0 || prepare(db, err) < 0)
+		return -1;
+	sqlite3_wal_hook(db->sqlite, on_commit, db);
+	return 0;
+}
+
+static void disconnect(struct db *db)
+{
+	for (int i = 0; i < DB_STATEMENT_MAX; i++) {
+		sqlite3_finalize(db->statements[i]);
+		db->statements[i] = NULL;
+	}
+	sqlite3_close(db->sqlite);
+	db->sqlite = NULL;
+}
+
+/* The log stays as it is: to copy it would be to wait for the disk. */
+static int reopen(struct db *db, struct error *err)
+{
+	if (db->sqlite)
+		sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	disconnect(db);
+	if (open_at(db, err) < 0) {
+		disconnect(db);
+		return error_wrap(err, "open the state database again");
+	}
+	db->is_stuck = false;
+	log_warn("db.reopened", "path=%s", db->path);
+	return 0;
+}
+
+int db_open(const char *path, struct db **ret, struct error *err)
+{
 	struct db *db = mem_new(struct db);
-	if (connect(path, &db->sqlite, err) < 0 || execute(db->sqlite, mode, err) < 0 ||
-		migrate(db, err) < 0 || prepare(db, err) < 0) {
+	db->path = str_dup(str_from(path));
+	if (open_at(db, err) < 0) {
 		db_close(db);
 		return -1;
 	}
-	sqlite3_wal_hook(db->sqlite, on_commit, db);
 	*ret = db;
 	return 0;
 }
@@ -245,40 +352,23 @@ void db_close(struct db *db)
 {
 	if (!db)
 		return;
-	for (int i = 0; i < DB_STATEMENT_MAX; i++)
-		sqlite3_finalize(db->statements[i]);
-	sqlite3_close(db->sqlite);
+	disconnect(db);
+	free(db->path);
 	free(db);
 }
 
-/* Checkpoints. */
-
-int db_checkpoint_new(const char *path, struct db_checkpoint **ret, struct error *err)
+/* By a connection that lasts no longer: a second one would keep alive what the first one's end shall mend. */
+int db_checkpoint(const char *path, struct error *err)
 {
-	struct db_checkpoint *c = mem_new(struct db_checkpoint);
-	if (connect(path, &c->sqlite, err) < 0 ||
-		execute(c->sqlite, "PRAGMA synchronous = NORMAL;", err) < 0) {
-		db_checkpoint_free(c);
-		return -1;
+	sqlite3 *sqlite = NULL;
+	int in_log = 0, copied = 0, left = -1;
+	if (connect(path, &sqlite, err) == 0 &&
+		execute(sqlite, "PRAGMA synchronous = NORMAL;", err) == 0) {
+		int r = sqlite3_wal_checkpoint_v2(sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log,
+			&copied);
+		left = r == SQLITE_OK || r == SQLITE_BUSY ? in_log - copied
+							  : fail(sqlite, err, "checkpoint");
 	}
-	*ret = c;
-	return 0;
-}
-
-void db_checkpoint_free(struct db_checkpoint *c)
-{
-	if (!c)
-		return;
-	sqlite3_close(c->sqlite);
-	free(c);
-}
-
-int db_checkpoint_run(struct db_checkpoint *c, struct error *err)
-{
-	int in_log = 0, copied = 0;
-	int r = sqlite3_wal_checkpoint_v2(c->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log,
-		&copied);
-	if (r != SQLITE_OK && r != SQLITE_BUSY)
-		return fail(c->sqlite, err, "checkpoint");
-	return in_log - copied;
+	sqlite3_close(sqlite);
+	return left;
 }

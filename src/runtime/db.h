@@ -3,7 +3,9 @@
  * db: the state database: its tables, its statements, and values in and out. What is written when, and
  * who may hear of it, is store.c's business.
  *
- * A db belongs to the loop's thread; a checkpoint has a connection of its own and may run in a worker.
+ * A db belongs to the loop's thread; a checkpoint has a connection of its own and may run in a worker. One whose locks
+ * have come out of step with the kernel's closes itself, and opens anew, before the next statement outside of a
+ * transaction: what it has answered with success is kept.
  */
 #pragma once
 
@@ -58,7 +60,6 @@ static inline struct db_value db_blob(const void *ptr, size_t len)
 
 struct db;
 struct db_row;
-struct db_checkpoint;
 
 /* Makes it, or brings an older format to ours. Refuses a newer one. */
 int db_open(const char *path, struct db **ret, struct error *err);
@@ -69,6 +70,8 @@ int db_run(struct db *db, enum db_statement which, const struct db_value *values
 	struct error *err);
 /* Rolls back if a transaction is open: an error may have done that already. */
 void db_roll_back(struct db *db);
+/* The next statement opens it anew: one that has just failed may be tried once more. */
+bool db_is_stuck(const struct db *db);
 
 /* Calls fn for each row. The same statement must not be asked for again from within. */
 int db_query(struct db *db, enum db_statement which, const struct db_value *values, int n,
@@ -81,8 +84,8 @@ int64_t db_number(struct db *db, enum db_statement which, const struct db_value 
 int64_t db_size(struct db *db);        /* bytes in use */
 int db_log_pages(const struct db *db); /* of the write-ahead log, as of the last commit */
 
-/* Copies the log into the database. Waits for the disk: for a worker. */
-int db_checkpoint_new(const char *path, struct db_checkpoint **ret, struct error *err);
-void db_checkpoint_free(struct db_checkpoint *c);
-/* How many pages are left to copy, which others were writing meanwhile; negative: failed. */
-int db_checkpoint_run(struct db_checkpoint *c, struct error *err);
+/*
+ * Copies the log into the database. Waits for the disk: for a worker. How many pages are left to copy, which others were
+ * writing meanwhile; negative: failed.
+ */
+int db_checkpoint(const char *path, struct error *err);

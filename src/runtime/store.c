@@ -39,7 +39,7 @@ enum {
 /* What the worker has: it may outlive the store. */
 struct checkpoint {
 	struct store *store; /* NULL: closed meanwhile */
-	struct db_checkpoint *db;
+	char *path;
 	int pages_left; /* negative: it failed */
 	struct error error;
 	bool is_running;
@@ -164,11 +164,21 @@ static int write_all(struct store *s, struct error *err)
 	return add_events(s, buf_str(&s->events), err);
 }
 
+/* What fails for locks that are out of step is tried once more, with the database opened anew. */
+static int begin(struct store *s, struct error *err)
+{
+	if (db_run(s->db, DB_BEGIN, NULL, 0, err) == 0)
+		return 0;
+	return db_is_stuck(s->db) ? db_run(s->db, DB_BEGIN, NULL, 0, err) : -1;
+}
+
 static int transact(struct store *s, struct error *err)
 {
 	int64_t oldest = s->oldest;
-	if (db_run(s->db, DB_BEGIN, NULL, 0, err) < 0)
+	if (begin(s, err) < 0)
 		return -1;
+	if (s->has_failed)
+		s->in_db = MAX(s->in_db, db_number(s->db, DB_EVENT_LAST, NULL, 0));
 	if (empty_journal(s, err) < 0 || write_all(s, err) < 0 || prune(s, &oldest, err) < 0 ||
 		db_run(s->db, DB_COMMIT, NULL, 0, err) < 0) {
 		db_roll_back(s->db);
@@ -315,14 +325,14 @@ static void measure(struct store *s)
 
 static void checkpoint_free(struct checkpoint *c)
 {
-	db_checkpoint_free(c->db);
+	free(c->path);
 	free(c);
 }
 
 static void checkpoint_work(void *arg)
 {
 	struct checkpoint *c = arg;
-	c->pages_left = db_checkpoint_run(c->db, &c->error);
+	c->pages_left = db_checkpoint(c->path, &c->error);
 }
 
 static void checkpoint_done(void *arg)
@@ -500,7 +510,8 @@ static int open_in(struct store *s, const char *dir, struct error *err)
 	auto_free char *path = mem_printf("%s/state.db", dir);
 	if (take_lock(s, dir, err) < 0)
 		return -1;
-	if (db_open(path, &s->db, err) < 0 || db_checkpoint_new(path, &s->checkpoint->db, err) < 0)
+	s->checkpoint->path = str_dup(str_from(path));
+	if (db_open(path, &s->db, err) < 0)
 		return error_wrap(err, "open %s", path);
 	s->newest = s->committed = s->announced = s->in_db = db_number(s->db, DB_EVENT_LAST, NULL,
 		0);

@@ -101,3 +101,11 @@ def test_a_call_that_fails_loses_nothing(server, name):
     assert n_hits > CASES // 3
     # The pool may be fuller than it was; 40 lives have come and gone for each of its sandboxes.
     wait_until(lambda: remains(server) <= settled + 16, "something is left")
+
+
+def test_a_database_whose_locks_fail_is_mended_without_a_restart(server):
+    """What SQLite knows of its locks is out of step then, and stays so until the database is opened anew."""
+    pid = server.server_pid()
+    for nth in range(1, 1 + 4 * min(SCALE, 10)):
+        inject(server, "cayd", "fcntl", "EMFILE", f"{nth}..{nth + 2}")
+    assert server.server_pid() == pid
