@@ -176,10 +176,13 @@ static void job_over(struct builder *b, int control_fd, const struct error *err)
 	b->crew->built(b->crew, job, &box, control_fd, err);
 }
 
+/* Killed, as one that is stopped or traced would not see the end of its socket. */
 static void builder_stop(struct builder *b)
 {
 	poller_remove(b->crew->poller, b->sock);
 	b->sock = close_fd(b->sock);
+	if (b->pid > 0)
+		kill(b->pid, SIGKILL);
 	b->pid = 0; /* it is waited for with the orphans */
 }
 
@@ -310,6 +313,13 @@ void crew_fini(struct crew *c)
 	}
 	c->life_fds[0] = close_fd(c->life_fds[0]);
 	c->life_fds[1] = close_fd(c->life_fds[1]);
+}
+
+void crew_kill(struct crew *c)
+{
+	for (int i = 0; i < CREW_SIZE; i++)
+		if (c->builders[i].job)
+			kill(c->builders[i].pid, SIGKILL);
 }
 
 static int find_idle(const struct crew *c)

@@ -51,6 +51,8 @@ struct crew {
 int crew_init(struct crew *c, struct poller *poller, const struct host *host, int executor_fd,
 	struct error *err);
 void crew_fini(struct crew *c); /* no job may be under way */
+/* Who is at work; `built` follows for each, with an error. */
+void crew_kill(struct crew *c);
 
 bool crew_has_idle(const struct crew *c);
 /* Gives the spec to an idle one; `built` follows. */

@@ -33,8 +33,8 @@ struct supervisor {
 	struct server server;
 	struct stock stock;
 	struct desk desk;
-	pid_t janitor;   /* sweeps if we are killed; 0: none */
-	int64_t stop_ms; /* when a server that was asked to end is killed; 0: not stopping */
+	pid_t janitor; /* sweeps if we are killed; 0: none */
+	int64_t stop_ms; /* when who was asked to end, or is still building, is killed; 0: not stopping */
 	bool has_dead;   /* children may have to be waited for */
 	bool has_failed; /* the server could not start */
 };
@@ -134,7 +134,7 @@ static int until(int64_t when_ms)
 static int idle_ms(const struct supervisor *s)
 {
 	if (s->stop_ms)
-		return s->server.pid > 0 ? until(s->stop_ms) : -1;
+		return until(s->stop_ms);
 	if (stock_wants_refill(&s->stock))
 		return 0;
 	return s->server.pid == 0 ? until(s->server.restart_ms) : -1;
@@ -144,11 +144,8 @@ static int idle_ms(const struct supervisor *s)
 static void when_idle(struct supervisor *s)
 {
 	struct error err;
-	if (s->stop_ms) {
-		server_kill(&s->server);
-		s->stop_ms = INT64_MAX; /* once is enough */
+	if (s->stop_ms)
 		return;
-	}
 	if (s->server.pid == 0 && until(s->server.restart_ms) == 0) {
 		if (start_server(s, &err) < 0) {
 			log_error("server.start", "error=%s", err.text);
@@ -164,8 +161,20 @@ static bool is_over(struct supervisor *s)
 {
 	if (!s->stop_ms)
 		return false;
+	if (until(s->stop_ms) == 0) {
+		server_kill(&s->server);
+		crew_kill(&s->stock.crew);
+		s->stop_ms = INT64_MAX; /* once is enough */
+	}
 	drop_ended(s);
 	return s->server.pid == 0 && s->stock.count == 0;
+}
+
+/* Of one that was killed at work there may be something that the janitor finds when we are gone. */
+static bool is_clean(const struct supervisor *s)
+{
+	int64_t died_ms = s->stock.crew.died_ms;
+	return !died_ms || clock_mono_ms() - died_ms >= SWEEP_MS;
 }
 
 static void swept(void *ctx, const char *what)
@@ -191,8 +200,7 @@ static void reap_orphans(struct supervisor *s)
 			return;
 		waitpid(info.si_pid, NULL, 0);
 		info.si_pid = 0;
-		int64_t died_ms = s->stock.crew.died_ms;
-		if (died_ms && clock_mono_ms() - died_ms < SWEEP_MS)
+		if (!is_clean(s))
 			launch_sweep(&s->stock.host, false, swept, NULL, NULL);
 	}
 	s->has_dead = false;
@@ -283,7 +291,8 @@ int supervise(const struct supervise_config *config, struct error *err)
 	}
 	if (s.has_failed)
 		r = error_set(err, ERROR_UNAVAILABLE, "the server could not start");
-	janitor_stop(s.janitor);
+	if (is_clean(&s))
+		janitor_stop(s.janitor);
 	server_fini(&s.server);
 	stock_fini(&s.stock);
 	place_fini(&place);

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from processes import children, status
+from processes import awaited, children, status
 from waiting import PATIENCE, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -88,9 +88,12 @@ class Supervisor:
         return self.log.read()
 
     def close(self):
+        """Whoever follows it, the janitor last, may write in the directory until it is gone."""
         if self.process.poll() is None:
+            followers = children(self.process.pid)
             self.process.kill()
             self.process.wait()
+            wait_for_end(followers)
         for s in (self.server, self.listener):
             if s:
                 s.close()
@@ -303,6 +306,19 @@ def test_stopping_takes_everything_down(start, uid, signo):
     assert not any(is_alive(m.pid) for m in made)
     assert [c for m in made for c in cgroups_of(m.id)] == []
     assert not s.socket.exists()
+
+
+@pytest.mark.parametrize("uid", USERS)
+def test_builders_that_do_not_move_keep_nobody_from_ending(start, uid):
+    s = start(uid=uid)
+    s.ask("hello")
+    builders = children(s.process.pid, "cay-builder")
+    for pid in builders:
+        os.kill(pid, signal.SIGSTOP)
+    lost, = post_creates(s, 1)  # the others have nothing to do
+    with awaited(*builders):
+        assert s.stop() == 0, s.text()
+    wait_until_swept([Reply(f"id={lost}")])
 
 
 def wait_for_end(pids):

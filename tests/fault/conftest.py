@@ -18,7 +18,8 @@ loader = importlib.util.spec_from_file_location("soak", ROOT / "tests" / "soak" 
 soak = importlib.util.module_from_spec(loader)
 loader.loader.exec_module(soak)
 e2e = soak.e2e
-wait_until = importlib.import_module("waiting").wait_until  # its folder is on the path now
+waiting = importlib.import_module("waiting")  # its folder is on the path now
+wait_until, PATIENCE = waiting.wait_until, waiting.PATIENCE
 
 
 class Lost(Exception):
@@ -155,9 +156,14 @@ class Injector:
         return pathlib.Path(self.log.name).read_text(encoding="utf-8", errors="replace")
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
+        """Whoever is traced goes on, however this ends: nobody else can end one that rests in a call."""
+        try:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGINT)
+                self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait()
         hit = "(INJECTED)" in self.text()
         self.log.close()
         os.unlink(self.log.name)
@@ -173,7 +179,7 @@ def count_calls(pids, work):
         assert any("attached" in line for line in said), said
         work.step()
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
+        tracer.wait(PATIENCE)
     counts = collections.Counter(line.split("(")[0].split()[-1] for line in pathlib.Path(log).read_text(errors="replace").splitlines())
     os.unlink(log)
     return counts
