@@ -83,7 +83,8 @@ static int make_backend(struct backend **ret, struct error *err)
 {
 	const struct backend_choice choice = { .name = d.options.backend,
 		.state_dir = d.options.state_dir,
-		.warm = (int)d.options.pool };
+		.warm = (int)d.options.pool,
+		.container = settings_of_server("container") };
 	if (d.options.backend)
 		return backend_open(d.loop, &choice, ret, err);
 	*ret = native_backend_new(d.loop, MONITOR_FD);
@@ -143,7 +144,8 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 		.on_lost = on_lost,
 		.gate = gate,
 	};
-	if (runtime_new(&config, &d.runtime, err) < 0)
+	if (runtime_new(&config, &d.runtime, err) < 0 ||
+		runtime_set_recipe(d.runtime, settings_of_server("image"), err) < 0)
 		return -1;
 	loop_work(d.loop, nothing, nothing, NULL);
 	d.grace = timer_new(d.loop, stop, NULL);

@@ -46,6 +46,7 @@ struct backend_ops {
 	/* It has images of its own, and what a wish names is one of them; NULL: those that the server keeps. */
 	const struct library *library;
 	bool has_gpus;
+	bool has_networks; /* with names: the wish's `networks` are some of them */
 	bool is_shared; /* others have sandboxes there, too: one that is not known is theirs, and adopted */
 	/* Finds out what lives (events->adopt for each) and what the host can give (reply->enforced). */
 	void (*start)(struct backend *b, backend_fn *done, void *arg);

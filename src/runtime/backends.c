@@ -26,6 +26,7 @@ static int open_docker(struct loop *loop, const struct backend_choice *choice, s
 	const struct engine_config config = {
 		.socket = equals ? equals + 1 : NULL,
 		.state_dir = choice->state_dir,
+		.more = choice->container,
 	};
 	return engine_backend_new(loop, &config, ret, err);
 }

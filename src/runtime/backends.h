@@ -16,11 +16,14 @@
 
 #include "runtime/backend.h"
 
+struct json;
+
 struct backend_choice {
 	const char *name; /* a name or a URL, as above */
 	const char *key;  /* what a server wants to be shown; NULL: what the environment says */
 	const char *state_dir; /* of the server; the docker backend keeps its sockets there */
 	int warm;              /* sandboxes kept ready, where that means something */
+	const struct json *container; /* struct engine_config; NULL: nothing more */
 };
 
 /* ERROR_INVALID names what there is. */

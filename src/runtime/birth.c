@@ -8,6 +8,7 @@
 #include "runtime/images.h"
 #include "runtime/internal.h"
 #include "runtime/plugin.h"
+#include "runtime/recipe.h"
 
 #include "action/executor_actions.h"
 
@@ -34,6 +35,10 @@ static int check_room(struct runtime *rt, const struct create *create, struct er
 	if (create->gpus.len && !rt->backend->ops->has_gpus)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"create: the backend %s hands out no GPU; docker does",
+			rt->backend->ops->name);
+	if (create->networks.n && !rt->backend->ops->has_networks)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"create: the backend %s has no networks with names of an engine's; docker has (and native, for one: network bridge with network_name)",
 			rt->backend->ops->name);
 	struct sandbox *other = map_find(&rt->by_name, create->name);
 	if (create->name.len && other && sandbox_is_alive(other))
@@ -216,27 +221,136 @@ static void on_created(void *arg, const struct backend_reply *reply)
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;
 	if (reply->workdir)
-		sandbox_set_workdir(s, str_from(reply->workdir));
+		sandbox_set_spec(s, "workdir", str_from(reply->workdir));
 	life_apply(s, LIFE_STARTED);
+}
+
+static void make(struct step *step, struct sandbox *s)
+{
+	struct backend *b = step->rt->backend;
+	life_tell(s, STATUS_STARTING_RUNTIME, "");
+	b->ops->create(b, s, step->spec, on_created, step);
+}
+
+static void give_up(struct step *step, struct sandbox *s, const struct error *err)
+{
+	if (err) {
+		s->failure = *err;
+		life_set_reason(s, "%s", err->text);
+	}
+	step_free(step);
+	life_apply(s, LIFE_FAIL);
+}
+
+/* ---- an image that was not named ---- */
+
+static void on_image_building(void *arg)
+{
+	struct sandbox *s = step_sandbox(arg);
+	if (s)
+		life_apply(s, LIFE_BUILD);
+}
+
+/* Its variables in front of those that were asked for, which replace them. */
+static void configure_image(struct sandbox *s, const struct image *image)
+{
+	auto_arena struct arena arena = ARENA_INIT(FILL_ARENA_MAX);
+	auto_json struct json *said = NULL;
+	struct create *create = arena_new(&arena, struct create);
+	const struct json *value;
+	void *it = NULL;
+	struct str key;
+	struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct jsonw w = JSONW(&b);
+	if (s->configure_json)
+		json_parse(str_from(s->configure_json), &said, NULL);
+	const struct json *env = json_find(said, "env");
+	create->env = (struct field_map){ arena_new_n(&arena, struct str, json_len(env) + 1),
+		arena_new_n(&arena, struct str, json_len(env) + 1), 0 };
+	while ((value = json_next(env, &it, &key))) {
+		create->env.keys[create->env.n] = key;
+		create->env.values[create->env.n++] = json_str(value);
+	}
+	image_put_env(image, create, &arena);
+	jsonw_open(&w);
+	jsonw_key(&w, "env");
+	jsonw_open(&w);
+	put_map(&w, &create->env);
+	jsonw_close(&w);
+	jsonw_key(&w, "secrets");
+	if (!said)
+		jsonw_raw(&w, STR("[]"));
+	else
+		json_write(json_find(said, "secrets"), &b);
+	jsonw_close(&w);
+	free(s->configure_json);
+	s->configure_json = buf_take(&b);
+}
+
+/* Of the server's own images. An engine is told its name with all else. */
+static int take_image(struct step *step, struct sandbox *s, struct str name, struct error *err)
+{
+	struct runtime *rt = step->rt;
+	struct spec *spec = step->spec;
+	sandbox_set_spec(s, "image", name);
+	if (runtime_has_other_images(rt))
+		return 0;
+	if (str_starts(name, STR("/"))) {
+		spec->image = IMAGE_DIR;
+		snprintf(spec->image_path, sizeof(spec->image_path), "%.*s", STR_ARG(name));
+		return 0;
+	}
+	const struct image *image = images_find(rt->images, name, err);
+	if (!image)
+		return -1;
+	struct str dir = image_workdir(image);
+	image_put_spec(rt->images, image, spec);
+	sandbox_set_spec(s, "image_id", str_from(image->id));
+	configure_image(s, image);
+	if (step->flag && dir.len) {
+		snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(dir));
+		sandbox_set_spec(s, "workdir", dir);
+	}
+	return 0;
+}
+
+static void on_image(void *arg, struct str name, const struct error *err)
+{
+	struct step *step = arg;
+	struct sandbox *s = step_sandbox(step);
+	struct error own;
+	BUG_IF(!s, "a sandbox was forgotten while its image was being made");
+	s->image_wait = NULL;
+	if (!err && take_image(step, s, name, &own) < 0)
+		err = &own;
+	if (err) {
+		give_up(step, s, err);
+		return;
+	}
+	store_put(step->rt->store, s);
+	make(step, s);
+}
+
+void birth_leave(struct sandbox *s)
+{
+	if (!s->image_wait)
+		return;
+	step_free(recipe_leave(take_ptr(s->image_wait)));
+	life_apply(s, LIFE_FAIL);
 }
 
 /* The record is on disk: the backend may begin. */
 static void on_recorded(struct step *step, const struct error *err)
 {
+	static const struct recipe_ops ops = { on_image_building, on_image };
 	struct sandbox *s = step_sandbox(step);
 	BUG_IF(!s, "a sandbox was forgotten before it was made");
-	if (err || s->state != SANDBOX_CREATING) {
-		if (err) {
-			s->failure = *err;
-			life_set_reason(s, "%s", err->text);
-		}
-		step_free(step);
-		life_apply(s, LIFE_FAIL);
-		return;
-	}
-	struct backend *b = step->rt->backend;
-	life_tell(s, STATUS_STARTING_RUNTIME, "");
-	b->ops->create(b, s, step->spec, on_created, step);
+	if (err || s->state != SANDBOX_CREATING)
+		give_up(step, s, err);
+	else if (step->wants_recipe)
+		s->image_wait = recipe_ask(step->rt->recipe, &ops, step);
+	else
+		make(step, s);
 }
 
 /* ---- create ---- */
@@ -265,6 +379,12 @@ static void refuse(struct runtime *rt, const struct error *err, runtime_sandbox_
 	step->arg = arg;
 	step->error = *err;
 	step_defer(step);
+}
+
+static bool names_no_image(const struct create *create)
+{
+	return !(create->said & CREATE_SAID_IMAGE) && !create->image.len &&
+		create->spec.image == IMAGE_HOST;
 }
 
 static void create_filled(struct runtime *rt, const struct create *create, runtime_sandbox_fn *done,
@@ -296,6 +416,8 @@ static void create_filled(struct runtime *rt, const struct create *create, runti
 	struct step *step = step_new(rt, s, on_recorded);
 	step->spec = mem_new(struct spec);
 	*step->spec = create->spec;
+	step->wants_recipe = rt->recipe && names_no_image(create);
+	step->flag = !create->spec.workdir[0] || !(create->said & CREATE_SAID_WORKDIR);
 	memcpy(step->spec->id, s->id, sizeof(s->id));
 	step_after_commit(step);
 }

@@ -43,6 +43,8 @@ static const char *base_in_tag(struct str base, struct arena *arena)
 			buf_puts(&out, "_s_");
 		else if (c == ':')
 			buf_puts(&out, "_t_");
+		else if (c == '@')
+			buf_putc(&out, '_');
 		else
 			buf_putc(&out, c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c);
 	}
@@ -58,41 +60,75 @@ static void add_part(struct sha256 *h, struct str part)
 	sha256_add(h, part);
 }
 
-static const char *digest_tag(const struct image *base, const struct field_strings *commands,
-	struct arena *arena)
+static void add_map(struct sha256 *h, const struct field_map *map)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		add_part(h, map->keys[i]);
+		add_part(h, map->values[i]);
+	}
+}
+
+static const char *digest_tag(const struct extend_base *base, const struct field_strings *commands,
+	const struct build_wish *wish, struct arena *arena)
 {
 	char hex[SHA256_HEX_SIZE], hash[TAG_HASH_SIZE];
 	struct sha256 h;
 	sha256_init(&h);
-	add_part(&h, str_from(base->id));
+	add_part(&h, base->id);
 	for (size_t i = 0; i < commands->n; i++)
 		add_part(&h, commands->items[i]);
+	add_map(&h, &wish->args);
+	add_map(&h, &wish->labels);
 	sha256_end(&h, hex);
 	tag_hash(str_from(hex), hash);
 	return arena_printf(arena, BUILD_REPOSITORY ":cay_v" CAY_VERSION "_%s", hash);
 }
 
 /* In the JSON form: whatever a command holds, it is one argument of the shell. */
-static struct str make_text(const struct image *base, const struct field_strings *commands,
-	struct arena *arena, struct error *err)
+static void put_command(struct buf *text, struct str command)
+{
+	struct jsonw w = JSONW(text);
+	buf_puts(text, "RUN ");
+	jsonw_open_array(&w);
+	jsonw_str(&w, STR("/bin/sh"));
+	jsonw_str(&w, STR("-c"));
+	jsonw_str(&w, command);
+	jsonw_close_array(&w);
+	buf_puts(text, "\n");
+}
+
+static struct str make_text(const struct extend_base *base, const struct field_strings *commands,
+	const struct build_wish *wish, struct arena *arena, struct error *err)
 {
 	auto_buf struct buf text = BUF_INIT(512 * 1024);
-	buf_printf(&text, "FROM sha256:%s\nUSER root\n", base->id);
-	for (size_t i = 0; i < commands->n; i++) {
-		struct jsonw w = JSONW(&text);
-		buf_puts(&text, "RUN ");
-		jsonw_open_array(&w);
-		jsonw_str(&w, STR("/bin/sh"));
-		jsonw_str(&w, STR("-c"));
-		jsonw_str(&w, commands->items[i]);
-		jsonw_close_array(&w);
-		buf_puts(&text, "\n");
-	}
+	buf_printf(&text, "FROM %.*s\nUSER root\n", STR_ARG(base->from));
+	for (size_t i = 0; i < wish->args.n; i++)
+		buf_printf(&text, "ARG %.*s\n", STR_ARG(wish->args.keys[i]));
+	for (size_t i = 0; i < commands->n; i++)
+		put_command(&text, commands->items[i]);
+	if (base->user.len)
+		buf_printf(&text, "USER %.*s\n", STR_ARG(base->user));
 	if (text.is_full || !arena_has_room(arena, text.len + 64)) {
 		error_set(err, ERROR_TOO_LARGE, "the commands are too long");
 		return STR_NONE;
 	}
 	return str_from_len(arena_str(arena, buf_str(&text)), text.len);
+}
+
+int extend_plan(const struct extend_base *base, const struct field_strings *commands,
+	struct arena *arena, struct build_wish *wish, struct error *err)
+{
+	if (commands->n < 1 || commands->n > BUILD_EXTRAS_MAX)
+		return error_set(err, ERROR_INVALID, "%zu commands; 1 to %d are offered",
+			commands->n, BUILD_EXTRAS_MAX);
+	struct str *tags = arena_new_n(arena, struct str, 2);
+	tags[0] = str_from(digest_tag(base, commands, wish, arena));
+	tags[1] = str_from(arena_printf(arena, BUILD_REPOSITORY ":cay_v" CAY_VERSION "_%s",
+		base_in_tag(base->name, arena)));
+	wish->tags = (struct field_strings){ tags, 2 };
+	wish->text = make_text(base, commands, wish, arena, err);
+	wish->has_context = false;
+	return wish->text.ptr ? 0 : -1;
 }
 
 int build_extend(struct images *images, struct str base, const struct field_strings *commands,
@@ -101,16 +137,11 @@ int build_extend(struct images *images, struct str base, const struct field_stri
 	const struct image *image = images_find(images, base, err);
 	if (!image)
 		return -1;
-	if (commands->n < 1 || commands->n > BUILD_EXTRAS_MAX)
-		return error_set(err, ERROR_INVALID, "%zu commands; 1 to %d are offered",
-			commands->n, BUILD_EXTRAS_MAX);
-	struct str *tags = arena_new_n(arena, struct str, 2);
-	tags[0] = str_from(digest_tag(image, commands, arena));
-	tags[1] = str_from(arena_printf(arena, BUILD_REPOSITORY ":cay_v" CAY_VERSION "_%s",
-		base_in_tag(base, arena)));
-	wish->tags = (struct field_strings){ tags, 2 };
-	wish->text = make_text(image, commands, arena, err);
-	wish->has_context = false;
-	*ret_there = images_find(images, tags[0], NULL);
-	return wish->text.ptr ? 0 : -1;
+	const struct extend_base plan = { .name = base,
+		.from = str_from(arena_printf(arena, "sha256:%s", image->id)),
+		.id = str_from(image->id) };
+	if (extend_plan(&plan, commands, arena, wish, err) < 0)
+		return -1;
+	*ret_there = images_find(images, wish->tags.items[0], NULL);
+	return 0;
 }

@@ -20,7 +20,7 @@ struct create_body {
 	struct str name, image, workdir, user, network, network_name, hostname, gpus;
 	const struct json *mounts, *limits, *guard, *plugins, *repo, *secrets;
 	struct field_map env, labels;
-	struct field_strings require, allow;
+	struct field_strings require, allow, networks;
 	int64_t timeout_ms, idle_timeout_ms;
 };
 
@@ -50,7 +50,9 @@ const struct field create_fields[] = {
 			"with bridge and pasta addresses of IPv4 alone, over TCP and UDP" },
 	{ "network_name", FIELD_STRING, AT(network_name),
 		.help = "with network bridge: sandboxes of the same name (a-z, 0-9) reach each other" },
-	{ "gpus", FIELD_STRING, AT(gpus), .help = "all, a number, or names with commas between: of a backend that has some (docker)" },
+	{ "networks", FIELD_STRINGS, AT(networks),
+		.help = "of a backend that has some (docker): networks of the engine that it is connected to, instead of loopback" },
+	{ "gpus", FIELD_STRING, AT(gpus), .help = "all, a number, or names with commas between, or device= and numbers or names: of a backend that has some (docker)" },
 	{ "hostname", FIELD_STRING, AT(hostname), .standard = "cay", .help = "its host name" },
 	{ "labels", FIELD_MAP, AT(labels), .help = "the caller's own notes" },
 	{ "timeout_ms", FIELD_INT, AT(timeout_ms), .min = 0, .max = TIMEOUT_MAX_MS,
@@ -219,6 +221,23 @@ static bool is_routed(const struct spec *spec)
 	return spec->network == NETWORK_BRIDGE || spec->network == NETWORK_PASTA;
 }
 
+/* What may be a name is its engine's to say. */
+static int check_networks(const struct create *create, struct error *err)
+{
+	const struct field_strings *list = &create->networks;
+	if (list->n > CREATE_NETWORKS_MAX)
+		return error_set(err, ERROR_LIMIT, "create: %zu networks; the limit is %d", list->n,
+			CREATE_NETWORKS_MAX);
+	if (list->n && create->spec.network != NETWORK_LOOPBACK)
+		return error_set(err, ERROR_INVALID,
+			"create: 'networks' stand in place of the network 'loopback', not of another one");
+	for (size_t i = 0; i < list->n; i++)
+		if (!list->items[i].len || list->items[i].len >= SPEC_NAME_SIZE)
+			return error_set(err, ERROR_INVALID, "create: networks: '%.*s' is no name",
+				STR_ARG(str_first(list->items[i], 60)));
+	return 0;
+}
+
 static int check_allow(const struct create *create, struct error *err)
 {
 	struct allow allow = { 0 };
@@ -249,6 +268,8 @@ int create_check(const struct create *create, struct error *err)
 	if (create->note.len > CREATE_NOTE_BYTES)
 		return error_set(err, ERROR_TOO_LARGE, "create: a note of %zu bytes",
 			create->note.len);
+	if (check_networks(create, err) < 0)
+		return -1;
 	if (spec_check(&create->spec, err) < 0 || check_allow(create, err) < 0)
 		return error_wrap(err, "create");
 	return 0;
@@ -324,6 +345,8 @@ static uint32_t said_in(const struct json *json)
 		{ "network", CREATE_SAID_NETWORK },
 		{ "timeout_ms", CREATE_SAID_TIMEOUT },
 		{ "idle_timeout_ms", CREATE_SAID_IDLE },
+		{ "networks", CREATE_SAID_NETWORKS },
+		{ "gpus", CREATE_SAID_GPUS },
 	};
 	uint32_t said = 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -349,6 +372,7 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
 	create->env = body->env;
 	create->labels = body->labels;
 	create->allow = body->allow;
+	create->networks = body->networks;
 	create->gpus = body->gpus;
 	create->guard = body->guard;
 	create->repo = body->repo;
@@ -405,12 +429,14 @@ void enforced_write(const struct enforced *enforced, struct jsonw *w)
 	jsonw_close(w);
 }
 
-static void write_allow(const struct create *create, struct jsonw *w)
+static void write_list(const char *key, const struct field_strings *list, struct jsonw *w)
 {
-	jsonw_key(w, "allow");
+	if (!list->n)
+		return;
+	jsonw_key(w, key);
 	jsonw_open_array(w);
-	for (size_t i = 0; i < create->allow.n; i++)
-		jsonw_str(w, create->allow.items[i]);
+	for (size_t i = 0; i < list->n; i++)
+		jsonw_str(w, list->items[i]);
 	jsonw_close_array(w);
 }
 
@@ -447,8 +473,8 @@ void create_write(const struct create *create, struct str guard, struct jsonw *w
 	jsonw_key(w, "limits");
 	write_limits(&spec->limits, w);
 	jsonw_key_str(w, "network", str_from(network_words[spec->network]));
-	if (create->allow.n)
-		write_allow(create, w);
+	write_list("allow", &create->allow, w);
+	write_list("networks", &create->networks, w);
 	if (create->gpus.len)
 		jsonw_key_str(w, "gpus", create->gpus);
 	if (spec->net.name[0])

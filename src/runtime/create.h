@@ -11,6 +11,7 @@
 enum {
 	CREATE_ENV_MAX = 1024, /* variables */
 	CREATE_LABELS_MAX = 64,
+	CREATE_NETWORKS_MAX = 16,
 	CREATE_LABEL_BYTES = 1024, /* of a key or value */
 	CREATE_NOTE_BYTES = 2 * 1024 * 1024,
 	CREATE_PLACEHOLDER_SIZE = 40,
@@ -25,6 +26,8 @@ enum {
 	CREATE_SAID_NETWORK = 16,
 	CREATE_SAID_TIMEOUT = 32,
 	CREATE_SAID_IDLE = 64,
+	CREATE_SAID_NETWORKS = 128,
+	CREATE_SAID_GPUS = 256,
 };
 
 /* A secret that the sandbox has a placeholder for: its boundary puts the value in (runtime/secrets.h). */
@@ -50,10 +53,11 @@ struct create {
 	struct create_swap *swaps; /* as secrets, but only their placeholders get in */
 	size_t n_swaps;
 	struct field_map labels;
-	struct str gpus;            /* "all", a number, or names; of a backend that has some */
-	struct field_strings allow; /* of network proxy: wire/allow.h */
-	struct str note;            /* what a face wants to know about it later; stored as it is */
-	int64_t timeout_ms;         /* ends this long after it was asked for; 0: never */
+	struct str gpus;               /* "all", a number, or names; of a backend that has some */
+	struct field_strings allow;    /* of network proxy: wire/allow.h */
+	struct field_strings networks; /* of the backend's own, in place of loopback */
+	struct str note;    /* what a face wants to know about it later; stored as it is */
+	int64_t timeout_ms; /* ends this long after it was asked for; 0: never */
 	const struct json
 		*repo; /* for who prepares its workspace; not the runtime's own business */
 	const struct json *plugins; /* names and manifests (runtime/plugin.h); NULL: none */

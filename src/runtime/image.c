@@ -162,6 +162,12 @@ void image_put_env(const struct image *image, struct create *create, struct aren
 	create->env = all;
 }
 
+struct str image_workdir(const struct image *image)
+{
+	struct str dir = json_str(json_find(image->config, "WorkingDir"));
+	return dir.len > 1 && dir.len < SPEC_PATH_SIZE && dir.ptr[0] == '/' ? dir : STR_NONE;
+}
+
 /* ---- what is told of it ---- */
 
 const char *images_architecture(void)

@@ -44,6 +44,9 @@ void image_put_spec(const struct images *images, const struct image *image, stru
 /* Its variables in front of what the caller wants, which replaces them. What is new is in `arena`. */
 void image_put_env(const struct image *image, struct create *create, struct arena *arena);
 
+/* Where its sessions start; STR_NONE: it does not say. */
+struct str image_workdir(const struct image *image);
+
 /* "amd64": that of the machine, as images name it. */
 const char *images_architecture(void);
 

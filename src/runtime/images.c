@@ -515,11 +515,11 @@ int images_apply(struct images *images, struct create *create, struct arena *are
 	if (!image)
 		return error_wrap(err, "create");
 	struct spec *spec = &create->spec;
-	struct str dir = json_str(json_find(image->config, "WorkingDir"));
+	struct str dir = image_workdir(image);
 	image_put_spec(images, image, spec);
 	snprintf(create->image_id, sizeof(create->image_id), "%s", image->id);
 	bool is_open = !spec->workdir[0] || !(create->said & CREATE_SAID_WORKDIR);
-	if (is_open && dir.len > 1 && dir.len < SPEC_PATH_SIZE && dir.ptr[0] == '/')
+	if (is_open && dir.len)
 		snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(dir));
 	image_put_env(image, create, arena);
 	return 0;

@@ -21,6 +21,7 @@ struct runtime {
 	struct backend *backend;
 	struct store *store;
 	struct images *images;
+	struct recipe *recipe; /* NULL: who names no image gets the host's tools */
 	int sandboxes_max;
 	struct map by_id, by_name, by_backend_id; /* values: struct sandbox */
 	struct list living, buried;               /* sandbox::link, oldest first */
@@ -65,6 +66,7 @@ struct step {
 	struct spec *spec;  /* of a create, until the backend has it */
 	bool is_for_end;    /* a waiter: for the sandbox's end, not its readiness */
 	bool flag;
+	bool wants_recipe; /* a create: its image is the recipe's */
 };
 
 struct step *step_new(struct runtime *rt, const struct sandbox *s,
@@ -79,8 +81,8 @@ struct sandbox *step_sandbox(const struct step *step); /* NULL: it is gone */
 /* sandbox.c */
 struct sandbox *sandbox_new(const struct create *create, struct str guard);
 void sandbox_free(struct sandbox *s);
-/* Its image has said so. */
-void sandbox_set_workdir(struct sandbox *s, struct str workdir);
+/* A text of what was asked for, that turned out to be another one. */
+void sandbox_set_spec(struct sandbox *s, const char *key, struct str value);
 
 /* runtime.c: membership in the maps and lists; forgetting frees it. */
 void runtime_enlist(struct runtime *rt, struct sandbox *s);
@@ -107,6 +109,8 @@ extern const struct backend_events life_backend_events;
 /* birth.c */
 /* Environment, secrets and plugins of one that the backend made; then life_apply(s, LIFE_CONFIGURED). */
 void birth_configure(struct sandbox *s);
+/* It is not wanted any more: if it waits for its image, that was it. *s may be gone afterwards. */
+void birth_leave(struct sandbox *s);
 
 /* adopt.c */
 void adopt_one(void *arg, const struct backend_reply *reply);

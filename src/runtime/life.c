@@ -232,6 +232,7 @@ static void deed_bury(struct sandbox *s)
 
 static void (*const deeds[DEED_MAX])(struct sandbox *s) = {
 	[DEED_NONE] = deed_none,
+	[DEED_LEAVE] = birth_leave,
 	[DEED_CONFIGURE] = birth_configure,
 	[DEED_WELCOME] = deed_welcome,
 	[DEED_REFUSE] = deed_refuse,

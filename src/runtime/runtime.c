@@ -8,6 +8,7 @@
 #include "runtime/internal.h"
 #include "runtime/outside.h"
 #include "runtime/plugin.h"
+#include "runtime/recipe.h"
 
 #include "runtime/egress.h"
 
@@ -66,6 +67,7 @@ void runtime_free(struct runtime *rt)
 	if (!rt)
 		return;
 	rt->is_closing = true;
+	recipe_free(rt->recipe); /* it asks the backend */
 	rt->backend->ops->free(rt->backend);
 	for (struct sandbox *s = NULL; (s = runtime_next(rt, s));) {
 		plugins_free(take_ptr(s->plugins)); /* they have calls */
@@ -91,6 +93,11 @@ void runtime_free(struct runtime *rt)
 	map_fini(&rt->by_name);
 	map_fini(&rt->by_backend_id);
 	free(rt);
+}
+
+int runtime_set_recipe(struct runtime *rt, const struct json *settings, struct error *err)
+{
+	return recipe_new(rt, settings, &rt->recipe, err);
 }
 
 bool runtime_has_other_images(const struct runtime *rt)

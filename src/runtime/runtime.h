@@ -57,6 +57,10 @@ struct runtime_config {
 typedef void runtime_sandbox_fn(void *arg, struct sandbox *s, const struct error *err);
 
 int runtime_new(const struct runtime_config *config, struct runtime **ret, struct error *err);
+/*
+ * What wishes that name no image are made of (runtime/recipe.h), once, before runtime_start. Null: of the host's tools.
+ */
+int runtime_set_recipe(struct runtime *rt, const struct json *settings, struct error *err);
 /* Adopts what still lives and forgets what does not; call once, before anything else. */
 void runtime_start(struct runtime *rt, runtime_done_fn *done, void *arg);
 /* Leaves every sandbox alive: ends calls and followers, writes out the store, frees. */

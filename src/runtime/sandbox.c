@@ -60,7 +60,7 @@ void runtime_set_labels(struct sandbox *s, const struct field_map *labels)
 	store_put(s->runtime->store, s);
 }
 
-void sandbox_set_workdir(struct sandbox *s, struct str workdir)
+void sandbox_set_spec(struct sandbox *s, const char *name, struct str text)
 {
 	auto_json struct json *spec = NULL;
 	struct buf b = BUF_INIT(1024 * 1024);
@@ -68,18 +68,23 @@ void sandbox_set_workdir(struct sandbox *s, struct str workdir)
 	const struct json *value;
 	struct str key;
 	void *it = NULL;
+	bool is_there = false;
 	if (json_parse(str_from(s->spec_json), &spec, NULL) < 0)
 		return;
 	jsonw_open(&w);
 	while ((value = json_next(spec, &it, &key))) {
-		auto_buf struct buf text = BUF_INIT(1024 * 1024);
-		json_write(value, &text);
+		auto_buf struct buf kept = BUF_INIT(1024 * 1024);
+		bool is_it = str_is(key, name);
+		is_there |= is_it;
+		json_write(value, &kept);
 		jsonw_key_dyn(&w, key);
-		if (str_is(key, "workdir"))
-			jsonw_str(&w, workdir);
+		if (is_it)
+			jsonw_str(&w, text);
 		else
-			jsonw_raw(&w, buf_str(&text));
+			jsonw_raw(&w, buf_str(&kept));
 	}
+	if (!is_there)
+		jsonw_key_str(&w, name, text);
 	jsonw_close(&w);
 	free(s->spec_json);
 	s->spec_json = buf_take(&b);

@@ -14,6 +14,7 @@
 #include "wire/mask.h"
 
 struct egress;
+struct recipe_wait;
 struct secrets;
 struct runtime;
 struct timer;
@@ -39,11 +40,12 @@ struct sandbox {
 
 	/* Private to the runtime. */
 	struct runtime *runtime;
-	struct list link;        /* runtime::living or runtime::buried */
-	struct list calls;       /* runtime_call::link */
-	struct egress *egress;   /* NULL: its network is no proxy */
-	struct secrets *secrets; /* NULL: it has no placeholders */
-	struct list spares;      /* spare::link: call sockets that have no call */
+	struct list link;               /* runtime::living or runtime::buried */
+	struct list calls;              /* runtime_call::link */
+	struct recipe_wait *image_wait; /* NULL: its image is there */
+	struct egress *egress;          /* NULL: its network is no proxy */
+	struct secrets *secrets;        /* NULL: it has no placeholders */
+	struct list spares;             /* spare::link: call sockets that have no call */
 	int n_spares;
 	struct list waiters; /* step::wait_link: who is told of its readiness or end */
 	struct timer *deadline, *idle;

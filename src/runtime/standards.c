@@ -54,8 +54,11 @@ static void fill_spec(struct create *create, struct spec *spec, const struct spe
 		memcpy(spec->workdir, standard->workdir, sizeof(spec->workdir));
 	if (is_open(create, CREATE_SAID_USER, spec->user == USER_AGENT))
 		spec->user = standard->user;
-	if (is_open(create, CREATE_SAID_NETWORK, spec->network == NETWORK_LOOPBACK))
+	if (is_open(create, CREATE_SAID_NETWORK,
+		    spec->network == NETWORK_LOOPBACK && !create->networks.n)) {
 		spec->network = standard->network;
+		spec->net = standard->net;
+	}
 	if (is_open(create, CREATE_SAID_MOUNTS, spec->n_mounts == 0)) {
 		spec->n_mounts = standard->n_mounts;
 		memcpy(spec->mounts, standard->mounts, sizeof(spec->mounts));
@@ -122,6 +125,12 @@ void create_fill(struct create *create, struct arena *arena)
 	fill_spec(create, &create->spec, &standards.spec);
 	if (standards.env.n)
 		fill_env(&create->env, &standards.env, arena);
+	bool is_loopback = create->spec.network == NETWORK_LOOPBACK &&
+		!(create->said & CREATE_SAID_NETWORK);
+	if (is_open(create, CREATE_SAID_NETWORKS, is_loopback && !create->networks.n))
+		create->networks = standards.networks;
+	if (is_open(create, CREATE_SAID_GPUS, !create->gpus.len))
+		create->gpus = standards.gpus;
 	if (standards.n_swaps && create->spec.network == NETWORK_PROXY)
 		fill_swaps(create, arena);
 	if (is_open(create, CREATE_SAID_TIMEOUT, create->timeout_ms == 0))

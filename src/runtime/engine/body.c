@@ -107,9 +107,21 @@ static bool is_name(struct str s)
 	return s.len > 0 && s.ptr[0] != '-' && s.ptr[0] != '/' && str_find(s, STR("..")) < 0;
 }
 
+/* "device=0,1": names, also where they look like a number. */
+static bool take_device(struct str *gpus)
+{
+	bool is_device = str_starts(*gpus, STR("device="));
+	if (is_device)
+		*gpus = str_skip(*gpus, 7);
+	return is_device;
+}
+
 static int check_gpus(struct str gpus, struct error *err)
 {
+	take_device(&gpus);
 	struct str rest = gpus, name;
+	if (!gpus.len)
+		return error_set(err, ERROR_INVALID, "gpus: no device is named");
 	while (str_split(&rest, ',', &name))
 		if (!is_name(name))
 			return error_set(err, ERROR_INVALID,
@@ -126,6 +138,15 @@ int engine_check_name(struct str name, struct error *err)
 		STR_ARG(str_first(name, 100)));
 }
 
+/* It is put into a path. */
+int engine_check_network(struct str name, struct error *err)
+{
+	if (is_name(name) && str_find_char(name, '/') < 0)
+		return 0;
+	return error_set(err, ERROR_INVALID, "'%.*s' is no name of a network",
+		STR_ARG(str_first(name, 60)));
+}
+
 int engine_check(const struct engine_wish *wish, struct error *err)
 {
 	if (check_spec(wish->spec, err) < 0)
@@ -135,9 +156,8 @@ int engine_check(const struct engine_wish *wish, struct error *err)
 			"backend docker: name an image of the engine's (there is no view of this machine in a container)");
 	if (engine_check_name(str_from(wish->image), err) < 0)
 		return -1;
-	if (wish->network[0] && !is_name(str_from(wish->network)))
-		return error_set(err, ERROR_INVALID, "'%.60s' is no name of a network",
-			wish->network);
+	if (wish->network[0] && engine_check_network(str_from(wish->network), err) < 0)
+		return -1;
 	return wish->gpus[0] ? check_gpus(str_from(wish->gpus), err) : 0;
 }
 
@@ -294,9 +314,11 @@ static void put_limits(struct jsonw *w, const struct engine_facts *facts,
 static void put_gpus(struct jsonw *w, struct str gpus)
 {
 	int64_t count;
+	bool is_device = take_device(&gpus);
 	struct str rest = gpus, name;
-	bool is_all = str_is(gpus, "all");
-	bool is_count = is_all || num_parse_i64(gpus, 0, INT32_MAX, &count, NULL) == 0;
+	bool is_all = !is_device && str_is(gpus, "all");
+	bool is_count = is_all ||
+		(!is_device && num_parse_i64(gpus, 0, INT32_MAX, &count, NULL) == 0);
 	jsonw_key(w, "DeviceRequests");
 	jsonw_open_array(w);
 	jsonw_open(w);
@@ -330,6 +352,22 @@ static void put_privileges(struct jsonw *w, const struct spec *spec)
 	put_strings(w, "SecurityOpt", options);
 }
 
+/* None that is above: which there may be is config/container.c's to say. */
+static void put_more(struct jsonw *w, const char *more)
+{
+	auto_json struct json *members = NULL;
+	const struct json *value;
+	struct str key;
+	void *it = NULL;
+	json_parse(str_from(more), &members, NULL);
+	while ((value = json_next(members, &it, &key))) {
+		auto_buf struct buf text = BUF_INIT(ENGINE_BODY_MAX);
+		json_write(value, &text);
+		jsonw_key_dyn(w, key);
+		jsonw_raw(w, buf_str(&text));
+	}
+}
+
 static void put_host(struct jsonw *w, const struct engine_wish *wish,
 	const struct engine_facts *facts, const struct enforced *promise)
 {
@@ -344,6 +382,8 @@ static void put_host(struct jsonw *w, const struct engine_wish *wish,
 	put_mounts(w, wish);
 	if (wish->gpus[0])
 		put_gpus(w, str_from(wish->gpus));
+	if (wish->more)
+		put_more(w, wish->more);
 	jsonw_close(w);
 }
 

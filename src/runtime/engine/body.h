@@ -27,8 +27,10 @@ struct engine_image {
 struct engine_wish {
 	const struct spec *spec;
 	const char *image;
-	const char *gpus;    /* "all", a number, or names with commas between; "": none */
+	const char *
+		gpus; /* "all", a number, names with commas between, or "device=" and those; "": none */
 	const char *network; /* one of the engine's own; "": what the spec says */
+	const char *more;    /* an object: further members of HostConfig; NULL: none */
 	const char *server_id, *state_dir;
 	const char *program; /* the executor, on the host */
 	const char *run_dir; /* where its socket is, on the host */
@@ -43,6 +45,7 @@ int engine_take_image(const struct json *inspected, const struct engine_facts *f
 
 /* ERROR_INVALID for what is no name of an image. */
 int engine_check_name(struct str name, struct error *err);
+int engine_check_network(struct str name, struct error *err);
 /* Refuses what an engine's containers cannot give, before anything is asked of it. */
 int engine_check(const struct engine_wish *wish, struct error *err);
 /* What a container of this wish is confined by. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The image is asked for, and fetched if the engine has none; the container is made and started;
- * its executor connects and says that it is ready. At whatever step that fails, the container is removed before the
+ * Theory of operation. The image is asked for, and fetched if the engine has none; the container is made, connected to
+ * what networks are wanted beside its first one, and started; its executor connects and says that it is ready. At whatever step that fails, the container is removed before the
  * failure is told.
  */
 #include "runtime/engine/internal.h"
@@ -18,7 +18,9 @@ struct creating {
 	const struct sandbox *sandbox; /* the runtime keeps both until it is answered */
 	const struct spec *spec;
 	char *image, *gpus, *network, *run_dir;
-	char *workdir; /* the image's, if none was asked for */
+	struct json *asked;  /* the sandbox's spec */
+	size_t next_network; /* of those that it is connected to beside its own */
+	char *workdir;       /* the image's, if none was asked for */
 	struct engine_wish wish;
 	backend_fn *done;
 	void *arg;
@@ -36,6 +38,7 @@ void creating_free(struct creating *c)
 	free(c->network);
 	free(c->run_dir);
 	free(c->workdir);
+	json_free(c->asked);
 	free(c);
 }
 
@@ -130,6 +133,49 @@ static void start(struct creating *c)
 	ask(c, "POST", path, STR_NONE, on_started);
 }
 
+/* ---- its networks ---- */
+
+static void connect_next(struct creating *c);
+
+/* 403: it is in that network already, as one engine has it. */
+static void on_connected(void *arg, int status, const struct json *json, const struct error *err)
+{
+	struct creating *c = arg;
+	struct error own;
+	if (!err || status == 403) {
+		connect_next(c);
+		return;
+	}
+	own = *err;
+	error_wrap(&own, "network %.*s",
+		STR_ARG(json_str(json_at(json_find(c->asked, "networks"), c->next_network - 1))));
+	fail(c, &own);
+}
+
+static void connect_next(struct creating *c)
+{
+	const struct json *names = json_find(c->asked, "networks");
+	auto_buf struct buf path = BUF_INIT(4096), body = BUF_INIT(1024);
+	struct jsonw w = JSONW(&body);
+	if (c->next_network >= json_len(names)) {
+		start(c);
+		return;
+	}
+	buf_puts(&path, "/networks/");
+	url_encode(json_str(json_at(names, c->next_network++)), &path);
+	buf_puts(&path, "/connect");
+	jsonw_open(&w);
+	jsonw_key(&w, "Container");
+	auto_free char *name = mem_printf("cay-%s", c->member->id);
+	jsonw_str(&w, str_from(name));
+	jsonw_close(&w);
+	const struct engine_request request = { .method = "POST",
+		.path = path.ptr,
+		.body = buf_str(&body),
+		.is_mute = true };
+	engine_ask(c->member->engine, &request, on_connected, c);
+}
+
 /* 409: an earlier try of ours did reach the engine; nobody else uses such a name. */
 static void on_made(void *arg, int status, const struct json *json, const struct error *err)
 {
@@ -139,7 +185,7 @@ static void on_made(void *arg, int status, const struct json *json, const struct
 		return;
 	}
 	c->was_made = true;
-	start(c);
+	connect_next(c);
 }
 
 static void make(struct creating *c, const struct engine_image *image)
@@ -231,10 +277,11 @@ static void take_wish(struct creating *c)
 	struct engine *e = c->member->engine;
 	const struct sandbox *s = c->sandbox;
 	struct str network = sandbox_label(s, STR("engine_network"));
-	auto_json struct json *spec = NULL;
-	json_parse(str_from(s->spec_json), &spec, NULL);
-	c->image = wish_text(spec, "image");
-	c->gpus = wish_text(spec, "gpus");
+	json_parse(str_from(s->spec_json), &c->asked, NULL);
+	if (!network.len)
+		network = json_str(json_at(json_find(c->asked, "networks"), c->next_network++));
+	c->image = wish_text(c->asked, "image");
+	c->gpus = wish_text(c->asked, "gpus");
 	c->network = str_dup(network.ptr ? network : STR(""));
 	c->run_dir = mem_printf("%s/%s/run", e->dir, c->member->id);
 	c->wish = (struct engine_wish){
@@ -242,6 +289,7 @@ static void take_wish(struct creating *c)
 		.image = c->image,
 		.gpus = c->gpus,
 		.network = c->network,
+		.more = e->more,
 		.server_id = e->id,
 		.state_dir = e->state_dir,
 		.program = e->program,
@@ -262,10 +310,21 @@ static int check_sources(const struct spec *spec, struct error *err)
 	return 0;
 }
 
+static int check_networks(const struct creating *c, struct error *err)
+{
+	const struct json *names = json_find(c->asked, "networks");
+	for (size_t i = 0; i < json_len(names); i++)
+		if (engine_check_network(json_str(json_at(names, i)), err) < 0)
+			return -1;
+	return 0;
+}
+
 static int begin(struct creating *c, struct error *err)
 {
 	struct member *m = c->member;
 	take_wish(c);
+	if (check_networks(c, err) < 0)
+		return -1;
 	if (m->engine->members.count > ENGINE_MEMBERS_MAX)
 		return error_set(err, ERROR_LIMIT, "%d containers; that is the limit",
 			ENGINE_MEMBERS_MAX);

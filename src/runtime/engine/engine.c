@@ -35,7 +35,7 @@ struct engine *engine_from(struct backend *b)
 struct question {
 	struct list link; /* engine::questions */
 	struct engine *engine;
-	bool is_progress;
+	bool is_progress, is_mute;
 	engine_fn *done;
 	void *arg;
 };
@@ -59,7 +59,7 @@ static void on_answer(void *arg, int status, struct str body, const struct error
 		err = *failure;
 	else if (copy.is_progress)
 		said_judge(body, &err);
-	else if (str_trim(body).len && json_parse_loose(body, &json, &err) < 0)
+	else if (!copy.is_mute && str_trim(body).len && json_parse_loose(body, &json, &err) < 0)
 		err.code = ERROR_PROTOCOL;
 	if (err.code != ERROR_OK)
 		engine_name(copy.engine, &err);
@@ -81,6 +81,7 @@ void engine_ask(struct engine *e, const struct engine_request *r, engine_fn *don
 	struct question *q = mem_new(struct question);
 	*q = (struct question){ .engine = e,
 		.is_progress = r->is_progress,
+		.is_mute = r->is_mute,
 		.done = done,
 		.arg = arg };
 	list_append(&e->questions, &q->link);
@@ -427,6 +428,7 @@ static void engine_free(struct backend *b)
 	free(e->state_dir);
 	free(e->dir);
 	free(e->program);
+	free(e->more);
 	free(e);
 }
 
@@ -434,6 +436,7 @@ static const struct backend_ops engine_ops = {
 	.name = "docker",
 	.library = &engine_library,
 	.has_gpus = true,
+	.has_networks = true,
 	.start = engine_start,
 	.create = engine_create,
 	.destroy = engine_destroy,
@@ -483,6 +486,11 @@ static int open_engine(struct engine *e, const struct engine_config *config, str
 	if (engine_find(config->socket, &socket, err) < 0 || find_program(e, err) < 0)
 		return -1;
 	e->socket = buf_take(&socket);
+	if (json_len(config->more)) {
+		struct buf more = BUF_INIT(ENGINE_BODY_MAX);
+		json_write(config->more, &more);
+		e->more = buf_take(&more);
+	}
 	e->state_dir = mem_strdup(config->state_dir);
 	e->dir = mem_printf("%s/engine", config->state_dir);
 	return file_mkdirs(e->dir, 0700, err) < 0 || load_id(e, err) < 0 ? -1 : 0;

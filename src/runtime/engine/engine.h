@@ -18,9 +18,13 @@
 
 #include "runtime/backend.h"
 
+struct json;
+
 struct engine_config {
 	const char *socket; /* "/run/docker.sock"; NULL or "": the first of runtime/engine/find.h */
 	const char *state_dir; /* absolute; the engine must see it under the same name */
+	const struct json *
+		more; /* members of HostConfig that each container is made with, as they are; copied */
 };
 
 int engine_backend_new(struct loop *loop, const struct engine_config *config, struct backend **ret,

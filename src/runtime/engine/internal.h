@@ -30,6 +30,7 @@ struct engine {
 	char *socket;
 	char *state_dir, *dir; /* dir: STATE/engine */
 	char *program;         /* the executor's path */
+	char *more;            /* struct engine_config, an object; NULL: nothing */
 	char id[ID_SIZE];      /* of the state directory */
 	char version[16];      /* of the API, as paths begin: "/v1.41"; "" while it is not known */
 	struct engine_facts facts;
@@ -84,6 +85,7 @@ struct engine_request {
 	struct str body;    /* JSON; STR_NONE: none */
 	int64_t timeout_ms; /* 0: ENGINE_MS; -1: as long as it goes on */
 	bool is_progress;   /* the answer is lines: runtime/engine/said.h */
+	bool is_mute;       /* only its status means something: podman says OK, and no JSON */
 };
 void engine_ask(struct engine *e, const struct engine_request *request, engine_fn *done, void *arg);
 void engine_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
