@@ -31,8 +31,8 @@ static void put_line(struct buf *b, const struct config *c, enum config_key key)
 		buf_putc(&line, ' ');
 	buf_printf(b, "%s  # %s", line.ptr,
 		has_value ? config_origin_name(c->values[key].origin) : "not set");
-	if (config_is_set(c, key) && row->status == CONFIG_LATER)
-		buf_puts(b, "; not honoured yet");
+	if (config_is_set(c, key) && row->status == CONFIG_REFUSED)
+		buf_puts(b, "; refused");
 	else if (config_is_set(c, key) && row->status == CONFIG_THEIRS)
 		buf_puts(b, "; means nothing to a server");
 	buf_putc(b, '\n');
@@ -54,7 +54,7 @@ static void put_text(struct buf *b, const struct config *c, bool all)
 
 static void put_json(struct buf *b, const struct config *c, bool all)
 {
-	static const char *const words[] = { "honoured", "later", "not_ours" };
+	static const char *const words[] = { "honoured", "refused", "not_ours" };
 	struct jsonw w = JSONW(b);
 	jsonw_open_array(&w);
 	for (int i = 0; i < KEY_MAX; i++) {
@@ -87,7 +87,7 @@ int config_main(struct invocation *in, struct error *err)
 	auto_config struct config c = CONFIG_INIT;
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX), settings = BUF_INIT(TEXT_MAX);
 	if (config_load(&c, o->config, (const char *const *)environ, err) < 0 ||
-		config_put_settings(&c, &settings, err) < 0)
+		config_put_settings(&c, NULL, &settings, err) < 0)
 		return -1;
 	for (int i = 0; i < c.n_warnings; i++)
 		fprintf(stderr, "cay: warning: %s\n", c.warnings[i]);

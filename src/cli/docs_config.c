@@ -64,8 +64,8 @@ static void put_key(struct buf *b, enum config_key key)
 	buf_printf(&text, "%s.", row->help);
 	if (row->standard)
 		buf_printf(&text, " Standard: %s.", row->standard);
-	if (row->status == CONFIG_LATER)
-		buf_puts(&text, " Understood, and not honoured yet: setting it gives a warning.");
+	if (row->status == CONFIG_REFUSED)
+		buf_puts(&text, " Refused.");
 	docs_put_text(b, buf_str(&text));
 	buf_puts(b, "Variable:\n.Ev ");
 	config_put_variable(b, key);

@@ -210,11 +210,14 @@ static void apply(const struct config *c, struct arena *arena, struct serve_opti
 		o->listen.items[o->listen.n++] = item->text.ptr;
 }
 
-static int configure(struct config *c, const char *file, struct error *err)
+static int configure(struct config *c, const struct serve_options *o, struct error *err)
 {
+	auto_buf struct buf backend = BUF_INIT(PATH_BYTES_MAX);
 	auto_buf struct buf settings = BUF_INIT(SETTINGS_MAX);
-	if (config_load(c, file, (const char *const *)environ, err) < 0 ||
-		config_put_settings(c, &settings, err) < 0)
+	if (config_load(c, o->config, (const char *const *)environ, err) < 0)
+		return error_wrap(err, "configuration");
+	config_put_backend(c, &backend);
+	if (config_put_settings(c, o->backend ?: backend.ptr ?: "", &settings, err) < 0)
 		return error_wrap(err, "configuration");
 	for (int i = 0; i < c->n_warnings; i++)
 		fprintf(stderr, "cay: warning: %s\n", c->warnings[i]);
@@ -236,7 +239,7 @@ int serve_main(struct invocation *in, struct error *err)
 	int ready_fd = -1;
 	if (o->ready_fd && fcntl((int)o->ready_fd, F_GETFD) < 0)
 		return error_sys(err, errno, "--ready-fd %d", (int)o->ready_fd);
-	if (configure(&config, o->config, err) < 0)
+	if (configure(&config, o, err) < 0)
 		return -1;
 	const struct serve_options said = *o;
 	apply(&config, &in->arena, o);

@@ -391,23 +391,24 @@ static int take_standards(struct config *c, struct error *err)
 }
 
 /* A template that spells a standard out asks for nothing. */
-static bool is_standard(const struct config *c, enum config_key key)
+bool config_is_standard(const struct config *c, enum config_key key)
 {
 	auto_buf struct buf text = BUF_INIT(TOML_TEXT_MAX);
 	config_put_value(&text, c, key);
 	return config_rows[key].standard && !strcmp(text.ptr, config_rows[key].standard);
 }
 
-static void warn_of_later(struct config *c)
+static void warn_of_refused(struct config *c)
 {
 	for (int i = 0; i < KEY_MAX; i++)
-		if (config_is_set(c, (enum config_key)i) && config_rows[i].status == CONFIG_LATER &&
-			!is_standard(c, (enum config_key)i))
+		if (config_is_set(c, (enum config_key)i) &&
+			config_rows[i].status == CONFIG_REFUSED &&
+			!config_is_standard(c, (enum config_key)i))
 			warn(c,
-				arena_printf(&c->arena,
-					"%s.%s (%s) is understood, but cannot be honoured yet",
+				arena_printf(&c->arena, "%s.%s (%s) is left aside: %s",
 					config_rows[i].section, config_rows[i].name,
-					config_origin_name(c->values[i].origin)));
+					config_origin_name(c->values[i].origin),
+					config_rows[i].help));
 }
 
 int config_load(struct config *c, const char *file, const char *const *environment,
@@ -420,7 +421,7 @@ int config_load(struct config *c, const char *file, const char *const *environme
 	for (int i = 0; i < KEY_MAX; i++)
 		take_variable(c, (enum config_key)i, environment);
 	take_startup(c, environment);
-	warn_of_later(c);
+	warn_of_refused(c);
 	return 0;
 }
 

@@ -39,7 +39,7 @@ enum config_type {
 	CONFIG_ANY,
 };
 
-enum config_status { CONFIG_DONE, CONFIG_LATER, CONFIG_THEIRS };
+enum config_status { CONFIG_DONE, CONFIG_REFUSED, CONFIG_THEIRS };
 enum config_origin { ORIGIN_STANDARD, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_COMMAND_LINE };
 
 struct config_row {
@@ -79,7 +79,9 @@ int config_load(struct config *c, const char *file, const char *const *environme
 void config_set(struct config *c, enum config_key key, struct str text);
 void config_set_list(struct config *c, enum config_key key, const char *const *items, int n);
 
-bool config_is_set(const struct config *c, enum config_key key);     /* by more than the standard */
+bool config_is_set(const struct config *c, enum config_key key); /* by more than the standard */
+/* It says what the standard says, whoever said it. */
+bool config_is_standard(const struct config *c, enum config_key key);
 struct str config_text(const struct config *c, enum config_key key); /* STR_NONE: none */
 int64_t config_int(const struct config *c, enum config_key key);     /* also of a size */
 bool config_bool(const struct config *c, enum config_key key);

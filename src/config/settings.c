@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/settings.h"
+#include "config/parts.h"
 #include "config/swap.h"
 
 #include "base/auto.h"
@@ -15,6 +16,9 @@ static int check_runtime(const struct config *c, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (str_is(kind, kinds[i]))
 			return 0;
+	if (str_is(kind, "kubernetes"))
+		return error_set(err, ERROR_UNSUPPORTED, "core.runtime = \"kubernetes\": %s",
+			config_rows[KEY_K8S_NAMESPACE].help);
 	return error_set(err, ERROR_UNSUPPORTED,
 		"core.runtime = \"%.*s\": it is none of docker, eventstream, native, local, cli and remote",
 		STR_ARG(str_first(kind, 60)));
@@ -219,13 +223,18 @@ static void put_limits(const struct config *c, struct jsonw *w)
 		{ KEY_LIMITS_CPU_MILLI, "cpu_milli" }, { KEY_LIMITS_DISK, "disk_bytes" } };
 	jsonw_key(w, "limits");
 	jsonw_open(w);
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		int64_t of_container = config_container_limit(c, limits[i].name);
 		if (config_is_set(c, limits[i].key))
 			jsonw_key_int(w, limits[i].name, config_int(c, limits[i].key));
+		else if (of_container)
+			jsonw_key_int(w, limits[i].name, of_container);
+	}
 	jsonw_close(w);
 }
 
-static int put_create(const struct config *c, struct jsonw *w, struct error *err)
+static int put_create(const struct config *c, enum config_backend backend, struct jsonw *w,
+	struct error *err)
 {
 	jsonw_key(w, "create");
 	jsonw_open(w);
@@ -235,7 +244,7 @@ static int put_create(const struct config *c, struct jsonw *w, struct error *err
 	if (config_bool(c, KEY_SANDBOX_HOST_NETWORK))
 		jsonw_key_str(w, "network", STR("host"));
 	put_environment(c, w);
-	if (put_secrets(c, w, err) < 0)
+	if (config_put_devices(c, backend, w, err) < 0 || put_secrets(c, w, err) < 0)
 		return -1;
 	put_limits(c, w);
 	if (config_is_set(c, KEY_LIMITS_TIMEOUT))
@@ -259,14 +268,36 @@ static void put_git(const struct config *c, struct jsonw *w)
 	jsonw_close(w);
 }
 
-int config_put_settings(const struct config *c, struct buf *b, struct error *err)
+static enum config_backend backend_kind(const char *name)
+{
+	if (!name)
+		return BACKEND_ANY;
+	if (!name[0] || !strcmp(name, "native"))
+		return BACKEND_NATIVE;
+	return str_starts(str_from(name), STR("docker")) ? BACKEND_DOCKER : BACKEND_OTHER;
+}
+
+static int check_refused(const struct config *c, struct error *err)
+{
+	struct str name = config_text(c, KEY_SANDBOX_BROWSERGYM);
+	if (!name.len)
+		return 0;
+	return error_set(err, ERROR_UNSUPPORTED, "sandbox.browsergym_eval_env: %s",
+		config_rows[KEY_SANDBOX_BROWSERGYM].help);
+}
+
+int config_put_settings(const struct config *c, const char *backend_name, struct buf *b,
+	struct error *err)
 {
 	struct jsonw w = JSONW(b);
-	if (check_runtime(c, err) < 0)
+	enum config_backend backend = backend_kind(backend_name);
+	if (check_runtime(c, err) < 0 || check_refused(c, err) < 0)
 		return -1;
 	jsonw_open(&w);
 	jsonw_key_bool(&w, "debug", config_bool(c, KEY_DEBUG));
-	if (put_guard(c, &w, err) < 0 || put_create(c, &w, err) < 0)
+	if (put_guard(c, &w, err) < 0 || put_create(c, backend, &w, err) < 0 ||
+		config_put_image(c, backend, &w, err) < 0 ||
+		config_put_container(c, backend, &w, err) < 0)
 		return -1;
 	put_git(c, &w);
 	jsonw_key(&w, "openhands");

@@ -22,10 +22,13 @@ class Served:
 
     def __init__(self, directory, text, *options, **environment):
         self.dir = pathlib.Path(directory)
-        (self.dir / "cay.toml").write_text(f"[serve]\nstate = '{self.dir}/state'\nsocket = '{self.dir}/cay.sock'\nlisten = ['none']\npool = 0\n" + text)
-        ready, child_ready = os.pipe()
         self.env = {"PATH": "/usr/bin:/bin", "HOME": str(self.dir), "XDG_RUNTIME_DIR": str(self.dir), **environment}
         self.log = open(self.dir / "log", "w+")
+        self.start(text, *options)
+
+    def start(self, text, *options):
+        (self.dir / "cay.toml").write_text(f"[serve]\nstate = '{self.dir}/state'\nsocket = '{self.dir}/cay.sock'\nlisten = ['none']\npool = 0\n" + text)
+        ready, child_ready = os.pipe()
         self.process = subprocess.Popen([CAY, "serve", "--ready-fd", str(child_ready), *options], cwd=self.dir,
                                         env=self.env, pass_fds=[child_ready], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)
@@ -35,6 +38,15 @@ class Served:
             assert pipe.read() == "\n", self.text()
         self.env["CAY_TOKEN"] = (self.dir / "state" / "token").read_text().strip()
         self.env["CAY_URL"] = f"unix:{self.dir}/cay.sock"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+
+    def again(self, text, *options):
+        """Ends it, and starts it anew with another configuration."""
+        self.stop()
+        self.start(text, *options)
 
     def text(self):
         return (self.dir / "log").read_text()
@@ -61,8 +73,7 @@ def serve():
             (pathlib.Path(directory) / "work" / "hello").write_text("hi")
             served = Served(directory, text.replace("DIR", directory), *options, **environment)
             stack.callback(served.log.close)
-            stack.callback(served.process.wait, PATIENCE)
-            stack.callback(served.process.send_signal, signal.SIGTERM)
+            stack.callback(served.stop)
             return served
         yield start
 
@@ -122,9 +133,10 @@ def test_openhands_clients_may_be_given_no_browser(serve):
     assert (seen["observation"], seen["content"]) == ("error", "Browser functionality is not supported or disabled.")
 
 
-def test_what_cannot_be_honoured_yet_is_said_and_the_server_starts(serve):
-    served = serve("[sandbox]\nenable_gpu = true\n")
-    assert "cay: warning: sandbox.enable_gpu (file) is understood, but cannot be honoured yet" in served.text()
+def test_what_cannot_be_had_is_said_with_the_reason_and_the_server_starts(serve):
+    served = serve("[sandbox]\nvscode_port = 3000\n[kubernetes]\nnamespace = 'mine'\n")
+    assert "cay: warning: sandbox.vscode_port (file) is left aside: a server has an editor in each of its sandboxes" in served.text()
+    assert "cay: warning: kubernetes.namespace (file) is left aside: cay makes no pods." in served.text()
 
 
 def run(directory, *words, **environment):
@@ -137,6 +149,21 @@ def test_a_mistake_is_one_line_and_nothing_starts(tmp_path):
     done = run(tmp_path, "serve")
     assert done.returncode == 2
     assert done.stderr == "cay: serve: configuration: ./cay.toml: line 2: sandbox.volume: no such key; did you mean volumes?\n"
+
+
+@pytest.mark.parametrize("text, words", [
+    ("[sandbox]\nenable_gpu = true\n", "sandbox.enable_gpu: sandboxes of this machine (native) get no device of the host."),
+    ("[sandbox]\nbrowsergym_eval_env = 'miniwob'\n", "sandbox.browsergym_eval_env: evaluation environments of browsergym"),
+    ("[sandbox]\nplatform = 'linux/s390x'\n", 'sandbox.platform = "linux/s390x": images are for this machine'),
+    ("[sandbox]\nadditional_networks = ['a', 'b']\n", "sandbox.additional_networks: a native sandbox is in one network, not in 2;"),
+    ("[sandbox.docker_runtime_kwargs]\nprivileged = true\n", "sandbox.docker_runtime_kwargs: 'privileged' would end the isolation"),
+    ("[core]\nruntime = 'kubernetes'\n", 'core.runtime = "kubernetes": cay makes no pods. Run cay serve inside the cluster'),
+])
+def test_what_would_be_missed_is_refused_before_anything_starts(tmp_path, text, words):
+    (tmp_path / "cay.toml").write_text(text)
+    done = run(tmp_path, "serve", "--state", str(tmp_path / "state"), "--listen", "none")
+    assert done.returncode != 0 and done.stderr.startswith(f"cay: serve: configuration: {words}"), done.stderr
+    assert not (tmp_path / "state").exists()
 
 
 def test_config_prints_a_file_that_it_reads_again(tmp_path):

@@ -639,7 +639,8 @@ class FakeEngine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 path = "/" + path.split("/", 2)[2] if path.startswith("/v1.") else path
                 size = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(size)
-                fake.asked.append((self.command, self.path, json.loads(body) if body else None))
+                is_json = body[:1] in (b"{", b"[")
+                fake.asked.append((self.command, self.path, json.loads(body) if is_json else None))
                 found = fake.answers.get((self.command, path), (404, {"message": f"no such thing: {path}"}))
                 if callable(found):
                     found(self)

@@ -27,10 +27,15 @@ static int load(struct world *w, const char *text, const char *const *environmen
 	return config_load(&w->c, w->file, environment, &w->err);
 }
 
-static int mean(struct world *w)
+static int mean_for(struct world *w, const char *backend)
 {
 	buf_reset(&w->settings);
-	return config_put_settings(&w->c, &w->settings, &w->err);
+	return config_put_settings(&w->c, backend, &w->settings, &w->err);
+}
+
+static int mean(struct world *w)
+{
+	return mean_for(w, "");
 }
 
 static int setup(void **state)
@@ -136,15 +141,17 @@ static void a_file_of_the_original_is_taken_as_it_is(void **state)
 		load(w,
 			"[core]\nworkspace_base = '/tmp'\nmax_iterations = 10\n"
 			"[llm]\nmodel = 'x'\n[llm.fast]\nmodel = 'y'\n[agent]\nenable_cmd = true\n"
-			"[sandbox]\nuse_host_network = true\nenable_gpu = true\n"
-			"force_rebuild_runtime = false\nadditional_networks = []\n[security]\n",
+			"[sandbox]\nuse_host_network = true\nvscode_port = 3000\n"
+			"base_container_image = 'nikolaik/python-nodejs:python3.12-nodejs22'\n"
+			"enable_gpu = false\nforce_rebuild_runtime = false\nadditional_networks = []\n"
+			"[kubernetes]\nnamespace = 'default'\n[security]\n",
 			none),
 		w->err);
 	assert_int_equal(w->c.n_warnings, 1);
-	assert_text(w->c.warnings[0],
-		"sandbox.enable_gpu (file) is understood, but cannot be honoured yet");
+	assert_text(w->c.warnings[0], "sandbox.vscode_port (file) is left aside: a server has an");
 	assert_works(mean(w), w->err);
 	assert_text(w->settings.ptr, "\"network\":\"host\"");
+	assert_null(strstr(w->settings.ptr, "\"image\":"));
 	assert_text(w->settings.ptr,
 		"\"mounts\":[{\"source\":\"/tmp\",\"target\":\"/workspace\",\"mode\":\"rw\"}]");
 }
@@ -207,7 +214,14 @@ static void what_cannot_be_had_is_refused(void **state)
 {
 	struct world *w = *state;
 	assert_works(load(w, "[core]\nruntime = 'kubernetes'", none), w->err);
-	assert_fails(mean(w), w->err, UNSUPPORTED, "core.runtime = \"kubernetes\"");
+	assert_fails(mean(w), w->err, UNSUPPORTED,
+		"core.runtime = \"kubernetes\": cay makes no pods. Run cay serve inside the cluster");
+	assert_works(load(w, "[kubernetes]\nnamespace = 'mine'", none), w->err);
+	assert_text(w->c.warnings[0],
+		"kubernetes.namespace (file) is left aside: cay makes no pods");
+	assert_works(load(w, "[sandbox]\nbrowsergym_eval_env = 'miniwob'", none), w->err);
+	assert_fails(mean(w), w->err, UNSUPPORTED,
+		"sandbox.browsergym_eval_env: evaluation environments of browsergym are Python");
 	auto_buf struct buf backend = BUF_INIT(256);
 	assert_works(
 		load(w, "[core]\nruntime = 'remote'\n[sandbox]\nremote_runtime_api_url = 'https://x'",
@@ -217,6 +231,144 @@ static void what_cannot_be_had_is_refused(void **state)
 	assert_string_equal(backend.ptr, "openhands+https://x");
 	assert_works(load(w, "[security]\nsecurity_analyzer = 'invariant'", none), w->err);
 	assert_fails(mean(w), w->err, UNSUPPORTED, "it cannot be had here");
+}
+
+static void an_image_is_built_from_what_is_said(void **state)
+{
+	struct world *w = *state;
+	assert_works(
+		load(w,
+			"[sandbox]\nbase_container_image = 'tools:1'\nruntime_extra_deps = 'make \"x\"'\n"
+			"force_rebuild_runtime = true\nruntime_extra_build_args = ['--build-arg', 'A=1', '--build-arg=A=2', "
+			"'--label=b=c', '--network', 'proxy:pypi.org,*.pythonhosted.org', '-m', '2G']\n",
+			none),
+		w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr,
+		"\"image\":{\"base\":\"tools:1\",\"is_usual\":false,\"command\":\"make \\\"x\\\"\",\"args\":{\"A\":\"2\"},"
+		"\"labels\":{\"b\":\"c\"},\"network\":\"proxy\",\"allow\":[\"pypi.org\",\"*.pythonhosted.org\"],"
+		"\"memory_bytes\":2147483648,\"is_forced\":true}");
+	assert_works(load(w, "[sandbox]\nruntime_extra_deps = 'x'", none), w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"is_usual\":true,\"command\":\"x\"");
+	assert_fails(mean_for(w, "local"), w->err, UNSUPPORTED, "sandbox.runtime_extra_deps: ");
+}
+
+static void what_a_build_cannot_be_told_is_named(void **state)
+{
+	static const struct {
+		const char *text, *words;
+		enum error_code code;
+	} mistakes[] = {
+		{ "runtime_extra_build_args = ['--cache-from=x']",
+			"'--cache-from': only --build-arg", ERROR_UNSUPPORTED },
+		{ "runtime_extra_build_args = ['--network=default']",
+			"none, host, loopback and proxy", ERROR_UNSUPPORTED },
+		{ "runtime_extra_build_args = ['--build-arg']", "--build-arg has no value",
+			ERROR_INVALID },
+		{ "runtime_extra_build_args = ['--build-arg', 'A']", "NAME=VALUE is wanted",
+			ERROR_INVALID },
+		{ "runtime_extra_build_args = ['--build-arg', \"A\\nRUN b=c\"]",
+			"is no name of a variable", ERROR_INVALID },
+		{ "runtime_extra_build_args = 'x'", "must be an array", ERROR_INVALID },
+		{ "base_container_image = \"a\\nRUN b\"", "is no name of an image", ERROR_INVALID },
+		{ "base_container_image = '/no/such/dir'", "is no directory", ERROR_NOT_FOUND },
+		{ "platform = 'linux/s390x'", "nothing here emulates another one",
+			ERROR_UNSUPPORTED },
+		{ 0 },
+	};
+	struct world *w = *state;
+	char text[200];
+	for (int i = 0; mistakes[i].text; i++) {
+		snprintf(text, sizeof(text), "[sandbox]\n%s\n", mistakes[i].text);
+		assert_works(load(w, text, none), w->err);
+		assert_true(mean(w) < 0);
+		assert_int_equal(w->err.code, mistakes[i].code);
+		assert_text(w->err.text, mistakes[i].words);
+	}
+}
+
+static void gpus_are_an_engines(void **state)
+{
+	struct world *w = *state;
+	assert_works(load(w, "[sandbox]\nenable_gpu = true", none), w->err);
+	assert_fails(mean(w), w->err, UNSUPPORTED,
+		"sandbox.enable_gpu: sandboxes of this machine (native) get no device");
+	assert_fails(mean_for(w, "openhands+http://x"), w->err, UNSUPPORTED, "of this backend");
+	assert_works(mean_for(w, "docker"), w->err);
+	assert_text(w->settings.ptr, "\"gpus\":\"all\"");
+	assert_works(load(w, "[sandbox]\nenable_gpu = true\ncuda_visible_devices = '1'", none),
+		w->err);
+	assert_works(mean_for(w, "docker=/run/x.sock"), w->err);
+	assert_text(w->settings.ptr, "\"gpus\":\"device=1\"");
+}
+
+static void networks_are_a_bridge_or_an_engines(void **state)
+{
+	struct world *w = *state;
+	assert_works(load(w, "[sandbox]\nadditional_networks = ['team']", none), w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"network\":\"bridge\",\"network_name\":\"team\"");
+	assert_works(mean_for(w, "docker"), w->err);
+	assert_text(w->settings.ptr, "\"networks\":[\"team\"]");
+	assert_fails(mean_for(w, "cli"), w->err, UNSUPPORTED, "cannot be connected to networks");
+	assert_works(load(w, "[sandbox]\nadditional_networks = ['a', 'b']", none), w->err);
+	assert_fails(mean(w), w->err, UNSUPPORTED, "is in one network, not in 2");
+	assert_works(load(w, "[sandbox]\nadditional_networks = ['a-b']", none), w->err);
+	assert_fails(mean(w), w->err, INVALID, "a-z and 0-9 alone");
+	assert_works(
+		load(w, "[sandbox]\nuse_host_network = true\nadditional_networks = ['a']", none),
+		w->err);
+	assert_fails(mean(w), w->err, INVALID, "with use_host_network");
+}
+
+static void what_docker_py_is_told_is_limits_or_an_engines(void **state)
+{
+	static const char *const environment[] = {
+		"SANDBOX_DOCKER_RUNTIME_KWARGS={'mem_limit': '512m', 'cpu_quota': 50000, 'pids_limit': 99}",
+		NULL
+	};
+	static const char *const python[] = {
+		"SANDBOX_DOCKER_RUNTIME_KWARGS={'runtime': 'runsc', 'shm_size': '1g', 'extra_hosts': {'a': '10.0.0.1'}, "
+		"'dns': ['9.9.9.9'], 'ulimits': [{'name': 'nofile', 'soft': 10, 'hard': 20}], 'sysctls': {'a.b': '1'}}",
+		NULL
+	};
+	static const struct {
+		const char *text, *words;
+	} mistakes[] = {
+		{ "privileged = true", "'privileged' would end the isolation" },
+		{ "cap_add = ['ALL']", "'cap_add' would weaken the isolation" },
+		{ "volumes = []", "'volumes' are said by sandbox.volumes" },
+		{ "shm_siz = 1", "'shm_siz' is not among what is taken" },
+		{ "mem_limit = 'much'", "'mem_limit' must be a size" },
+		{ "dns = [1]", "'dns' must be an array of strings" },
+		{ "pids_limit = -1", "'pids_limit' must be a positive integer" },
+		{ "ulimits = [{ name = 'x' }]",
+			"'ulimits' must be an array of { name, soft, hard }" },
+		{ 0 },
+	};
+	struct world *w = *state;
+	char text[200];
+	assert_works(load(w, "", environment), w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr,
+		"\"limits\":{\"memory_bytes\":536870912,\"pids\":99,\"cpu_milli\":500}");
+	assert_works(load(w, "[limits]\nmemory = '1G'", environment), w->err);
+	assert_works(mean(w), w->err);
+	assert_text(w->settings.ptr, "\"memory_bytes\":1073741824");
+	assert_works(load(w, "", python), w->err);
+	assert_fails(mean(w), w->err, UNSUPPORTED, "'runtime' is for containers of an engine");
+	assert_works(mean_for(w, "docker"), w->err);
+	assert_text(w->settings.ptr,
+		"\"container\":{\"Runtime\":\"runsc\",\"ShmSize\":1073741824,\"ExtraHosts\":[\"a:10.0.0.1\"],"
+		"\"Dns\":[\"9.9.9.9\"],\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":10,\"Hard\":20}],\"Sysctls\":{\"a.b\":\"1\"}}");
+	for (int i = 0; mistakes[i].text; i++) {
+		snprintf(text, sizeof(text), "[sandbox.docker_runtime_kwargs]\n%s\n",
+			mistakes[i].text);
+		assert_works(load(w, text, none), w->err);
+		assert_true(mean_for(w, "docker") < 0);
+		assert_text(w->err.text, mistakes[i].words);
+	}
 }
 
 static void confirmation_mode_guards(void **state)
@@ -284,6 +436,11 @@ int main(void)
 		cmocka_unit_test(volumes_are_mounts),
 		cmocka_unit_test(a_workspace_is_rewritten_and_yields_to_a_volume),
 		cmocka_unit_test(what_cannot_be_had_is_refused),
+		cmocka_unit_test(an_image_is_built_from_what_is_said),
+		cmocka_unit_test(what_a_build_cannot_be_told_is_named),
+		cmocka_unit_test(gpus_are_an_engines),
+		cmocka_unit_test(networks_are_a_bridge_or_an_engines),
+		cmocka_unit_test(what_docker_py_is_told_is_limits_or_an_engines),
 		cmocka_unit_test(confirmation_mode_guards),
 		cmocka_unit_test(secrets_are_not_shown),
 	};
