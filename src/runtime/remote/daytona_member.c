@@ -3,11 +3,10 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "base/clock.h"
 #include "runtime/remote/daytona_verbs.h"
 #include "runtime/remote/wish.h"
 
-enum { WAIT_FIRST_MS = 100, WAIT_MAX_MS = 2000 };
+enum { WAIT_FIRST_MS = 100 };
 
 /* What a toolbox says by a status, where it is not what an OpenHands server means by it. */
 static void explain(int status, struct error *err)
@@ -34,40 +33,21 @@ static const struct site_ops site_ops = {
 	.explain = explain,
 };
 
-struct daytona_member *daytona_find(struct daytona_backend *d, const char *id)
-{
-	struct daytona_member *m;
-	list_for_each(m, &d->members, link)
-		if (strcmp(m->id, id) == 0)
-			return m;
-	return NULL;
-}
-
-static void on_timer(void *arg);
-
 struct daytona_member *daytona_member_new(struct daytona_backend *d, const char *id,
 	struct str name)
 {
 	struct daytona_member *m = mem_new(struct daytona_member);
-	m->backend = d;
-	snprintf(m->id, sizeof(m->id), "%s", id);
 	m->name = str_dup(name);
-	m->timer = timer_new(d->loop, on_timer, m);
 	buf_init(&m->env, DAYTONA_ENV_BYTES);
 	list_init(&m->sessions);
-	site_init(&m->site, &d->asker, &site_ops, m);
-	list_append(&d->members, &m->link);
-	d->n_members++;
+	tenant_init(&m->tenant, &d->house, id, &site_ops);
 	return m;
 }
 
-void daytona_member_free(struct daytona_member *m)
+void daytona_member_free(struct tenant *tenant)
 {
-	list_remove(&m->link);
-	m->backend->n_members--;
-	ask_drop(m->ask);
-	timer_free(m->timer);
-	site_fini(&m->site);
+	struct daytona_member *m = daytona_member_from(tenant);
+	tenant_fini(tenant);
 	while (!list_is_empty(&m->sessions)) {
 		struct daytona_session *s = list_get_first(&m->sessions, struct daytona_session,
 			link);
@@ -97,146 +77,141 @@ int daytona_take(struct daytona_member *m, const struct json *box, struct error 
 	free(m->there);
 	m->there = str_dup(id);
 	wish_put_segment(&toolbox, m->there);
-	site_set(&m->site, buf_str(&toolbox), STR_NONE);
-	m->site.key = mem_strdup(m->backend->key);
+	site_set(&m->tenant.site, buf_str(&toolbox), STR_NONE);
+	m->tenant.site.key = mem_strdup(m->tenant.house->key);
 	return 0;
 }
 
-/* ---- errands ---- */
+/* ---- questions ---- */
 
-void daytona_ask(struct daytona_member *m, const char *method, const char *url, struct str json,
-	bool is_harmless, ask_fn *done)
+void daytona_ask(struct tenant *m, const char *method, const char *url, struct str json,
+	bool is_harmless, tenant_fn *then)
 {
 	const struct ask_plan plan = {
 		.method = method,
 		.url = url,
 		.json = json,
-		.keys = { m->backend->key },
+		.keys = { m->house->key },
 		.timeout_ms = DAYTONA_API_MS,
 		.is_harmless = is_harmless,
-		.done = done,
-		.arg = m,
 	};
-	BUG_IF(m->ask, "two questions about one sandbox at once");
-	m->ask = ask_new(&m->backend->asker, &plan);
+	tenant_ask(m, &plan, then);
 }
 
-void daytona_ask_api(struct daytona_member *m, const char *method, const char *tail,
-	struct str json, bool is_harmless, ask_fn *done)
+static void put_url(const struct daytona_member *m, struct buf *url)
+{
+	buf_printf(url, "%s/sandbox/", m->tenant.house->url);
+	wish_put_segment(url, m->there);
+}
+
+void daytona_ask_api(struct tenant *m, const char *method, const char *tail, struct str json,
+	bool is_harmless, tenant_fn *then)
 {
 	auto_buf struct buf url = BUF_INIT(DAYTONA_URL_MAX);
-	buf_printf(&url, "%s/sandbox/", m->backend->url);
-	wish_put_segment(&url, m->there);
+	put_url(daytona_member_from(m), &url);
 	buf_puts(&url, tail);
-	daytona_ask(m, method, url.ptr, json, is_harmless, done);
+	daytona_ask(m, method, url.ptr, json, is_harmless, then);
 }
 
-void daytona_begin(struct daytona_member *m, daytona_errand_fn *errand, backend_fn *done, void *arg)
+void daytona_give_up(struct tenant *m)
 {
-	m->errand = errand;
-	m->done = done;
-	m->arg = arg;
-}
-
-void daytona_end(struct daytona_member *m, const struct error *err)
-{
-	daytona_errand_fn *errand = m->errand;
-	m->errand = NULL;
-	timer_clear(m->timer);
-	errand(m, err);
+	auto_buf struct buf url = BUF_INIT(DAYTONA_URL_MAX);
+	if (!daytona_member_from(m)->there)
+		return;
+	put_url(daytona_member_from(m), &url);
+	const struct ask_plan plan = {
+		.method = "DELETE",
+		.url = url.ptr,
+		.keys = { m->house->key },
+		.timeout_ms = DAYTONA_API_MS,
+		.is_harmless = true,
+	};
+	house_mention(m->house, &plan);
 }
 
 /* ---- waiting ---- */
 
-static void on_folder(void *arg, int status, struct str body, const struct error *err)
+static void on_folder(struct tenant *m, struct str body, const struct error *err)
 {
-	struct daytona_member *m = arg;
-	m->ask = NULL;
 	if (!err) {
 		free(m->site.workdir);
-		m->site.workdir = take_ptr(m->workdir);
+		m->site.workdir = take_ptr(daytona_member_from(m)->workdir);
 	}
-	daytona_end(m, err);
+	tenant_end(m, err);
 }
 
-static void make_workdir(struct daytona_member *m)
+static void make_workdir(struct tenant *m, const char *workdir)
 {
 	auto_buf struct buf url = BUF_INIT(DAYTONA_URL_MAX);
 	buf_printf(&url, "%s/files/folder?mode=0755&path=", m->site.url);
-	wish_put_segment(&url, m->workdir);
+	wish_put_segment(&url, workdir);
 	daytona_ask(m, "POST", url.ptr, STR_NONE, true, on_folder);
 }
 
-static void on_workdir(void *arg, int status, struct str body, const struct error *err)
+static void on_workdir(struct tenant *m, struct str body, const struct error *err)
 {
-	struct daytona_member *m = arg;
+	const struct daytona_member *d = daytona_member_from(m);
 	auto_json struct json *reply = NULL;
 	struct error e;
-	m->ask = NULL;
 	if (err || json_parse(body, &reply, &e) < 0) {
-		daytona_end(m, err ? err : &e);
+		tenant_end(m, err ? err : &e);
 		return;
 	}
 	struct str dir = json_str(json_find(reply, "dir"));
 	if (!str_starts(dir, STR("/"))) {
 		error_set(&e, ERROR_PROTOCOL, "the toolbox did not tell its working directory");
-		daytona_end(m, &e);
+		tenant_end(m, &e);
 		return;
 	}
 	free(m->site.workdir);
 	m->site.workdir = str_dup(dir);
-	if (m->workdir)
-		make_workdir(m);
+	if (d->workdir)
+		make_workdir(m, d->workdir);
 	else
-		daytona_end(m, NULL);
+		tenant_end(m, NULL);
 }
 
-void daytona_judge(struct daytona_member *m, const struct json *box)
+void daytona_judge(struct tenant *m, const struct json *box)
 {
+	const char *wanted = daytona_member_from(m)->wanted;
 	struct str state = json_str(json_find(box, "state"));
 	struct str reason = json_str(json_find(box, "errorReason"));
 	struct error err;
-	if (!state.len || str_is(state, m->wanted)) {
+	if (!state.len || str_is(state, wanted)) {
 		auto_free char *url = mem_printf("%s/work-dir", m->site.url);
-		if (m->site.workdir || !str_is(STR("started"), m->wanted))
-			daytona_end(m, NULL);
+		if (m->site.workdir || !str_is(STR("started"), wanted))
+			tenant_end(m, NULL);
 		else
 			daytona_ask(m, "GET", url, STR_NONE, true, on_workdir);
 		return;
 	}
 	bool is_lost = str_is(state, "error") || str_is(state, "build_failed") ||
 		str_is(state, "destroyed");
-	if (is_lost || clock_mono_ms() >= m->deadline_ms) {
-		error_set(&err, is_lost ? ERROR_UNAVAILABLE : ERROR_NOT_READY,
-			"the sandbox is %.*s, not %s%s%.*s", STR_ARG(str_first(state, 40)),
-			m->wanted, reason.len ? ": " : "", STR_ARG(str_first(reason, 120)));
-		daytona_end(m, &err);
+	if (!is_lost && tenant_wait(m))
 		return;
-	}
-	timer_set(m->timer, m->wait_ms);
-	m->wait_ms = MIN(2 * m->wait_ms, (int64_t)WAIT_MAX_MS);
+	error_set(&err, is_lost ? ERROR_UNAVAILABLE : ERROR_NOT_READY,
+		"the sandbox is %.*s, not %s%s%.*s", STR_ARG(str_first(state, 40)), wanted,
+		reason.len ? ": " : "", STR_ARG(str_first(reason, 120)));
+	tenant_end(m, &err);
 }
 
-void daytona_on_state(void *arg, int status, struct str body, const struct error *err)
+void daytona_on_state(struct tenant *m, struct str body, const struct error *err)
 {
-	struct daytona_member *m = arg;
 	auto_json struct json *box = NULL;
 	struct error e;
-	m->ask = NULL;
 	if (err || (body.len && json_parse(body, &box, &e) < 0))
-		daytona_end(m, err ? err : &e);
+		tenant_end(m, err ? err : &e);
 	else
 		daytona_judge(m, box);
 }
 
-static void on_timer(void *arg)
+void daytona_look(struct tenant *m)
 {
-	daytona_ask_api(arg, "GET", "", STR_NONE, true, daytona_on_state);
+	daytona_ask_api(m, "GET", "", STR_NONE, true, daytona_on_state);
 }
 
 void daytona_wait_for(struct daytona_member *m, const char *state)
 {
 	m->wanted = state;
-	m->deadline_ms = clock_mono_ms() + DAYTONA_READY_MS;
-	m->wait_ms = WAIT_FIRST_MS;
+	tenant_expect(&m->tenant, DAYTONA_READY_MS, WAIT_FIRST_MS);
 }

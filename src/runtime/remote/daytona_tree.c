@@ -208,72 +208,78 @@ const struct far_verb daytona_move = { .action = &move_action, .start = move_sta
 
 /* ---- grep, glob ---- */
 
-static void on_grep(struct far *far, const struct json *answer)
+/* Of what was found at most `limit`, each as `put` has it. */
+static void finish_matches(struct far *far, const struct json *found, int64_t limit,
+	void (*put)(struct jsonw *w, const struct json *match))
 {
-	const struct grep_params *p = far->params;
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
 	daytona_key_path(far, &w);
 	jsonw_key(&w, "matches");
 	jsonw_open_array(&w);
-	for (size_t i = 0; i < json_len(answer) && (int64_t)i < p->max_matches; i++) {
-		const struct json *match = json_at(answer, i);
+	for (size_t i = 0; i < json_len(found) && (int64_t)i < limit; i++) {
 		jsonw_open(&w);
-		jsonw_key_str(&w, "path", json_str(json_find(match, "file")));
-		jsonw_key_int(&w, "line", json_int(json_find(match, "line")));
-		jsonw_key_str(&w, "text", json_str(json_find(match, "content")));
+		put(&w, json_at(found, i));
 		jsonw_close(&w);
 	}
 	jsonw_close_array(&w);
-	jsonw_key_bool(&w, "truncated", (int64_t)json_len(answer) > p->max_matches);
+	jsonw_key_bool(&w, "truncated", (int64_t)json_len(found) > limit);
 	jsonw_close(&w);
 	far_finish(far, &b);
+}
+
+/* All of them are asked for: there is no telling it how many are enough. */
+static void ask_matches(struct far *far, const char *head, struct str pattern, far_fn *then)
+{
+	auto_buf struct buf tail = BUF_INIT(DAYTONA_PATH_BYTES);
+	buf_puts(&tail, "&pattern=");
+	url_encode(pattern, &tail);
+	ask_path(far, "GET", head, tail.ptr, then);
+}
+
+static void put_line(struct jsonw *w, const struct json *match)
+{
+	jsonw_key_str(w, "path", json_str(json_find(match, "file")));
+	jsonw_key_int(w, "line", json_int(json_find(match, "line")));
+	jsonw_key_str(w, "text", json_str(json_find(match, "content")));
+}
+
+static void on_grep(struct far *far, const struct json *answer)
+{
+	const struct grep_params *p = far->params;
+	finish_matches(far, answer, p->max_matches, put_line);
 }
 
 static void grep_start(struct far *far)
 {
 	const struct grep_params *p = far->params;
-	auto_buf struct buf tail = BUF_INIT(DAYTONA_PATH_BYTES);
 	if (!p->fixed || p->ignore_case || p->context || p->include.n || p->exclude.n) {
 		far_refuse(far, "search but for fixed text in every file, without context");
 		return;
 	}
-	buf_puts(&tail, "&pattern=");
-	url_encode(p->pattern, &tail);
-	ask_path(far, "GET", "/files/find?path=", tail.ptr, on_grep);
+	ask_matches(far, "/files/find?path=", p->pattern, on_grep);
 }
 
 const struct far_verb daytona_grep = { .action = &grep_action, .start = grep_start };
 
+static void put_file_name(struct jsonw *w, const struct json *match)
+{
+	jsonw_key_str(w, "path", json_str(match));
+	jsonw_key(w, "type");
+	jsonw_null(w); /* nobody tells */
+}
+
 static void on_glob(struct far *far, const struct json *answer)
 {
 	const struct glob_params *p = far->params;
-	const struct json *files = json_find(answer, "files");
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	daytona_key_path(far, &w);
-	jsonw_key(&w, "matches");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < json_len(files) && (int64_t)i < p->limit; i++) {
-		jsonw_open(&w);
-		jsonw_key_str(&w, "path", json_str(json_at(files, i)));
-		jsonw_key(&w, "type");
-		jsonw_null(&w); /* nobody tells */
-		jsonw_close(&w);
-	}
-	jsonw_close_array(&w);
-	jsonw_key_bool(&w, "truncated", (int64_t)json_len(files) > p->limit);
-	jsonw_close(&w);
-	far_finish(far, &b);
+	finish_matches(far, json_find(answer, "files"), p->limit, put_file_name);
 }
 
 /* A pattern of names, in every directory: "**" and a slash in front of one means the same. */
 static void glob_start(struct far *far)
 {
 	const struct glob_params *p = far->params;
-	auto_buf struct buf tail = BUF_INIT(DAYTONA_PATH_BYTES);
 	struct str pattern = p->pattern;
 	if (str_starts(pattern, STR("**/")))
 		pattern = str_skip(pattern, 3);
@@ -282,9 +288,7 @@ static void glob_start(struct far *far)
 		far_refuse(far, "search but for names in every directory: **/NAME of type any");
 		return;
 	}
-	buf_puts(&tail, "&pattern=");
-	url_encode(pattern, &tail);
-	ask_path(far, "GET", "/files/search?path=", tail.ptr, on_glob);
+	ask_matches(far, "/files/search?path=", pattern, on_glob);
 }
 
 const struct far_verb daytona_glob = { .action = &glob_action, .start = glob_start };

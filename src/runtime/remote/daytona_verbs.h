@@ -6,7 +6,7 @@
 
 static inline struct daytona_member *daytona_member_of(const struct far *far)
 {
-	return (struct daytona_member *)((char *)far->site - offsetof(struct daytona_member, site));
+	return container_of(far->site, struct daytona_member, tenant.site);
 }
 
 enum { DAYTONA_FILE_MS = 60000, DAYTONA_PATH_BYTES = 64 * 1024 };

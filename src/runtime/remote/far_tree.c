@@ -69,6 +69,17 @@ static bool went_well(struct far *far, const struct json *observation, const cha
 	return false;
 }
 
+/* What a script that went well is answered with begins with the path. */
+static bool open_result(struct far *far, const struct json *observation, struct jsonw *w)
+{
+	const char *path = path_of(far, far->params);
+	if (!went_well(far, observation, path))
+		return false;
+	jsonw_open(w);
+	jsonw_key_str(w, "path", str_from(path));
+	return true;
+}
+
 /* ---- stat ---- */
 
 static const char *type_of(int64_t mode)
@@ -201,14 +212,10 @@ const struct far_verb far_stat = { .action = &stat_action, .start = stat_start }
 
 static void on_mkdir(struct far *far, const struct json *observation)
 {
-	const struct mkdir_params *p = far->params;
-	const char *path = path_of(far, &p->where);
-	if (!went_well(far, observation, path))
-		return;
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", str_from(path));
+	if (!open_result(far, observation, &w))
+		return;
 	jsonw_key_bool(&w, "created", !str_is(str_trim(far_said(observation)), "there"));
 	jsonw_close(&w);
 	far_finish(far, &b);
@@ -235,14 +242,10 @@ const struct far_verb far_mkdir = { .action = &mkdir_action, .start = mkdir_star
 
 static void on_remove(struct far *far, const struct json *observation)
 {
-	const struct remove_params *p = far->params;
-	const char *path = path_of(far, &p->where);
-	if (!went_well(far, observation, path))
-		return;
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", str_from(path));
+	if (!open_result(far, observation, &w))
+		return;
 	jsonw_key_int(&w, "removed", number(str_trim(far_said(observation))));
 	jsonw_close(&w);
 	far_finish(far, &b);
@@ -274,13 +277,10 @@ const struct far_verb far_remove = { .action = &remove_action, .start = remove_s
 static void on_move(struct far *far, const struct json *observation)
 {
 	const struct move_params *p = far->params;
-	const char *path = path_of(far, &p->where);
-	if (!went_well(far, observation, path))
-		return;
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", str_from(path));
+	if (!open_result(far, observation, &w))
+		return;
 	jsonw_key_str(&w, "to", str_from(far_path(far, p->where.cwd, p->to)));
 	jsonw_key_bool(&w, "replaced", str_is(str_trim(far_said(observation)), "replaced"));
 	jsonw_close(&w);
