@@ -10,12 +10,12 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "runtime/inlet.h"
 #include "wire/base64.h"
 
 struct transfer {
-	struct http_request *r;
+	struct inlet in; /* to a call; of a download, it only holds the call */
 	char id[ID_SIZE];
-	struct runtime_call *call;
 	struct str path;
 	bool is_begun, is_head;
 };
@@ -26,22 +26,22 @@ enum { GO_DIR = 1U << 31, GO_SYMLINK = 1U << 27 };
 static void fail(void *arg, const struct error *err)
 {
 	struct transfer *t = arg;
-	t->call = NULL;
+	t->in.to = NULL;
 	if (t->is_begun)
-		http_stream_end(t->r, false);
+		http_stream_end(t->in.r, false);
 	else if (err->code == ERROR_NOT_FOUND)
-		docker_fail(t->r, 404, "Could not find the file %.*s in container %s: %s",
+		docker_fail(t->in.r, 404, "Could not find the file %.*s in container %s: %s",
 			STR_ARG(str_first(t->path, 1000)), t->id, err->text);
 	else
-		docker_fail_error(t->r, err);
+		docker_fail_error(t->in.r, err);
 }
 
 static void on_closed(void *arg)
 {
 	struct transfer *t = arg;
 	struct error err;
-	if (t->call)
-		runtime_call_cancel(t->call);
+	if (t->in.to)
+		runtime_call_cancel(t->in.to);
 	error_set(&err, ERROR_CANCELLED, "the client went away");
 	fail(t, &err);
 }
@@ -49,7 +49,7 @@ static void on_closed(void *arg)
 static struct sandbox *sandbox_of(struct transfer *t)
 {
 	struct error err;
-	struct sandbox *s = runtime_find(docker_of(t->r)->rt, str_from(t->id), &err);
+	struct sandbox *s = runtime_find(docker_of(t->in.r)->rt, str_from(t->id), &err);
 	if (!s)
 		fail(t, &err);
 	return s;
@@ -80,7 +80,7 @@ static void stat_path(struct transfer *t, bool follow, const struct call_sink *s
 	put_path(&w, t->path);
 	jsonw_key_bool(&w, "follow", follow);
 	jsonw_close(&w);
-	t->call = runtime_perform(s, &stat_action, buf_str(&params), sink, t);
+	t->in.to = runtime_perform(s, &stat_action, buf_str(&params), sink, t);
 }
 
 static struct transfer *begin(struct http_request *r)
@@ -94,7 +94,7 @@ static struct transfer *begin(struct http_request *r)
 		return NULL;
 	}
 	struct transfer *t = arena_new(&r->arena, struct transfer);
-	t->r = r;
+	t->in = (struct inlet){ .r = r, .kind = &inlet_call };
 	t->path = path;
 	t->is_head = str_is(r->method, "HEAD");
 	memcpy(t->id, c->id, sizeof(t->id));
@@ -137,34 +137,34 @@ static void put_stat_header(struct transfer *t, const struct json *stat)
 	jsonw_close(&w);
 	base64_encode(buf_str(&b), &header);
 	if (!header.is_full && header.len < HTTP_HEAD_MAX / 2)
-		http_reply_header(t->r, "X-Docker-Container-Path-Stat", header.ptr);
+		http_reply_header(t->in.r, "X-Docker-Container-Path-Stat", header.ptr);
 }
 
 static void on_data(void *arg, uint8_t channel, struct str bytes)
 {
 	struct transfer *t = arg;
 	if (!t->is_begun)
-		http_stream_begin(t->r, 200, "application/x-tar", -1);
+		http_stream_begin(t->in.r, 200, "application/x-tar", -1);
 	t->is_begun = true;
-	http_stream_write(t->r, bytes);
-	if (http_stream_is_full(t->r))
-		runtime_call_pause(t->call, true);
+	http_stream_write(t->in.r, bytes);
+	if (http_stream_is_full(t->in.r))
+		runtime_call_pause(t->in.to, true);
 }
 
 static void on_drain(void *arg)
 {
 	struct transfer *t = arg;
-	if (t->call)
-		runtime_call_pause(t->call, false);
+	if (t->in.to)
+		runtime_call_pause(t->in.to, false);
 }
 
 static void on_downloaded(void *arg, struct str text)
 {
 	struct transfer *t = arg;
-	t->call = NULL;
+	t->in.to = NULL;
 	if (!t->is_begun)
-		http_stream_begin(t->r, 200, "application/x-tar", -1);
-	http_stream_end(t->r, true);
+		http_stream_begin(t->in.r, 200, "application/x-tar", -1);
+	http_stream_end(t->in.r, true);
 }
 
 static void on_found(void *arg, struct str text)
@@ -176,11 +176,11 @@ static void on_found(void *arg, struct str text)
 	};
 	struct transfer *t = arg;
 	auto_json struct json *stat = NULL;
-	t->call = NULL;
+	t->in.to = NULL;
 	json_parse(text, &stat, NULL);
 	put_stat_header(t, stat);
 	if (t->is_head) {
-		http_reply(t->r, 200, "application/x-tar", STR_NONE);
+		http_reply(t->in.r, 200, "application/x-tar", STR_NONE);
 		return;
 	}
 	struct sandbox *s = sandbox_of(t);
@@ -194,7 +194,7 @@ static void on_found(void *arg, struct str text)
 	jsonw_key_str(&w, "format", STR("tar"));
 	jsonw_key_str(&w, "prefix", str_is(name, "/") ? STR(".") : name);
 	jsonw_close(&w);
-	t->call = runtime_perform(s, &download_action, buf_str(&params), &sink, t);
+	t->in.to = runtime_perform(s, &download_action, buf_str(&params), &sink, t);
 }
 
 void archive_get(struct http_request *r)
@@ -210,54 +210,31 @@ void archive_get(struct http_request *r)
 
 /* ---- in ---- */
 
-static void on_body(void *arg, struct str piece)
-{
-	struct transfer *t = arg;
-	if (!t->call)
-		return;
-	runtime_call_send(t->call, 0, piece);
-	if (runtime_call_is_full(t->call))
-		http_pause_body(t->r, true);
-}
-
-static void on_body_end(void *arg)
-{
-	struct transfer *t = arg;
-	if (t->call)
-		runtime_call_eof(t->call, 0);
-}
-
-static void on_taken(void *arg)
-{
-	struct transfer *t = arg;
-	http_pause_body(t->r, false);
-}
-
 static void on_uploaded(void *arg, struct str text)
 {
 	struct transfer *t = arg;
-	t->call = NULL;
-	http_reply(t->r, 200, NULL, STR_NONE);
+	t->in.to = NULL;
+	http_reply(t->in.r, 200, NULL, STR_NONE);
 }
 
 static void on_place(void *arg, struct str text)
 {
 	static const struct http_ops ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
+		.on_body = inlet_body,
+		.on_body_end = inlet_end,
 		.on_closed = on_closed,
 	};
 	static const struct call_sink sink = {
-		.drain = on_taken,
+		.drain = inlet_drain,
 		.result = on_uploaded,
 		.error = fail,
 	};
 	struct transfer *t = arg;
 	auto_json struct json *stat = NULL;
-	t->call = NULL;
+	t->in.to = NULL;
 	json_parse(text, &stat, NULL);
 	if (!str_is(json_str(json_find(stat, "type")), "directory")) {
-		docker_fail(t->r, 400, "extraction point is not a directory");
+		docker_fail(t->in.r, 400, "extraction point is not a directory");
 		return;
 	}
 	struct sandbox *s = sandbox_of(t);
@@ -269,8 +246,8 @@ static void on_place(void *arg, struct str text)
 	put_path(&w, t->path);
 	jsonw_key_str(&w, "kind", STR("tar"));
 	jsonw_close(&w);
-	t->call = runtime_perform(s, &upload_action, buf_str(&params), &sink, t);
-	http_listen(t->r, &ops, t);
+	t->in.to = runtime_perform(s, &upload_action, buf_str(&params), &sink, t);
+	http_listen(t->in.r, &ops, t);
 }
 
 void archive_put(struct http_request *r)

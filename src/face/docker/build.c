@@ -9,14 +9,14 @@
 #include "base/bug.h"
 #include "base/num.h"
 #include "runtime/build.h"
+#include "runtime/inlet.h"
 #include "wire/url.h"
 #include "wire/utf8.h"
 
 enum { LINE_MAX_BYTES = 2 * 1024 * 1024 };
 
 struct building {
-	struct http_request *r;
-	struct build *build; /* NULL: it is over */
+	struct inlet in; /* to a build */
 	bool is_quiet, has_begun;
 	char tail[4]; /* a character that is not whole yet */
 	size_t n_tail;
@@ -25,7 +25,7 @@ struct building {
 static void begin(struct building *b)
 {
 	if (!b->has_begun)
-		http_stream_begin(b->r, 200, "application/json", -1);
+		http_stream_begin(b->in.r, 200, "application/json", -1);
 	b->has_begun = true;
 }
 
@@ -38,7 +38,7 @@ static void say(struct building *b, struct str text)
 	jsonw_key_str(&w, "stream", text);
 	jsonw_close(&w);
 	buf_puts(&line, "\r\n");
-	http_stream_write(b->r, buf_str(&line));
+	http_stream_write(b->in.r, buf_str(&line));
 }
 
 static void on_said(void *arg, struct str text)
@@ -55,8 +55,8 @@ static void on_said(void *arg, struct str text)
 	text.len -= b->n_tail;
 	if (text.len)
 		say(b, text);
-	if (http_stream_is_full(b->r))
-		build_pause(b->build, true);
+	if (http_stream_is_full(b->in.r))
+		build_pause(b->in.to, true);
 }
 
 static void on_done(void *arg, const struct image *image)
@@ -64,12 +64,12 @@ static void on_done(void *arg, const struct image *image)
 	struct building *b = arg;
 	auto_free char *id = mem_printf("sha256:%s\n", image->id);
 	auto_free char *aux = mem_printf("{\"aux\":{\"ID\":\"sha256:%s\"}}\r\n", image->id);
-	b->build = NULL;
+	b->in.to = NULL;
 	if (b->is_quiet)
 		say(b, str_from(id));
-	http_stream_write(b->r, str_from(aux));
-	docker_event(docker_of(b->r), "image", "build", image->id, NULL, NULL);
-	http_stream_end(b->r, true);
+	http_stream_write(b->in.r, str_from(aux));
+	docker_event(docker_of(b->in.r), "image", "build", image->id, NULL, NULL);
+	http_stream_end(b->in.r, true);
 }
 
 static void on_failed(void *arg, const struct error *err)
@@ -77,10 +77,10 @@ static void on_failed(void *arg, const struct error *err)
 	struct building *b = arg;
 	auto_buf struct buf line = BUF_INIT(8192);
 	struct jsonw w = JSONW(&line);
-	int code = build_exit_code(b->build);
-	b->build = NULL;
+	int code = build_exit_code(b->in.to);
+	b->in.to = NULL;
 	if (!b->has_begun) {
-		docker_fail_error(b->r, err);
+		docker_fail_error(b->in.r, err);
 		return;
 	}
 	jsonw_open(&w);
@@ -93,50 +93,27 @@ static void on_failed(void *arg, const struct error *err)
 	jsonw_key_str(&w, "error", str_from(err->text));
 	jsonw_close(&w);
 	buf_puts(&line, "\r\n");
-	http_stream_write(b->r, buf_str(&line));
-	http_stream_end(b->r, true);
-}
-
-static void on_drain(void *arg)
-{
-	struct building *b = arg;
-	http_pause_body(b->r, false);
-}
-
-static void on_body(void *arg, struct str piece)
-{
-	struct building *b = arg;
-	if (!b->build)
-		return;
-	build_send(b->build, piece);
-	if (build_is_full(b->build))
-		http_pause_body(b->r, true);
-}
-
-static void on_body_end(void *arg)
-{
-	struct building *b = arg;
-	if (b->build)
-		build_eof(b->build);
+	http_stream_write(b->in.r, buf_str(&line));
+	http_stream_end(b->in.r, true);
 }
 
 static void on_stream_drain(void *arg)
 {
 	struct building *b = arg;
-	if (b->build)
-		build_pause(b->build, false);
+	if (b->in.to)
+		build_pause(b->in.to, false);
 }
 
 static void on_closed(void *arg)
 {
 	struct building *b = arg;
-	if (!b->build)
+	if (!b->in.to)
 		return;
-	build_cancel(take_ptr(b->build));
+	build_cancel(take_ptr(b->in.to));
 	if (b->has_begun)
-		http_stream_end(b->r, false);
+		http_stream_end(b->in.r, false);
 	else
-		docker_fail(b->r, 499, "the client went away");
+		docker_fail(b->in.r, 499, "the client went away");
 }
 
 /* ---- what was asked for ---- */
@@ -243,10 +220,10 @@ static int make_wish(struct http_request *r, struct build_wish *wish, struct err
 
 void images_build(struct http_request *r)
 {
-	static const struct build_ops build_ops = { on_drain, on_said, on_done, on_failed };
+	static const struct build_ops build_ops = { inlet_drain, on_said, on_done, on_failed };
 	static const struct http_ops http_ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
+		.on_body = inlet_body,
+		.on_body_end = inlet_end,
 		.on_drain = on_stream_drain,
 		.on_closed = on_closed,
 	};
@@ -257,9 +234,9 @@ void images_build(struct http_request *r)
 		return;
 	}
 	struct building *b = arena_new(&r->arena, struct building);
-	b->r = r;
 	b->is_quiet = docker_flag(r, "q", false);
-	b->build = build_new(runtime_images(docker_of(r)->rt), &wish, &build_ops, b);
+	b->in = (struct inlet){ r, &inlet_build,
+		build_new(runtime_images(docker_of(r)->rt), &wish, &build_ops, b) };
 	http_listen(r, &http_ops, b);
 }
 

@@ -10,11 +10,11 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "runtime/import.h"
+#include "runtime/inlet.h"
 #include "wire/url.h"
 
 struct loading {
-	struct http_request *r;
-	struct import *import;
+	struct inlet in; /* to an import */
 	bool is_load;
 };
 
@@ -37,8 +37,8 @@ static void say(struct http_request *r, const char *key, const char *text)
 static void on_done(void *arg, const char *const *ids, size_t n)
 {
 	struct loading *l = arg;
-	struct http_request *r = l->r;
-	l->import = NULL;
+	struct http_request *r = l->in.r;
+	l->in.to = NULL;
 	http_stream_begin(r, 200, "application/json", -1);
 	for (size_t i = 0; i < n; i++) {
 		struct error err;
@@ -59,52 +59,28 @@ static void on_done(void *arg, const char *const *ids, size_t n)
 static void on_failed(void *arg, const struct error *err)
 {
 	struct loading *l = arg;
-	l->import = NULL;
-	docker_fail_error(l->r, err);
-}
-
-static void on_drain(void *arg)
-{
-	struct loading *l = arg;
-	http_pause_body(l->r, false);
-}
-
-static void on_body(void *arg, struct str piece)
-{
-	struct loading *l = arg;
-	if (!l->import)
-		return;
-	import_send(l->import, piece);
-	if (import_is_full(l->import))
-		http_pause_body(l->r, true);
-}
-
-static void on_body_end(void *arg)
-{
-	struct loading *l = arg;
-	if (l->import)
-		import_eof(l->import);
+	l->in.to = NULL;
+	docker_fail_error(l->in.r, err);
 }
 
 static void on_closed(void *arg)
 {
 	struct loading *l = arg;
-	import_cancel(take_ptr(l->import));
-	docker_fail(l->r, 499, "the client went away");
+	import_cancel(take_ptr(l->in.to));
+	docker_fail(l->in.r, 499, "the client went away");
 }
 
 static void take(struct http_request *r, const struct import_wish *wish, bool is_load)
 {
-	static const struct import_ops import_ops = { on_drain, on_done, on_failed };
+	static const struct import_ops import_ops = { inlet_drain, on_done, on_failed };
 	static const struct http_ops http_ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
+		.on_body = inlet_body,
+		.on_body_end = inlet_end,
 		.on_closed = on_closed,
 	};
 	struct loading *l = arena_new(&r->arena, struct loading);
-	l->r = r;
 	l->is_load = is_load;
-	l->import = import_new(images_of(r), wish, &import_ops, l);
+	l->in = (struct inlet){ r, &inlet_import, import_new(images_of(r), wish, &import_ops, l) };
 	http_listen(r, &http_ops, l);
 }
 

@@ -10,6 +10,7 @@
 #include "face/rest/images_far.h"
 #include "face/rest/sse.h"
 #include "runtime/build_extend.h"
+#include "runtime/inlet.h"
 
 struct build_query {
 	struct str base, extras; /* in place of a context */
@@ -56,17 +57,16 @@ const struct field build_query[] = {
 };
 
 struct building {
-	struct http_request *r;
-	struct build *build; /* NULL: it is over */
-	struct sse sse;      /* .r NULL: it has not begun */
-	bool is_stream, has_context;
+	struct inlet in; /* to a build */
+	struct sse sse;  /* .r NULL: it has not begun */
+	bool is_stream;
 };
 
 static void end_stream(struct building *b, const char *event, struct str json)
 {
 	sse_flush(&b->sse);
 	sse_send(&b->sse, 0, event, json);
-	http_stream_end(b->r, true);
+	http_stream_end(b->in.r, true);
 }
 
 static void on_said(void *arg, struct str text)
@@ -75,10 +75,10 @@ static void on_said(void *arg, struct str text)
 	if (!b->is_stream)
 		return;
 	if (!b->sse.r)
-		sse_begin(&b->sse, b->r);
+		sse_begin(&b->sse, b->in.r);
 	sse_send_data(&b->sse, 1, text);
-	if (http_stream_is_full(b->r))
-		build_pause(b->build, true);
+	if (http_stream_is_full(b->in.r))
+		build_pause(b->in.to, true);
 }
 
 static void on_done(void *arg, const struct image *image)
@@ -86,12 +86,12 @@ static void on_done(void *arg, const struct image *image)
 	struct building *b = arg;
 	auto_buf struct buf json = BUF_INIT(REST_JSON_MAX);
 	struct jsonw w = JSONW(&json);
-	b->build = NULL;
-	image_write(runtime_images(rest_of(b->r)->runtime), image, &w);
+	b->in.to = NULL;
+	image_write(runtime_images(rest_of(b->in.r)->runtime), image, &w);
 	if (b->sse.r)
 		end_stream(b, "result", buf_str(&json));
 	else
-		http_reply_json(b->r, 201, &json);
+		http_reply_json(b->in.r, 201, &json);
 }
 
 static void on_failed(void *arg, const struct error *err)
@@ -99,58 +99,35 @@ static void on_failed(void *arg, const struct error *err)
 	struct building *b = arg;
 	auto_buf struct buf json = BUF_INIT(8192);
 	struct jsonw w = JSONW(&json);
-	b->build = NULL;
+	b->in.to = NULL;
 	if (!b->sse.r) {
-		http_reply_error(b->r, err);
+		http_reply_error(b->in.r, err);
 		return;
 	}
 	jsonw_error(&w, err);
 	end_stream(b, "error", buf_str(&json));
 }
 
-static void on_drain(void *arg)
-{
-	struct building *b = arg;
-	http_pause_body(b->r, false);
-}
-
-static void on_body(void *arg, struct str piece)
-{
-	struct building *b = arg;
-	if (!b->build || !b->has_context)
-		return;
-	build_send(b->build, piece);
-	if (build_is_full(b->build))
-		http_pause_body(b->r, true);
-}
-
-static void on_body_end(void *arg)
-{
-	struct building *b = arg;
-	if (b->build && b->has_context)
-		build_eof(b->build);
-}
-
 static void on_stream_drain(void *arg)
 {
 	struct building *b = arg;
-	if (b->build)
-		build_pause(b->build, false);
+	if (b->in.to)
+		build_pause(b->in.to, false);
 }
 
 static void on_closed(void *arg)
 {
 	struct building *b = arg;
 	struct error err;
-	if (!b->build)
+	if (!b->in.to)
 		return;
-	build_cancel(take_ptr(b->build));
+	build_cancel(take_ptr(b->in.to));
 	if (b->sse.r) {
-		http_stream_end(b->r, false);
+		http_stream_end(b->in.r, false);
 		return;
 	}
 	error_set(&err, ERROR_CANCELLED, "the client went away");
-	http_reply_error(b->r, &err);
+	http_reply_error(b->in.r, &err);
 }
 
 static struct field_strings split(struct http_request *r, struct str text)
@@ -209,16 +186,16 @@ static int take_extras(struct http_request *r, const struct build_query *q, stru
 static void reply_there(struct building *b, const struct image *image)
 {
 	if (b->is_stream)
-		sse_begin(&b->sse, b->r);
+		sse_begin(&b->sse, b->in.r);
 	on_done(b, image);
 }
 
 void builds_post(struct http_request *r)
 {
-	static const struct build_ops build_ops = { on_drain, on_said, on_done, on_failed };
+	static const struct build_ops build_ops = { inlet_drain, on_said, on_done, on_failed };
 	static const struct http_ops http_ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
+		.on_body = inlet_body,
+		.on_body_end = inlet_end,
 		.on_drain = on_stream_drain,
 		.on_closed = on_closed,
 	};
@@ -239,14 +216,14 @@ void builds_post(struct http_request *r)
 		return;
 	}
 	struct building *b = arena_new(&r->arena, struct building);
-	b->r = r;
+	b->in.r = r;
 	b->is_stream = http_accepts(r, "text/event-stream");
 	if (there && !wish.no_cache) {
 		reply_there(b, there);
 		return;
 	}
-	b->has_context = wish.has_context;
-	b->build = build_new(runtime_images(rest_of(r)->runtime), &wish, &build_ops, b);
+	b->in.kind = wish.has_context ? &inlet_build : NULL;
+	b->in.to = build_new(runtime_images(rest_of(r)->runtime), &wish, &build_ops, b);
 	http_listen(r, &http_ops, b);
 }
 

@@ -6,31 +6,31 @@
 #include "face/rest/handlers.h"
 
 #include "action/file_actions.h"
+#include "runtime/inlet.h"
 #include "wire/url.h"
 
 struct transfer {
-	struct http_request *r;
-	struct runtime_call *call; /* NULL: it is over */
-	bool is_begun;             /* the answer is */
+	struct inlet in; /* to a call; of a download, it only holds the call */
+	bool is_begun;   /* the answer is */
 };
 
 static void reply_error(void *arg, const struct error *err)
 {
 	struct transfer *t = arg;
-	t->call = NULL;
+	t->in.to = NULL;
 	if (t->is_begun)
-		http_stream_end(t->r, false);
+		http_stream_end(t->in.r, false);
 	else
-		http_reply_error(t->r, err);
+		http_reply_error(t->in.r, err);
 }
 
 static void on_closed(void *arg)
 {
 	struct transfer *t = arg;
 	struct error err;
-	if (!t->call)
+	if (!t->in.to)
 		return;
-	runtime_call_cancel(t->call);
+	runtime_call_cancel(t->in.to);
 	error_set(&err, ERROR_CANCELLED, "the client went away");
 	reply_error(t, &err);
 }
@@ -39,8 +39,8 @@ static void start(struct http_request *r, struct sandbox *s, const struct action
 	struct str params, const struct http_ops *ops, const struct call_sink *sink)
 {
 	struct transfer *t = arena_new(&r->arena, struct transfer);
-	t->r = r;
-	t->call = runtime_perform(s, action, params, sink, t);
+	t->in = (struct inlet){ .r = r, .kind = &inlet_call };
+	t->in.to = runtime_perform(s, action, params, sink, t);
 	http_listen(r, ops, t);
 }
 
@@ -56,45 +56,22 @@ static void start_query(struct http_request *r, const struct action *action,
 
 /* Upload. */
 
-static void on_body(void *arg, struct str piece)
-{
-	struct transfer *t = arg;
-	if (!t->call)
-		return;
-	runtime_call_send(t->call, 0, piece);
-	if (runtime_call_is_full(t->call))
-		http_pause_body(t->r, true);
-}
-
-static void on_body_end(void *arg)
-{
-	struct transfer *t = arg;
-	if (t->call)
-		runtime_call_eof(t->call, 0);
-}
-
-static void on_taken(void *arg)
-{
-	struct transfer *t = arg;
-	http_pause_body(t->r, false);
-}
-
 static void on_uploaded(void *arg, struct str json)
 {
 	struct transfer *t = arg;
-	t->call = NULL;
-	http_reply(t->r, 200, "application/json", json);
+	t->in.to = NULL;
+	http_reply(t->in.r, 200, "application/json", json);
 }
 
 void files_upload(struct http_request *r, struct sandbox *s, struct str params)
 {
 	static const struct http_ops ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
+		.on_body = inlet_body,
+		.on_body_end = inlet_end,
 		.on_closed = on_closed,
 	};
 	static const struct call_sink sink = {
-		.drain = on_taken,
+		.drain = inlet_drain,
 		.result = on_uploaded,
 		.error = reply_error,
 	};
@@ -121,7 +98,7 @@ static void put_name(struct transfer *t, struct str name)
 	buf_puts(&b, "attachment; filename*=UTF-8''");
 	url_encode(name, &b);
 	if (!b.is_full)
-		http_reply_header(t->r, "Content-Disposition", b.ptr);
+		http_reply_header(t->in.r, "Content-Disposition", b.ptr);
 }
 
 /* The first event says what comes. */
@@ -135,7 +112,7 @@ static void on_head(void *arg, struct str text)
 	const struct json *size = json_find(head, "size");
 	if (name.len)
 		put_name(t, name);
-	http_stream_begin(t->r, 200, media_type(json_str(json_find(head, "format"))),
+	http_stream_begin(t->in.r, 200, media_type(json_str(json_find(head, "format"))),
 		json_kind(size) == JSON_KIND_INT ? json_int(size) : -1);
 	t->is_begun = true;
 }
@@ -145,28 +122,28 @@ static void on_data(void *arg, uint8_t channel, struct str bytes)
 	struct transfer *t = arg;
 	if (!t->is_begun)
 		on_head(t, STR("{}"));
-	http_stream_write(t->r, bytes);
-	if (http_stream_is_full(t->r))
-		runtime_call_pause(t->call, true);
+	http_stream_write(t->in.r, bytes);
+	if (http_stream_is_full(t->in.r))
+		runtime_call_pause(t->in.to, true);
 }
 
 static void on_drain(void *arg)
 {
 	struct transfer *t = arg;
-	if (t->call)
-		runtime_call_pause(t->call, false);
+	if (t->in.to)
+		runtime_call_pause(t->in.to, false);
 }
 
 static void on_downloaded(void *arg, struct str text)
 {
 	struct transfer *t = arg;
 	auto_json struct json *result = NULL;
-	t->call = NULL;
+	t->in.to = NULL;
 	if (!t->is_begun)
 		on_head(t, STR("{}"));
 	bool is_whole = json_parse(text, &result, NULL) == 0 &&
 		!json_bool(json_find(result, "truncated"));
-	http_stream_end(t->r, is_whole);
+	http_stream_end(t->in.r, is_whole);
 }
 
 void files_download(struct http_request *r, struct sandbox *s, struct str params)

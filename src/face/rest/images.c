@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "face/rest/images_far.h"
 #include "runtime/import.h"
+#include "runtime/inlet.h"
 
 static struct images *images_of(const struct http_request *r)
 {
@@ -93,19 +94,14 @@ const struct field images_import_query[] = {
 	{ 0 },
 };
 
-struct taking {
-	struct http_request *r;
-	struct import *import;
-};
-
 static void on_done(void *arg, const char *const *ids, size_t n)
 {
-	struct taking *t = arg;
+	struct inlet *t = arg;
 	struct images *images = images_of(t->r);
 	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&b);
 	struct error err;
-	t->import = NULL;
+	t->to = NULL;
 	jsonw_open(&w);
 	jsonw_key(&w, "images");
 	jsonw_open_array(&w);
@@ -121,39 +117,16 @@ static void on_done(void *arg, const char *const *ids, size_t n)
 
 static void on_failed(void *arg, const struct error *err)
 {
-	struct taking *t = arg;
-	t->import = NULL;
+	struct inlet *t = arg;
+	t->to = NULL;
 	http_reply_error(t->r, err);
-}
-
-static void on_drain(void *arg)
-{
-	struct taking *t = arg;
-	http_pause_body(t->r, false);
-}
-
-static void on_body(void *arg, struct str piece)
-{
-	struct taking *t = arg;
-	if (!t->import)
-		return;
-	import_send(t->import, piece);
-	if (import_is_full(t->import))
-		http_pause_body(t->r, true);
-}
-
-static void on_body_end(void *arg)
-{
-	struct taking *t = arg;
-	if (t->import)
-		import_eof(t->import);
 }
 
 static void on_closed(void *arg)
 {
-	struct taking *t = arg;
+	struct inlet *t = arg;
 	struct error err;
-	import_cancel(take_ptr(t->import));
+	import_cancel(take_ptr(t->to));
 	error_set(&err, ERROR_CANCELLED, "the client went away");
 	http_reply_error(t->r, &err);
 }
@@ -171,10 +144,10 @@ static void import_far(struct http_request *r, const struct import_query *q)
 
 void images_import(struct http_request *r)
 {
-	static const struct import_ops import_ops = { on_drain, on_done, on_failed };
+	static const struct import_ops import_ops = { inlet_drain, on_done, on_failed };
 	static const struct http_ops http_ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
+		.on_body = inlet_body,
+		.on_body_end = inlet_end,
 		.on_closed = on_closed,
 	};
 	struct import_wish wish = { 0 };
@@ -190,9 +163,8 @@ void images_import(struct http_request *r)
 		wish.kind++;
 	wish.name = q->name;
 	wish.max_bytes = q->max_bytes;
-	struct taking *t = arena_new(&r->arena, struct taking);
-	t->r = r;
-	t->import = import_new(images_of(r), &wish, &import_ops, t);
+	struct inlet *t = arena_new(&r->arena, struct inlet);
+	*t = (struct inlet){ r, &inlet_import, import_new(images_of(r), &wish, &import_ops, t) };
 	http_listen(r, &http_ops, t);
 }
 
