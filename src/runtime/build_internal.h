@@ -4,7 +4,7 @@
  *
  *	build.c         from the context to the end     build_state.c  what instructions say of an image
  *	build_steps.c   one instruction after another   build_layer.c  one step's sandbox, and its layer
- *	build_far.c     where images are the backend's own
+ *	build_copy.c    COPY and ADD                    build_far.c     where images are the backend's own
  */
 #pragma once
 
@@ -158,12 +158,28 @@ int pairs_set(struct pairs *p, struct str key, struct str value, size_t max, str
 int path_clean(struct build *b, struct str from, struct str *path, struct error *err);
 struct str build_keep(struct build *b, struct str s); /* a copy in the arena */
 
-/* build_layer.c: finds out what the sources of b->change are, then build_steps.c goes on. */
+/* build_copy.c: finds out what the sources of b->change are, then build_steps.c goes on. */
 void layer_look(struct build *b);
+/* Gives the change's sandbox those files and here-documents, or the latter alone; then layer_take. */
+void layer_give_files(struct build *b);
+void layer_give_docs(struct build *b);
+
+/* build_steps.c: */
 void steps_have_files(struct build *b, struct str digest);
 void layer_made(struct build *b, const char *layer, int64_t size_bytes);
-/* The one layer of FROM scratch. */
+
+/* build_layer.c. The one layer of FROM scratch. */
 void layer_make_empty(struct build *b);
 /* Makes b->change, puts the layer into the stage, and goes on with build_next. */
 void layer_make(struct build *b);
 void layer_free(struct build *b); /* whatever of it is under way */
+/* For build_copy.c. What changed goes out, is hashed, and is a layer: */
+void layer_take(struct build *b, const struct json *ignored);
+/* a sandbox of that stage, and where its id goes; 0, or -1: the build has ended; */
+void layer_fill_create(struct build *b, const struct stage *stage, struct create *create);
+int layer_take_made(struct build *b, struct sandbox *s, const struct error *err, char id[ID_SIZE]);
+/* an upload's parameters, and sinks' ends and drain of b->from and b->to. */
+void layer_put_upload(struct build *b, const char *path, bool is_layer, struct buf *params);
+void layer_from_failed(void *arg, const struct error *err);
+void layer_to_failed(void *arg, const struct error *err);
+void layer_drain(void *arg);

@@ -4,9 +4,7 @@
  *
  *	directories   those of WORKDIR
  *	RUN           is executed, its output told; what it left running is killed
- *	COPY, ADD     what the sources are was found out before (layer_look), in the context or in a sandbox of the
- *	              image named by --from. They go from there into the new sandbox: files as one archive, archives that
- *	              ADD unpacks one by one, here-documents as what they are
+ *	COPY, ADD     build_copy.c
  *	layer         what changed goes out of the sandbox as an archive, is hashed here, and comes to lie in the
  *	              staging, whose directory gets the digest as its name
  */
@@ -27,8 +25,6 @@ static const struct spec_limits build_limits = {
 	.disk_bytes = (int64_t)8 << 30,
 	.disk_inodes = 1024 * 1024,
 };
-
-static void give_dirs(struct build *b, const struct json *result);
 
 /* ---- sandboxes ---- */
 
@@ -67,7 +63,7 @@ static struct spec_limits own_limits(const struct build *b)
 	return limits;
 }
 
-static void fill_create(struct build *b, const struct stage *stage, struct create *create)
+void layer_fill_create(struct build *b, const struct stage *stage, struct create *create)
 {
 	static struct str keys[] = { { STAGING_LABEL, sizeof(STAGING_LABEL) - 1 } },
 			  values[] = { { "image build", 11 } };
@@ -102,7 +98,7 @@ static void fill_limits(const struct build *b, struct spec_limits *l)
 }
 
 /* Where a sandbox that was asked for goes: its id, and what comes then. */
-static int take_made(struct build *b, struct sandbox *s, const struct error *err, char id[ID_SIZE])
+int layer_take_made(struct build *b, struct sandbox *s, const struct error *err, char id[ID_SIZE])
 {
 	b->is_making = false;
 	if (b->is_gone) {
@@ -122,14 +118,14 @@ static int take_made(struct build *b, struct sandbox *s, const struct error *err
 /* ---- the layer goes out ---- */
 
 /* Of the two calls that a step has at once one is over; the other is cancelled with the build. */
-static void on_from_error(void *arg, const struct error *err)
+void layer_from_failed(void *arg, const struct error *err)
 {
 	struct build *b = arg;
 	b->from = NULL;
 	build_fail_step(b, err);
 }
 
-static void on_to_error(void *arg, const struct error *err)
+void layer_to_failed(void *arg, const struct error *err)
 {
 	struct build *b = arg;
 	b->to = NULL;
@@ -165,7 +161,7 @@ static void on_layer_bytes(void *arg, uint8_t channel, struct str bytes)
 		runtime_call_pause(b->from, true);
 }
 
-static void on_drain(void *arg)
+void layer_drain(void *arg)
 {
 	struct build *b = arg;
 	if (b->from)
@@ -197,7 +193,7 @@ static void put_excluded(struct jsonw *w)
 	jsonw_close_array(w);
 }
 
-static void put_upload(struct build *b, const char *path, bool is_layer, struct buf *params)
+void layer_put_upload(struct build *b, const char *path, bool is_layer, struct buf *params)
 {
 	struct jsonw w = JSONW(params);
 	jsonw_open(&w);
@@ -209,17 +205,17 @@ static void put_upload(struct build *b, const char *path, bool is_layer, struct 
 	jsonw_close(&w);
 }
 
-static void take_layer(struct build *b, const struct json *ignored)
+void layer_take(struct build *b, const struct json *ignored)
 {
 	static const struct call_sink to_sink = {
-		.drain = on_drain,
+		.drain = layer_drain,
 		.result = on_layer_kept,
-		.error = on_to_error,
+		.error = layer_to_failed,
 	};
 	static const struct call_sink from_sink = {
 		.data = on_layer_bytes,
 		.result = on_layer_given,
-		.error = on_from_error,
+		.error = layer_from_failed,
 	};
 	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
 	struct error err;
@@ -233,7 +229,7 @@ static void take_layer(struct build *b, const struct json *ignored)
 		return;
 	}
 	snprintf(path, sizeof(path), STAGING_DIR "/layer-%d", ++b->n_layers_made);
-	put_upload(b, path, true, &params);
+	layer_put_upload(b, path, true, &params);
 	sha256_init(&b->hash);
 	b->to = call_perform_quietly(store, &upload_action, buf_str(&params), &to_sink, b);
 	buf_reset(&params);
@@ -310,7 +306,7 @@ static void on_ran(void *arg, struct str text)
 	} else {
 		struct sandbox *s = build_sandbox(b, b->sandbox_id);
 		if (s)
-			build_ask(b, s, &process_kill_all_action, STR("{}"), take_layer);
+			build_ask(b, s, &process_kill_all_action, STR("{}"), layer_take);
 		return;
 	}
 	build_fail_step(b, &err);
@@ -338,7 +334,7 @@ static void start_run(struct build *b)
 	static const struct call_sink sink = {
 		.data = on_output,
 		.result = on_ran,
-		.error = on_from_error,
+		.error = layer_from_failed,
 	};
 	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
 	const struct stage *stage = build_stage(b);
@@ -366,201 +362,6 @@ static void start_run(struct build *b)
 		runtime_call_pause(b->from, true);
 }
 
-/* ---- COPY and ADD ---- */
-
-static void give_files(struct build *b);
-static void give_archive(struct build *b);
-static void give_doc(struct build *b);
-
-static struct sandbox *source_sandbox(struct build *b)
-{
-	struct error err;
-	struct sandbox *s = b->change.from
-		? runtime_find(images_runtime(b->images), str_from(b->source_id), &err)
-		: staging_sandbox(b->staging, &err);
-	if (!s)
-		build_fail(b, &err);
-	return s;
-}
-
-static void on_given(void *arg, struct str text)
-{
-	struct build *b = arg;
-	b->from = NULL;
-	if (b->to)
-		runtime_call_eof(b->to, 0);
-}
-
-static void on_bytes(void *arg, uint8_t channel, struct str bytes)
-{
-	struct build *b = arg;
-	if (!b->to)
-		return;
-	runtime_call_send(b->to, 0, bytes);
-	if (runtime_call_is_full(b->to))
-		runtime_call_pause(b->from, true);
-}
-
-static void on_files_taken(void *arg, struct str text)
-{
-	struct build *b = arg;
-	b->to = NULL;
-	give_archive(b);
-}
-
-static void on_archive_taken(void *arg, struct str text)
-{
-	struct build *b = arg;
-	b->to = NULL;
-	b->at_found++;
-	give_archive(b);
-}
-
-static void put_gather(struct build *b, bool is_digest, const struct str *sources, size_t n,
-	const char *name, struct buf *params)
-{
-	const struct change *c = &b->change;
-	struct jsonw w = JSONW(params);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", c->from_path);
-	jsonw_key(&w, "sources");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < n; i++)
-		if (is_digest || !c->unpacks || !b->is_archive[i])
-			jsonw_str(&w, sources[i]);
-	jsonw_close_array(&w);
-	if (!c->from)
-		jsonw_key_str(&w, "ignore", b->ignore);
-	if (c->mode.len)
-		jsonw_key_str(&w, "mode", c->mode);
-	if (name)
-		jsonw_key_str(&w, "name", str_from(name));
-	jsonw_key_bool(&w, is_digest ? "digest" : "literal", true);
-	jsonw_close(&w);
-}
-
-/* From the source's sandbox into the change's. */
-static void carry(struct build *b, const struct action *action, struct str params,
-	void (*taken)(void *arg, struct str text))
-{
-	static const struct call_sink from_sink = { .data = on_bytes,
-		.result = on_given,
-		.error = on_from_error };
-	static const struct call_sink file_sink = { .drain = on_drain,
-		.result = on_files_taken,
-		.error = on_to_error };
-	static const struct call_sink archive_sink = { .drain = on_drain,
-		.result = on_archive_taken,
-		.error = on_to_error };
-	auto_buf struct buf upload = BUF_INIT(BUILD_PARAMS_MAX);
-	struct sandbox *from = source_sandbox(b);
-	struct sandbox *to = from ? build_sandbox(b, b->sandbox_id) : NULL;
-	if (!to)
-		return;
-	put_upload(b, b->upload_to, false, &upload);
-	b->to = call_perform_quietly(to, &upload_action, buf_str(&upload),
-		taken == on_files_taken ? &file_sink : &archive_sink, b);
-	b->from = call_perform_quietly(from, action, params, &from_sink, b);
-}
-
-/* "/a/b" is the file b in /a, unless /a/b is a directory or has to be one. */
-static const char *split_dest(struct build *b, bool is_dir)
-{
-	const struct change *c = &b->change;
-	snprintf(b->upload_to, sizeof(b->upload_to), "%.*s", STR_ARG(c->dest));
-	if (is_dir)
-		return NULL;
-	char *slash = strrchr(b->upload_to, '/');
-	const char *name = arena_str(&b->step_arena, str_from(slash + 1));
-	slash[slash == b->upload_to] = '\0';
-	return name;
-}
-
-static void on_dest(struct build *b, const struct json *result)
-{
-	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
-	bool is_dir = b->change.is_dest_dir ||
-		str_is(json_str(json_find(result, "type")), "directory");
-	b->change.is_dest_dir |= is_dir;
-	const char *name = split_dest(b, is_dir || !b->has_one_file);
-	put_gather(b, false, b->found, b->n_found, name, &params);
-	size_t n_archives = 0;
-	for (size_t i = 0; i < b->n_found; i++)
-		n_archives += b->change.unpacks && b->is_archive[i];
-	if (n_archives == b->n_found)
-		give_archive(b);
-	else
-		carry(b, &gather_action, buf_str(&params), on_files_taken);
-}
-
-static void give_files(struct build *b)
-{
-	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
-	struct jsonw w = JSONW(&params);
-	struct sandbox *s = build_sandbox(b, b->sandbox_id);
-	if (!s)
-		return;
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", b->change.dest);
-	jsonw_close(&w);
-	b->may_be_missing = true;
-	build_ask(b, s, &stat_action, buf_str(&params), on_dest);
-}
-
-static void give_archive(struct build *b)
-{
-	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX),
-			    path = BUF_INIT(2 * SPEC_PATH_SIZE);
-	struct jsonw w = JSONW(&params);
-	while (b->at_found < b->n_found && !(b->change.unpacks && b->is_archive[b->at_found]))
-		b->at_found++;
-	if (b->at_found == b->n_found) {
-		give_doc(b);
-		return;
-	}
-	split_dest(b, true);
-	buf_printf(&path, "%.*s/%.*s", STR_ARG(b->change.from_path),
-		STR_ARG(b->found[b->at_found]));
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", buf_str(&path));
-	jsonw_close(&w);
-	carry(b, &download_action, buf_str(&params), on_archive_taken);
-}
-
-static void on_doc_taken(void *arg, struct str text)
-{
-	struct build *b = arg;
-	b->to = NULL;
-	b->at_doc++;
-	give_doc(b);
-}
-
-static void give_doc(struct build *b)
-{
-	static const struct call_sink sink = { .result = on_doc_taken, .error = on_to_error };
-	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX),
-			    path = BUF_INIT(2 * SPEC_PATH_SIZE);
-	const struct change *c = &b->change;
-	if (b->at_doc == c->n_docs) {
-		take_layer(b, NULL);
-		return;
-	}
-	const struct dockerfile_doc *doc = &c->docs[b->at_doc];
-	struct jsonw w = JSONW(&params);
-	struct sandbox *s = build_sandbox(b, b->sandbox_id);
-	if (!s)
-		return;
-	buf_printf(&path, "%.*s%s%.*s", STR_ARG(c->dest), c->is_dest_dir ? "/" : "",
-		STR_ARG(c->is_dest_dir ? doc->name : STR("")));
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", buf_str(&path));
-	jsonw_key_str(&w, "mode", c->mode.len ? c->mode : STR("0644"));
-	jsonw_close(&w);
-	b->to = call_perform_quietly(s, &upload_action, buf_str(&params), &sink, b);
-	runtime_call_send(b->to, 0, doc->text);
-	runtime_call_eof(b->to, 0);
-}
-
 /* ---- the sandbox of a change ---- */
 
 /* One directory of WORKDIR after the other, then what the change is. */
@@ -583,23 +384,23 @@ static void give_dirs(struct build *b, const struct json *result)
 	} else if (b->change.argv) {
 		start_run(b);
 	} else if (b->n_found) {
-		give_files(b);
+		layer_give_files(b);
 	} else {
-		give_doc(b);
+		layer_give_docs(b);
 	}
 }
 
 static void on_made(void *arg, struct sandbox *s, const struct error *err)
 {
 	struct build *b = arg;
-	if (take_made(b, s, err, b->sandbox_id) == 0)
+	if (layer_take_made(b, s, err, b->sandbox_id) == 0)
 		give_dirs(b, NULL);
 }
 
 void layer_make(struct build *b)
 {
 	auto_free struct create *create = mem_new(struct create);
-	fill_create(b, build_stage(b), create);
+	layer_fill_create(b, build_stage(b), create);
 	fill_limits(b, &create->spec.limits);
 	create->spec.keeps_layer = 1;
 	if (b->change.argv) {
@@ -610,52 +411,4 @@ void layer_make(struct build *b)
 	b->at_dir = b->at_found = b->at_doc = 0;
 	b->is_making = true;
 	runtime_create(images_runtime(b->images), create, on_made, b);
-}
-
-/* ---- what the sources are ---- */
-
-static void on_looked(struct build *b, const struct json *result)
-{
-	const struct json *items = json_find(result, "items");
-	size_t n = json_len(items);
-	b->found = arena_new_n(&b->step_arena, struct str, n + 1);
-	b->is_archive = arena_new_n(&b->step_arena, bool, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		struct str path = json_str(json_find(json_at(items, i), "path"));
-		struct str kind = json_str(json_find(json_at(items, i), "kind"));
-		b->found[i] = str_from_len(arena_str(&b->step_arena, path), path.len);
-		b->is_archive[i] = str_is(kind, "archive");
-		b->has_one_file = n == 1 && !str_is(kind, "directory");
-	}
-	b->n_found = n;
-	steps_have_files(b, json_str(json_find(result, "digest")));
-}
-
-static void ask_what(struct build *b)
-{
-	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
-	struct sandbox *s = source_sandbox(b);
-	if (!s)
-		return;
-	put_gather(b, true, b->change.sources, b->change.n_sources, NULL, &params);
-	build_ask(b, s, &gather_action, buf_str(&params), on_looked);
-}
-
-static void on_source_made(void *arg, struct sandbox *s, const struct error *err)
-{
-	struct build *b = arg;
-	if (take_made(b, s, err, b->source_id) == 0)
-		ask_what(b);
-}
-
-void layer_look(struct build *b)
-{
-	if (!b->change.from) {
-		ask_what(b);
-		return;
-	}
-	auto_free struct create *create = mem_new(struct create);
-	fill_create(b, b->change.from, create);
-	b->is_making = true;
-	runtime_create(images_runtime(b->images), create, on_source_made, b);
 }
