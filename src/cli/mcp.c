@@ -115,7 +115,7 @@ static void take_line(struct bridge *b, struct str line)
 	p->bridge = b;
 	p->message = message;
 	b->n_pending++;
-	http_client_post_later(b->server->http, b->path.ptr, line, REPLY_MAX, on_answer, p);
+	http_client_later(b->server->http, "POST", b->path.ptr, line, REPLY_MAX, on_answer, p);
 }
 
 static void take_lines(struct bridge *b)

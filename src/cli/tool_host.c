@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A port for a sandbox's tools: of one that is there (serve), or of a new one (host). The port lives as long as the
- * stream that we hold, and so does host's sandbox: however this program ends, nothing is left of it.
+ * stream that we hold, and so does host's sandbox: however this program ends, nothing is left of it. A signal that would end
+ * it ends these first, so that the next one finds the port free; a second one ends it at once.
  *
  * host stands in for `python3 …/camel/runtimes/api.py ENTRYPOINT…` (main/cay.c), which finds CAMEL beside the file,
  * modules in the directory where it is started, and packages where its interpreter does. So the new sandbox sees
@@ -14,6 +15,7 @@
 #include "event/loop.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <unistd.h>
 
 enum { BODY_MAX = 1024 * 1024, LINE_MAX_BYTES = 8192, PLACES_MAX = 64 };
@@ -28,25 +30,101 @@ struct places {
 	char *libraries; /* of one that moved; NULL: it finds them */
 };
 
+static const int ending[] = { SIGHUP, SIGINT, SIGTERM };
+
 struct host {
 	const struct tool_call_of_cli *c;
 	struct remote s;
 	struct places places;
-	char id[ID_SIZE];
-	int n_loading, n_loaded;
+	char id[ID_SIZE];    /* the new sandbox; "": none yet */
+	const char *sandbox; /* whose tools are served */
+	int port, n_loading; /* port 0: it is not lent yet */
+	struct signal_watch *watches[ARRAY_LEN(ending)];
+	int signal; /* that ended it; 0: none did */
 };
+
+static void free_places(struct places *p)
+{
+	for (int i = 0; i < p->n_mounts; i++)
+		free(p->mounts[i]);
+	for (int i = 0; i < p->n_modules; i++)
+		free(p->modules[i]);
+	free(p->python);
+	free(p->libraries);
+}
+
+/* ---- its end by a signal ---- */
+
+static void unwatch(struct host *h)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+		signal_free(take_ptr(h->watches[i]));
+}
+
+static void on_ended(void *arg, int status, struct str body, const struct error *err)
+{
+}
+
+/* The stream ends with the port, and what is being loaded with its sandbox. */
+static void end(struct host *h, int signo)
+{
+	auto_buf struct buf path = BUF_INIT(LINE_MAX_BYTES), tail = BUF_INIT(64);
+	unwatch(h);
+	h->signal = signo;
+	if (h->port)
+		buf_printf(&tail, "/tool-server?port=%d", h->port);
+	else if (!h->id[0])
+		return;
+	remote_put_path(&path, h->sandbox, h->port ? tail.ptr : "");
+	http_client_later(h->s.http, "DELETE", path.ptr, STR_NONE, BODY_MAX, on_ended, h);
+}
+
+static void on_hangup(void *arg)
+{
+	end(arg, SIGHUP);
+}
+
+static void on_interrupt(void *arg)
+{
+	end(arg, SIGINT);
+}
+
+static void on_term(void *arg)
+{
+	end(arg, SIGTERM);
+}
+
+static void watch(struct host *h)
+{
+	static loop_fn *const fns[] = { on_hangup, on_interrupt, on_term };
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+		h->watches[i] = signal_new(http_client_loop(h->s.http), ending[i], fns[i], h);
+}
+
+/* It was asked to end, and has: it ends as it would have without all that. */
+static void die(int signo)
+{
+	signal(signo, SIG_DFL);
+	raise(signo);
+}
 
 /* ---- serve ---- */
 
 static int on_event(void *arg, struct str event, struct str data, struct error *err)
 {
 	auto_json struct json *json = NULL;
-	const struct tool_call_of_cli *c = arg;
-	if (c->o->api || !str_is(event, "listening") || json_parse(data, &json, err) < 0)
+	struct host *h = arg;
+	const struct tool_call_of_cli *c = h->c;
+	if (!str_is(event, "listening") || json_parse(data, &json, err) < 0)
+		return 0;
+	h->port = (int)json_int(json_find(json, "port"));
+	if (h->signal)
+		end(h, h->signal);
+	if (c->o->api)
 		return 0;
 	auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
 	buf_printf(&line, "tool server of %s on port %d", c->sandbox ? c->sandbox : "a new sandbox",
-		(int)json_int(json_find(json, "port")));
+		h->port);
 	return out_line(buf_str(&line), err) < 0 || fflush(stdout) != 0 ? -1 : 0;
 }
 
@@ -57,15 +135,14 @@ static const char *where(const struct tool_call_of_cli *c)
 }
 
 /* Until it is interrupted, or the sandbox ends. */
-static int lend(const struct tool_call_of_cli *c, struct remote *s, const char *sandbox,
-	bool ends_sandbox, struct error *err)
+static int lend(struct host *h, bool ends_sandbox, struct error *err)
 {
 	auto_buf struct buf path = BUF_INIT(LINE_MAX_BYTES), body = BUF_INIT(LINE_MAX_BYTES);
 	struct jsonw w = JSONW(&body);
 	const char *token = getenv("CAY_TOOL_TOKEN");
-	remote_put_path(&path, sandbox, "/tool-server");
+	remote_put_path(&path, h->sandbox, "/tool-server");
 	jsonw_open(&w);
-	jsonw_key_str(&w, "listen", str_from(where(c)));
+	jsonw_key_str(&w, "listen", str_from(where(h->c)));
 	if (token && token[0])
 		jsonw_key_str(&w, "token", str_from(token));
 	jsonw_key_bool(&w, "ends_sandbox", ends_sandbox);
@@ -77,17 +154,32 @@ static int lend(const struct tool_call_of_cli *c, struct remote *s, const char *
 		.content_type = "application/json",
 		.body = buf_str(&body),
 		.on_event = on_event,
-		.arg = (void *)(uintptr_t)c,
+		.arg = h,
 	};
-	if (remote_call(s, &call, err) < 0)
+	if (remote_call(&h->s, &call, err) < 0)
 		return -1;
 	return error_set(err, ERROR_GONE, "the sandbox has ended");
 }
 
+static void finish(struct host *h)
+{
+	unwatch(h);
+	remote_close(&h->s);
+	free_places(&h->places);
+	if (h->signal)
+		die(h->signal);
+}
+
 int tool_serve(const struct tool_call_of_cli *c, struct error *err)
 {
-	auto_remote struct remote s = REMOTE_INIT;
-	return remote_open(c->in, &s, err) < 0 ? -1 : lend(c, &s, c->sandbox, false, err);
+	struct host h = { .c = c, .s = REMOTE_INIT, .sandbox = c->sandbox };
+	int r = remote_open(c->in, &h.s, err);
+	if (r == 0) {
+		watch(&h);
+		r = lend(&h, false, err);
+	}
+	finish(&h);
+	return r;
 }
 
 /* ---- what the sandbox sees ---- */
@@ -202,16 +294,6 @@ static int find_places(struct places *p, const struct tool_options *o, struct er
 	return 0;
 }
 
-static void free_places(struct places *p)
-{
-	for (int i = 0; i < p->n_mounts; i++)
-		free(p->mounts[i]);
-	for (int i = 0; i < p->n_modules; i++)
-		free(p->modules[i]);
-	free(p->python);
-	free(p->libraries);
-}
-
 /* ---- host ---- */
 
 static int create(struct host *h, struct error *err)
@@ -238,6 +320,7 @@ static int create(struct host *h, struct error *err)
 		return -1;
 	struct str id = json_str(json_find(sandbox, "id"));
 	snprintf(h->id, sizeof(h->id), "%.*s", STR_ARG(id));
+	h->sandbox = h->id;
 	return 0;
 }
 
@@ -246,9 +329,7 @@ static void on_loaded(void *arg, int status, struct str body, const struct error
 	struct host *h = arg;
 	auto_json struct json *reply = NULL;
 	h->n_loading--;
-	if (!err && status == 200) {
-		h->n_loaded++;
-	} else {
+	if (!h->signal && (err || status != 200)) {
 		struct str why = err ? str_from(err->text) : body;
 		if (!err && json_parse(body, &reply, NULL) == 0)
 			why = json_str(json_find(json_find(reply, "error"), "message"));
@@ -293,20 +374,23 @@ static void load(struct host *h, const char *entrypoint)
 		put_env(&w, &h->places);
 	jsonw_close(&w);
 	h->n_loading++;
-	http_client_post_later(h->s.http, path.ptr, buf_str(&body), REMOTE_REPLY_MAX, on_loaded, h);
+	http_client_later(h->s.http, "POST", path.ptr, buf_str(&body), REMOTE_REPLY_MAX, on_loaded,
+		h);
 }
 
 static int serve_new(struct host *h, struct error *err)
 {
 	const struct tool_call_of_cli *c = h->c;
-	if (find_places(&h->places, c->o, err) < 0 || remote_open(c->in, &h->s, err) < 0 ||
-		create(h, err) < 0)
+	if (find_places(&h->places, c->o, err) < 0 || remote_open(c->in, &h->s, err) < 0)
 		return -1;
-	for (int i = 0; i < c->n_words; i++)
+	watch(h);
+	if (create(h, err) < 0)
+		return -1;
+	for (int i = 0; i < c->n_words && !h->signal; i++)
 		load(h, c->words[i]);
 	if (h->n_loading)
 		loop_run(http_client_loop(h->s.http));
-	return lend(c, &h->s, h->id, true, err);
+	return h->signal ? -1 : lend(h, true, err);
 }
 
 int tool_host(const struct tool_call_of_cli *c, struct error *err)
@@ -319,7 +403,6 @@ int tool_host(const struct tool_call_of_cli *c, struct error *err)
 		remote_put_path(&path, h.id, "");
 		remote_delete(&h.s, path.ptr, NULL);
 	}
-	remote_close(&h.s);
-	free_places(&h.places);
+	finish(&h);
 	return r;
 }

@@ -260,7 +260,7 @@ static void on_later_done(void *arg, const struct error *err)
 	free(l);
 }
 
-void http_client_post_later(struct http_client *c, const char *path, struct str json,
+void http_client_later(struct http_client *c, const char *method, const char *path, struct str json,
 	size_t reply_max, http_later_fn *done, void *arg)
 {
 	static const struct fetch_ops ops = { .on_body = on_later_body, .on_done = on_later_done };
@@ -274,7 +274,7 @@ void http_client_post_later(struct http_client *c, const char *path, struct str 
 	l->arg = arg;
 	buf_init(&l->reply, reply_max);
 	const struct fetch_request request = {
-		.method = "POST",
+		.method = method,
 		.url = url,
 		.unix_path = c->unix_path,
 		.headers = headers,

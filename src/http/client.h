@@ -64,15 +64,15 @@ int http_client_delete(struct http_client *client, const char *path, struct buf 
 	struct error *err);
 
 /*
- * The same without waiting, for a program that runs the client's loop itself. `done` comes from there, unless
- * the client is freed before. body: of whatever status; NULL err: there was an answer.
+ * The same without waiting, for a program that runs the client's loop itself, or from a callback of a call. `done` comes
+ * from there, unless the client is freed before. body: of whatever status; NULL err: there was an answer.
  */
 struct loop;
 struct loop *http_client_loop(const struct http_client *client);
 typedef void http_later_fn(void *arg, int status, struct str body, const struct error *err);
 /* json is copied; an answer of more than reply_max bytes is an error. */
-void http_client_post_later(struct http_client *client, const char *path, struct str json,
-	size_t reply_max, http_later_fn *done, void *arg);
+void http_client_later(struct http_client *client, const char *method, const char *path,
+	struct str json, size_t reply_max, http_later_fn *done, void *arg);
 
 /*
  * A WebSocket, for a program with a poll(2) loop of its own:

@@ -94,6 +94,28 @@ def test_the_tools_of_this_directory_are_served_until_it_is_ended(server, start,
     wait_until(lambda: not sandboxes(server))
 
 
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_what_is_ended_by_a_signal_has_freed_its_port_by_then(server, start, port, signo):
+    for _ in range(3):  # as a client does that resets its runtime
+        process = start("tool", "host", "kit.shout")
+        assert call(port, "shout", "a") == "A"
+        process.send_signal(signo)
+        assert process.wait(PATIENCE) == -signo
+        with pytest.raises(ConnectionRefusedError):
+            ask(port, "GET", "/health")
+        assert not sandboxes(server)
+
+
+def test_what_is_ended_while_it_loads_leaves_no_sandbox(server, start, tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(3600)\n")
+    process = start("tool", "host", "slow.tool", is_good=False)
+    wait_until(lambda: sandboxes(server))
+    process.terminate()
+    assert process.wait(PATIENCE) == -signal.SIGTERM
+    wait_until(lambda: not sandboxes(server))
+    assert process.communicate()[1] == "", "nothing is to be said of what was asked for"
+
+
 def test_a_pack_that_does_not_load_is_named_and_the_others_are_served(start, port):
     process = start("tool", "host", "kit.missing", "no_such_module.x", "kit.shout")
     assert call(port, "shout", "a") == "A"

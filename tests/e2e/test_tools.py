@@ -414,6 +414,20 @@ def test_a_lent_port_goes_with_its_sandbox(server):
     stream.close()
 
 
+def test_a_lent_port_is_taken_back_by_who_knows_it(maths, box):
+    stream = maths.server.events("POST", f"{maths.path}/tool-server", {"listen": "127.0.0.1:0"})
+    events = iter(stream)
+    port = next(events)[2]["port"]
+    assert box.request("DELETE", f"/tool-server?port={port}").status == 404, "it is not that sandbox's"
+    assert maths.request("DELETE", "/tool-server?port=0").status == 400
+    assert maths.request("DELETE", f"/tool-server?port={port}").status == 204
+    with pytest.raises(ConnectionRefusedError):
+        ask(port, "GET", "/health")
+    assert [kind for kind, _, _ in events] == ["ended"]
+    stream.close()
+    assert maths.request("DELETE", f"/tool-server?port={port}").status == 404
+
+
 def test_a_sandbox_can_go_with_its_lent_port(server):
     box = server.create()
     with tool_server(box, ends_sandbox=True) as port:

@@ -10,6 +10,7 @@
  * asked for it is open, and no longer than the one sandbox that it serves.
  *
  *	POST /v1/sandboxes/{id}/tool-server {"listen":"127.0.0.1:8000"} → an event stream, first `listening`
+ *	DELETE /v1/sandboxes/{id}/tool-server?port=8000 → the port is free; that stream says `ended`
  *
  * A caller shows the token as a bearer token, or as the password of Basic authentication, which that client sends
  * when its host is "user:TOKEN@address". A lent server on a loopback address asks for none; on any other it must be
@@ -38,9 +39,12 @@ const struct http_face *camel_face(const struct camel *camel);
 struct camel_lending {
 	const char *where; /* HOST:PORT; port 0: any free one */
 	const char *token; /* NULL only on a loopback address */
-	bool ends_sandbox; /* when the stream ends */
+	bool ends_sandbox; /* when the client goes away */
 };
 
 /* Answers r with an event stream and listens as long as that is open and the sandbox lives: then comes `ended`. */
 void camel_lend(struct camel *camel, struct http_request *r, const struct sandbox *sandbox,
 	const struct camel_lending *lending);
+/* The port is free when this returns. ERROR_NOT_FOUND: there is none of that sandbox's. */
+int camel_take_back(struct camel *camel, const struct sandbox *sandbox, int port,
+	struct error *err);

@@ -2,8 +2,9 @@
 /*
  * Lent servers: an HTTP server of its own for each, whose root is the tools of one sandbox. It lives as long as the
  * event stream of who asked for it, so that a client that dies leaves no port taken, and no longer than the sandbox.
- * Ending it cuts its connections; their handlers hear of it and end with them. With ends_sandbox the sandbox goes
- * when the stream does: nothing is left of a client that was killed.
+ * Ending it cuts its connections; their handlers hear of it and end with them. Only then the stream is told, so that
+ * whoever hears of its end finds the port free. With ends_sandbox the sandbox goes when the stream does: nothing is left of
+ * a client that was killed.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -33,7 +34,19 @@ static void server_free(void *arg)
 	s->camel->n_servers--;
 	event_follow_stop(s->follower);
 	http_server_free(s->http);
+	if (s->r) {
+		http_stream_write(s->r, STR("event: ended\ndata: {}\n\n"));
+		http_stream_end(s->r, true);
+	}
 	free(s);
+}
+
+/* Not from within a handler of its own. */
+static void end_soon(struct server *s)
+{
+	struct loop *loop = runtime_loop(s->camel->rt);
+	loop_undefer(loop, s);
+	loop_defer(loop, server_free, s);
 }
 
 static void on_destroyed(void *arg, const struct error *err)
@@ -49,7 +62,7 @@ static void on_closed(void *arg)
 	http_stream_end(take_ptr(s->r), false);
 	if (sandbox)
 		runtime_destroy(sandbox, on_destroyed, NULL);
-	loop_defer(runtime_loop(rt), server_free, s);
+	end_soon(s);
 }
 
 /* The end of the sandbox is the end of the stream. */
@@ -57,11 +70,8 @@ static void on_event(void *arg, const struct event *event)
 {
 	struct server *s = arg;
 	struct sandbox *sandbox = runtime_find(s->camel->rt, str_from(s->view.id), NULL);
-	if (!s->r || (sandbox && !sandbox_state_is_final(sandbox->state)))
-		return;
-	http_stream_write(s->r, STR("event: ended\ndata: {}\n\n"));
-	http_stream_end(take_ptr(s->r), true);
-	loop_defer(runtime_loop(s->camel->rt), server_free, s);
+	if (s->r && (!sandbox || sandbox_state_is_final(sandbox->state)))
+		end_soon(s);
 }
 
 static void follow(struct server *s)
@@ -140,6 +150,19 @@ void camel_lend(struct camel *camel, struct http_request *r, const struct sandbo
 	http_stream_write(r, buf_str(&b));
 	http_listen(r, &ops, s);
 	follow(s);
+}
+
+int camel_take_back(struct camel *camel, const struct sandbox *sandbox, int port, struct error *err)
+{
+	struct server *s;
+	list_for_each(s, &camel->servers, link)
+		if (s->r && s->port == port && strcmp(s->view.id, sandbox->id) == 0) {
+			loop_undefer(runtime_loop(camel->rt), s);
+			server_free(s);
+			return 0;
+		}
+	return error_set(err, ERROR_NOT_FOUND, "no tool server of sandbox %s on port %d",
+		sandbox->id, port);
 }
 
 void camel_lend_free_all(struct camel *camel)

@@ -33,6 +33,7 @@ void files_upload(struct http_request *r, struct sandbox *s, struct str params);
 void events_get(struct http_request *r);
 void events_of_sandbox(struct http_request *r);
 void stream_open(struct http_request *r);
+void tool_server_close(struct http_request *r);
 void tool_server_open(struct http_request *r);
 void tools_add(struct http_request *r);
 void server_tools_get(struct http_request *r);
@@ -67,7 +68,7 @@ void confirmations_confirm(struct http_request *r);
 void confirmations_reject(struct http_request *r);
 
 extern const struct field assess_fields[], decision_fields[];
-extern const struct field tool_server_fields[], server_tool_fields[];
+extern const struct field tool_server_fields[], tool_server_query[], server_tool_fields[];
 void builds_post(struct http_request *r);
 void builds_prune(struct http_request *r);
 extern const struct field build_query[];

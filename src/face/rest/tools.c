@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST …/tool-server: a port of its own for the tools of a sandbox (face/camel). POST …/tools: tools that this server
+ * POST and DELETE …/tool-server: a port of its own for the tools of a sandbox (face/camel). POST …/tools: tools that this server
  * performs (runtime/outside.h). /v1/tools: the tools of the server itself, which are those of a sandbox of the name
  * `tools`, made when one is added first. Everything else about tools is actions.
  */
@@ -48,6 +48,30 @@ void tool_server_open(struct http_request *r)
 		.ends_sandbox = p->ends_sandbox,
 	};
 	camel_lend(rest_of(r)->camel, r, s, &lending);
+}
+
+struct take_back_query {
+	int64_t port;
+};
+
+const struct field tool_server_query[] = {
+	{ "port", FIELD_INT, FIELD_AT(struct take_back_query, port), FIELD_REQUIRED, .min = 1,
+		.max = 65535, .help = "where it listens" },
+	{ 0 },
+};
+
+void tool_server_close(struct http_request *r)
+{
+	struct sandbox *s = rest_sandbox(r);
+	struct error err;
+	void *query;
+	if (!s || rest_query(r, tool_server_query, sizeof(struct take_back_query), &query) < 0)
+		return;
+	const struct take_back_query *q = query;
+	if (camel_take_back(rest_of(r)->camel, s, (int)q->port, &err) < 0)
+		http_reply_error(r, &err);
+	else
+		http_reply(r, 204, NULL, STR_NONE);
 }
 
 /* ---- tools that this server performs ---- */
