@@ -9,13 +9,7 @@ import os
 import cases
 from camel.runtimes import DaytonaRuntime
 from camel.toolkits import FunctionTool
-from daytona_sdk._sync.filesystem import FileSystem
-
-upload_file = FileSystem.upload_file
-
-
-def by_names(self, src=None, dst=None, timeout=1800, file=None, remote_path=None, local_path=None):
-    return upload_file(self, file if file is not None else src if src is not None else local_path, remote_path or dst, timeout)
+from camel_shims import daytona_names
 
 
 def add(a: int, b: int) -> int:
@@ -53,14 +47,14 @@ def test_build_info_reset_and_stop():
 
 
 def test_a_tool_call_without_help():
-    FileSystem.upload_file = upload_file
+    daytona_names.take(False)
     with runtime().build() as r:
         r.add(FunctionTool(add), "add")
         assert "Upload failed" in str(r.get_tools()[0].func(1, 2))
 
 
 def test_tools_run_in_the_sandbox():
-    FileSystem.upload_file = by_names
+    daytona_names.take()
     with runtime().build() as r:
         r.add([FunctionTool(add), FunctionTool(where)], "tools")
         tools = {t.get_function_name(): t for t in r.get_tools()}

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model behind the OpenAI API that solves one exercise: it runs code once, tells the result, and deems code harmless."""
+"""A model behind the OpenAI API that solves one exercise: it runs code once, tells the result, and deems code harmless.
+
+usage: camel_model.py PORT, for one that is no part of another program."""
 import http.server
 import itertools
 import json
+import sys
 import threading
 
 _ids = itertools.count()
@@ -19,6 +22,10 @@ def answer(request):
         return call("function_risk", score=1, reason="it only adds up")
     if request["messages"][-1]["role"] == "tool":
         return {"content": "She earned $10.20."}
+    if "CAMEL_TASK_DONE" in str(request["messages"][0]["content"]):
+        return {"content": "CAMEL_TASK_DONE"}
+    if "sample_function" in tools:
+        return call("sample_function", x=12, y=51)
     if "execute_code" in tools:
         return call("execute_code", code="print(12 * 51 / 60)", code_type="python")
     return {"content": "There is nothing to do."}
@@ -43,8 +50,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Model:
+    def __init__(self, port=0):
+        self.port = port
+
     def __enter__(self):
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         return self
@@ -52,3 +62,8 @@ class Model:
     def __exit__(self, *_):
         self.http.shutdown()
         self.http.server_close()
+
+
+if __name__ == "__main__":
+    with Model(int(sys.argv[1])):
+        threading.Event().wait()

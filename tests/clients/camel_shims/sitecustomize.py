@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For CAMEL without a network: its tokens are counted by words, since tiktoken would fetch its tables."""
+"""For CAMEL without a network: its tokens are counted by words, since tiktoken would fetch its tables.
+
+With DAYTONA_NAMES in the environment Daytona's SDK takes CAMEL's names of arguments, too.
+"""
+import os
 
 
 class Encoding:
@@ -16,3 +20,6 @@ except ImportError:
     pass
 else:
     tiktoken.encoding_for_model = tiktoken.get_encoding = lambda *_, **__: Encoding()
+if "DAYTONA_NAMES" in os.environ:
+    import daytona_names
+    daytona_names.take()
