@@ -22,6 +22,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,7 +35,7 @@ struct answer {
 	uint32_t kind;
 	uint32_t groups;     /* enum cgroup_kind */
 	uint32_t group_dirs; /* 1 << PART_x for each that comes along */
-	uint32_t is_range;
+	uint32_t has_groups;
 	int32_t init_pid, executor_pid;
 	uint64_t namespaces;
 	struct enforced enforced;
@@ -65,7 +66,7 @@ static int done(int sock, const struct plan *plan, const struct box *box, int co
 	struct answer a = {
 		.kind = ANSWER_DONE,
 		.groups = plan->parts ? plan->host.cgroup.kind : CGROUP_NONE,
-		.is_range = box->is_range,
+		.has_groups = box->has_groups,
 		.init_pid = box->init_pid,
 		.executor_pid = box->executor_pid,
 		.namespaces = box->namespaces,
@@ -146,10 +147,20 @@ static void keep_fds(int *fds[], int n)
 	syscall(SYS_close_range, FIRST + n, ~0U, 0);
 }
 
+/* Where all ids for agents are mapped. Who changes namespaces is not to lose the right to look at itself by it. */
+static int enter_ids(const struct crew *c)
+{
+	if (c->ids_fd < 0)
+		return 0;
+	return setns(c->ids_fd, CLONE_NEWUSER) < 0 ? -1 : prctl(PR_SET_DUMPABLE, 1);
+}
+
 static _Noreturn void builder_main(struct crew *c, int sock)
 {
 	static struct spec spec;
 	struct error err;
+	if (enter_ids(c) < 0)
+		_exit(125);
 	int *fds[] = { &sock, &c->executor_fd, &c->life_fds[1] };
 	keep_fds(fds, ARRAY_LEN(fds));
 	prctl(PR_SET_NAME, "cay-builder");
@@ -217,7 +228,7 @@ static bool take_done(struct builder *b, const struct answer *a, const int *fds,
 	struct box *box = &b->box;
 	box->executor_pid = a->executor_pid;
 	box->executor_pidfd = fds[0];
-	box->is_range = a->is_range;
+	box->has_groups = a->has_groups;
 	box->namespaces = a->namespaces;
 	box->enforced = a->enforced;
 	box->cgroup.driver = cgroup_driver((enum cgroup_kind)a->groups);
@@ -285,11 +296,12 @@ static int builder_start(struct crew *c, struct builder *b, struct error *err)
 }
 
 int crew_init(struct crew *c, struct poller *poller, const struct host *host, int executor_fd,
-	struct error *err)
+	int ids_fd, struct error *err)
 {
 	*c = (struct crew){ .poller = poller,
 		.host = host,
 		.executor_fd = executor_fd,
+		.ids_fd = ids_fd,
 		.life_fds = { -1, -1 } };
 	for (int i = 0; i < CREW_SIZE; i++)
 		c->builders[i] = (struct builder){ .crew = c, .sock = -1, .box = BOX_INIT };

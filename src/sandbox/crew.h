@@ -30,6 +30,7 @@ struct crew {
 	struct poller *poller;
 	const struct host *host;
 	int executor_fd;
+	int ids_fd;      /* the user namespace to build in; -1: ours */
 	int life_fds[2]; /* a pipe: the second is with all that build, the first with the janitor */
 	int64_t died_ms; /* when a builder last died at work; 0: never */
 	struct builder builders[CREW_SIZE];
@@ -47,9 +48,9 @@ struct crew {
 		.life_fds = { -1, -1 }, \
 	}
 
-/* Starts them; host and executor_fd stay the caller's. On failure crew_fini is to be called as well. */
+/* Starts them; host and the descriptors stay the caller's. On failure crew_fini is to be called as well. */
 int crew_init(struct crew *c, struct poller *poller, const struct host *host, int executor_fd,
-	struct error *err);
+	int ids_fd, struct error *err);
 void crew_fini(struct crew *c); /* no job may be under way */
 /* Who is at work; `built` follows for each, with an error. */
 void crew_kill(struct crew *c);

@@ -112,7 +112,8 @@ static int put_lock(const struct inside *in, bool is_landlock, int keep_fd, stru
 	struct lock lock = *in->lock;
 	uint32_t landlock = 1U << LOCK_LANDLOCK;
 	lock.parts &= is_landlock ? landlock : ~landlock;
-	if (!in->build->plan->host.is_root) /* setgroups is denied where the ids are the user's */
+	if (in->build->plan->ids ==
+		IDS_SINGLE) /* setgroups is denied where the ids are the user's */
 		lock.parts &= ~(1U << LOCK_GROUPS);
 	lock_keep(&lock, in->sock);
 	lock_keep(&lock, keep_fd);

@@ -37,10 +37,17 @@ struct host_link {
 	char target[64]; /* "usr/bin" */
 };
 
+/* Ids of the host for agents, one for each slot. */
+struct host_subids {
+	uint32_t uid, gid; /* the first ones */
+	uint32_t count;    /* 0: there are none */
+};
+
 struct host {
 	uint32_t uid, gid; /* who runs us */
 	bool is_root; /* uid 0 with what it takes to map ranges of ids, to idmap and to make cgroups */
-	bool has_opt; /* /opt is there and holds something */
+	struct host_subids subids; /* of who is not root: not looked for by host_init (subids.h) */
+	bool has_opt;              /* /opt is there and holds something */
 	bool has_time_ns;
 	uint32_t n_links;
 	struct host_link links[HOST_LINKS_MAX]; /* /bin, /lib64, …: links into /usr */

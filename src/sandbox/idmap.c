@@ -3,7 +3,8 @@
  * Ids. Root gives every sandbox a range of 65,536 host ids that no user and no other sandbox has: slot n
  * stands for the range from UID_BASE + n * UID_RANGE, and belongs to who holds the lock on the file
  * run_dir/slots/n. The lock goes with its owner, however that ends; the file then still tells which
- * cgroups there were, and the next owner removes those first. Anybody else maps a single id to their own.
+ * cgroups there were, and the next owner removes those first. Anybody else maps a single id to their own; or two,
+ * where there are ids for agents (subids.h): the slot's, and 0 to their own.
  *
  * Host uid 0 is never mapped: sysctls and root's files know no user namespaces, just that number.
  */
@@ -52,11 +53,14 @@ static int try_slot(int slots, const char *name)
 
 static bool take_slot(struct build *b, int slots, unsigned slot)
 {
+	if (b->plan->ids == IDS_PAIR && slot >= b->plan->host.subids.count)
+		return false;
 	char name[16];
 	snprintf(name, sizeof(name), "%u", slot);
 	b->slot_fd = try_slot(slots, name);
 	if (b->slot_fd < 0)
 		return false;
+	b->slot = slot;
 	if (b->plan->host.is_root)
 		b->uid_base = UID_BASE + slot * UID_RANGE;
 	return true;
@@ -81,28 +85,45 @@ int idmap_slot(struct build *b, const struct step *s, struct error *err)
 	for (unsigned slot = 0; slot < UID_SLOTS; slot++)
 		if (take_slot(b, slots, slot))
 			return 0;
-	return error_set(err, ERROR_LIMIT, "all %d ranges are in use", UID_SLOTS);
+	return error_set(err, ERROR_LIMIT, "all %u ranges are in use",
+		b->plan->ids == IDS_PAIR ? b->plan->host.subids.count : (unsigned)UID_SLOTS);
+}
+
+static int write_text(pid_t pid, const char *file, const char *text, struct error *err)
+{
+	char path[48];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	return file_write_once(AT_FDCWD, path, str_from(text), err);
 }
 
 static int write_map(pid_t pid, const char *file, uint32_t inside, uint32_t outside, uint32_t count,
 	struct error *err)
 {
-	char path[48], line[48];
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	int n = snprintf(line, sizeof(line), "%u %u %u\n", inside, outside, count);
-	return file_write_once(AT_FDCWD, path, str_from_len(line, (size_t)n), err);
+	char line[48];
+	snprintf(line, sizeof(line), "%u %u %u\n", inside, outside, count);
+	return write_text(pid, file, line, err);
+}
+
+static int write_pair(const struct build *b, const char *file, uint32_t agent, uint32_t own,
+	uint32_t first, struct error *err)
+{
+	char lines[96];
+	snprintf(lines, sizeof(lines), "0 %u 1\n%u %u 1\n", own, agent, first + b->slot);
+	return write_text(b->init_pid, file, lines, err);
 }
 
 int idmap_map(struct build *b, const struct step *s, struct error *err)
 {
 	const struct host *h = &b->plan->host;
+	if (b->plan->ids == IDS_PAIR)
+		return write_pair(b, "uid_map", s->uid, h->uid, h->subids.uid, err) < 0
+			? -1
+			: write_pair(b, "gid_map", s->uid, h->gid, h->subids.gid, err);
 	if (h->is_root)
 		return write_map(b->init_pid, "uid_map", 0, b->uid_base, UID_RANGE, err) < 0
 			? -1
 			: write_map(b->init_pid, "gid_map", 0, b->uid_base, UID_RANGE, err);
-	char path[48];
-	snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)b->init_pid);
-	if (file_write_once(AT_FDCWD, path, STR("deny"), err) < 0)
+	if (write_text(b->init_pid, "setgroups", "deny", err) < 0)
 		return -1;
 	return write_map(b->init_pid, "uid_map", s->uid, h->uid, 1, err) < 0
 		? -1
@@ -192,9 +213,14 @@ static int check_map(const struct build *b, struct error *err)
 	auto_buf struct buf map = BUF_INIT(4096);
 	if (file_read(AT_FDCWD, "/proc/self/uid_map", &map, err) < 0)
 		return -1;
-	unsigned inside, outside, count;
-	if (sscanf(map.ptr, "%u %u %u", &inside, &outside, &count) != 3 || outside != b->uid_base ||
-		outside == 0 || count != (b->plan->host.is_root ? UID_RANGE : 1u))
+	const struct plan *p = b->plan;
+	unsigned inside, outside, count, agent = 0, its_own = 0, one = 0;
+	int n = sscanf(map.ptr, "%u %u %u %u %u %u", &inside, &outside, &count, &agent, &its_own,
+		&one);
+	bool is_agents = n == 6 && agent == AGENT_UID && one == 1 &&
+		its_own == p->host.subids.uid + b->slot && its_own != 0;
+	if (n != (p->ids == IDS_PAIR ? 6 : 3) || (n == 6 && !is_agents) || outside != b->uid_base ||
+		outside == 0 || count != (p->ids == IDS_RANGE ? UID_RANGE : 1u))
 		return error_set(err, ERROR_INTERNAL, "the id map is not what was asked for: %.60s",
 			map.ptr);
 	return 0;
@@ -205,7 +231,7 @@ int idmap_identity(struct build *b, const struct step *s, struct error *err)
 	umask(0);
 	if (check_map(b, err) < 0)
 		return -1;
-	if (!b->plan->host.is_root)
+	if (b->plan->ids == IDS_SINGLE)
 		return 0;
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_sys(err, errno, "become uid 0 of the sandbox");

@@ -102,7 +102,7 @@ static int drop_ids(const struct join *j, struct error *err)
 	if (!j->lock)
 		return 0;
 	struct lock lock = *j->lock;
-	if (!j->box->is_range)
+	if (!j->box->has_groups)
 		lock.parts &= ~(1U << LOCK_GROUPS);
 	return lock_drop(&lock, err);
 }

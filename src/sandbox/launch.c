@@ -211,9 +211,12 @@ static void fill_enforced(const struct start *s, const struct plan *plan, const 
 	box->enforced = plan->enforced;
 	if (lock)
 		box->enforced.controls |= lock_controls(lock);
-	if (plan->host.is_root) {
+	if (plan->ids == IDS_RANGE) {
 		box->enforced.uid += s->build.uid_base;
 		box->enforced.gid += s->build.uid_base;
+	} else if (plan->ids == IDS_PAIR) {
+		box->enforced.uid = plan->host.subids.uid + s->build.slot;
+		box->enforced.gid = plan->host.subids.gid + s->build.slot;
 	}
 }
 
@@ -241,7 +244,7 @@ int launch_start(const struct plan *plan, const struct lock *lock,
 	box.etc_fd = s.build.etc_fd;
 	box.cgroup = s.build.cgroup;
 	box.namespaces = plan->namespaces;
-	box.is_range = plan->host.is_root;
+	box.has_groups = plan->ids != IDS_SINGLE;
 	fill_enforced(&s, plan, lock, &box);
 	build_fini(&s.build);
 	close_fd(s.owner_sock);

@@ -35,10 +35,10 @@ struct box {
 	int command_pidfd; /* of a command: to signal it */
 	int status_fd;     /* of a command: gives its wait status (an int) once, then ends */
 	int tty_fd;        /* of a command with a tty: the master */
-	int layer_fd;  /* the upper layers, where the spec says so, until there is an executor */
-	int slot_fd;   /* the lock on the uid slot, and the record of the cgroups */
-	int etc_fd;    /* the lock on the copy of /etc that it uses */
-	bool is_range; /* made by root: leaving groups and taking other ids is possible */
+	int layer_fd;    /* the upper layers, where the spec says so, until there is an executor */
+	int slot_fd;     /* the lock on the uid slot, and the record of the cgroups */
+	int etc_fd;      /* the lock on the copy of /etc that it uses */
+	bool has_groups; /* leaving groups, and taking other ids, is possible */
 	uint64_t namespaces;
 	struct cgroup cgroup;
 	struct enforced enforced; /* with what the lock adds */

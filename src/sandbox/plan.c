@@ -129,17 +129,38 @@ static void add_namespaces(struct plan *plan)
 #endif
 }
 
+/*
+ * Files of a mount are their user's on the host and must be the agent's inside; who is not root cannot show them as
+ * another's. And an agent that is root inside is to change the copy of /etc, which is the user's.
+ */
+static enum plan_ids choose_ids(const struct plan *plan)
+{
+	if (plan->host.is_root)
+		return IDS_RANGE;
+	bool has_users_files = plan->spec.n_mounts > 0 || plan->spec.user == USER_ROOT;
+	return plan->host.subids.count && !has_users_files ? IDS_PAIR : IDS_SINGLE;
+}
+
 static void add_ids(struct plan *plan)
 {
+	static const char *const words[] = {
+		[IDS_SINGLE] = "single",
+		[IDS_PAIR] = "pair",
+		[IDS_RANGE] = "range",
+	};
 	uint32_t agent = plan_agent(plan);
-	if (plan->host.is_root || plan->parts)
+	plan->ids = choose_ids(plan);
+	if (plan->ids != IDS_SINGLE || plan->parts)
 		plan_add(plan, STEP_SLOT);
 	struct step *s = plan_add(plan, STEP_MAP);
-	s->data = plan->host.is_root ? "range" : "single";
-	s->uid = plan->host.is_root ? 0 : agent;
-	plan->enforced.uid = plan->host.is_root ? agent : plan->host.uid; /* launch adds the base */
+	s->data = words[plan->ids];
+	s->uid = plan->ids == IDS_RANGE ? 0 : agent;
+	plan->enforced.uid = plan->host.is_root ? agent
+						: plan->host.uid; /* launch adds the slot's */
 	plan->enforced.gid = plan->host.is_root ? agent : plan->host.gid;
-	if (plan->host.is_root)
+	if (plan->ids != IDS_SINGLE)
+		plan->enforced.controls |= BIT(OWN_UID);
+	if (plan->ids == IDS_RANGE)
 		plan->enforced.controls |= BIT(UID_RANGE);
 }
 
@@ -323,6 +344,11 @@ static int check_network(const struct plan *plan, struct error *err)
 
 static int check_required(const struct plan *plan, struct error *err)
 {
+	if ((plan->spec.required & BIT(OWN_UID)) && plan->ids == IDS_SINGLE &&
+		plan->host.subids.count)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"own-uid is required, and an agent that is root inside or has mounts has its user's uid: "
+			"leave these out, or sudo cay serve");
 	/* What the lock adds is checked by lock_make. */
 	const uint64_t locks = BIT(SECCOMP) | BIT(NO_NEW_PRIVS) | BIT(CAPS) | BIT(LANDLOCK) |
 		BIT(RLIMITS);

@@ -54,6 +54,12 @@ struct step {
 	const char *data;
 };
 
+enum plan_ids {
+	IDS_SINGLE, /* the only id inside is the agent's, and the user's on the host */
+	IDS_PAIR,   /* 0 is the user's, the agent's is of the slot (subids.h) */
+	IDS_RANGE,  /* all are of the slot */
+};
+
 enum {
 	PLAN_CAN_FREEZE = 1, /* the owner will freeze the sandbox and ask for its cpu time */
 };
@@ -62,6 +68,7 @@ struct plan {
 	struct arena arena;  /* every string of the steps */
 	uint64_t namespaces; /* CLONE_NEW* */
 	uint32_t parts;      /* 1 << PART_x: cgroups to be made */
+	enum plan_ids ids;
 	uint32_t n_trees;
 	uint32_t n_steps;
 	int32_t layers_tree; /* the first of the spec's layers, where it has any */

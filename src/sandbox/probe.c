@@ -12,6 +12,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/rlimits.h"
 #include "sandbox/seccomp.h"
+#include "sandbox/subids.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -262,6 +263,19 @@ static int probe_uid_range(const struct host *host, struct probe_result *r)
 	return result;
 }
 
+static int probe_own_uid(const struct host *host, struct probe_result *r)
+{
+	struct host_subids ids;
+	int ns_fd = -1;
+	if (host->is_root)
+		return probe_uid_range(host, r);
+	if (subids_open(host, &ids, &ns_fd, &r->why) < 0)
+		return -1;
+	close_fd(ns_fd);
+	snprintf(r->detail, sizeof(r->detail), "%u ids", ids.count);
+	return 0;
+}
+
 static const char *const part_files[PART_MAX][2] = {
 	[PART_MEMORY] = { "memory.limit_in_bytes", "memory.max" },
 	[PART_PIDS] = { "pids.max", "pids.max" },
@@ -319,6 +333,7 @@ static const struct {
 } probes[CONTROL_MAX] = {
 	[CONTROL_USER_NS] = { probe_user_ns, true },
 	[CONTROL_UID_RANGE] = { probe_uid_range, false },
+	[CONTROL_OWN_UID] = { probe_own_uid, false },
 	[CONTROL_MOUNT_NS] = { probe_mount_ns, true },
 	[CONTROL_PID_NS] = { probe_pid_ns, true },
 	[CONTROL_NET_NS] = { probe_net_ns, true },

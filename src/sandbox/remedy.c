@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "base/file.h"
 #include "sandbox/probe.h"
+#include "sandbox/subids.h"
 
 #include <fcntl.h>
 
@@ -81,6 +82,8 @@ const char *probe_remedy(const struct host *host, enum control c)
 	switch (c) {
 	case CONTROL_UID_RANGE:
 		return AS_ROOT;
+	case CONTROL_OWN_UID:
+		return host->is_root ? AS_ROOT : "sudo cay serve, or " SUBIDS_REMEDY;
 	case CONTROL_MEMORY:
 	case CONTROL_PIDS:
 	case CONTROL_CPU:

@@ -28,6 +28,7 @@ enum {
 struct build {
 	const struct plan *plan;
 	uint32_t uid_base; /* host id of the sandbox's uid 0, or of its only id */
+	uint32_t slot;
 	int slot_fd;
 	int etc_fd; /* the lock on the copy of /etc */
 	struct cgroup cgroup;
@@ -68,7 +69,7 @@ enum step_stage step_stage(enum step_kind kind);
  * cgroup_limit     tree: enum cgroup_part; path: the file; data: what is written
  * etc_find         finds or makes the curated copy of /etc
  * mounts_tree      tree: its number; source: a host path, NULL: the curated /etc; flags; data: the idmap
- * idmap_map        data: "range", or "single" with uid: the only id inside
+ * idmap_map        data: "range"; or uid: the agent's, with "single": the only id inside, or "pair": 0 as well
  * idmap_tree       tree; data: "range": ids as on the host; "owner", "image": who owns it there is `uid` inside
  * net_hostname     data
  * net_make         data: "loopback": with lo up; "proxy": and every address its own; "bridge", "pasta":

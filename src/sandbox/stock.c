@@ -14,6 +14,9 @@
 #include "base/bug.h"
 #include "base/log.h"
 #include "base/program.h"
+#include "sandbox/subids.h"
+
+#include <sys/stat.h>
 
 static void crew_built(struct crew *crew, void *job, const struct box *box, int control_fd,
 	const struct error *err);
@@ -26,6 +29,20 @@ void stock_init_none(struct stock *s)
 	list_init(&s->queue);
 }
 
+/* An executor that is not for everybody to execute is none for an agent with a uid of its own. */
+static void open_ids(struct stock *s)
+{
+	struct error err;
+	struct stat st;
+	if (s->host.is_root || fstat(s->executor_fd, &st) < 0)
+		return;
+	if (!(st.st_mode & S_IXOTH))
+		error_set(&err, ERROR_UNSUPPORTED, "cay-executor is not executable for others");
+	else if (subids_open(&s->host, &s->host.subids, &s->ids_fd, &err) == 0)
+		return;
+	log_info("supervisor.ids", "agents have the user's own uid: %s", err.text);
+}
+
 int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err)
 {
 	stock_init_none(s);
@@ -33,8 +50,10 @@ int stock_init(struct stock *s, struct poller *poller, int pool, struct error *e
 	s->pool = MIN(pool, STOCK_POOL_MAX);
 	if (host_init(&s->host, err) < 0)
 		return error_wrap(err, "look at the host");
-	if (program_open("cay-executor", &s->executor_fd, err) < 0 ||
-		crew_init(&s->crew, poller, &s->host, s->executor_fd, err) < 0)
+	if (program_open("cay-executor", &s->executor_fd, err) < 0)
+		return -1;
+	open_ids(s);
+	if (crew_init(&s->crew, poller, &s->host, s->executor_fd, s->ids_fd, err) < 0)
 		return -1;
 	s->crew.built = crew_built;
 	s->crew.owner = s;
@@ -48,6 +67,7 @@ void stock_fini(struct stock *s)
 	router_fini(&s->router);
 	map_fini(&s->by_id);
 	s->executor_fd = close_fd(s->executor_fd);
+	s->ids_fd = close_fd(s->ids_fd);
 }
 
 static int *count_of(struct stock *s, enum member_state state)

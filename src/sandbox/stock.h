@@ -55,6 +55,7 @@ struct stock {
 	struct poller *poller;
 	struct host host;
 	int executor_fd;
+	int ids_fd;           /* subids.h; -1: there are none */
 	struct router router; /* made when the first one needs it */
 	struct crew crew;
 	struct list members; /* oldest first */
@@ -74,9 +75,9 @@ struct stock {
 /* One that never has a member: for a server that makes its own sandboxes. */
 void stock_init_none(struct stock *s);
 int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err);
-#define STOCK_INIT                                                          \
-	{                                                                   \
-		.executor_fd = -1, .router = ROUTER_INIT, .crew = CREW_INIT \
+#define STOCK_INIT                                                                        \
+	{                                                                                 \
+		.executor_fd = -1, .ids_fd = -1, .router = ROUTER_INIT, .crew = CREW_INIT \
 	}
 /* Every member must have been dropped. */
 void stock_fini(struct stock *s);

@@ -3,8 +3,8 @@
 Every way in × every kind of server × every network: the same attacks, and none may get out of any.
 
 The ways in: the start of a sandbox (`cay run`; also in test_escape.py), a program, a command of a shell session, a cell of a
-kernel, a tool, and the file API, which is led astray by links. An ordinary user's server has one id. One who has a range in
-/etc/subuid, and the set-uid program that gives it, has one id in a sandbox, too: cay uses no such range, and nobody inside may.
+kernel, a tool, and the file API, which is led astray by links. An ordinary user's server has one id. Where the user has a
+range in /etc/subuid, and the set-uid program that gives it, each agent has an id of it, and nobody inside may take more.
 """
 import concurrent.futures
 import contextlib
@@ -111,40 +111,47 @@ def servers(oracles):
 def box(request, servers, readable):
     kind, network = request.param
     wish = {"network": network, "mounts": [{"source": str(readable), "target": "/escape", "mode": "ro"}]}
+    if "subuids" in kind:  # with a mount it would have its user's id
+        wish = {"network": network, "require": ["own-uid"]}
     server = servers.get(kind, network)
     reply = server.request("POST", "/v1/sandboxes", wish)
     if reply.status == 501:
         pytest.skip(f"no network {network} here: {reply.json['error']['message']}")
     assert reply.status == 201, reply.body
     made = e2e.Sandbox(server, reply.json)
+    made.canary = "/escape/cay-canary"
+    if "subuids" in kind:
+        made.canary = "/workspace/cay-canary"
+        assert made.put_file(made.canary, (readable / "cay-canary").read_bytes()).status == 200
+        assert made.run(f"chmod +x {made.canary}")["exit_code"] == 0
     yield made
     made.delete()
 
 
 def by_exec(box, hints):
-    return box.action("exec", argv=["/escape/cay-canary"], env=hints, capture=True)["stdout"]
+    return box.action("exec", argv=[box.canary], env=hints, capture=True)["stdout"]
 
 
 def by_session(box, hints):
     for name, value in hints.items():
         box.run(f"export {name}={value}")
-    return box.output("/escape/cay-canary </dev/null")
+    return box.output(f"{box.canary} </dev/null")
 
 
 RUN_IT = """
 import os, subprocess
 def attack():
-    return subprocess.run(["/escape/cay-canary"], env={**os.environ, **%r}, capture_output=True, text=True).stdout
+    return subprocess.run([%r], env={**os.environ, **%r}, capture_output=True, text=True).stdout
 """
 
 
 def by_kernel(box, hints):
-    result = box.action("cell", code=RUN_IT % hints + "print(attack())", capture=True)
+    result = box.action("cell", code=RUN_IT % (box.canary, hints) + "print(attack())", capture=True)
     return result["stdout"] if "stdout" in result else result["text"]
 
 
 def by_tool(box, hints):
-    box.put_file("/workspace/attacker.py", (RUN_IT % hints).encode())
+    box.put_file("/workspace/attacker.py", (RUN_IT % (box.canary, hints)).encode())
     box.action("tool_add", entrypoint="attacker.attack")
     return json.loads(box.action("tool_call", tool="attack", args=[], kwargs={})["output"])
 
@@ -227,6 +234,80 @@ def test_a_range_of_ids_is_of_no_use_inside(servers, tmp_path):
     there = [*with_subuids(ORDINARY, tmp_path), "/usr/bin/python3", "-c", MAP_RANGE]
     assert "map: 0 200000 65536" in subprocess.run(there, capture_output=True, text=True, cwd="/", timeout=60).stdout
     box = servers.get("user with subuids", "loopback").create()
-    inside = box.action("exec", argv=["python3", "-c", MAP_RANGE], capture=True)["stdout"]
+    inside = box.action("exec", argv=["python3", "-c", MAP_RANGE], capture=True)["stdout"].split()
+    its_own = box.output("cat /proc/self/uid_map").split()
     box.delete()
-    assert "200000" not in inside and inside.startswith("map: 1000 "), inside
+    assert its_own[:3] == ["0", str(ORDINARY), "1"] and its_own[3::2] == ["1000", "1"], its_own
+    assert inside[:7] == ["map:", *its_own], inside
+
+
+FILL_PIPES = """
+import fcntl, os, sys, time
+for _ in range(8):
+    if os.fork() == 0:
+        pipes = []
+        try:
+            while len(pipes) < 400:
+                pipes.append(os.pipe())
+        except OSError:
+            pass
+        print("full", flush=True)
+        time.sleep(600)
+os.wait()
+"""
+PIPE_SIZE = "import fcntl, os; print(fcntl.fcntl(os.pipe()[1], fcntl.F_GETPIPE_SZ))"
+
+
+def pipe_size_of_the_user():
+    """What the kernel gives a new pipe of the user's on the host: less, where pages for pipes are used up by that user."""
+    as_user = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", "/usr/bin/python3", "-c", PIPE_SIZE]
+    return int(subprocess.run(as_user, capture_output=True, text=True, cwd="/", check=True, timeout=60).stdout)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root, to give a user a range of ids")
+@pytest.mark.parametrize("has_mount", [False, True], ids=["own uid", "the user's uid"])
+def test_what_the_kernel_counts_by_user_is_each_agents_own(servers, readable, has_mount):
+    """Pages of pipes are counted so, and watches of epoll, signals, descriptors under way: an agent uses up its own. The control
+    is one whose mounts give it its user's id."""
+    server = servers.get("user with subuids", "loopback")
+    mounts = [{"source": str(readable), "target": "/mnt/r", "mode": "ro"}] if has_mount else []
+    greedy, other = server.create(mounts=mounts), server.create()
+    assert pipe_size_of_the_user() == 65536
+    stream = server.events("POST", f"{greedy.path}/actions/exec", {"argv": ["python3", "-c", FILL_PIPES]})
+    said = ""
+    for _, _, data in stream:
+        said += data.get("text", "")
+        if said.count("full") == 8:
+            break
+    assert (pipe_size_of_the_user() < 65536) == has_mount
+    assert int(other.output(f"python3 -c '{PIPE_SIZE}'")) == 65536
+    stream.close()
+    greedy.delete()
+    other.delete()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root, to give a user a range of ids")
+def test_agents_have_ids_of_their_own_where_their_user_has_a_range(servers, tmp_path):
+    server = servers.get("user with subuids", "loopback")
+    boxes = [server.create() for _ in range(3)]
+    uids = [os.stat(f"/proc/{box.get()['init_pid']}/root/workspace").st_uid for box in boxes]
+    assert len({*uids, ORDINARY}) == 4 and all(200000 <= uid < 265536 for uid in uids)
+    for box in boxes:
+        assert "own-uid" in box.record["enforced"]["controls"]
+        box.delete()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root, to give a user a range of ids")
+def test_files_of_a_mount_stay_their_users(servers):
+    """Who is not root cannot show a file as another's: with mounts the agent has its user's id, and says so."""
+    server = servers.get("user with subuids", "loopback")
+    with tempfile.TemporaryDirectory(prefix="cay-mount-") as directory:
+        os.chown(directory, ORDINARY, ORDINARY)
+        box = server.create(mounts=[{"source": directory, "target": "/mnt/d", "mode": "rw"}])
+        assert box.run("echo kept > /mnt/d/file")["exit_code"] == 0
+        assert "own-uid" not in box.record["enforced"]["controls"]
+        box.delete()
+        made = pathlib.Path(directory) / "file"
+        assert (made.read_text(), made.stat().st_uid) == ("kept\n", ORDINARY)
+    refused = server.request("POST", "/v1/sandboxes", {"require": ["own-uid"], "user": "root"})
+    assert refused.status == 501 and "own-uid" in refused.json["error"]["message"]

@@ -41,6 +41,15 @@ static const struct host user_bare = {
 	.run_dir = "/run/user/4711/cay",
 };
 
+static const struct host user_with_ids = {
+	.uid = 4711,
+	.gid = 4712,
+	.subids = { 200000, 300000, 8192 },
+	.n_links = 1,
+	.links = { { "bin", "usr/bin" } },
+	.run_dir = "/run/user/4711/cay",
+};
+
 static const struct spec plain = { .id = "aaaaaaaaaaaaaaaaaaaaaaaaaa" };
 
 static const struct spec rich = {
@@ -106,6 +115,11 @@ static const struct {
 	{ "root who wants that", &(const struct spec){ .network = NETWORK_PASTA }, &root_v2, 0 },
 	{ "an ordinary user who wants a memory limit", &demanding, &user_bare, 0 },
 	{ "an ordinary user who requires ids of their own", &requiring, &user_bare, 0 },
+	{ "an ordinary user with ids for agents", &plain, &user_with_ids, 0 },
+	{ "an ordinary user with ids for agents, who requires one in root mode",
+		&(const struct spec){ .user = USER_ROOT,
+			.required = UINT64_C(1) << CONTROL_OWN_UID },
+		&user_with_ids, 0 },
 };
 
 int main(void)
