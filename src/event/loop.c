@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libuv has timers, signals, workers and the wait; descriptors are in an epoll instance of our own (watches.h), because
- * libuv aborts where epoll refuses one. libuv watches that instance, for as long as anything is in it. While some are
- * refused, poll(2) waits for those and for libuv together, and libuv itself does not wait.
+ * The wait is our own: an epoll instance with everybody's descriptors (watches.h). libuv has timers, signals and workers,
+ * and its descriptor is one of those watched; it is given a turn when that is readable or a timer is due. So
+ * what a turn costs is one system call, and libuv aborts on no descriptor that epoll refuses.
  */
 #include "event/loop.h"
 
@@ -17,21 +17,20 @@
 enum { CROWDED_MS = 10 };
 
 struct deferred {
-	struct list link; /* loop::deferred or loop::running */
+	struct list link; /* loop::deferred or a turn's list */
 	loop_fn *fn;
 	void *arg;
 };
 
 struct loop {
 	uv_loop_t uv;
-	uv_check_t check; /* runs the deferred calls after the poll phase */
-	uv_idle_t idle;   /* active while something is deferred, so that the poll does not wait */
-	struct list deferred; /* for the next turn */
+	uv_check_t anchor;    /* libuv looks for signals only while it has something that counts */
+	struct list deferred; /* for the end of this turn */
 	struct list running;  /* those of this turn that are still to come */
 	struct watches watches;
-	uv_poll_t poll; /* of the watches' epoll instance */
+	struct watch *of_uv;
+	bool is_uv_due;
 	bool is_stopped;
-	bool is_in_uv; /* libuv waits, or may */
 	char *scratch;
 	bool has_lent; /* the scratch */
 };
@@ -48,21 +47,16 @@ struct signal_watch {
 	void *arg;
 };
 
-static void on_idle(uv_idle_t *idle)
-{
-}
-
 static void free_deferred(struct deferred *d)
 {
 	list_remove(&d->link);
 	free(d);
 }
 
-static void on_check(uv_check_t *check)
+/* What a deferred call defers waits for the next turn: no loop is starved. */
+static void run_deferred(struct loop *loop)
 {
-	struct loop *loop = check->data;
 	struct deferred *d;
-	/* What a deferred call defers waits for the next turn: no loop is starved. */
 	while ((d = list_first(&loop->deferred, struct deferred, link))) {
 		list_remove(&d->link);
 		list_append(&loop->running, &d->link);
@@ -72,38 +66,16 @@ static void on_check(uv_check_t *check)
 		free_deferred(d);
 		call.fn(call.arg);
 	}
-	if (list_is_empty(&loop->deferred))
-		uv_idle_stop(&loop->idle);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	struct loop *loop = poll->data;
-	watches_dispatch(&loop->watches);
-}
-
-static bool is_crowded(const struct loop *loop)
-{
-	return !list_is_empty(&loop->watches.refused);
-}
-
-/* A loop lives as long as something is watched; and who waits in libuv does not wait for what epoll refused. */
-static void on_changed(void *arg)
+static void on_uv(void *arg, int events)
 {
 	struct loop *loop = arg;
-	if (loop->watches.n_active)
-		uv_ref((uv_handle_t *)&loop->poll);
-	else
-		uv_unref((uv_handle_t *)&loop->poll);
-	if (is_crowded(loop) && loop->is_in_uv)
-		uv_stop(&loop->uv);
+	loop->is_uv_due = true;
 }
 
-static void run_uv(struct loop *loop, uv_run_mode mode)
+static void on_anchor(uv_check_t *check)
 {
-	loop->is_in_uv = mode != UV_RUN_NOWAIT;
-	uv_run(&loop->uv, mode);
-	loop->is_in_uv = false;
 }
 
 /* libuv aborts where epoll refuses one of its own descriptors; it does not mind one that is there already. */
@@ -115,23 +87,16 @@ static int claim(struct loop *loop, int fd, struct error *err)
 	return 0;
 }
 
-static int start_polling(struct loop *loop, struct error *err)
+static int start_uv(struct loop *loop, struct error *err)
 {
 	if (claim(loop, loop->uv.async_io_watcher.fd, err) < 0 ||
 		claim(loop, loop->uv.signal_io_watcher.fd, err) < 0)
 		return -1;
-	int r = uv_poll_init(&loop->uv, &loop->poll, loop->watches.epoll_fd);
-	if (r < 0)
-		return error_sys(err, -r, "watch descriptors with epoll");
-	loop->poll.data = loop;
-	uv_poll_start(&loop->poll, UV_READABLE, on_poll);
-	r = claim(loop, loop->watches.epoll_fd, err); /* it was taken out again until here */
-	if (r < 0)
-		uv_close((uv_handle_t *)&loop->poll, NULL);
+	uv_check_init(&loop->uv, &loop->anchor);
+	uv_check_start(&loop->anchor, on_anchor);
 	uv_run(&loop->uv, UV_RUN_NOWAIT);
-	if (r == 0)
-		uv_unref((uv_handle_t *)&loop->poll);
-	return r;
+	loop->of_uv = watch_new(loop, uv_backend_fd(&loop->uv), LOOP_READ, on_uv, loop);
+	return 0;
 }
 
 int loop_new(struct loop **ret, struct error *err)
@@ -142,8 +107,7 @@ int loop_new(struct loop **ret, struct error *err)
 		free(loop);
 		return error_sys(err, -r, "make an event loop");
 	}
-	if (watches_init(&loop->watches, on_changed, loop, err) < 0 ||
-		start_polling(loop, err) < 0) {
+	if (watches_init(&loop->watches, err) < 0 || start_uv(loop, err) < 0) {
 		watches_fini(&loop->watches);
 		uv_loop_close(&loop->uv);
 		free(loop);
@@ -151,11 +115,6 @@ int loop_new(struct loop **ret, struct error *err)
 	}
 	list_init(&loop->deferred);
 	list_init(&loop->running);
-	uv_check_init(&loop->uv, &loop->check);
-	uv_idle_init(&loop->uv, &loop->idle);
-	loop->check.data = loop;
-	uv_check_start(&loop->check, on_check);
-	uv_unref((uv_handle_t *)&loop->check);
 	*ret = loop;
 	return 0;
 }
@@ -167,9 +126,8 @@ void loop_free(struct loop *loop)
 	struct deferred *d;
 	while ((d = list_first(&loop->deferred, struct deferred, link)))
 		free_deferred(d);
-	uv_close((uv_handle_t *)&loop->check, NULL);
-	uv_close((uv_handle_t *)&loop->idle, NULL);
-	uv_close((uv_handle_t *)&loop->poll, NULL);
+	watch_free(loop->of_uv);
+	uv_close((uv_handle_t *)&loop->anchor, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	BUG_IF(uv_loop_close(&loop->uv) != 0, "a loop was freed while handles are open");
 	watches_fini(&loop->watches);
@@ -177,13 +135,37 @@ void loop_free(struct loop *loop)
 	free(loop);
 }
 
-/* A turn while some wait for what epoll refused. */
-static void turn_crowded(struct loop *loop, bool waits)
+/* libuv's own, the watch of it, and the anchor do not count. */
+static bool is_alive(struct loop *loop)
+{
+	if (!list_is_empty(&loop->deferred) || loop->watches.n_active > 1)
+		return true;
+	uv_unref((uv_handle_t *)&loop->anchor);
+	bool is_alive = uv_loop_alive(&loop->uv) != 0;
+	uv_ref((uv_handle_t *)&loop->anchor);
+	return is_alive;
+}
+
+/* Until libuv has something to do that no descriptor tells. */
+static int uv_timeout_ms(struct loop *loop)
 {
 	uv_update_time(&loop->uv);
-	watches_wait(&loop->watches, uv_backend_fd(&loop->uv),
-		waits && !loop->is_stopped ? uv_backend_timeout(&loop->uv) : 0);
-	uv_run(&loop->uv, UV_RUN_NOWAIT);
+	return uv_backend_timeout(&loop->uv);
+}
+
+static int timeout_ms(struct loop *loop)
+{
+	return list_is_empty(&loop->deferred) ? uv_timeout_ms(loop) : 0;
+}
+
+static void turn(struct loop *loop, bool waits)
+{
+	watches_wait(&loop->watches, waits ? timeout_ms(loop) : 0);
+	if (loop->is_uv_due || uv_timeout_ms(loop) == 0) {
+		loop->is_uv_due = false;
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
+	}
+	run_deferred(loop);
 }
 
 char *loop_take_scratch(struct loop *loop)
@@ -203,42 +185,33 @@ void loop_give_scratch(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-	do {
-		if (is_crowded(loop))
-			turn_crowded(loop, true);
-		else
-			run_uv(loop, UV_RUN_DEFAULT);
-	} while (!loop->is_stopped && uv_loop_alive(&loop->uv));
+	while (!loop->is_stopped && is_alive(loop))
+		turn(loop, true);
 	loop->is_stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
 	loop->is_stopped = true;
-	uv_stop(&loop->uv);
 }
 
 void loop_turn(struct loop *loop, bool waits)
 {
-	if (is_crowded(loop))
-		turn_crowded(loop, waits);
-	else
-		run_uv(loop, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	turn(loop, waits && is_alive(loop));
 	loop->is_stopped = false;
 }
 
 int loop_fd(const struct loop *loop)
 {
-	return uv_backend_fd(&loop->uv);
+	return loop->watches.epoll_fd;
 }
 
 int loop_timeout_ms(struct loop *loop)
 {
-	uv_update_time(&loop->uv);
-	int timeout_ms = uv_backend_timeout(&loop->uv);
+	int ms = timeout_ms(loop);
 	/* Who waits for our descriptor cannot wait for what epoll refused. */
-	return is_crowded(loop) && (timeout_ms < 0 || timeout_ms > CROWDED_MS) ? CROWDED_MS
-									       : timeout_ms;
+	bool is_crowded = !list_is_empty(&loop->watches.refused);
+	return is_crowded && (ms < 0 || ms > CROWDED_MS) ? CROWDED_MS : ms;
 }
 
 struct watches *loop_watches(struct loop *loop)
@@ -251,8 +224,6 @@ void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 	struct deferred *d = mem_new(struct deferred);
 	d->fn = fn;
 	d->arg = arg;
-	if (list_is_empty(&loop->deferred))
-		uv_idle_start(&loop->idle, on_idle);
 	list_append(&loop->deferred, &d->link);
 }
 

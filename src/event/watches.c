@@ -11,10 +11,12 @@
 #include "base/file.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
-enum { BATCH = 128 };
+enum { BATCH = 128, AWAY_NS = 20 * 1000 };
 
 /* The same bits in both: what one wait says the other's reader understands. */
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT, "");
@@ -30,10 +32,11 @@ struct watch {
 	void *arg;
 };
 
-int watches_init(struct watches *ws, loop_fn *changed, void *arg, struct error *err)
+int watches_init(struct watches *ws, struct error *err)
 {
-	*ws = (struct watches){ .changed = changed, .arg = arg };
+	*ws = (struct watches){ 0 };
 	list_init(&ws->refused);
+	patience_init(&ws->patience);
 	ws->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return ws->epoll_fd < 0 ? error_sys(err, errno, "make an epoll instance") : 0;
 }
@@ -42,6 +45,7 @@ void watches_fini(struct watches *ws)
 {
 	BUG_IF(ws->n_active, "a loop was freed while descriptors are watched");
 	free(ws->by_fd);
+	patience_fini(&ws->patience);
 	ws->epoll_fd = close_fd(ws->epoll_fd);
 }
 
@@ -68,7 +72,6 @@ static bool ask(struct watch *w, int op)
 static void refuse(struct watch *w)
 {
 	list_append(&w->all->refused, &w->link);
-	w->all->changed(w->all->arg);
 }
 
 static void remember(struct watches *ws, struct watch *w)
@@ -97,8 +100,7 @@ static void begin(struct watch *w)
 	struct watches *ws = w->all;
 	remember(ws, w);
 	w->generation = ++ws->generation;
-	if (ws->n_active++ == 0)
-		ws->changed(ws->arg);
+	ws->n_active++;
 	if (!ask(w, EPOLL_CTL_ADD))
 		refuse(w);
 }
@@ -110,8 +112,7 @@ static void end(struct watch *w)
 		control(w, EPOLL_CTL_DEL);
 	list_remove(&w->link);
 	ws->by_fd[w->fd] = NULL;
-	if (--ws->n_active == 0)
-		ws->changed(ws->arg);
+	ws->n_active--;
 }
 
 struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg)
@@ -166,10 +167,8 @@ static void tell(struct watch *w, uint32_t said)
 	w->fn(w->arg, events);
 }
 
-void watches_dispatch(struct watches *ws)
+static void dispatch(struct watches *ws, const struct epoll_event *batch, int n)
 {
-	struct epoll_event batch[BATCH];
-	int n = epoll_wait(ws->epoll_fd, batch, BATCH, 0);
 	for (int i = 0; i < n; i++) {
 		int fd = (int)(uint32_t)batch[i].data.u64;
 		struct watch *w = find(ws, fd);
@@ -203,18 +202,70 @@ static size_t list_refused(struct watches *ws, struct pollfd **ret_fds, uint32_t
 	return n;
 }
 
-void watches_wait(struct watches *ws, int other_fd, int timeout_ms)
+/* For those that epoll refused, and for epoll itself. */
+static void wait_crowded(struct watches *ws, int timeout_ms)
 {
 	auto_free struct pollfd *fds = NULL;
 	auto_free uint32_t *generations = NULL;
-	retry(ws);
 	size_t n = list_refused(ws, &fds, &generations);
-	fds[n] = (struct pollfd){ other_fd, POLLIN, 0 };
+	fds[n] = (struct pollfd){ ws->epoll_fd, POLLIN, 0 };
 	if (poll(fds, n + 1, timeout_ms) <= 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct watch *w = find(ws, fds[i].fd);
 		if (fds[i].revents && w && w->generation == generations[i])
 			tell(w, (uint32_t)fds[i].revents);
+	}
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static int look(struct watches *ws, struct epoll_event *batch, int timeout_ms)
+{
+	return epoll_wait(ws->epoll_fd, batch, BATCH, timeout_ms);
+}
+
+/* Until something is there, or somebody else has had this processor: then it will not be asleep. */
+static int look_on(struct watches *ws, struct epoll_event *batch, int64_t began)
+{
+	int n;
+	int64_t before, now = began;
+	do {
+		before = now;
+		sched_yield();
+		n = look(ws, batch, 0);
+		now = now_ns();
+	} while (n == 0 && now - before < AWAY_NS && now - began < PATIENCE_NS);
+	return n;
+}
+
+static int wait(struct watches *ws, struct epoll_event *batch, int timeout_ms)
+{
+	int n = look(ws, batch, 0);
+	if (n != 0 || timeout_ms == 0)
+		return n;
+	int64_t began = now_ns();
+	if (patience_has(&ws->patience))
+		n = look_on(ws, batch, began);
+	if (n == 0)
+		n = look(ws, batch, timeout_ms);
+	patience_learn(&ws->patience, now_ns() - began);
+	return n;
+}
+
+void watches_wait(struct watches *ws, int timeout_ms)
+{
+	struct epoll_event batch[BATCH];
+	retry(ws);
+	if (list_is_empty(&ws->refused)) {
+		dispatch(ws, batch, wait(ws, batch, timeout_ms));
+	} else {
+		wait_crowded(ws, timeout_ms);
+		dispatch(ws, batch, look(ws, batch, 0));
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watches: the descriptors of a loop, in an epoll instance of their own, of which the loop watches one
- * descriptor. Internal to this layer; who uses a loop sees watch_new, watch_set and watch_free of loop.h.
+ * watches: the descriptors of a loop, in an epoll instance, and the wait for them. Internal to this layer; who uses a
+ * loop sees watch_new, watch_set and watch_free of loop.h.
  *
  * How many descriptors epoll takes is limited for each user of the host (fs.epoll.max_user_watches), and
  * whoever has the same uid can use them up: code in a sandbox, where an ordinary user runs the server. So
@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "event/loop.h"
+#include "event/patience.h"
 
 struct watch;
 
@@ -22,15 +23,13 @@ struct watches {
 	size_t n_active;
 	uint32_t generation; /* tells what was said of an earlier watch of the same descriptor */
 	struct list refused; /* watch::link */
-	loop_fn *changed;    /* n_active or refused are others than before */
-	void *arg;
+	struct patience patience;
 };
 
-int watches_init(struct watches *ws, loop_fn *changed, void *arg, struct error *err);
+int watches_init(struct watches *ws, struct error *err);
+/* All watches must have been freed. */
 void watches_fini(struct watches *ws);
-/* Calls who waits for what epoll has to say now. Does not wait. */
-void watches_dispatch(struct watches *ws);
-/* Waits for one of those that epoll refused, or for `other_fd`, and calls the former. */
-void watches_wait(struct watches *ws, int other_fd, int timeout_ms);
+/* Waits until there is something to do, for this long (-1: for ever), and calls whoever waited for it. */
+void watches_wait(struct watches *ws, int timeout_ms);
 
 struct watches *loop_watches(struct loop *loop);
