@@ -7,9 +7,9 @@
 			.help = "id or name of the process"                       \
 	}
 
-#define PROCESS_RESULT                                                                               \
-	"the process: process, name, pid, argv, cwd, status (running, exited), exit_code or null, "  \
-	"signal or null, timed_out, stdout_bytes, stderr_bytes, dropped_bytes, is_tty, started_ms, " \
+#define PROCESS_RESULT                                                                                                                                \
+	"the process: process, name, pid, host_pid (its number outside, if it has another), argv, cwd, status (running, exited), exit_code or null, " \
+	"signal or null, timed_out, stdout_bytes, stderr_bytes, dropped_bytes, is_tty, started_ms, "                                                  \
 	"duration_ms"
 
 static const struct field exec_fields[] = {
@@ -199,4 +199,19 @@ const struct action process_kill_all_action = {
 		  "left its process group",
 	.fields = kill_all_fields,
 	.params_size = sizeof(struct process_kill_all_params),
+};
+
+static const struct field tree_fields[] = { { 0 } };
+
+const struct action process_tree_action = {
+	.name = "process_tree",
+	.group = "process",
+	.summary = "list everything that runs in the sandbox, whoever started it",
+	.result =
+		"processes, in no order: pid, ppid (0: started from outside), pgrp, session, uid, state (a letter, as "
+		"ps has it), tty (pts/N) or null, is_foreground, threads, started_ms, cpu_ms, virtual_bytes, "
+		"resident_bytes, name, argv (its first 4 KiB); truncated",
+	.fields = tree_fields,
+	.params_size = sizeof(struct process_tree_params),
+	.flags = ACTION_READS,
 };

@@ -93,6 +93,10 @@ struct process_kill_all_params {
 	bool unused;
 };
 
+struct process_tree_params {
+	bool unused;
+};
+
 extern const struct action exec_action, process_input_action, process_kill_all_action,
 	process_list_action, process_logs_action, process_remove_action, process_resize_action,
-	process_signal_action, process_wait_action;
+	process_signal_action, process_tree_action, process_wait_action;

@@ -41,6 +41,7 @@ const struct action *const action_table[] = {
 	&process_remove_action,
 	&process_resize_action,
 	&process_signal_action,
+	&process_tree_action,
 	&process_wait_action,
 	&read_action,
 	&remove_action,

@@ -537,6 +537,8 @@ void process_put(const struct process *p, struct jsonw *w, bool is_open)
 	jsonw_key_str(w, "process", str_from(p->id));
 	jsonw_key_str(w, "name", str_from(p->name));
 	jsonw_key_int(w, "pid", p->child.pid);
+	if (p->child.own_pid != p->child.pid)
+		jsonw_key_int(w, "host_pid", p->child.own_pid);
 	jsonw_key(w, "argv");
 	jsonw_open_array(w);
 	for (char **arg = p->argv; *arg; arg++)

@@ -10,18 +10,15 @@
  *	                                        pipe): a socket could wake it as well
  *	epoll_wait                              the same, by /proc/PID/fdinfo
  *
- * All of it is bounded: THREADS_MAX threads of PROCESSES_MAX processes and DESCRIPTORS_MAX descriptors are
+ * All of it is bounded: THREADS_MAX threads of PROC_PROCESSES_MAX processes and DESCRIPTORS_MAX descriptors are
  * looked at, and a process can lie about none of it, since the kernel writes these files.
  */
 #include "executor/tty_wait.h"
 
 #include "base/auto.h"
 #include "base/buf.h"
-#include "base/file.h"
-#include "base/num.h"
+#include "executor/proc.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -31,46 +28,18 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { PROCESSES_MAX = 4096, THREADS_MAX = 64, DESCRIPTORS_MAX = 64, FILE_BYTES_MAX = 16 * 1024 };
-
-struct stat_line {
-	char state;
-	long pgrp, tpgid;
-};
+enum { THREADS_MAX = 64, DESCRIPTORS_MAX = 64 };
 
 struct syscall_line {
 	long number;
 	uint64_t args[6];
 };
 
-__attribute__((format(printf, 2, 3))) static int read_proc(struct buf *b, const char *fmt, ...)
-{
-	char path[80];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(path, sizeof(path), fmt, ap);
-	va_end(ap);
-	buf_reset(b);
-	return file_read(AT_FDCWD, path, b, NULL);
-}
-
-/* "12 (name with ) and spaces) S ppid pgrp session tty_nr tpgid …" */
-static bool read_stat(long pid, struct stat_line *ret)
-{
-	auto_buf struct buf b = BUF_INIT(FILE_BYTES_MAX);
-	if (read_proc(&b, "/proc/%ld/stat", pid) < 0)
-		return false;
-	const char *end = strrchr(b.ptr, ')');
-	return end &&
-		sscanf(end + 1, " %c %*d %ld %*d %*d %ld", &ret->state, &ret->pgrp, &ret->tpgid) ==
-		3;
-}
-
 /* "0 0x0 0x7f… …", "-1 …" for a page fault, "running" */
 static bool read_syscall(long pid, long tid, struct syscall_line *ret)
 {
-	auto_buf struct buf b = BUF_INIT(FILE_BYTES_MAX);
-	if (read_proc(&b, "/proc/%ld/task/%ld/syscall", pid, tid) < 0)
+	auto_buf struct buf b = BUF_INIT(PROC_FILE_MAX);
+	if (proc_read(&b, "/proc/%ld/task/%ld/syscall", pid, tid) < 0)
 		return false;
 	return sscanf(b.ptr,
 		       "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
@@ -145,8 +114,8 @@ static void count_select(struct tally *t, const struct syscall_line *s)
 /* "tfd:        0 events:       19 data: …" for each descriptor in the set */
 static void count_epoll(struct tally *t, const struct syscall_line *s)
 {
-	auto_buf struct buf b = BUF_INIT(FILE_BYTES_MAX);
-	if (read_proc(&b, "/proc/%ld/fdinfo/%ld", t->pid, (long)s->args[0]) < 0)
+	auto_buf struct buf b = BUF_INIT(PROC_FILE_MAX);
+	if (proc_read(&b, "/proc/%ld/fdinfo/%ld", t->pid, (long)s->args[0]) < 0)
 		return;
 	struct str rest = buf_str(&b), line;
 	while (str_split(&rest, '\n', &line)) {
@@ -192,32 +161,13 @@ static bool thread_waits(long pid, long tid)
 }
 
 /* The next number among the names of a directory of /proc; 0 at its end. */
-static long next_number(DIR *dir)
-{
-	const struct dirent *entry;
-	while ((entry = readdir(dir))) {
-		int64_t n;
-		if (isdigit((unsigned char)entry->d_name[0]) &&
-			num_parse_i64(str_from(entry->d_name), 1, INT32_MAX, &n, NULL) == 0)
-			return (long)n;
-	}
-	return 0;
-}
-
-static void close_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-#define auto_dir __attribute__((cleanup(close_dir)))
-
 static bool process_waits(long pid)
 {
 	char path[40];
 	snprintf(path, sizeof(path), "/proc/%ld/task", pid);
 	auto_dir DIR *dir = opendir(path);
 	long tid;
-	for (int i = 0; dir && i < THREADS_MAX && (tid = next_number(dir)); i++)
+	for (int i = 0; dir && i < THREADS_MAX && (tid = proc_next(dir)); i++)
 		if (thread_waits(pid, tid))
 			return true;
 	return false;
@@ -230,9 +180,9 @@ static bool group_waits(long pgrp)
 		return true;
 	auto_dir DIR *dir = opendir("/proc");
 	long pid;
-	for (int i = 0; dir && i < PROCESSES_MAX && (pid = next_number(dir)); i++) {
-		struct stat_line s;
-		if (pid != pgrp && read_stat(pid, &s) && s.pgrp == pgrp && process_waits(pid))
+	for (int i = 0; dir && i < PROC_PROCESSES_MAX && (pid = proc_next(dir)); i++) {
+		struct proc_stat s;
+		if (pid != pgrp && proc_read_stat(pid, &s) && s.pgrp == pgrp && process_waits(pid))
 			return true;
 	}
 	return false;
@@ -240,8 +190,8 @@ static bool group_waits(long pgrp)
 
 enum tty_wait tty_wait_check(pid_t leader)
 {
-	struct stat_line s;
-	if (!read_stat(leader, &s))
+	struct proc_stat s;
+	if (!proc_read_stat(leader, &s))
 		return TTY_BUSY;
 	if (s.state == 'T')
 		return TTY_STOPPED;
@@ -257,9 +207,9 @@ static int stat_program(long pid, struct stat *ret)
 
 bool tty_wait_is_program(pid_t leader)
 {
-	struct stat_line s;
+	struct proc_stat s;
 	struct stat shell, program;
-	return read_stat(leader, &s) && stat_program(leader, &shell) == 0 &&
+	return proc_read_stat(leader, &s) && stat_program(leader, &shell) == 0 &&
 		stat_program(s.tpgid, &program) == 0 &&
 		(shell.st_ino != program.st_ino || shell.st_dev != program.st_dev);
 }

@@ -46,6 +46,7 @@ const struct verb *const verb_table[] = {
 	&process_remove_verb,
 	&process_resize_verb,
 	&process_signal_verb,
+	&process_tree_verb,
 	&process_wait_verb,
 	&read_verb,
 	&remove_verb,

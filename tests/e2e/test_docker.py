@@ -4,10 +4,12 @@ import base64
 import io
 import json
 import os
+import pathlib
 import socket
 import stat
 import tarfile
 import threading
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -99,6 +101,46 @@ def test_a_stop_is_patient_with_what_ignores_sigterm_and_then_kills_it(docker):
     connection.close()
     assert container.request("POST", "/stop", t=1).status == 204
     assert container.wait() == 137
+    container.remove()
+
+
+def test_top_lists_what_runs_whoever_started_it(docker):
+    """Not only what was asked for: children, and what has left its process group."""
+    container = docker.start("sh", "-c", "setsid sleep 100 & echo ready; sleep 101 & wait")
+    container.exec("true")
+    wait_until(lambda: {"sleep 100", "sleep 101"} <= set(top(container, "-o", "args")))
+    reply = container.request("GET", "/top").json
+    assert reply["Titles"] == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    rows = {row[-1]: dict(zip(reply["Titles"], row)) for row in reply["Processes"]}
+    main, child = next(row for row in rows.values() if row["CMD"].startswith("sh -c")), rows["sleep 101"]
+    assert main["UID"] in ("root", "1000") and (main["PPID"], main["TTY"], main["TIME"]) == ("0", "?", "00:00:00")
+    assert child["PPID"] == main["PID"]
+    assert container.exec("cat", f"/proc/{child['PID']}/comm")[1] == b"sleep\n", "the number is that of the inside"
+    aux = container.request("GET", "/top?ps_args=aux").json
+    assert aux["Titles"][:4] == ["USER", "PID", "%CPU", "VSZ"]
+    assert {row[6] for row in aux["Processes"] if row[-1] == "sleep 100"} == {"Ss"}, "it leads its session"
+    for words in ("-x", "-o", "-o nothing"):
+        reply = container.request("GET", "/top?" + urllib.parse.urlencode({"ps_args": words}))
+        assert reply.status == 400 and "ps_args" in error_of(reply), words
+    container.request("POST", "/kill")
+    assert container.wait() == 137
+    assert container.request("GET", "/top").status == 409
+    container.remove()
+
+
+def top(container, *words):
+    reply = container.request("GET", "/top?" + urllib.parse.urlencode({"ps_args": " ".join(words)}))
+    assert reply.status == 200, reply.body
+    return [row[-1] for row in reply.json["Processes"]]
+
+
+def test_the_number_of_the_main_process_is_the_one_that_this_machine_knows(docker):
+    container = docker.start("sleep", "4321")
+    pid = container.inspect()["State"]["Pid"]
+    assert pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x004321\x00"
+    assert container.request("POST", "/kill").status == 204
+    assert container.wait() == 137
+    assert container.inspect()["State"]["Pid"] == 0
     container.remove()
 
 

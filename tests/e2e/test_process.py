@@ -270,6 +270,14 @@ def test_removing_a_running_process_ends_its_watchers(executor):
         assert call.result()["signal"] == "KILL"
 
 
+def test_what_else_runs_on_the_machine_is_not_told(executor):
+    """A sandbox with a pid namespace of its own lists everything in it; this one would list the machine's."""
+    with pytest.raises(Failed) as e:
+        executor.call("process_tree")
+    assert e.value.code == "unsupported" and "pid namespace" in str(e.value)
+    assert "host_pid" not in capture(executor, ["true"]), "it has no other number"
+
+
 def test_events_tell_of_processes(executor):
     with executor.open("subscribe") as events:
         executor.call("info")

@@ -7,7 +7,8 @@
  * from a container of Docker's engine in this:
  *	- the sandbox lives from create to remove: files can be copied into a container that was not started, and
  *	  what is stopped is its processes, not its files;
- *	- the main process is not pid 1: a signal that it does not handle ends it;
+ *	- the main process is not pid 1: a signal that it does not handle ends it, and nobody inside can signal pid 1;
+ *	- Pid of an exec, and those of top, are the numbers of the inside;
  *	- a limit that is not asked for is not unlimited but cay's default;
  *	- the network is the sandbox's own loopback. A published port is listened on by the server, on 127.0.0.1
  *	  unless the request names another address, and carried into the sandbox;

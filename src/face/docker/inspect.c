@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What containers tell: list, inspect, top, stats, changes. */
+/* What containers tell: list, inspect, stats, changes. */
 #include "face/docker/handlers.h"
 
 #include "action/process_actions.h"
@@ -319,61 +319,6 @@ void containers_list(struct http_request *r)
 	}
 	jsonw_close_array(&w);
 	http_reply_json(r, 200, &b);
-}
-
-/* ---- top ---- */
-
-static void on_processes(void *arg, struct str text)
-{
-	auto_json struct json *list = NULL;
-	auto_buf struct buf b = BUF_INIT(REPLY_MAX);
-	struct jsonw w = JSONW(&b);
-	static const char *const titles[] = { "PID", "STAT", "COMMAND" };
-	json_parse(text, &list, NULL);
-	jsonw_open(&w);
-	jsonw_key(&w, "Titles");
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
-		jsonw_str(&w, str_from(titles[i]));
-	jsonw_close_array(&w);
-	jsonw_key(&w, "Processes");
-	jsonw_open_array(&w);
-	const struct json *all = json_find(list, "processes");
-	for (size_t i = 0; i < json_len(all); i++) {
-		const struct json *p = json_at(all, i), *argv = json_find(p, "argv");
-		if (!str_is(json_str(json_find(p, "status")), "running"))
-			continue;
-		auto_free char *pid = mem_printf("%lld", (long long)json_int(json_find(p, "pid")));
-		auto_buf struct buf line = BUF_INIT(65536);
-		for (size_t k = 0; k < json_len(argv); k++)
-			buf_printf(&line, "%s%.*s", k ? " " : "",
-				STR_ARG(json_str(json_at(argv, k))));
-		jsonw_open_array(&w);
-		jsonw_str(&w, str_from(pid));
-		jsonw_str(&w, STR("R"));
-		jsonw_str(&w, buf_str(&line));
-		jsonw_close_array(&w);
-	}
-	jsonw_close_array(&w);
-	jsonw_close(&w);
-	http_reply_json(arg, 200, &b);
-}
-
-static void on_failed(void *arg, const struct error *err)
-{
-	docker_fail_error(arg, err);
-}
-
-void containers_top(struct http_request *r)
-{
-	static const struct call_sink sink = { .result = on_processes, .error = on_failed };
-	struct container *c = container_of_request(r);
-	if (!c)
-		return;
-	if (c->state != CONTAINER_RUNNING)
-		docker_fail(r, 409, "Container %s is not running", c->id);
-	else
-		runtime_perform(container_sandbox(c), &process_list_action, STR_NONE, &sink, r);
 }
 
 void containers_changes(struct http_request *r)

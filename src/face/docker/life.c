@@ -57,6 +57,12 @@ void container_act_for(struct http_request *r, struct container *c, const struct
 		docker_fail(r, 404, "No such container: %s", c->id);
 }
 
+int process_host_pid(const struct json *process)
+{
+	const struct json *outside = json_find(process, "host_pid");
+	return (int)json_int(outside ? outside : json_find(process, "pid"));
+}
+
 int process_exit_code(const struct json *process)
 {
 	const struct json *code = json_find(process, "exit_code");
@@ -297,7 +303,7 @@ static void started(struct container *c, const struct json *process)
 {
 	c->is_starting = false;
 	c->state = CONTAINER_RUNNING;
-	c->pid = (int)json_int(json_find(process, "pid"));
+	c->pid = process_host_pid(process);
 	c->started_ms = clock_wall_ms();
 	c->finished_ms = 0;
 	c->exit_code = 0;

@@ -163,6 +163,8 @@ void container_remove(struct container *c);               /* see WAIT_REMOVED */
 void container_reading(struct container *c, bool begins); /* its log: see container_remove */
 /* exit_code, or 128 + signal, of a process as the executor tells it. */
 int process_exit_code(const struct json *process);
+/* Its number where the server is; that inside is its "pid". */
+int process_host_pid(const struct json *process);
 
 /* wait.c */
 struct waiter *waiter_new(struct container *c, enum wait_for what, struct http_request *r,
