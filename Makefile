@@ -51,7 +51,9 @@ vm: all
 soak: all
 	@SCALE=$${SCALE:-100} tools/test $(BUILD) soak
 
+# make install PREFIX=/opt/cay, DESTDIR=…
 install: all
+	@$(if $(PREFIX),meson configure $(BUILD) -Dprefix=$(PREFIX))
 	@ninja -C $(BUILD) install
 
 clean:

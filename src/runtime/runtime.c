@@ -100,6 +100,11 @@ int runtime_set_recipe(struct runtime *rt, const struct json *settings, struct e
 	return recipe_new(rt, settings, &rt->recipe, err);
 }
 
+const char *runtime_backend_name(const struct runtime *rt)
+{
+	return rt->backend->ops->name;
+}
+
 bool runtime_has_other_images(const struct runtime *rt)
 {
 	return rt->backend->ops->library != NULL;

@@ -92,6 +92,7 @@ typedef void runtime_usage_fn(void *arg, const struct monitor_usage *usage,
 	const struct error *err);
 void runtime_usage(struct sandbox *s, runtime_usage_fn *done, void *arg);
 
+const char *runtime_backend_name(const struct runtime *rt); /* "native", "docker", "cli", … */
 /* Wishes name images of the backend's own: those that the server keeps mean nothing to it. */
 bool runtime_has_other_images(const struct runtime *rt);
 /* The images that the server keeps (runtime/images.h). */

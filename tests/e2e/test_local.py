@@ -248,6 +248,49 @@ def test_the_openhands_face_works_on_it_and_prepares_nothing_of_the_host(server)
     assert [p.stat().st_mtime_ns if p.exists() else None for p in watched] == before
 
 
+def openhands(server, action, timeout=120.0, **args):
+    reply = server.request("POST", "/execute_action", {"action": {"action": action, "args": args, "timeout": timeout}})
+    assert reply.status == 200, reply.body
+    return reply.json
+
+
+def test_the_openhands_face_says_where_files_can_be_worked_with(server):
+    workspace = openhands(server, "run", command="pwd")["content"]
+    os.symlink("/etc/passwd", f"{workspace}/link")
+    for action, path, words in (
+            ("read", "/etc/passwd", f"Invalid path: /etc/passwd. You can only work with files in {workspace}."),
+            ("write", "/etc/cay-was-here", f"Invalid path: /etc/cay-was-here. You can only work with files in {workspace}."),
+            ("edit", "/etc/passwd", f"Invalid path: /etc/passwd. You can only work with files in {workspace}."),
+            ("read", "../../etc/passwd", "Invalid path traversal: ../../etc/passwd. Path resolves outside the workspace. "
+                                         f"Resolved: /etc/passwd, Workspace: {workspace}"),
+            ("read", "link", f"Invalid path traversal: link. Path resolves outside the workspace. Workspace: {workspace}")):
+        seen = openhands(server, action, path=path, **({"content": "x"} if action == "write" else {}), **({"command": "view"} if action == "edit" else {}))
+        assert (seen["observation"], seen["content"]) == ("error", words)
+    os.unlink(f"{workspace}/link")
+    assert not os.path.exists("/etc/cay-was-here")
+
+
+def test_the_openhands_face_has_cells_with_the_python_of_this_machine(server):
+    seen = openhands(server, "run_ipython", code="6 * 7")
+    assert seen["observation"] == "run_ipython" and seen["content"].startswith("42\n[Jupyter current working directory: /tmp/")
+
+
+def test_the_openhands_face_says_what_cli_has_not(cli_server):
+    seen = openhands(cli_server, "run", command="C-c", is_input=True)
+    assert (seen["observation"], seen["content"], seen["extras"]["error_id"]) == (
+        "error", "CLIRuntime does not support interactive input from the agent (e.g., 'C-c'). "
+        "The command 'C-c' was not sent to any process.", "AGENT_ERROR$BAD_ACTION")
+    seen = openhands(cli_server, "run_ipython", code="1")
+    assert (seen["observation"], seen["content"]) == ("error", "Executing IPython cells is not implemented in CLIRuntime. ")
+    seen = openhands(cli_server, "run", timeout=0.5, command="echo begun; sleep 1000")
+    metadata = seen["extras"]["metadata"]
+    assert (seen["observation"], metadata["exit_code"], metadata["suffix"]) == ("run", -1, "[The command timed out after 0.5 seconds.]")
+    workspace = openhands(cli_server, "run", command="pwd")["content"]
+    assert metadata["working_dir"] == workspace
+    assert openhands(cli_server, "run", command="X=1; echo on")["content"] == "on"
+    assert openhands(cli_server, "run", command="echo [$X]")["content"] == "[]"
+
+
 def run(*arguments, **more):
     return subprocess.run([PROGRAMS / "cay", "run", "--backend", "local", *arguments], capture_output=True, text=True,
                           timeout=PATIENCE, **more)

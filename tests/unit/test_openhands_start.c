@@ -59,6 +59,19 @@ static void options_may_be_shortened_and_the_port_may_stand_anywhere(void **stat
 	assert_true(s.has_browser);
 }
 
+static void plugins_may_be_none(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(decode("{\"image\":\"x\",\"command\":[" MODULE
+			    ",\"1\",\"--plugins\",\"--user-id=33\"]}",
+			     &arena, &s, &err),
+		err);
+	assert_int_equal(s.plugins.len, 0);
+	assert_int_equal(s.uid, 33);
+}
+
 static void what_the_environment_says_to_the_server_is_heard(void **state)
 {
 	auto_arena struct arena arena = ARENA_INIT(1 << 20);
@@ -142,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_s_command_line_is_understood),
 		cmocka_unit_test(options_may_be_shortened_and_the_port_may_stand_anywhere),
+		cmocka_unit_test(plugins_may_be_none),
 		cmocka_unit_test(what_the_environment_says_to_the_server_is_heard),
 		cmocka_unit_test(what_is_not_said_is_as_with_the_original),
 		cmocka_unit_test(what_cannot_be_started_is_refused_by_name),

@@ -179,7 +179,9 @@ static bool has_plugin(struct str plugins, const char *name)
 
 const char *ipython_spec(struct runtime *rt, const char *id)
 {
-	return plugins_of(rt, id).ptr ? PREPARE_PYTHON : "python";
+	const struct sandbox *s = runtime_find(rt, str_from(id), NULL);
+	bool is_prepared = s && sandbox_label(s, STR(LABEL_PLUGINS)).ptr && !sandbox_is_bare(s);
+	return is_prepared ? PREPARE_PYTHON : "python";
 }
 
 bool ipython_put_open(struct runtime *rt, const char *id, bool waits, struct buf *params)
@@ -260,7 +262,9 @@ static void ipython_start(struct job *job, const void *args)
 {
 	struct cursor *c = job->cursor;
 	auto_buf struct buf params = BUF_INIT(4096);
-	if (!ipython_put_open(job->rt, c->id, false, &params))
+	if (job_is_cli(job))
+		job_refuse(job, STR("Executing IPython cells is not implemented in CLIRuntime. "));
+	else if (!ipython_put_open(job->rt, c->id, false, &params))
 		job_fail(job, "JupyterRequirement not found. Unable to run IPython action.");
 	else if (c->has_kernel)
 		begin(job);

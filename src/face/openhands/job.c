@@ -16,6 +16,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "face/openhands/confine.h"
 #include "face/openhands/cursor.h"
 #include "face/openhands/observation.h"
 #include "face/openhands/openhands.h"
@@ -57,6 +58,18 @@ void job_refuse(struct job *job, struct str text)
 	job_answer(job, &b);
 }
 
+void job_refuse_action(struct job *job, struct str text)
+{
+	auto_buf struct buf b = JOB_OBSERVATION_INIT;
+	observation_put_error_id(&b, text, "AGENT_ERROR$BAD_ACTION");
+	job_answer(job, &b);
+}
+
+bool job_is_cli(const struct job *job)
+{
+	return !strcmp(runtime_backend_name(job->rt), "cli");
+}
+
 void job_fail(struct job *job, const char *text)
 {
 	reply_detail(job->request, 500, "Internal server error: %s", text);
@@ -85,6 +98,8 @@ static void on_error(void *arg, const struct error *err)
 	const struct sandbox *s = runtime_find(job->rt, str_from(job->cursor->id), NULL);
 	if (gate_is_refusal(err))
 		job_refuse(job, str_from(err->text));
+	else if (is_usable(s) && confine_is_reason(job, err))
+		confine_refuse(job);
 	else if (is_usable(s))
 		job->next(job, NULL, err);
 	else

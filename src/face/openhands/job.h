@@ -68,5 +68,9 @@ void job_perform(struct job *job, const struct action *action, const struct buf 
 void job_answer(struct job *job, const struct buf *observation);
 /* 200 with an error observation. */
 void job_refuse(struct job *job, struct str text);
+/* The same for what this backend has not: the error is AGENT_ERROR$BAD_ACTION. */
+void job_refuse_action(struct job *job, struct str text);
+/* Of the backend cli, which the original has, too: a shell for each command, and no kernel. */
+bool job_is_cli(const struct job *job);
 /* 500, as for an exception of the original. */
 void job_fail(struct job *job, const char *text);

@@ -34,11 +34,16 @@ static void put_str(struct jsonw *w, const char *key, struct str s)
 
 void observation_put_error(struct buf *b, struct str text)
 {
+	observation_put_error_id(b, text, "");
+}
+
+void observation_put_error_id(struct buf *b, struct str text, const char *id)
+{
 	struct jsonw w = JSONW(b);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "message", text);
 	put_head(&w, "error", text);
-	jsonw_key_str(&w, "error_id", STR(""));
+	jsonw_key_str(&w, "error_id", str_from(id));
 	jsonw_close(&w);
 	jsonw_close(&w);
 }

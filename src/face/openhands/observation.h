@@ -34,6 +34,7 @@ struct edit_observation {
 };
 
 void observation_put_error(struct buf *b, struct str text);
+void observation_put_error_id(struct buf *b, struct str text, const char *id);
 void observation_put_run(struct buf *b, const struct run_observation *o);
 void observation_put_ipython(struct buf *b, const struct ipython_observation *o);
 void observation_put_read(struct buf *b, struct str path, struct str impl_source,

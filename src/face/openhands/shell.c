@@ -242,6 +242,19 @@ static void answer_timeout(struct job *job, const struct json *result, bool is_q
 	answer_running(job, result, &suffix, false);
 }
 
+/* Without a session the command has been ended, and with it all that it had started. */
+static void answer_ended(struct job *job, const struct json *result)
+{
+	const struct run_args *args = job->args;
+	auto_buf struct buf text = BUF_INIT(RENDERED_MAX), suffix = BUF_INIT(128);
+	struct run_observation o = blank(command_of(job), render(result, &text));
+	buf_printf(&suffix, "[The command timed out after %s seconds.]", job->timeout_text);
+	o.suffix = buf_str(&suffix);
+	o.workdir = str_from(job->cursor->workdir);
+	o.is_hidden = args->is_hidden;
+	answer(job, &o);
+}
+
 static void answer_not_executed(struct job *job, const struct json *result)
 {
 	const struct run_args *args = job->args;
@@ -276,7 +289,8 @@ static void put_params(const struct job *job, enum ask ask, struct buf *b)
 		jsonw_key_str(&w, "keys", command_of(job));
 	jsonw_key_bool(&w, "input", ask == ASK_TYPE);
 	jsonw_key_int(&w, "timeout_ms", ask == ASK_LOOK ? LOOK_MS : job->timeout_ms);
-	jsonw_key_int(&w, "quiet_ms", args->is_blocking ? 0 : job->quiet_s * 1000);
+	jsonw_key_int(&w, "quiet_ms",
+		args->is_blocking || job_is_cli(job) ? 0 : job->quiet_s * 1000);
 	jsonw_key_bool(&w, "until_input", false);
 	jsonw_key_int(&w, "output_bytes", OUTPUT_BYTES);
 	if (args->is_static) {
@@ -304,6 +318,8 @@ static void report(struct job *job, const struct json *result)
 {
 	if (has_ended(result))
 		answer_completed(job, result);
+	else if (job_is_cli(job))
+		answer_ended(job, result);
 	else
 		answer_timeout(job, result, str_is(json_str(json_find(result, "status")), "quiet"));
 }
@@ -359,12 +375,26 @@ static void on_try(struct job *job, const struct json *result, const struct erro
 		on_command(job, result, err);
 }
 
+static void answer_no_input(struct job *job)
+{
+	struct str command = command_of(job);
+	job_refuse_action(job,
+		str_from(arena_printf(&job->request->arena,
+			"CLIRuntime does not support interactive input from the agent (e.g., 'C-c'). "
+			"The command '%.*s' was not sent to any process.",
+			STR_ARG(command))));
+}
+
 static void run_start(struct job *job, const void *params)
 {
 	const struct run_args *args = params;
 	struct str command = command_of(job);
 	bool is_waiting = job->cursor->is_waiting && !args->is_static;
 	struct split split;
+	if (args->is_input && job_is_cli(job)) {
+		answer_no_input(job);
+		return;
+	}
 	if (!is_waiting && (!command.len || args->is_input)) {
 		answer_nothing_runs(job);
 		return;

@@ -125,12 +125,13 @@ static int take_uid(struct words *w, struct arena *arena, struct start *s, struc
 	return 0;
 }
 
+/* --plugins=NAME, or none or more words after it. */
 static int take_plugins(struct words *w, struct arena *arena, struct start *s, struct error *err)
 {
 	auto_buf struct buf list = BUF_INIT(PLUGINS_BYTES);
-	bool is_alone = w->value.ptr; /* --plugins=NAME */
+	bool is_alone = w->value.ptr;
 	int n = 0;
-	do {
+	while (is_alone ? n == 0 : has_word(w) && !str_starts(peek(w), STR("--"))) {
 		struct str name;
 		if (take_value(w, "--plugins", &name, err) < 0)
 			return -1;
@@ -139,7 +140,7 @@ static int take_plugins(struct words *w, struct arena *arena, struct start *s, s
 				STR_ARG(str_first(name, 60)));
 		buf_puts(&list, list.len ? "," : "");
 		buf_put(&list, name);
-	} while (!is_alone && has_word(w) && !str_starts(peek(w), STR("--")));
+	}
 	s->plugins = str_from(arena_str(arena, buf_str(&list)));
 	return 0;
 }
