@@ -144,3 +144,33 @@ int tool_check_name(struct str name, struct error *err)
 				STR_ARG(name));
 	return 0;
 }
+
+static int put_arguments(const char *key, const struct json *value, enum json_kind kind,
+	struct buf *b, struct error *err)
+{
+	if (value && json_kind(value) != kind)
+		return error_set(err, ERROR_INVALID, "%s: an %s is wanted, not %s", key,
+			json_kind_name(kind), json_kind_name(json_kind(value)));
+	buf_printf(b, "\"%s\":", key);
+	if (value)
+		json_write(value, b);
+	else
+		buf_puts(b, kind == JSON_KIND_ARRAY ? "[]" : "{}");
+	return 0;
+}
+
+int tool_put_call(const struct tool_call_params *p, struct buf *b, struct error *err)
+{
+	if (p->call.ptr && (p->args || p->kwargs))
+		return error_set(err, ERROR_INVALID, "call goes with neither args nor kwargs");
+	if (p->call.ptr)
+		return buf_put(b, p->call);
+	buf_putc(b, '{');
+	if (put_arguments("args", p->args, JSON_KIND_ARRAY, b, err) < 0)
+		return -1;
+	buf_putc(b, ',');
+	if (put_arguments("kwargs", p->kwargs, JSON_KIND_OBJECT, b, err) < 0)
+		return -1;
+	buf_putc(b, '}');
+	return 0;
+}

@@ -70,7 +70,9 @@ struct tool_reset_params {
 extern const struct action tool_add_action, tool_call_action, tool_list_action, tool_remove_action,
 	tool_reset_action;
 
-/* Letters, digits, _ and -, at most TOOL_NAME_MAX, and none of the paths that a tool server has itself. */
 /* Whether it is a path that a tool server answers itself. */
 bool tool_name_is_taken(struct str name);
+/* Letters, digits, _ and -, at most TOOL_NAME_MAX, and none of the paths that a tool server has itself. */
 int tool_check_name(struct str name, struct error *err);
+/* The text of {"args":[…],"kwargs":{…}}: that of `call`, else of `args` and `kwargs`. */
+int tool_put_call(const struct tool_call_params *p, struct buf *b, struct error *err);

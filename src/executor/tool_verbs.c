@@ -36,6 +36,9 @@ static int check_add(const struct tool_add_params *p, struct error *err)
 	if (!p->entrypoint.ptr && (json_len(p->arguments) || p->paths.n || p->python.ptr))
 		return error_set(err, ERROR_INVALID,
 			"arguments, paths and python belong to an entrypoint");
+	if (!p->argv.n && (p->name.ptr || p->description.ptr || p->parameters))
+		return error_set(err, ERROR_INVALID,
+			"name, description and parameters belong to argv: what others are called they say themselves");
 	if (p->argv.n > TOOL_ARGV_MAX)
 		return error_set(err, ERROR_INVALID, "argv: more than %d words", TOOL_ARGV_MAX);
 	return 0;
@@ -144,29 +147,6 @@ const struct verb tool_add_verb = { .action = &tool_add_action,
 
 /* ---- call ---- */
 
-static int put_wish(const struct tool_call_params *p, struct buf *b, struct error *err)
-{
-	struct jsonw w = JSONW(b);
-	if (p->call.ptr && (p->args || p->kwargs))
-		return error_set(err, ERROR_INVALID, "call goes with neither args nor kwargs");
-	if (p->call.ptr)
-		return buf_put(b, p->call);
-	jsonw_open(&w);
-	jsonw_key(&w, "args");
-	if (p->args)
-		json_write(p->args, b);
-	else
-		buf_puts(b, "[]");
-	w.needs_comma = true;
-	jsonw_key(&w, "kwargs");
-	if (p->kwargs)
-		json_write(p->kwargs, b);
-	else
-		buf_puts(b, "{}");
-	jsonw_close(&w);
-	return 0;
-}
-
 static void call_start(struct call *call, const void *params)
 {
 	const struct tool_call_params *p = params;
@@ -178,7 +158,7 @@ static void call_start(struct call *call, const void *params)
 		fail(call, &err);
 		return;
 	}
-	if (put_wish(p, &text, &err) < 0) {
+	if (tool_put_call(p, &text, &err) < 0) {
 		fail(call, &err);
 		return;
 	}

@@ -323,26 +323,6 @@ static struct outside_call *call_new(struct outside *o, const struct outside_ops
 	return c;
 }
 
-/* The text of {"args":[…],"kwargs":{…}}. */
-static void put_call(const struct tool_call_params *p, struct buf *b)
-{
-	if (p->call.ptr) {
-		buf_put(b, p->call);
-		return;
-	}
-	buf_puts(b, "{\"args\":");
-	if (p->args)
-		json_write(p->args, b);
-	else
-		buf_puts(b, "[]");
-	buf_puts(b, ",\"kwargs\":");
-	if (p->kwargs)
-		json_write(p->kwargs, b);
-	else
-		buf_puts(b, "{}");
-	buf_putc(b, '}');
-}
-
 static void start(struct outside_call *c, const struct json *schema,
 	const struct tool_call_params *p)
 {
@@ -353,8 +333,10 @@ static void start(struct outside_call *c, const struct json *schema,
 					   : json_int(json_find(pack, "timeout_ms"));
 	struct str kind = json_str(json_find(pack, "kind"));
 	auto_free char *path = mem_printf("/%s", c->name);
-	put_call(p, &text);
-	if (str_is(kind, "server")) { /* it binds them itself */
+	if (tool_put_call(p, &text, &c->err) < 0) {
+		c->has_failed = true;
+		loop_defer(c->o->rt->loop, tell_later, c);
+	} else if (str_is(kind, "server")) { /* it binds them itself */
 		c->is_server = true;
 		buf_put(&c->body, str_first(buf_str(&text), text.len - 1));
 		buf_puts(&c->body, ",\"redirect_stdout\":true}");

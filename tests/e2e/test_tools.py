@@ -237,6 +237,20 @@ def test_a_pack_that_does_not_load_is_named_and_the_others_load(fresh):
     assert len(fresh.action("tool_list")["packs"]) == 1
 
 
+@pytest.mark.parametrize("given", [{"args": "ab"}, {"args": {"text": 1}}, {"args": 5}, {"kwargs": [1]}, {"kwargs": "text"}])
+def test_arguments_are_an_array_and_an_object(kit, given):
+    """Python would take a string apart, and an object's keys for values."""
+    reply = kit.request("POST", "/actions/tool_call", {"tool": "echo", **given})
+    assert reply.status == 400 and "is wanted" in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize("pack", [{"action": "run"}, {"entrypoint": "kit.Kit"}])
+@pytest.mark.parametrize("wish", [{"name": "other"}, {"description": "other"}, {"parameters": {"type": "object"}}])
+def test_what_a_pack_says_itself_is_not_asked_for(fresh, pack, wish):
+    reply = fresh.request("POST", "/actions/tool_add", {**pack, **wish})
+    assert reply.status == 400 and "belong to argv" in reply.json["error"]["message"]
+
+
 def test_a_schema_that_does_not_fit_is_refused(fresh):
     fresh.put_file("/workspace/odd.py", b"""
 class Tool:

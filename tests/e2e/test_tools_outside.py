@@ -99,6 +99,8 @@ def test_an_http_endpoint_is_a_tool(box, web):
     assert "s3cret" not in events and '"ask"' in events
     assert call(box, "ask", "x").json["error"]["message"] == "ask() argument 'a' must not be of type string"
     assert call(box, "ask", 1, z=1).json["error"]["type"] == "TypeError"
+    reply = box.request("POST", "/actions/tool_call", {"tool": "ask", "args": {"a": 1}})
+    assert reply.status == 400 and reply.json["error"]["message"] == "tool ask: args: an array is wanted, not object"
 
 
 def test_what_an_endpoint_says_otherwise(box, web):
