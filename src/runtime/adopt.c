@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/log.h"
+#include "runtime/decisions.h"
 #include "runtime/egress.h"
 #include "runtime/images.h"
 #include "runtime/outside.h"
@@ -109,6 +110,7 @@ static void settle_found(struct sandbox *s)
 	if (sandbox_is_usable(s)) {
 		life_start_deadlines(s);
 		egress_open(s);
+		decisions_open(s);
 		log_info("sandbox.adopt", "id=%s state=%s", s->id, sandbox_state_name(s->state));
 		return;
 	}

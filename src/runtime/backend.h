@@ -19,7 +19,7 @@ struct backend_reply {
 	int init_pid;
 	struct enforced enforced;
 	struct monitor_usage usage;
-	int fd; /* boundary, and adopt where there is one: its socket; else -1 */
+	int fd; /* boundary, decisions, and adopt where there is a boundary: its socket; else -1 */
 	const char *
 		workdir; /* create: the image's, where none was asked for; NULL: that of the spec */
 	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */
@@ -59,6 +59,8 @@ struct backend_ops {
 	void (*usage)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	/* Starts what swaps secrets in (boundary/worker.h), or finds it again. NULL: it cannot. */
 	void (*boundary)(struct backend *b, const char *id, backend_fn *done, void *arg);
+	/* Gives the socket that tells what its network lets through (sandbox/filterlog.h). NULL: it has none. */
+	void (*decisions)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	int (*open_call)(struct backend *b, const char *id, int *ret_fd, struct error *err);
 	void (*free)(struct backend *b);
 };

@@ -10,6 +10,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/decisions.h"
 #include "runtime/egress.h"
 #include "runtime/outside.h"
 #include "runtime/secrets.h"
@@ -176,6 +177,7 @@ static void deed_welcome(struct sandbox *s)
 	store_put(s->runtime->store, s);
 	life_start_deadlines(s);
 	egress_open(s);
+	decisions_open(s);
 	release(s, false, NULL);
 }
 
@@ -217,6 +219,7 @@ static void deed_bury(struct sandbox *s)
 	s->is_there = false;
 	s->ended_ms = clock_wall_ms();
 	egress_close(s);
+	decisions_close(s);
 	secrets_close(s);
 	outside_forget(s);
 	call_end_all(s, &gone);

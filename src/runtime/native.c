@@ -221,6 +221,11 @@ static void native_boundary(struct backend *b, const char *id, backend_fn *done,
 	ask_send(ask_new(native_from(b), MONITOR_BOUNDARY, id, done, arg));
 }
 
+static void native_decisions(struct backend *b, const char *id, backend_fn *done, void *arg)
+{
+	ask_send(ask_new(native_from(b), MONITOR_DECISIONS, id, done, arg));
+}
+
 /* Starting: HELLO, then ADOPT for each that lives, then HOST; their replies come back to on_start_reply. */
 
 static void finish_start(struct native *n, const struct backend_reply *reply)
@@ -404,6 +409,7 @@ static const struct backend_ops native_ops = {
 	.freeze = native_freeze,
 	.usage = native_usage,
 	.boundary = native_boundary,
+	.decisions = native_decisions,
 	.open_call = native_open_call,
 	.free = native_free,
 };

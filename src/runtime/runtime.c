@@ -10,6 +10,7 @@
 #include "runtime/plugin.h"
 #include "runtime/recipe.h"
 
+#include "runtime/decisions.h"
 #include "runtime/egress.h"
 
 #include "base/auto.h"
@@ -76,8 +77,10 @@ void runtime_free(struct runtime *rt)
 	}
 	mcp_run_free_all(rt);
 	struct sandbox *s;
-	list_for_each(s, &rt->living, link)
+	list_for_each(s, &rt->living, link) {
 		egress_close(s);
+		decisions_close(s);
+	}
 	call_free_all(rt);
 	follow_free_all(rt);
 	while (!list_is_empty(&rt->steps))

@@ -13,6 +13,7 @@
 #include "wire/json.h"
 #include "wire/mask.h"
 
+struct decisions;
 struct egress;
 struct recipe_wait;
 struct secrets;
@@ -44,6 +45,7 @@ struct sandbox {
 	struct list calls;              /* runtime_call::link */
 	struct recipe_wait *image_wait; /* NULL: its image is there */
 	struct egress *egress;          /* NULL: its network is no proxy */
+	struct decisions *decisions;    /* NULL: the kernel tells none of its network */
 	struct secrets *secrets;        /* NULL: it has no placeholders */
 	struct list spares;             /* spare::link: call sockets that have no call */
 	int n_spares;

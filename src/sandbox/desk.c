@@ -218,6 +218,18 @@ static int on_boundary(struct desk *d, const struct monitor_request *request, st
 	return 0;
 }
 
+static int on_decisions(struct desk *d, const struct monitor_request *request, struct error *err)
+{
+	struct member *m = find(d, request, err);
+	if (!m)
+		return -1;
+	if (m->uplink.decisions_fd < 0)
+		return error_set(err, ERROR_UNSUPPORTED, "nobody tells what its network decides");
+	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply_send(d, &reply, m->uplink.decisions_fd);
+	return 0;
+}
+
 static int on_host(struct desk *d, const struct monitor_request *request, struct error *err)
 {
 	struct monitor_reply reply = reply_to(request);
@@ -243,6 +255,8 @@ static int dispatch(struct desk *d, struct monitor_request *request, struct erro
 		return on_freeze(d, request, err);
 	case MONITOR_BOUNDARY:
 		return on_boundary(d, request, err);
+	case MONITOR_DECISIONS:
+		return on_decisions(d, request, err);
 	case MONITOR_HOST:
 		return on_host(d, request, err);
 	default:

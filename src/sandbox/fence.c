@@ -32,30 +32,55 @@ static uint32_t first_of(const struct spec_allow *a)
 	return a->bits ? a->address & ~UINT32_C(0) << (32 - a->bits) : 0;
 }
 
-static void put_rule(const struct spec_allow *a, struct buf *b)
+static const char refusal[] =
+	"meta l4proto tcp reject with tcp reset\nreject with icmp admin-prohibited\n";
+
+static void put_log(const char *prefix, uint16_t group, struct buf *b)
+{
+	if (group)
+		buf_printf(b,
+			"limit rate 10/second burst 40 packets log prefix \"%s\" group %u snaplen 64\n",
+			prefix, group);
+}
+
+void fence_put_ends(const char *name, uint16_t group, struct buf *b)
+{
+	buf_printf(b, "chain %s_yes {\n", name);
+	put_log("allowed", group, b);
+	buf_printf(b, "accept\n}\nchain %s_no {\n", name);
+	put_log("denied", group, b);
+	buf_printf(b, "%s}\n", refusal);
+}
+
+static void put_rule(const struct spec_allow *a, const char *accept, struct buf *b)
 {
 	buf_puts(b, a->is_private ? "" : "ip daddr != @private ");
 	if (a->bits)
 		buf_printf(b, "ip daddr " IP_FORMAT "/%u ", IP_ARGS(first_of(a)), a->bits);
 	buf_puts(b, "meta l4proto { tcp, udp } th dport ");
 	if (a->port)
-		buf_printf(b, "%u accept\n", a->port);
+		buf_printf(b, "%u %s\n", a->port, accept);
 	else
-		buf_puts(b, "{ 80, 443 } accept\n");
+		buf_printf(b, "{ 80, 443 } %s\n", accept);
 }
 
-void fence_put_rules(const struct spec_net *net, struct buf *b)
+void fence_put_rules(const struct spec_net *net, const char *name, struct buf *b)
 {
+	char accept[32] = "accept", refuse[40] = "reject with icmp admin-prohibited";
+	if (name) {
+		snprintf(accept, sizeof(accept), "goto %s_yes", name);
+		snprintf(refuse, sizeof(refuse), "goto %s_no", name);
+	}
 #ifdef WEAKEN_FENCE /* for the escape tests, which must see the difference */
 	buf_puts(b, "accept\n");
 #endif
-	buf_puts(b,
-		"meta nfproto != ipv4 drop\nip daddr @metadata reject with icmp admin-prohibited\n");
+	buf_printf(b, "meta nfproto != ipv4 drop\nip daddr @metadata %s\n", refuse);
 	for (uint32_t i = 0; i < net->n_allow; i++)
-		put_rule(&net->allow[i], b);
-	buf_puts(b,
-		"meta l4proto tcp reject with tcp reset\n"
-		"reject with icmp admin-prohibited\n");
+		put_rule(&net->allow[i], accept, b);
+	if (name)
+		buf_printf(b, "%s\n", refuse);
+	else
+		buf_puts(b, refusal);
 }
 
 void fence_put_resolvers(const struct spec_net *net, struct buf *b)

@@ -11,7 +11,12 @@
 
 /* The sets that the rules speak of; once in a table. */
 void fence_put_sets(struct buf *b);
-/* The rules of a chain, the last one of which refuses. Each is a line. `accept`: what is done with what is allowed. */
-void fence_put_rules(const struct spec_net *net, struct buf *b);
+/*
+ * Two chains, NAME_yes and NAME_no, which let through and refuse, and tell so to who listens to that group (filterlog.h;
+ * 0: nobody): of so many packets in a second and no more, lest one that sends nothing but such kept us busy.
+ */
+void fence_put_ends(const char *name, uint16_t group, struct buf *b);
+/* The rules of a chain, the last one of which refuses. Each is a line. They end in the chains of that name; NULL: by themselves. */
+void fence_put_rules(const struct spec_net *net, const char *name, struct buf *b);
 /* "nameserver …" for each allowed address with port 53, or a comment that there is none. */
 void fence_put_resolvers(const struct spec_net *net, struct buf *b);

@@ -18,7 +18,7 @@
 
 #include "sandbox/spec.h"
 
-enum { MONITOR_FD = 3, MONITOR_VERSION = 2 };
+enum { MONITOR_FD = 3, MONITOR_VERSION = 3 };
 
 enum monitor_op {
 	MONITOR_HELLO =
@@ -31,6 +31,7 @@ enum monitor_op {
 	MONITOR_HOST,     /* which controls this host can give: reply.enforced */
 	MONITOR_ENDED,    /* only from the supervisor: id, end_reason */
 	MONITOR_BOUNDARY, /* id: start its boundary (boundary/worker.h); the reply has its socket */
+	MONITOR_DECISIONS, /* id: the reply has the socket that tells what its network lets through (filterlog.h) */
 };
 
 enum end_reason {

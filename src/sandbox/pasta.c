@@ -12,6 +12,8 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "sandbox/filterlog.h"
 #include "sandbox/fence.h"
 #include "sandbox/host.h"
 #include "sandbox/nft.h"
@@ -28,7 +30,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { READY_MS = 5000, TEXT_MAX = 64 * 1024, SAID_MAX = 2048 };
+enum { LOG_GROUP = 1, READY_MS = 5000, TEXT_MAX = 64 * 1024, SAID_MAX = 2048 };
 
 #define REMEDY_INSTALL "sudo apt-get install passt"
 #define REMEDY_TUN     "sudo chmod 666 /dev/net/tun"
@@ -74,24 +76,26 @@ static void put_host(struct buf *b)
 			continue;
 		memcpy(&in, a->ifa_addr, sizeof(in));
 		if (inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text)))
-			buf_printf(b, "ip daddr %s reject with icmp admin-prohibited\n", text);
+			buf_printf(b, "ip daddr %s goto out_no\n", text);
 	}
 	freeifaddrs(all);
 }
 
 /* What comes in is answers alone; what goes out passes the fence. The sandbox's own loopback is its own. */
-static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, struct error *err)
+static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, uint16_t group,
+	struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
 	buf_puts(&b, "table inet cay {\n");
 	fence_put_sets(&b);
+	fence_put_ends("out", group, &b);
 	buf_puts(&b,
 		"chain input { type filter hook input priority 0; policy drop;\n"
 		"iifname \"lo\" accept\nct state established,related accept\n}\n"
 		"chain output { type filter hook output priority 0; policy drop;\n"
 		"oifname \"lo\" accept\nct state established,related accept\n");
 	put_host(&b);
-	fence_put_rules(net, &b);
+	fence_put_rules(net, "out", &b);
 	buf_puts(&b, "}\n}\n");
 	return nft_run(user_ns_fd, net_ns_fd, buf_str(&b), err);
 }
@@ -192,8 +196,20 @@ static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct err
 	return -1;
 }
 
-int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret, struct error *err)
+/* Without a log the network is what it is otherwise. */
+static uint16_t open_log(int user_ns_fd, int net_ns_fd, int *ret_fd)
 {
+	struct error err;
+	if (filterlog_open(user_ns_fd, net_ns_fd, LOG_GROUP, ret_fd, &err) == 0)
+		return LOG_GROUP;
+	log_warn("pasta.decisions", "error=%s", err.text);
+	return 0;
+}
+
+int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret,
+	int *ret_decisions_fd, struct error *err)
+{
+	auto_fd int decisions_fd = -1;
 	char user_ns[64], net_ns[64], dir[] = "/tmp/cay-pasta-XXXXXX", fifo[64];
 	if (check_host(err) < 0)
 		return -1;
@@ -203,7 +219,8 @@ int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret, 
 	auto_fd int net_fd = open(net_ns, O_RDONLY | O_CLOEXEC);
 	if (user_fd < 0 || net_fd < 0)
 		return error_sys(err, errno, "pasta: open the sandbox's namespaces");
-	if (put_rules(net, user_fd, net_fd, err) < 0)
+	uint16_t group = open_log(user_fd, net_fd, &decisions_fd);
+	if (put_rules(net, user_fd, net_fd, group, err) < 0)
 		return error_wrap(err, "pasta");
 	if (!mkdtemp(dir))
 		return error_sys(err, errno, "pasta: make a directory");
@@ -219,6 +236,8 @@ int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret, 
 		pasta_detach(ret);
 		r = -1;
 	}
+	if (r == 0)
+		*ret_decisions_fd = take_fd(&decisions_fd);
 	return r;
 }
 
@@ -250,6 +269,7 @@ int pasta_probe(struct error *err)
 {
 	static const struct spec_net closed;
 	struct pasta p = PASTA_INIT;
+	auto_fd int decisions_fd = -1;
 	int pair[2];
 	char byte;
 	if (check_host(err) < 0)
@@ -265,7 +285,7 @@ int pasta_probe(struct error *err)
 	}
 	close(pair[1]);
 	int r = pid > 0 && read(pair[0], &byte, 1) == 1
-		? pasta_attach(&closed, pid, &p, err)
+		? pasta_attach(&closed, pid, &p, &decisions_fd, err)
 		: error_set(err, ERROR_UNSUPPORTED, "no user namespace with a network can be made");
 	close(pair[0]);
 	pasta_detach(&p);

@@ -17,8 +17,12 @@ struct pasta {
 
 #define PASTA_INIT ((struct pasta){ .pidfd = -1 })
 
-/* Returns when the device is there. init_pid: a process in the sandbox's namespaces. */
-int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret, struct error *err);
+/*
+ * Returns when the device is there. init_pid: a process in the sandbox's namespaces. *ret_decisions_fd: the caller's
+ * (filterlog.h), or -1.
+ */
+int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret,
+	int *ret_decisions_fd, struct error *err);
 void pasta_detach(struct pasta *p);
 /* Whether that would work here: tried in namespaces of its own. */
 int pasta_probe(struct error *err);

@@ -110,7 +110,7 @@ static void put_uplink(struct buf *b, const struct plan *plan)
 	buf_printf(b, "after it is built:\n  uplink       %s%s%s\n",
 		spec->network == NETWORK_BRIDGE ? "bridge" : "pasta",
 		spec->net.name[0] ? " with " : "", spec->net.name);
-	fence_put_rules(&spec->net, &rules);
+	fence_put_rules(&spec->net, NULL, &rules);
 	rest = str_trim(buf_str(&rules));
 	while (str_split(&rest, '\n', &line))
 		buf_printf(b, "  rule         %.*s\n", STR_ARG(line));

@@ -13,6 +13,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "sandbox/filterlog.h"
 #include "sandbox/fence.h"
 #include "sandbox/nft.h"
 #include "sandbox/rtnl.h"
@@ -48,6 +49,7 @@ struct work {
 	uint32_t number;
 	int sandbox_ns_fd, host_ns_fd, sock;
 	const struct spec_net *net;
+	uint16_t group; /* of filterlog.h; 0: nobody listens */
 };
 
 typedef int work_fn(const struct work *w, struct error *err);
@@ -330,17 +332,21 @@ static int put_rules(const struct work *w, struct error *err)
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
 	uint32_t address = w->r->base + w->number;
 	const char *name = w->net->name;
+	char chain[16];
 	if (name[0])
 		buf_printf(&b,
 			"add set inet cay net_%s { type ipv4_addr; }\n"
 			"add element inet cay net_%s { " IP_FORMAT " }\n",
 			name, name, IP_ARGS(address));
-	buf_printf(&b, "table inet cay {\nchain b%u {\nip saddr != " IP_FORMAT " drop\n", w->number,
+	snprintf(chain, sizeof(chain), "b%u", w->number);
+	buf_puts(&b, "table inet cay {\n");
+	fence_put_ends(chain, w->group, &b);
+	buf_printf(&b, "chain b%u {\nip saddr != " IP_FORMAT " drop\n", w->number,
 		IP_ARGS(address));
 	if (name[0])
-		buf_printf(&b, "oifname != \"up\" ip daddr @net_%s accept\n", name);
-	buf_puts(&b, "oifname != \"up\" reject with icmp admin-prohibited\n");
-	fence_put_rules(w->net, &b);
+		buf_printf(&b, "oifname != \"up\" ip daddr @net_%s goto %s_yes\n", name, chain);
+	buf_printf(&b, "oifname != \"up\" goto %s_no\n", chain);
+	fence_put_rules(w->net, chain, &b);
 	buf_printf(&b, "}\n}\nadd element inet cay doors { \"b%u\" : jump b%u }\n", w->number,
 		w->number);
 	return b.is_full ? error_set(err, ERROR_TOO_LARGE, "too many rules")
@@ -363,8 +369,10 @@ void router_detach(struct router *r, struct router_port *port)
 	uint32_t number = port->number;
 	if (!number)
 		return;
-	buf_printf(&b, "delete element inet cay doors { \"b%u\" }\ndelete chain inet cay b%u\n",
-		number, number);
+	buf_printf(&b,
+		"delete element inet cay doors { \"b%1$u\" }\ndelete chain inet cay b%1$u\n"
+		"delete chain inet cay b%1$u_yes\ndelete chain inet cay b%1$u_no\n",
+		number);
 	if (port->name[0])
 		buf_printf(&b, "delete element inet cay net_%s { " IP_FORMAT " }\n", port->name,
 			IP_ARGS(r->base + number));
@@ -378,9 +386,20 @@ void router_detach(struct router *r, struct router_port *port)
 	*port = (struct router_port){ 0 };
 }
 
-int router_attach(struct router *r, const struct spec_net *net, pid_t init_pid, const char *run_dir,
-	struct router_port *ret, struct error *err)
+/* Without a log the network is what it is otherwise. */
+static uint16_t open_log(const struct router *r, uint32_t number, int *ret_fd)
 {
+	struct error err;
+	if (filterlog_open(-1, r->ns_fd, (uint16_t)number, ret_fd, &err) == 0)
+		return (uint16_t)number;
+	log_warn("bridge.decisions", "error=%s", err.text);
+	return 0;
+}
+
+int router_attach(struct router *r, const struct spec_net *net, pid_t init_pid, const char *run_dir,
+	struct router_port *ret, int *ret_decisions_fd, struct error *err)
+{
+	auto_fd int decisions_fd = -1;
 	auto_free char *path = mem_printf("/proc/%d/ns/net", (int)init_pid);
 	auto_fd int sandbox_ns_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (sandbox_ns_fd < 0)
@@ -392,6 +411,7 @@ int router_attach(struct router *r, const struct spec_net *net, pid_t init_pid, 
 	struct work w = { .r = r, .sandbox_ns_fd = sandbox_ns_fd, .host_ns_fd = -1, .net = net };
 	if (find_number(r, &w.number, err) < 0)
 		return error_wrap(err, "bridge");
+	w.group = open_log(r, w.number, &decisions_fd);
 	/* The rules first: there is no moment without them. */
 	if (put_rules(&w, err) < 0)
 		return error_wrap(err, "bridge");
@@ -402,5 +422,6 @@ int router_attach(struct router *r, const struct spec_net *net, pid_t init_pid, 
 		router_detach(r, ret);
 		return error_wrap(err, "bridge");
 	}
+	*ret_decisions_fd = take_fd(&decisions_fd);
 	return 0;
 }

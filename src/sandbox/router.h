@@ -43,9 +43,12 @@ struct router_port {
 	char name[SPEC_NAME_SIZE];
 };
 
-/* The first one makes the router. init_pid: a process in the sandbox's namespaces. run_dir: for its record. */
+/*
+ * The first one makes the router. init_pid: a process in the sandbox's namespaces. run_dir: for its record.
+ * *ret_decisions_fd: the caller's (filterlog.h), or -1.
+ */
 int router_attach(struct router *r, const struct spec_net *net, pid_t init_pid, const char *run_dir,
-	struct router_port *ret, struct error *err);
+	struct router_port *ret, int *ret_decisions_fd, struct error *err);
 /* Its devices are gone with its namespace; its rules go now. */
 void router_detach(struct router *r, struct router_port *port);
 void router_fini(struct router *r);

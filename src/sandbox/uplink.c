@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sandbox/uplink.h"
 
+#include "base/auto.h"
+
 #include <unistd.h>
 
 static int check_root(struct error *err)
@@ -22,14 +24,15 @@ int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net
 	const char *run_dir, struct uplink *ret, struct error *err)
 {
 	if (network == NETWORK_PASTA)
-		return pasta_attach(net, init_pid, &ret->pasta, err);
+		return pasta_attach(net, init_pid, &ret->pasta, &ret->decisions_fd, err);
 	if (check_root(err) < 0)
 		return -1;
-	return router_attach(r, net, init_pid, run_dir, &ret->port, err);
+	return router_attach(r, net, init_pid, run_dir, &ret->port, &ret->decisions_fd, err);
 }
 
 void uplink_detach(struct router *r, struct uplink *u)
 {
 	router_detach(r, &u->port);
 	pasta_detach(&u->pasta);
+	u->decisions_fd = close_fd(u->decisions_fd);
 }

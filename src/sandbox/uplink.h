@@ -12,9 +12,10 @@
 struct uplink {
 	struct router_port port;
 	struct pasta pasta;
+	int decisions_fd; /* what is let through and refused (filterlog.h); -1: nobody tells */
 };
 
-#define UPLINK_INIT ((struct uplink){ .pasta = PASTA_INIT })
+#define UPLINK_INIT ((struct uplink){ .pasta = PASTA_INIT, .decisions_fd = -1 })
 
 static inline bool uplink_is_wanted(uint32_t network)
 {

@@ -50,6 +50,12 @@ def connect(box, host, port):
                        "except OSError as e: print(e)").strip()
 
 
+def decisions(box):
+    """What its events say of its network: decision, address, port, protocol."""
+    return {tuple(e["data"].get(key) for key in ("decision", "address", "port", "protocol"))
+            for e in box.events() if e["kind"] == "network"}
+
+
 def in_network(server, *words):
     """Of the host of the test: the server's namespace."""
     done = subprocess.run(["nsenter", "-t", str(server.process.pid), "-n", *words], capture_output=True, text=True)
@@ -123,6 +129,42 @@ def test_udp_passes_by_the_same_rules(server, box):
     assert python(box, ask.format(OTHER, "allowed")) == "b'allowed'\n"
     assert python(box, ask.format(PRIVATE, "not")) != "b'not'\n"
     assert heard == [b"allowed"]
+
+
+def test_each_decision_is_an_event_of_its_own_sandbox(server, box):
+    other = server.create(network="bridge", allow=[])
+    assert connect(box, OTHER, 7000) == "reached"
+    assert connect(box, PUBLIC, 8080) != "reached"
+    assert connect(box, METADATA, 80) != "reached"
+    python(box, f"socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('{PRIVATE}', 53))")
+    assert connect(other, PUBLIC, 443) != "reached"
+    wait_until(lambda: {("allowed", OTHER, 7000, "tcp"), ("denied", PUBLIC, 8080, "tcp"), ("denied", METADATA, 80, "tcp"),
+                        ("denied", PRIVATE, 53, "udp")} == decisions(box))
+    wait_until(lambda: {("denied", PUBLIC, 443, "tcp")} == decisions(other))
+    other.delete()
+
+
+def test_decisions_are_told_to_the_next_server_as_well(server, box):
+    assert connect(box, PUBLIC, 8080) != "reached"
+    wait_until(lambda: {("denied", PUBLIC, 8080, "tcp")} == decisions(box))
+    server.kill_server()
+    server.wait_until_up()
+    assert connect(box, PUBLIC, 8081) != "reached"
+    wait_until(lambda: ("denied", PUBLIC, 8081, "tcp") in decisions(box))
+
+
+def test_a_flood_of_refusals_is_told_in_part_and_delays_nobody(server, box):
+    """Ten thousand packets: so many as the rules tell of become events, and others are served meanwhile."""
+    other = server.create(network="bridge", allow=[])
+    flood = box.events()[-1]["seq"] if box.events() else 0
+    sent = python(box, "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nn = 0\nfor i in range(10000):\n"
+                       f"    try: s.sendto(b'x', ('{PRIVATE}', 1 + i)); n += 1\n    except OSError: pass\nprint(n)")
+    assert int(sent) > 5000
+    assert other.output("echo served") == "served\n"
+    told = [e for e in box.events() if e["seq"] > flood and e["kind"] == "network"]
+    assert 10 < len(told) < 1000, len(told)
+    assert decisions(other) == set()
+    other.delete()
 
 
 def test_names_are_not_asked_for_unless_a_name_server_is_allowed(server, box):

@@ -62,6 +62,17 @@ def test_another_is_refused_at_once(server, box, host, port):
     assert len(server.outside.seen) == before
 
 
+def test_each_decision_is_an_event(server):
+    box = server.create(network="pasta", allow=ALLOW)
+    assert connect(box, OTHER, 7000) == "reached"
+    for host, port in ((PUBLIC, 8080), (METADATA, 80), (HOST_LAN, 80)):
+        assert connect(box, host, port) != "reached"
+    expected = {("allowed", OTHER, 7000), ("denied", PUBLIC, 8080), ("denied", METADATA, 80), ("denied", HOST_LAN, 80)}
+    wait_until(lambda: expected == {tuple(e["data"][key] for key in ("decision", "address", "port"))
+                                    for e in box.events() if e["kind"] == "network"})
+    box.delete()
+
+
 def test_the_hosts_loopback_is_not_there(server, box):
     """Not by the gateway's address, nor by any of pasta's usual doors, not when all of them are allowed."""
     import socket

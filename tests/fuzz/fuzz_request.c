@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a hostile server sends to the supervisor: any bytes, padded or cut to the size of a request. */
+/* What a hostile server sends to the supervisor: any bytes, padded or cut to the size of a request, and of its version. */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "sandbox/request.h"
@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(str_from_len((const char *)data, size));
 	memset(&padded, 0, sizeof(padded));
 	memcpy(&padded, data, MIN(size, sizeof(padded)));
+	padded.version = MONITOR_VERSION; /* a corpus is older than that */
 	check(str_from_len((const char *)&padded, sizeof(padded)));
 	return 0;
 }
