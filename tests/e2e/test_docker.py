@@ -46,9 +46,24 @@ def test_version_and_info_answer_with_and_without_a_version_in_the_path(docker):
         assert docker.request("GET", f"{prefix}/info").json["OSType"] == "linux"
 
 
+def test_what_takes_room_is_listed(docker, box):
+    usage = docker.request("GET", "/system/df").json
+    assert box.id in [container["Id"] for container in usage["Containers"]]
+    listed = docker.request("GET", "/images/json").json
+    assert usage["Images"] == listed and usage["LayersSize"] == sum(image["Size"] for image in listed)
+    for what, key in (("networks", "NetworksDeleted"), ("volumes", "VolumesDeleted")):
+        assert docker.request("POST", f"/{what}/prune").json[key] == [], "there is none that could be"
+
+
 def test_what_is_not_offered_says_so_in_dockers_shape(docker):
-    reply = docker.request("POST", "/v1.43/volumes/create", {"Name": "v"})
-    assert reply.status == 501 and "not offered" in error_of(reply)
+    for method, path in (("POST", "/volumes/create"), ("GET", "/images/get?names=host"), ("GET", "/images/search?term=x"),
+                         ("POST", "/images/host/push"), ("POST", "/commit?container=x"), ("GET", "/containers/x/export"),
+                         ("POST", "/containers/x/update"), ("DELETE", "/networks/bridge"), ("GET", "/swarm"),
+                         ("GET", "/distribution/host/json"), ("POST", "/session")):
+        reply = docker.request(method, "/v1.43" + path, {"Name": "v"} if method == "POST" else None)
+        assert reply.status == 501 and "not offered" in error_of(reply), path
+    reply = docker.request("GET", "/v1.43/volumes/v")
+    assert reply.status == 404 and "no such volume" in error_of(reply)
     reply = docker.request("GET", "/v1.43/no/such/path")
     assert reply.status == 404 and error_of(reply)
 

@@ -11,6 +11,8 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
+enum { REPLY_MAX = 16 * 1024 * 1024 };
+
 /* ---- ping, version, info ---- */
 
 void engine_ping(struct http_request *r)
@@ -331,10 +333,42 @@ void volumes_list(struct http_request *r)
 	http_reply(r, 200, "application/json", STR("{\"Volumes\":[],\"Warnings\":null}"));
 }
 
+void volumes_get(struct http_request *r)
+{
+	docker_fail(r, 404, "get %.*s: no such volume",
+		STR_ARG(str_first(http_param(r, "name"), 100)));
+}
+
+void volumes_prune(struct http_request *r)
+{
+	http_reply(r, 200, "application/json", STR("{\"VolumesDeleted\":[],\"SpaceReclaimed\":0}"));
+}
+
+void networks_prune(struct http_request *r)
+{
+	http_reply(r, 200, "application/json", STR("{\"NetworksDeleted\":[]}"));
+}
+
+/* What a container takes is not looked up for this; docker stats tells it. */
 void engine_usage(struct http_request *r)
 {
-	http_reply(r, 200, "application/json",
-		STR("{\"LayersSize\":0,\"Images\":[],\"Containers\":[],\"Volumes\":[],\"BuildCache\":[]}"));
+	auto_buf struct buf b = BUF_INIT(REPLY_MAX);
+	struct docker *d = docker_of(r);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key(&w, "Images");
+	int64_t bytes = images_put_all(d, &w);
+	jsonw_key_int(&w, "LayersSize", bytes);
+	jsonw_key(&w, "Containers");
+	containers_put_all(d, &w);
+	jsonw_key(&w, "Volumes");
+	jsonw_open_array(&w);
+	jsonw_close_array(&w);
+	jsonw_key(&w, "BuildCache");
+	jsonw_open_array(&w);
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	http_reply_json(r, 200, &b);
 }
 
 void not_offered(struct http_request *r)

@@ -53,5 +53,8 @@ void engine_usage(struct http_request *r);
 void engine_auth(struct http_request *r);
 void networks_list(struct http_request *r);
 void networks_get(struct http_request *r);
+void networks_prune(struct http_request *r);
+void volumes_get(struct http_request *r);
 void volumes_list(struct http_request *r);
+void volumes_prune(struct http_request *r);
 void not_offered(struct http_request *r);

@@ -131,6 +131,19 @@ void images_list(struct http_request *r)
 	http_reply_json(r, 200, &b);
 }
 
+int64_t images_put_all(struct docker *d, struct jsonw *w)
+{
+	struct images *images = runtime_images(d->rt);
+	int64_t bytes = 0;
+	jsonw_open_array(w);
+	for (struct image *i = NULL; (i = images_next(images, i));) {
+		put_item(images, i, w);
+		bytes += i->size_bytes;
+	}
+	jsonw_close_array(w);
+	return bytes;
+}
+
 /* ---- inspect, history ---- */
 
 static void put_layers(const struct image *image, struct jsonw *w)

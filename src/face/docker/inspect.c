@@ -295,6 +295,16 @@ static bool fits(const struct container *c, const struct json *filters)
 		each_label_fits(c, json_find(filters, "label"));
 }
 
+void containers_put_all(struct docker *d, struct jsonw *w)
+{
+	struct container *c;
+	jsonw_open_array(w);
+	list_for_each(c, &d->containers, link)
+		if (container_sandbox(c))
+			put_item(c, w);
+	jsonw_close_array(w);
+}
+
 void containers_list(struct http_request *r)
 {
 	auto_json struct json *filters = docker_filters(r);

@@ -193,4 +193,7 @@ void ports_put_list(const struct container *c, struct jsonw *w);
 
 /* image.c */
 int64_t images_count(struct docker *d);
+/* Arrays, as the lists have them. */
+int64_t images_put_all(struct docker *d, struct jsonw *w); /* how many bytes they are together */
+void containers_put_all(struct docker *d, struct jsonw *w);
 int image_find(struct docker *d, struct str ref, const struct image **ret, struct error *err);
