@@ -130,14 +130,16 @@ static void add_namespaces(struct plan *plan)
 }
 
 /*
- * Files of a mount are their user's on the host and must be the agent's inside; who is not root cannot show them as
- * another's. And an agent that is root inside is to change the copy of /etc, which is the user's.
+ * Files of a mount or of an image are the user's on the host and must be the agent's inside; who is not root cannot
+ * show them as another's. And an agent that is root inside is to change the copy of /etc, which is the user's.
  */
 static enum plan_ids choose_ids(const struct plan *plan)
 {
 	if (plan->host.is_root)
 		return IDS_RANGE;
-	bool has_users_files = plan->spec.n_mounts > 0 || plan->spec.user == USER_ROOT;
+	const struct spec *spec = &plan->spec;
+	bool has_users_files = spec->n_mounts > 0 || spec->image != IMAGE_HOST ||
+		spec->n_layers > 0 || spec->user == USER_ROOT;
 	return plan->host.subids.count && !has_users_files ? IDS_PAIR : IDS_SINGLE;
 }
 
@@ -347,8 +349,8 @@ static int check_required(const struct plan *plan, struct error *err)
 	if ((plan->spec.required & BIT(OWN_UID)) && plan->ids == IDS_SINGLE &&
 		plan->host.subids.count)
 		return error_set(err, ERROR_UNSUPPORTED,
-			"own-uid is required, and an agent that is root inside or has mounts has its user's uid: "
-			"leave these out, or sudo cay serve");
+			"own-uid is required, and an agent that is root inside, or has mounts or an image, has its user's "
+			"uid: leave these out, or sudo cay serve");
 	/* What the lock adds is checked by lock_make. */
 	const uint64_t locks = BIT(SECCOMP) | BIT(NO_NEW_PRIVS) | BIT(CAPS) | BIT(LANDLOCK) |
 		BIT(RLIMITS);
