@@ -187,13 +187,19 @@ static void job_over(struct builder *b, int control_fd, const struct error *err)
 	b->crew->built(b->crew, job, &box, control_fd, err);
 }
 
+static void builder_kill(struct builder *b)
+{
+	if (b->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, b->pidfd, SIGKILL, NULL, 0);
+}
+
 /* Killed, as one that is stopped or traced would not see the end of its socket. */
 static void builder_stop(struct builder *b)
 {
 	poller_remove(b->crew->poller, b->sock);
 	b->sock = close_fd(b->sock);
-	if (b->pid > 0)
-		kill(b->pid, SIGKILL);
+	builder_kill(b);
+	b->pidfd = close_fd(b->pidfd);
 	b->pid = 0; /* it is waited for with the orphans */
 }
 
@@ -290,6 +296,12 @@ static int builder_start(struct crew *c, struct builder *b, struct error *err)
 		return error_sys(err, errno, "fork a builder");
 	if (pid == 0)
 		builder_main(c, theirs);
+	b->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (b->pidfd < 0) {
+		error_sys(err, errno, "watch a builder");
+		kill(pid, SIGKILL);
+		return -1;
+	}
 	b->pid = pid;
 	b->sock = take_fd(&ours);
 	return 0;
@@ -304,7 +316,8 @@ int crew_init(struct crew *c, struct poller *poller, const struct host *host, in
 		.ids_fd = ids_fd,
 		.life_fds = { -1, -1 } };
 	for (int i = 0; i < CREW_SIZE; i++)
-		c->builders[i] = (struct builder){ .crew = c, .sock = -1, .box = BOX_INIT };
+		c->builders[i] =
+			(struct builder){ .crew = c, .sock = -1, .pidfd = -1, .box = BOX_INIT };
 	if (pipe2(c->life_fds, O_CLOEXEC) < 0)
 		return error_sys(err, errno, "make a pipe");
 	for (int i = 0; i < CREW_SIZE; i++)
@@ -319,9 +332,9 @@ void crew_fini(struct crew *c)
 		struct builder *b = &c->builders[i];
 		BUG_IF(b->job, "a crew goes away while it builds");
 		pid_t pid = b->pid;
+		builder_kill(b);
+		launch_wait(&pid, b->pidfd);
 		builder_stop(b);
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
 	}
 	c->life_fds[0] = close_fd(c->life_fds[0]);
 	c->life_fds[1] = close_fd(c->life_fds[1]);
@@ -331,7 +344,7 @@ void crew_kill(struct crew *c)
 {
 	for (int i = 0; i < CREW_SIZE; i++)
 		if (c->builders[i].job)
-			kill(c->builders[i].pid, SIGKILL);
+			builder_kill(&c->builders[i]);
 }
 
 static int find_idle(const struct crew *c)

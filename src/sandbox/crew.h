@@ -21,6 +21,7 @@ struct builder {
 	struct source source;
 	struct crew *crew;
 	pid_t pid; /* 0: not started */
+	int pidfd; /* it is signalled by this: it may have been waited for with the orphans */
 	int sock;
 	void *job;      /* what it is at, or NULL */
 	struct box box; /* of the job: what is known so far */

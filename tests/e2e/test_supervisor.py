@@ -385,7 +385,7 @@ def test_a_killed_builder_fails_what_it_was_at_and_nothing_else(start, uid):
     os.kill(stuck, signal.SIGKILL)
     failed = s.ask("next")
     assert (failed.serial, failed.code) == ("2", "internal") and "was killed" in failed.text
-    assert cgroups_of(lost) == []
+    wait_until(lambda: cgroups_of(lost) == [])
     assert s.create().id  # by a new builder
     assert len(children(s.process.pid, "cay-builder")) >= 2
 
