@@ -360,7 +360,7 @@ static int http_wait(const struct tool_call_of_cli *c, struct error *err)
 		if (r >= 0)
 			return 0;
 		if (err->code != ERROR_UNAVAILABLE || clock_mono_ms() >= until_ms)
-			return error_wrap(err, "%s", c->o->http);
+			return -1;
 		poll(NULL, 0, PROBE_PAUSE_MS);
 	}
 }
