@@ -45,8 +45,7 @@ static struct sandbox *begin(struct http_request *r, const struct field *fields,
 {
 	bool is_get = str_is(r->method, "GET") || str_is(r->method, "HEAD");
 	struct sandbox *s = rest_sandbox(r);
-	struct json *body = NULL;
-	struct error err;
+	auto_json struct json *body = NULL;
 	if (!s)
 		return NULL;
 	struct asking *a = arena_new(&r->arena, struct asking);
@@ -54,16 +53,10 @@ static struct sandbox *begin(struct http_request *r, const struct field *fields,
 	*ret_asking = a;
 	if (is_get)
 		return rest_query(r, fields, size, ret_wish) < 0 ? NULL : s;
-	int result = r->body.len ? json_parse(r->body, &body, &err) : 0;
-	if (result == 0)
-		result = fields_decode(fields, size, "git", body, &r->arena, ret_wish, &err);
-	if (result == 0)
-		rest_keep_strings(fields, *ret_wish, &r->arena);
-	json_free(body);
-	if (result == 0)
-		return s;
-	http_reply_error(r, &err);
-	return NULL;
+	if (rest_body(r, "git", fields, size, &body, ret_wish) < 0)
+		return NULL;
+	rest_keep_strings(fields, *ret_wish, &r->arena);
+	return s;
 }
 
 #define BEGIN(fields, type)                                                     \

@@ -92,11 +92,11 @@ static void decide(struct http_request *r, bool is_confirmed)
 	void *params;
 	if (!guard)
 		return;
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		fields_decode(decision_fields, sizeof(struct decision_body), "decision", body,
-			&r->arena, &params, &err) < 0 ||
-		guard_decide(guard, http_param(r, "confirmation"), is_confirmed,
-			((const struct decision_body *)params)->reason, &err) < 0) {
+	if (rest_body(r, "decision", decision_fields, sizeof(struct decision_body), &body,
+		    &params) < 0)
+		return;
+	if (guard_decide(guard, http_param(r, "confirmation"), is_confirmed,
+		    ((const struct decision_body *)params)->reason, &err) < 0) {
 		http_reply_error(r, &err);
 		return;
 	}
@@ -172,16 +172,11 @@ void guard_assess(struct http_request *r)
 	static const struct http_ops ops = { .on_closed = on_closed };
 	struct guard *guard = guard_of(r);
 	auto_json struct json *body = NULL;
-	struct error err;
 	void *params;
 	if (!guard)
 		return;
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		fields_decode(assess_fields, sizeof(struct assess_body), "assess", body, &r->arena,
-			&params, &err) < 0) {
-		http_reply_error(r, &err);
+	if (rest_body(r, "assess", assess_fields, sizeof(struct assess_body), &body, &params) < 0)
 		return;
-	}
 	const struct assess_body *p = params;
 	struct assessment *a = arena_new(&r->arena, struct assessment);
 	a->r = r;

@@ -95,6 +95,9 @@ struct sandbox *rest_sandbox(struct http_request *r);
 int rest_query_json(struct http_request *r, const struct field *fields, struct buf *b);
 /* The same, decoded into the request's arena. */
 int rest_query(struct http_request *r, const struct field *fields, size_t size, void **ret);
+/* The body, or none, decoded; *ret_tree is what they point into. name: for errors. -1: the request has been answered. */
+int rest_body(struct http_request *r, const char *name, const struct field *fields, size_t size,
+	struct json **ret_tree, void **ret);
 /* Copies the strings of decoded fields, whose tree will be freed, into the arena. */
 void rest_keep_strings(const struct field *fields, char *params, struct arena *arena);
 /* Replies with a sandbox as JSON. */

@@ -188,12 +188,8 @@ void images_name(struct http_request *r)
 	const struct image *image = images_are_far(r) ? NULL : image_of(r);
 	if (!image && !images_are_far(r))
 		return;
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		fields_decode(images_tag_fields, sizeof(struct tag_body), "image", body, &r->arena,
-			&decoded, &err) < 0) {
-		http_reply_error(r, &err);
+	if (rest_body(r, "image", images_tag_fields, sizeof(struct tag_body), &body, &decoded) < 0)
 		return;
-	}
 	struct str name = ((const struct tag_body *)decoded)->name;
 	if (!image)
 		images_far_ask(r,

@@ -281,3 +281,14 @@ int rest_query(struct http_request *r, const struct field *fields, size_t size, 
 	http_reply_error(r, &err);
 	return -1;
 }
+
+int rest_body(struct http_request *r, const char *name, const struct field *fields, size_t size,
+	struct json **ret_tree, void **ret)
+{
+	struct error err;
+	if ((!r->body.len || json_parse(r->body, ret_tree, &err) == 0) &&
+		fields_decode(fields, size, name, *ret_tree, &r->arena, ret, &err) == 0)
+		return 0;
+	http_reply_error(r, &err);
+	return -1;
+}

@@ -31,16 +31,12 @@ void tool_server_open(struct http_request *r)
 {
 	auto_json struct json *body = NULL;
 	struct sandbox *s = rest_sandbox(r);
-	struct error err;
 	void *params;
 	if (!s)
 		return;
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		fields_decode(tool_server_fields, sizeof(struct lend_params), "tool-server", body,
-			&r->arena, &params, &err) < 0) {
-		http_reply_error(r, &err);
+	if (rest_body(r, "tool-server", tool_server_fields, sizeof(struct lend_params), &body,
+		    &params) < 0)
 		return;
-	}
 	const struct lend_params *p = params;
 	const struct camel_lending lending = {
 		.where = arena_str(&r->arena, p->listen),

@@ -107,16 +107,11 @@ void setup_post(struct http_request *r)
 	static const struct http_ops ops = { .on_closed = on_closed };
 	struct sandbox *s = rest_sandbox(r);
 	auto_json struct json *body = NULL;
-	struct error err;
 	void *params;
 	if (!s)
 		return;
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		fields_decode(git_init_fields, sizeof(struct git_place), "setup", body, &r->arena,
-			&params, &err) < 0) {
-		http_reply_error(r, &err);
+	if (rest_body(r, "setup", git_init_fields, sizeof(struct git_place), &body, &params) < 0)
 		return;
-	}
 	struct setting_up *u = arena_new(&r->arena, struct setting_up);
 	u->r = r;
 	u->prepare = prepare_setup(s, ((const struct git_place *)params)->directory, on_set_up, u);
@@ -151,16 +146,12 @@ void environment_post(struct http_request *r)
 {
 	struct sandbox *s = rest_sandbox(r);
 	auto_json struct json *body = NULL;
-	struct error err;
 	void *params;
 	if (!s)
 		return;
-	if ((r->body.len && json_parse(r->body, &body, &err) < 0) ||
-		fields_decode(environment_fields, sizeof(struct environment_body), "env", body,
-			&r->arena, &params, &err) < 0) {
-		http_reply_error(r, &err);
+	if (rest_body(r, "env", environment_fields, sizeof(struct environment_body), &body,
+		    &params) < 0)
 		return;
-	}
 	const struct environment_body *b = params;
 	runtime_set_env(s, &b->env, &b->secrets, on_environment, r);
 }

@@ -220,7 +220,6 @@ static void on_packed(struct far *far, const struct json *answer)
 	far_fail(far, &err);
 }
 
-/* Of a directory what is in it, or all of it under a name; of a file that file. */
 static void pack(struct far *far, const char *path)
 {
 	const struct download_params *p = far->params;
@@ -229,14 +228,7 @@ static void pack(struct far *far, const char *path)
 	char random[ID_SIZE];
 	id_make(random);
 	f->file = arena_printf(&far->arena, "/tmp/cay-%s.tar", random);
-	buf_puts(&command, "p=");
-	far_put_quoted(&command, str_from(path));
-	buf_printf(&command, "; t=%s; n=", f->file);
-	far_put_quoted(&command, p->prefix.ptr ? p->prefix : STR(""));
-	buf_puts(&command,
-		"; [ -e \"$p\" ] || exit 66; umask 077; if [ -d \"$p\" ]; then "
-		"tar -C \"$p\" ${n:+--transform=\"s,^\\.,$n,\"} -cf \"$t\" .; else "
-		"tar -C \"${p%/*}/\" ${n:+--transform=\"s,.*,$n,\"} -cf \"$t\" -- \"${p##*/}\"; fi");
+	far_put_pack(&command, path, p->prefix, f->file);
 	daytona_execute(far, buf_str(&command), STR_NONE, NULL, ARCHIVE_MS, on_packed);
 }
 
@@ -244,9 +236,7 @@ static void download_start(struct far *far)
 {
 	const struct download_params *p = far->params;
 	const char *path = far_path(far, p->where.cwd, p->where.path);
-	bool is_odd = str_find_char(p->prefix, ',') >= 0 || str_find_char(p->prefix, '&') >= 0 ||
-		str_find_char(p->prefix, '\\') >= 0;
-	if (str_is(p->format, "zip") || (p->prefix.len && is_odd)) {
+	if (str_is(p->format, "zip") || !far_can_be_prefix(p->prefix)) {
 		far_refuse(far, "zip archive, or archive with such a prefix");
 		return;
 	}

@@ -325,7 +325,24 @@ static void on_packed(struct far *far, const struct json *observation)
 	far_fail(far, &err);
 }
 
-/* Of a directory what is in it, or all of it under a name; of a file that file. */
+void far_put_pack(struct buf *b, const char *path, struct str prefix, const char *file)
+{
+	buf_puts(b, "p=");
+	far_put_quoted(b, str_from(path));
+	buf_printf(b, "; t=%s; n=", file);
+	far_put_quoted(b, prefix.ptr ? prefix : STR(""));
+	buf_puts(b,
+		"; [ -e \"$p\" ] || exit 66; umask 077; if [ -d \"$p\" ]; then "
+		"tar -C \"$p\" ${n:+--transform=\"s,^\\.,$n,\"} -cf \"$t\" .; else "
+		"tar -C \"${p%/*}/\" ${n:+--transform=\"s,.*,$n,\"} -cf \"$t\" -- \"${p##*/}\"; fi");
+}
+
+bool far_can_be_prefix(struct str prefix)
+{
+	return str_find_char(prefix, ',') < 0 && str_find_char(prefix, '&') < 0 &&
+		str_find_char(prefix, '\\') < 0;
+}
+
 static void pack_tar(struct far *far)
 {
 	const struct download_params *p = far->params;
@@ -334,14 +351,9 @@ static void pack_tar(struct far *far)
 	char random[ID_SIZE];
 	id_make(random);
 	d->file = arena_printf(&far->arena, "/tmp/cay-%s.tar", random);
-	buf_puts(&command, "( p=");
-	far_put_quoted(&command, str_from(d->path));
-	buf_printf(&command, "; t=%s; n=", d->file);
-	far_put_quoted(&command, p->prefix.ptr ? p->prefix : STR(""));
-	buf_puts(&command,
-		"; [ -e \"$p\" ] || exit 66; umask 077; if [ -d \"$p\" ]; then "
-		"tar -C \"$p\" ${n:+--transform=\"s,^\\.,$n,\"} -cf \"$t\" .; else "
-		"tar -C \"${p%/*}/\" ${n:+--transform=\"s,.*,$n,\"} -cf \"$t\" -- \"${p##*/}\"; fi )");
+	buf_puts(&command, "( ");
+	far_put_pack(&command, d->path, p->prefix, d->file);
+	buf_puts(&command, " )");
 	far_shell(far, buf_str(&command), SHELL_MS, on_packed);
 }
 
@@ -397,9 +409,7 @@ static void download_ready(struct far *far, const struct json *answer)
 static void download_start(struct far *far)
 {
 	const struct download_params *p = far->params;
-	if (p->prefix.len &&
-		(str_is(p->format, "zip") || str_find_char(p->prefix, ',') >= 0 ||
-			str_find_char(p->prefix, '&') >= 0 || str_find_char(p->prefix, '\\') >= 0))
+	if (!far_can_be_prefix(p->prefix) || (p->prefix.len && str_is(p->format, "zip")))
 		far_refuse(far, "archive with such a prefix");
 	else
 		far_with_workdir(far, download_ready);

@@ -19,6 +19,14 @@ void far_put_piece(struct buf *b, const char *path, int64_t offset, int64_t size
 int far_take_piece(const struct far *far, const struct json *observation, const char *path,
 	struct buf *b, struct error *err);
 
+/*
+ * A shell command that packs a path into a tar archive: of a directory what is in it, or all of it under a name; of a file
+ * that file. It ends with 66 if there is none.
+ */
+void far_put_pack(struct buf *b, const char *path, struct str prefix, const char *file);
+/* Of such an archive; none at all can. */
+bool far_can_be_prefix(struct str prefix);
+
 /* Puts bytes that are all there into a file, whatever its name is. mode: octal, or STR_NONE. */
 void far_put_file(struct far *far, const char *path, struct str bytes, struct str mode,
 	far_fn *then);
