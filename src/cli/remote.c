@@ -97,7 +97,9 @@ int remote_open_approver(const struct invocation *in, struct remote *ret, struct
 {
 	if (check_lasting(in, "actions that wait to be confirmed", err) < 0)
 		return -1;
-	return open_as(in, "approver-token", "CAY_APPROVER_TOKEN", ret, err);
+	int r = open_as(in, "approver-token", "CAY_APPROVER_TOKEN", ret, err);
+	ret->is_approver = true;
+	return r;
 }
 
 void remote_close(struct remote *s)
@@ -123,9 +125,11 @@ static int explain(const struct remote *s, bool was_answered, int status, struct
 			s->url);
 	if (err->code == ERROR_UNAUTHORIZED)
 		return error_set(err, ERROR_UNAUTHORIZED,
-			"the server at %s wants its token: set CAY_TOKEN to what the file `token` in its state "
+			"the server at %s wants %s token: set %s to what the file `%s` in its state "
 			"directory holds",
-			s->url);
+			s->url, s->is_approver ? "the approver's" : "its",
+			s->is_approver ? "CAY_APPROVER_TOKEN" : "CAY_TOKEN",
+			s->is_approver ? "approver-token" : "token");
 	return -1;
 }
 

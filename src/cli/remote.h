@@ -26,6 +26,7 @@ struct remote {
 	struct http_client *http;
 	char *url;                /* as it was given */
 	struct embedded embedded; /* if that is no cay server's */
+	bool is_approver;         /* it is the approver's token that is shown */
 };
 #define REMOTE_INIT                       \
 	{                                 \

@@ -56,7 +56,7 @@ struct runtime_call {
 	struct buf result;
 	struct error error; /* ERROR_OK: result counts */
 	bool is_paused;
-	bool has_events, is_gated;
+	bool has_events, is_gated, is_own;
 	bool was_full; /* drain is owed to the caller */
 };
 
@@ -477,7 +477,7 @@ static int prepare(struct runtime_call *call, struct str params_json, struct err
 		return error_wrap(err, "%s", action->name);
 	if (action_decode(action, params, &arena, &decoded, err) < 0)
 		return -1;
-	call->is_gated = is_gated(call);
+	call->is_gated = !call->is_own && is_gated(call);
 	if (action->flags & ACTION_READS)
 		return call->is_gated ? ask_gate(call, params, err) : 0;
 
@@ -490,11 +490,12 @@ static int prepare(struct runtime_call *call, struct str params_json, struct err
 	return call->is_gated ? ask_gate(call, params, err) : 0;
 }
 
-struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
-	struct str params_json, const struct call_sink *sink, void *arg)
+static struct runtime_call *perform(struct sandbox *s, const struct action *action,
+	struct str params_json, const struct call_sink *sink, void *arg, bool is_own)
 {
 	struct runtime_call *call = call_new(s, action, sink, arg);
 	struct error err;
+	call->is_own = is_own;
 	if (prepare(call, params_json, &err) < 0) {
 		fail(call, &err);
 	} else if (call->seq || call->is_gated) {
@@ -503,6 +504,18 @@ struct runtime_call *runtime_perform(struct sandbox *s, const struct action *act
 		open_call(call);
 	}
 	return call;
+}
+
+struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
+	struct str params_json, const struct call_sink *sink, void *arg)
+{
+	return perform(s, action, params_json, sink, arg, false);
+}
+
+struct runtime_call *runtime_perform_own(struct sandbox *s, const struct action *action,
+	struct str params_json, const struct call_sink *sink, void *arg)
+{
+	return perform(s, action, params_json, sink, arg, true);
 }
 
 struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,

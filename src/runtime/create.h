@@ -76,6 +76,8 @@ int create_from_json(const struct json *json, struct arena *arena, struct create
  * that was not made of JSON leaves open what is zero in it.
  */
 int create_set_standards(const struct json *json, struct error *err);
+/* Of the variables that every sandbox has; STR_NONE: it is not among them. */
+struct str create_standard_env(struct str name);
 /* Fills those in; env is the standards' with the wish's own on top. */
 void create_fill(struct create *create, struct arena *arena);
 /* create_secrets.c. The field `secrets`: NAME to a value, or to {"value","hosts","header"}. */

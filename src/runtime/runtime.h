@@ -140,6 +140,9 @@ struct call_sink {
  */
 struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
+/* What a face does by itself, for a sandbox to be what was asked for: no gate is asked, all else is the same. */
+struct runtime_call *runtime_perform_own(struct sandbox *s, const struct action *action,
+	struct str params_json, const struct call_sink *sink, void *arg);
 /* Input of an ACTION_STREAMS_IN action. What is sent before the executor has the call is kept for it. */
 void runtime_call_send(struct runtime_call *call, uint8_t channel, struct str bytes);
 void runtime_call_eof(struct runtime_call *call, uint8_t channel);

@@ -92,6 +92,14 @@ static void fill_env(struct field_map *env, const struct field_map *standard, st
 	*env = (struct field_map){ keys, values, n };
 }
 
+struct str create_standard_env(struct str name)
+{
+	for (size_t i = 0; i < standards.env.n; i++)
+		if (str_eq(standards.env.keys[i], name))
+			return standards.env.values[i];
+	return STR_NONE;
+}
+
 static bool has_swap(const struct create *create, struct str name)
 {
 	for (size_t i = 0; i < create->n_swaps; i++)

@@ -15,7 +15,7 @@
 enum { HOST_PATH_SIZE = 256, HOST_LINKS_MAX = 8 };
 
 /* uid 0: one range of 65,536 ids per sandbox, from a part of the id space that no user has. */
-enum { UID_BASE = 0x30000000, UID_RANGE = 65536, UID_SLOTS = 8192 };
+enum { UID_BASE = 0x30000000, UID_RANGE = SPEC_UIDS, UID_SLOTS = 8192 };
 enum { AGENT_UID = 1000 }; /* and gid, in the sandbox */
 
 enum cgroup_kind { CGROUP_NONE = 0, CGROUP_V1, CGROUP_V2 };

@@ -138,7 +138,23 @@ static int open_userns(pid_t pid, int *ret_fd, struct error *err)
 	return *ret_fd < 0 ? error_sys(err, errno, "open %s", path) : 0;
 }
 
-/* A user namespace that maps just one owner, for an idmapped mount: held by a child as long as it takes. */
+/*
+ * One owner; and where the sandbox's root is not that owner, it needs an id of its own there, or it could make no file
+ * at all: the one that it has on the host.
+ */
+static int write_owner(const struct build *b, const struct step *s, pid_t pid, const char *file,
+	uint32_t owner, struct error *err)
+{
+	char lines[96];
+	uint32_t agent = b->uid_base + s->uid;
+	if (!s->uid || b->plan->spec.user != USER_ROOT)
+		return write_map(pid, file, owner, agent, 1, err);
+	snprintf(lines, sizeof(lines), "%u %u 1\n%u %u 1\n", owner, agent, b->uid_base,
+		b->uid_base);
+	return write_text(pid, file, lines, err);
+}
+
+/* A user namespace that maps an owner, for an idmapped mount: held by a child as long as it takes. */
 static int make_owner_userns(const struct build *b, const struct step *s, int *ret_fd,
 	struct error *err)
 {
@@ -156,10 +172,9 @@ static int make_owner_userns(const struct build *b, const struct step *s, int *r
 		for (;;)
 			pause();
 	}
-	uint32_t agent = b->uid_base + s->uid;
-	int r = write_map(pid, "uid_map", b->tree_owners[s->tree], agent, 1, err);
+	int r = write_owner(b, s, pid, "uid_map", b->tree_owners[s->tree], err);
 	if (r == 0)
-		r = write_map(pid, "gid_map", b->tree_groups[s->tree], agent, 1, err);
+		r = write_owner(b, s, pid, "gid_map", b->tree_groups[s->tree], err);
 	if (r == 0)
 		r = open_userns(pid, ret_fd, err);
 	kill(pid, SIGKILL);

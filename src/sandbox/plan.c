@@ -71,6 +71,13 @@ uint32_t plan_agent(const struct plan *plan)
 	return plan->spec.user == USER_ROOT ? 0 : AGENT_UID;
 }
 
+/* Whose, inside, is what is the caller's on the host. */
+static uint32_t plan_owner(const struct plan *plan)
+{
+	const struct spec *spec = &plan->spec;
+	return spec->user == USER_ROOT && spec->owner_uid ? spec->owner_uid : plan_agent(plan);
+}
+
 int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, uint32_t flags)
 {
 	BUG_IF(plan->n_trees == PLAN_TREES_MAX, "a plan has more trees than there is room for");
@@ -85,7 +92,7 @@ int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, 
 	map->tree = s->tree;
 	map->data = idmap;
 	map->flags = flags;
-	map->uid = !strcmp(idmap, "owner") ? plan_agent(plan) : 0; /* "image": it is root's */
+	map->uid = !strcmp(idmap, "owner") ? plan_owner(plan) : 0; /* "image": it is root's */
 	return s->tree;
 }
 

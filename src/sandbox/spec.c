@@ -186,6 +186,10 @@ static int check_words(const struct spec *spec, struct error *err)
 		return -1;
 	if (spec->user > USER_ROOT)
 		return error_set(err, ERROR_INVALID, "unknown user mode %u", spec->user);
+	/* Beyond the range there are other sandboxes' ids. */
+	if (spec->owner_uid >= SPEC_UIDS)
+		return error_set(err, ERROR_INVALID, "owner %u: a sandbox has %d ids",
+			spec->owner_uid, SPEC_UIDS);
 	if (spec->required >> CONTROL_MAX)
 		return error_set(err, ERROR_INVALID, "an unknown control is required");
 	return 0;

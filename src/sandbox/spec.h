@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-enum { SPEC_PATH_SIZE = 1024, SPEC_NAME_SIZE = 64, SPEC_MOUNTS_MAX = 16 };
+enum { SPEC_PATH_SIZE = 1024, SPEC_NAME_SIZE = 64, SPEC_MOUNTS_MAX = 16, SPEC_UIDS = 65536 };
 enum { SPEC_LAYER_SIZE = 65, SPEC_LAYERS_MAX = 64 };
 
 enum image_kind {
@@ -93,6 +93,8 @@ struct spec {
 	uint32_t network;         /* enum network_mode */
 	struct spec_net net;      /* of bridge and pasta */
 	uint32_t user;            /* enum user_mode */
+	/* Of USER_ROOT: whom files in writable mounts belong to, inside; 0: root, as else to the agent. */
+	uint32_t owner_uid;
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
 	uint32_t

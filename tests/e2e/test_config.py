@@ -133,6 +133,46 @@ def test_openhands_clients_may_be_given_no_browser(serve):
     assert (seen["observation"], seen["content"]) == ("error", "Browser functionality is not supported or disabled.")
 
 
+def act(served, action, **args):
+    """What OpenHands' clients get from the sandbox of the bare paths."""
+    with contextlib.closing(UnixConnection(served.dir / "cay.sock")) as connection:
+        connection.request("POST", "/execute_action", json.dumps({"action": {"action": action, "args": args}}),
+                           {"X-Session-API-Key": served.env["CAY_TOKEN"]})
+        reply = connection.getresponse()
+        seen = json.loads(reply.read())
+    assert reply.status == 200, seen
+    return seen
+
+
+def test_openhands_clients_work_in_the_workspace_of_the_host(serve):
+    served = serve("[core]\nworkspace_base = 'DIR/work'\n")
+    assert act(served, "run", command="cat hello; echo by the shell > shell; mkdir d")["content"] == "hi"
+    assert act(served, "write", path="written", content="by an action")["observation"] == "write"
+    assert act(served, "edit", path="/workspace/shell", command="str_replace", old_str="by", new_str="from")["observation"] == "edit"
+    if os.geteuid() == 0:
+        assert act(served, "run", command="sudo touch roots; sudo -n id -u")["content"] == "0"
+        assert act(served, "run", command="stat -c %U shell written d hello")["content"] == "\n".join(["openhands"] * 4)
+    owner = os.stat(served.dir / "work")
+    for name, content in ("shell", "from the shell\n"), ("written", "by an action\n"):
+        path = served.dir / "work" / name
+        assert path.read_text() == content
+        assert (path.stat().st_uid, path.stat().st_gid) == (owner.st_uid, owner.st_gid), "new files belong to the caller"
+
+
+def test_edits_are_looked_over_where_the_configuration_says_so(serve):
+    served = serve("[sandbox]\nenable_auto_lint = true\n")
+    act(served, "write", path="x.py", content="x = 1")
+    seen = act(served, "edit", path="/workspace/x.py", command="str_replace", old_str="x = 1", new_str="x = (1")
+    assert "Linting issues found in the changes:" in seen["content"]
+
+
+def test_a_strict_guard_lets_the_server_make_its_own_sandboxes(serve):
+    served = serve("[guard]\nmode = 'rules'\nthreshold = 1\n")
+    assert act(served, "run", command="echo hi")["content"] == "hi"
+    refused = act(served, "run", command="echo x > /etc/x")
+    assert refused["observation"] == "error" and refused["content"].startswith("the guard refused run: "), refused
+
+
 def test_what_cannot_be_had_is_said_with_the_reason_and_the_server_starts(serve):
     served = serve("[sandbox]\nvscode_port = 3000\n[kubernetes]\nnamespace = 'mine'\n")
     assert "cay: warning: sandbox.vscode_port (file) is left aside: a server has an editor in each of its sandboxes" in served.text()

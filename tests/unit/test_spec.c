@@ -100,6 +100,10 @@ static void unknown_numbers_are_refused(void **state)
 	assert_bad("network mode 7");
 	spec.user = 7;
 	assert_bad("user mode 7");
+	spec.user = 0;
+	spec.owner_uid = SPEC_UIDS; /* the first id of somebody else */
+	assert_bad("owner 65536");
+	spec.owner_uid = 0;
 	spec.required = UINT64_C(1) << 63;
 	assert_bad("control");
 }

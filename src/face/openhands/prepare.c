@@ -142,7 +142,7 @@ static void perform(struct preparation *p, const struct action *action, const st
 	if (!s)
 		fail(p, &err);
 	else
-		p->call = runtime_perform(s, action, buf_str(params), sink, p);
+		p->call = runtime_perform_own(s, action, buf_str(params), sink, p);
 }
 
 static void put_argv(struct jsonw *w, const char *const *argv, size_t n)
@@ -194,7 +194,7 @@ static void on_no_matter(void *arg, const struct error *err)
 static void begin(struct sandbox *s, const struct action *action, const struct buf *params)
 {
 	static const struct call_sink sink = { .result = on_nothing, .error = on_no_matter };
-	runtime_perform(s, action, buf_str(params), &sink, NULL);
+	runtime_perform_own(s, action, buf_str(params), &sink, NULL);
 }
 
 /* What shows files to the browser, where there is one. */
@@ -412,6 +412,15 @@ static void add_command(struct pairs *p, const struct start *start, struct arena
 		pairs_add(p, STR(LABEL_COMMAND), str_from(arena_str(arena, buf_str(&b))));
 }
 
+/* As the sandbox will have it. */
+static struct str variable_of(const struct start *start, struct str name)
+{
+	for (size_t i = 0; i < start->environment.n; i++)
+		if (str_eq(start->environment.keys[i], name))
+			return start->environment.values[i];
+	return create_standard_env(name);
+}
+
 static struct field_map labels_of(const struct start *start, struct arena *arena)
 {
 	struct pairs p = pairs_new(arena, 9);
@@ -429,9 +438,9 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 		struct str key = start->environment.keys[i], value = start->environment.values[i];
 		if (str_is(key, LABEL_QUIET))
 			pairs_add(&p, STR(LABEL_QUIET), value);
-		if (str_is(key, "ENABLE_AUTO_LINT") && str_eq_nocase(value, STR("true")))
-			pairs_add(&p, STR(LABEL_LINT), STR("yes"));
 	}
+	if (str_eq_nocase(variable_of(start, STR("ENABLE_AUTO_LINT")), STR("true")))
+		pairs_add(&p, STR(LABEL_LINT), STR("yes"));
 	return (struct field_map){ p.keys, p.values, p.n };
 }
 
@@ -452,6 +461,8 @@ static void fill_spec(struct spec *spec, const struct openhands *oh, const struc
 	spec->image = IMAGE_HOST;
 	spec->network = start->network;
 	spec->user = is_root ? USER_ROOT : USER_AGENT;
+	if (has_root(oh) && !str_is(start->username, "root"))
+		spec->owner_uid = (uint32_t)start->uid;
 	snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(start->workdir));
 	/* What the host cannot limit is not asked for: that would be refused. */
 	const struct {
