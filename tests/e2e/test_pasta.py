@@ -19,6 +19,13 @@ TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/ne
       "mount --bind $d/tun /dev/net/tun; rm -r $d"
 
 
+# The user has a name, and a range of ids, in the mount namespace of the server.
+RANGE = "r=$(mktemp -d); for f in passwd group subuid subgid; do touch /etc/$f; cp /etc/$f $r/; done; " \
+        f"echo user:x:{ORDINARY}:{ORDINARY}::/:/bin/sh >>$r/passwd; echo user:x:{ORDINARY}: >>$r/group; " \
+        "echo user:200000:65536 | tee -a $r/subuid >>$r/subgid; " \
+        "for f in passwd group subuid subgid; do mount --bind $r/$f /etc/$f; done; rm -r $r"
+
+
 @pytest.fixture(scope="module")
 def server():
     with server_behind([PUBLIC, OTHER, PRIVATE, METADATA], prepare=TUN, uid=ORDINARY) as started:
@@ -137,6 +144,17 @@ def test_its_process_ends_with_it(server):
     with awaited(pid):
         made.delete()
     wait_until(lambda: pid not in passts(server), "it was not waited for")
+
+
+@pytest.mark.usefixtures("server")
+def test_an_agent_with_an_id_of_its_own_has_the_same_network():
+    with server_behind([PUBLIC, OTHER], prepare=f"{TUN}; {RANGE}", uid=ORDINARY) as server:
+        server.outside.listen(7000)
+        box = server.create(network="pasta", allow=[f"{OTHER}:7000"], require=["own-uid"])
+        assert connect(box, OTHER, 7000) == "reached"
+        assert connect(box, PUBLIC, 7000) != "reached"
+        wait_until(lambda: [e["data"]["decision"] for e in box.events() if e["kind"] == "network"] == ["allowed", "denied"])
+        box.delete()
 
 
 @pytest.mark.usefixtures("server")
