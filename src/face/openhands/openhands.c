@@ -118,6 +118,7 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn)
 
 /* ---- handlers ---- */
 
+/* Clients take any 2xx for alive and read no further: what is paused, or not there yet, is no 2xx. */
 void alive(struct http_request *r)
 {
 	struct openhands *oh = openhands_of(r);
@@ -127,7 +128,8 @@ void alive(struct http_request *r)
 	if (name.ptr && (!s || sandbox_state_is_final(s->state)))
 		reply_detail(r, 404, "%s", s ? sandbox_state_name(s->state) : err.text);
 	else if (s && s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
-		http_reply(r, 200, "application/json", STR("{\"status\":\"not initialized\"}"));
+		reply_detail(r, 503, "not initialized: sandbox %s is %s", s->id,
+			sandbox_state_name(s->state));
 	else
 		http_reply(r, 200, "application/json", STR("{\"status\":\"ok\"}"));
 }
