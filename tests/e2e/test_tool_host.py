@@ -96,6 +96,7 @@ def test_the_tools_of_this_directory_are_served_until_it_is_ended(server, start,
 
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_what_is_ended_by_a_signal_has_freed_its_port_by_then(server, start, port, signo):
+    wait_until(lambda: not sandboxes(server))  # those of the tests before
     for _ in range(3):  # as a client does that resets its runtime
         process = start("tool", "host", "kit.shout")
         assert call(port, "shout", "a") == "A"
@@ -108,6 +109,7 @@ def test_what_is_ended_by_a_signal_has_freed_its_port_by_then(server, start, por
 
 def test_what_is_ended_while_it_loads_leaves_no_sandbox(server, start, tmp_path):
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(3600)\n")
+    wait_until(lambda: not sandboxes(server))  # those of the tests before
     process = start("tool", "host", "slow.tool", is_good=False)
     wait_until(lambda: sandboxes(server))
     process.terminate()

@@ -45,7 +45,7 @@ static inline struct daytona_member *daytona_member_from(struct tenant *m)
 
 struct daytona_member *daytona_member_new(struct daytona_backend *d, const char *id,
 	struct str name);
-void daytona_member_free(struct tenant *m);
+void daytona_member_free(struct tenant *tenant);
 /* Takes a sandbox as the API tells of it: its id there, and where its toolbox is. */
 int daytona_take(struct daytona_member *m, const struct json *box, struct error *err);
 

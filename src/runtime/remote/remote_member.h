@@ -35,7 +35,7 @@ static inline struct remote_member *remote_member_of(struct tenant *m)
 }
 
 struct remote_member *remote_member_new(struct remote *r, const char *id, struct str session);
-void remote_member_free(struct tenant *m);
+void remote_member_free(struct tenant *tenant);
 /* Takes a runtime object: where it is and what it is called. */
 int remote_take_runtime(struct remote_member *m, const struct json *runtime, struct error *err);
 /* The bare server that the remote is. */
