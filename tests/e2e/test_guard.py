@@ -409,6 +409,24 @@ def test_what_a_model_answers_decides(guarded, model, answers, status):
     assert act(make(guarded, mode="llm"), "run", command="ls").status == status
 
 
+@pytest.mark.parametrize("answer, told", [
+    (scores(1), "done: a"),
+    (scores(3), {"error": "Risk assessment not passed for risky.Score: 3 > Threshold: 2\nReason: reason 3"}),
+    ((500, {}), {"error": "Risk assessment failed. Disabling function."}),
+])
+def test_a_client_of_camels_reads_camels_sentences(guarded, model, answer, told):
+    """As the result of the call, which is what its own guard gives."""
+    box = make(guarded, mode="llm")
+    model.answers = [scores(1)]
+    box.put_file("/workspace/kit.py", b"def risky(x):\n    return 'done: ' + x\n")
+    box.action("tool_add", entrypoint="kit.risky")
+    model.answers = [answer]
+    reply = guarded.request("POST", f"/camel/{box.id}/risky", {"args": ["a"], "kwargs": {}, "redirect_stdout": True},
+                            headers={"Content-Type": "application/json"})
+    assert reply.status == 200 and reply.json["stdout"] == ""
+    assert json.loads(reply.json["output"]) == told
+
+
 def test_a_model_is_not_asked_about_what_the_rules_know_to_be_harm(guarded, model):
     model.questions.clear()
     model.answers = [scores(1)]

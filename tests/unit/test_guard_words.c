@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "base/auto.h"
+#include "action/gate.h"
 #include "guard/camel.h"
 #include "guard/judge.h"
 
@@ -73,43 +74,27 @@ static void too_many_arguments_are_not_judged(void **state)
 
 static void a_client_of_camel_reads_its_own_sentences(void **state)
 {
-	auto_buf struct buf b = BUF_INIT(65536);
-	auto_json struct json *schema = NULL;
-	struct error err;
-	camel_put_refusal(&b, STR("execute_code"), 3, CAMEL_THRESHOLD, STR("it deletes"));
-	assert_string_equal(b.ptr,
-		"{\"error\":\"Risk assessment not passed for execute_code.Score: 3 > Threshold: 2\\nReason: it deletes\"}");
-	buf_reset(&b);
-	camel_put_failed(&b);
-	assert_string_equal(b.ptr, "{\"error\":\"Risk assessment failed. Disabling function.\"}");
-	buf_reset(&b);
-	camel_put_ignored(&b, STR("execute_code"));
-	assert_string_equal(b.ptr, "\"Ignored risk for function execute_code!\"");
-	assert_works(json_parse(str_from(camel_ignore_risk_schema), &schema, &err), err);
-}
-
-static void a_grant_is_for_one_call_of_one_name_and_lapses(void **state)
-{
-	struct grants g;
-	struct error err;
-	grants_init(&g);
-	assert_fails(grants_add(&g, STR("x"), false, 0, &err), err, INVALID,
-		"Function x not found in the toolkit.");
-	assert_works(grants_add(&g, STR("x"), true, 0, &err), err);
-	assert_works(grants_add(&g, STR("x"), true, 0, &err), err);
-	assert_false(grants_take(&g, STR("y"), 1));
-	assert_true(grants_take(&g, STR("x"), 1));
-	assert_false(grants_take(&g, STR("x"), 1));
-	assert_works(grants_add(&g, STR("x"), true, 0, &err), err);
-	assert_false(grants_take(&g, STR("x"), GRANT_MS));
-	for (int i = 0; i < GRANTS_MAX; i++) {
-		char name[16];
-		snprintf(name, sizeof(name), "t%d", i);
-		assert_works(grants_add(&g, str_from(name), true, 0, &err), err);
+	static const struct {
+		const char *refused, *told;
+	} rows[] = {
+		{ GATE_REFUSAL
+			"blocked execute_code: risk HIGH (3, above 2) by the model: it deletes (all): so",
+			"{\"error\":\"Risk assessment not passed for execute_code.Score: 3 > Threshold: 2\\n"
+			"Reason: deletes (all): so\"}" },
+		{ GATE_REFUSAL "blocked x, since its risk could not be assessed: nobody (there)",
+			"{\"error\":\"Risk assessment failed. Disabling function.\"}" },
+		{ GATE_REFUSAL "refused x: rejected by the approver: no (3",
+			"{\"error\":\"" GATE_REFUSAL
+			"refused x: rejected by the approver: no (3\"}" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_buf struct buf b = BUF_INIT(65536);
+		struct error err;
+		error_set(&err, ERROR_FORBIDDEN, "%s", rows[i].refused);
+		assert_true(gate_is_refusal(&err));
+		camel_put_refusal(&b, STR("execute_code"), &err);
+		assert_string_equal(b.ptr, rows[i].told);
 	}
-	assert_fails(grants_add(&g, STR("more"), true, 0, &err), err, LIMIT, "ignored already");
-	grants_reset(&g);
-	assert_false(grants_take(&g, STR("t1"), 1));
 }
 
 int main(void)
@@ -120,7 +105,6 @@ int main(void)
 		cmocka_unit_test(arguments_are_data_in_a_fence_that_they_cannot_end),
 		cmocka_unit_test(too_many_arguments_are_not_judged),
 		cmocka_unit_test(a_client_of_camel_reads_its_own_sentences),
-		cmocka_unit_test(a_grant_is_for_one_call_of_one_name_and_lapses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

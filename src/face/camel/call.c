@@ -3,9 +3,11 @@
  * POST /NAME. The body is looked at as Python reads JSON, and goes on as text: what Python alone can hold (NaN, an
  * integer of a hundred digits) arrives. What FastAPI refuses is refused with its words and positions.
  */
+#include "action/gate.h"
 #include "action/tool_actions.h"
 #include "base/auto.h"
 #include "face/camel/state.h"
+#include "guard/camel.h"
 #include "wire/frame.h"
 #include "wire/pyjson.h"
 #include "wire/utf8.h"
@@ -95,12 +97,22 @@ static bool take_members(struct http_request *r, struct str *members)
 
 /* ---- the answer ---- */
 
+static void reply_output(struct exchange *x, struct str output, struct str said)
+{
+	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
+	struct jsonw w = JSONW(&b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "output", output);
+	if (x->has_stdout)
+		jsonw_key_str(&w, "stdout", said);
+	jsonw_close(&w);
+	http_reply_json(x->r, 200, &b);
+}
+
 static void on_result(void *arg, struct str text)
 {
 	struct exchange *x = arg;
 	auto_json struct json *result = NULL;
-	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
-	struct jsonw w = JSONW(&b);
 	struct error err;
 	x->call = NULL;
 	if (json_parse(text, &result, &err) < 0) {
@@ -112,18 +124,20 @@ static void on_result(void *arg, struct str text)
 		reply_failed(x->r, 500, json_str(json_find(failure, "message")));
 		return;
 	}
-	jsonw_open(&w);
-	jsonw_key_str(&w, "output", json_str(json_find(result, "output")));
-	if (x->has_stdout)
-		jsonw_key_str(&w, "stdout", json_str(json_find(result, "stdout")));
-	jsonw_close(&w);
-	http_reply_json(x->r, 200, &b);
+	reply_output(x, json_str(json_find(result, "output")),
+		json_str(json_find(result, "stdout")));
 }
 
 static void on_error(void *arg, const struct error *err)
 {
 	struct exchange *x = arg;
+	auto_buf struct buf refusal = BUF_INIT(65536);
 	x->call = NULL;
+	if (gate_is_refusal(err)) {
+		camel_put_refusal(&refusal, http_param(x->r, "tool"), err);
+		reply_output(x, buf_str(&refusal), STR(""));
+		return;
+	}
 	if (err->code == ERROR_NOT_FOUND)
 		camel_reply_detail(x->r, 404, "Not Found");
 	else if (err->code == ERROR_LIMIT)
