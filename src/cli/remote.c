@@ -113,7 +113,7 @@ void remote_close(struct remote *s)
 /* What a person can do about it, where that is known. */
 static int explain(const struct remote *s, bool was_answered, int status, struct error *err)
 {
-	if (status >= 0)
+	if (status >= 0 || !err)
 		return status;
 	if (err->code == ERROR_UNAVAILABLE && !was_answered && s->embedded.url) {
 		embedded_explain(&s->embedded, err);
