@@ -174,6 +174,11 @@ def test_a_wrong_key_is_refused_at_the_start(far):
         with gateway(f"openhands+http://127.0.0.1:{far.port}", SANDBOX_API_KEY="wrong" * 8):
             pass
     assert "401" in str(failed.value) or "403" in str(failed.value)
+    assert "no key was shown" not in str(failed.value)
+    with pytest.raises(AssertionError) as failed:
+        with gateway(f"openhands+http://127.0.0.1:{far.port}"):
+            pass
+    assert "no key was shown to it: SANDBOX_API_KEY" in str(failed.value)
 
 
 # ---- over servers that behave badly ----

@@ -94,7 +94,7 @@ static enum error_code code_of(int status)
 	return ERROR_INTERNAL;
 }
 
-static int judge(int status, struct str body, struct error *err)
+static int judge(const struct ask *a, int status, struct str body, struct error *err)
 {
 	auto_buf struct buf detail = BUF_INIT(DETAIL_MAX);
 	if (status >= 200 && status < 300)
@@ -109,8 +109,13 @@ static int judge(int status, struct str body, struct error *err)
 	if (json_str(json_find(ours, "code")).ptr)
 		return json_to_error(ours, err);
 	ask_put_detail(body, &detail);
-	return error_set(err, code_of(status), "the server answered %d%s%s", status,
-		detail.len ? ": " : "", detail.ptr);
+	bool is_keyless = code_of(status) == ERROR_UNAUTHORIZED && !a->keys[0] &&
+		!a->plan.unix_path; /* an engine wants none */
+	return error_set(err, code_of(status), "the server answered %d%s%s%s", status,
+		detail.len ? ": " : "", detail.ptr,
+		is_keyless
+			? "; no key was shown to it: SANDBOX_API_KEY, or what `cay help serve` names"
+			: "");
 }
 
 static int judge_failure(const struct ask *a, const struct error *failure, struct error *err)
@@ -155,7 +160,8 @@ static void on_done(void *arg, const struct error *failure)
 	struct error err;
 	int status = fetch_status(a->fetch);
 	bool was_sent = fetch_was_sent(a->fetch);
-	int r = failure ? judge_failure(a, failure, &err) : judge(status, buf_str(&a->reply), &err);
+	int r = failure ? judge_failure(a, failure, &err)
+			: judge(a, status, buf_str(&a->reply), &err);
 	a->fetch = NULL;
 	if (r < 0 && may_try_again(a, failure ? 0 : status, was_sent, &err)) {
 		timer_set(a->timer, pause_ms(a->n_tries));
