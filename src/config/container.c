@@ -14,6 +14,7 @@
 #include <glob.h>
 
 enum { CPU_PERIOD = 100000 };
+#define NUMBER_MAX (INT64_MAX / 1000000)
 
 /* ---- docker-py's arguments ---- */
 
@@ -256,7 +257,7 @@ static const struct toml *kwarg_value(const struct config *c, const char *name)
 static int64_t number_of(const struct config *c, const char *name)
 {
 	const struct toml *t = kwarg_value(c, name);
-	return t && t->kind == TOML_INT ? t->number : 0;
+	return t && t->kind == TOML_INT && t->number > 0 && t->number <= NUMBER_MAX ? t->number : 0;
 }
 
 int64_t config_container_limit(const struct config *c, const char *name)
@@ -279,7 +280,7 @@ static int check_limit(const struct kwarg *k, const struct toml *t, struct error
 	int64_t bytes;
 	if (!strcmp(k->name, "mem_limit"))
 		return bytes_of(t, &bytes) ? 0 : bad_kwarg(k, "a size", err);
-	if (t->kind != TOML_INT || t->number <= 0 || t->number > INT64_MAX / 1000000)
+	if (t->kind != TOML_INT || t->number <= 0 || t->number > NUMBER_MAX)
 		return bad_kwarg(k, "a positive integer", err);
 	return 0;
 }

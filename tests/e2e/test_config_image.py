@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import threading
 
+import processes
 import pytest
 import rootfs
 from conftest import UnixConnection
@@ -86,6 +88,19 @@ def test_whoever_goes_takes_the_build_with_them(serve):
     assert asked[1].communicate(timeout=PATIENCE)[1]
     wait_until(lambda: not living(served), "the sandboxes of the build are gone")
     assert not [d for d in os.listdir(served.dir / "state" / "images" / "layers") if d.startswith("new-")]
+
+
+def test_a_server_that_is_killed_while_it_builds_leaves_nothing(serve):
+    served = serve("[sandbox]\nruntime_extra_deps = 'sleep 1000'\n")
+    asked = subprocess.Popen([CAY, "create", "--name", "box"], env=served.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: any(s["state"] == "building" for s in living(served)), "it waits")
+    cayd, = processes.children(served.process.pid, "cayd")
+    os.kill(cayd, signal.SIGKILL)
+    assert asked.wait(PATIENCE) != 0
+    asked.communicate()
+    wait_until(lambda: served.cay("ls", ok=False).returncode == 0, "another server is there")
+    wait_until(lambda: not living(served), "nobody was told of what it had begun")
+    wait_until(lambda: not os.listdir(served.dir / "state" / "images" / "layers"), "its layers are gone")
 
 
 def test_a_base_is_an_image_of_the_server(serve):
