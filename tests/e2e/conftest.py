@@ -290,6 +290,9 @@ def end_server(server):
     try:
         if server.process.poll() is None:
             server.stop()
+    except subprocess.TimeoutExpired as e:
+        left = "\n".join(processes.family(server.process.pid))
+        raise AssertionError(f"it does not end:\n{left}\n{server.log_text()[-2000:]}") from e
     finally:
         if server.process.poll() is None:  # it did not end when it was told to; its children die with it
             server.process.kill()

@@ -27,6 +27,15 @@ def status(pid):
     return {}
 
 
+def family(pid, depth=0):
+    """For people: a process and all below it, with what each is at."""
+    about = status(pid)
+    lines = [f"{'  ' * depth}{pid} {about.get('Name')} {about.get('State')} tracer={about.get('TracerPid')}"]
+    for child in children(pid):
+        lines += family(child, depth + 1)
+    return lines
+
+
 def memory_kib(pid, what="VmRSS"):
     return int(status(pid)[what].split()[0])
 
