@@ -257,6 +257,7 @@ def openhands(server, action, timeout=120.0, **args):
 def test_the_openhands_face_says_where_files_can_be_worked_with(server):
     workspace = openhands(server, "run", command="pwd")["content"]
     os.symlink("/etc/passwd", f"{workspace}/link")
+    up = os.path.relpath("/etc/passwd", workspace)
     for action, path, words in (
             ("read", "/etc/passwd", f"Invalid path: /etc/passwd. You can only work with files in {workspace}."),
             ("write", "/etc/cay-was-here", f"Invalid path: /etc/cay-was-here. You can only work with files in {workspace}."),
