@@ -97,11 +97,38 @@ static void cut_echo(struct session *s, struct buf *out)
 	buf_reset(&s->echo);
 }
 
+/* "bash-5.2$ ", or "> " within what takes several lines: bash's own, before a start file has set others. */
+static size_t prompt_len(struct str s)
+{
+	size_t n = 5;
+	if (str_starts(s, STR(">")))
+		return s.len > 1 && s.ptr[1] == ' ' ? 2 : s.len == 1;
+	if (!str_starts(s, STR("bash-")))
+		return 0;
+	while (n < s.len && ((s.ptr[n] >= '0' && s.ptr[n] <= '9') || s.ptr[n] == '.'))
+		n++;
+	if (n == s.len || (s.ptr[n] != '#' && s.ptr[n] != '$'))
+		return 0;
+	return n + 1 + (n + 1 < s.len && s.ptr[n + 1] == ' ');
+}
+
+/* A shell that is still at its start files has prompted for our own lines before them. */
+static void cut_start(struct buf *out)
+{
+	struct str rest = buf_str(out);
+	size_t n;
+	while ((n = prompt_len(str_skip(rest, str_starts(rest, STR(" "))))))
+		rest = str_skip(rest, n + str_starts(rest, STR(" ")));
+	buf_drop_front(out, out->len - rest.len);
+}
+
 struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_last)
 {
 	struct ring_gap gap = screen_take(s->screen, out, is_last ? SCREEN_LAST : SCREEN_MORE);
 	cut_echo(s, out);
 	cut_prompt(s, out);
+	if (s->state == SESSION_STARTING)
+		cut_start(out);
 	return gap;
 }
 

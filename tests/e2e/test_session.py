@@ -127,6 +127,26 @@ def test_start_files_that_end_the_shell_are_left_out(executor, line):
         os.unlink(os.path.join(executor.home, ".bashrc"))
 
 
+def test_start_files_that_take_their_time_are_all_that_is_seen(executor):
+    rc = pathlib.Path(executor.home, ".bashrc")
+    rc.write_text("echo about to load; sleep 1000\n")
+    seen = []
+
+    def look(command=""):
+        report = executor.call("run", command=command, session="slow", timeout_ms=100)
+        assert report["status"] == "running"
+        seen.append(report["output"])
+        return "load" in "".join(seen)
+
+    try:
+        look("echo hi")
+        wait_until(look, "the start file says what it does")
+        assert "".join(seen) == "about to load\n", "and not what the shell was told before it"
+    finally:
+        rc.unlink()
+        executor.call("session_close", session="slow")
+
+
 def test_a_second_command_is_refused_and_told_what_runs(shell):
     assert shell("read x", timeout_ms=50, until_input=False)["status"] == "running"
     with pytest.raises(Failed) as e:
