@@ -136,18 +136,22 @@ static void kill_and_wait(pid_t pid)
 		poll(&p, 1, 1000);
 }
 
-static void kill_all(const char *path)
+static int kill_all(const char *path)
 {
 	char procs[2 * HOST_PATH_SIZE + 16];
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 	auto_buf struct buf b = BUF_INIT(1 << 20);
 	file_read(AT_FDCWD, procs, &b, NULL);
 	struct str rest = buf_str(&b), line;
+	int n = 0;
 	while (str_split(&rest, '\n', &line)) {
 		int64_t pid = 0;
-		if (num_parse_i64(line, 2, INT32_MAX, &pid, NULL) == 0)
+		if (num_parse_i64(line, 2, INT32_MAX, &pid, NULL) == 0) {
 			kill_and_wait((pid_t)pid);
+			n++;
+		}
 	}
+	return n;
 }
 
 static int remove_group(const char *path)
@@ -157,7 +161,8 @@ static int remove_group(const char *path)
 			return 0;
 		if (errno != EBUSY)
 			return -1;
-		kill_all(path);
+		if (kill_all(path) == 0)
+			poll(NULL, 0, 1); /* who is in it is on the way out, or on the way in */
 	}
 	return -1;
 }

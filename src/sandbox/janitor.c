@@ -41,7 +41,7 @@ static _Noreturn void wait_and_sweep(const struct host *host, int owner_fd, int 
 	close_all_but(owner_fd, other_fd);
 	await_end(owner_fd);
 	await_end(other_fd);
-	launch_sweep(host, false, NULL, NULL, NULL);
+	launch_sweep_patiently(host);
 	_exit(0);
 }
 

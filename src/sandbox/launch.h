@@ -115,3 +115,8 @@ void launch_reap(struct box *box, int64_t *ret_oom_kills);
  */
 int launch_sweep(const struct host *host, bool is_dry_run,
 	void (*found)(void *ctx, const char *what), void *ctx, struct error *err);
+/*
+ * The same, and for some seconds again what somebody has at the moment: whoever looks for a slot, or is about to end. For
+ * who may wait.
+ */
+void launch_sweep_patiently(const struct host *host);
