@@ -195,8 +195,9 @@ const struct action process_kill_all_action = {
 	.name = "process_kill_all",
 	.group = "process",
 	.summary = "kill everything that runs in the sandbox",
-	.result = "the empty object, when the signal is out: also sessions end, and what had "
-		  "left its process group",
+	.result =
+		"the empty object, when all of it has ended: sessions, too, and what had left its process "
+		"group; unavailable if something has not within ten seconds",
 	.fields = kill_all_fields,
 	.params_size = sizeof(struct process_kill_all_params),
 };

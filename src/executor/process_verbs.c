@@ -3,12 +3,9 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
-#include "executor/fork.h"
-#include "executor/orphans.h"
 #include "executor/process.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
 static void fail(struct call *call, struct error *err)
 {
@@ -441,44 +438,3 @@ static void resize_start(struct call *call, const void *params)
 }
 
 const struct verb process_resize_verb = { .action = &process_resize_action, .start = resize_start };
-
-/*
- * A child of ours is in the sandbox's pid namespace and we are not: it has no parent there, and "everybody" is
- * the sandbox without pid 1. In a container we are its pid 1 ourselves. Where a child has any other parent, everybody
- * would be everything that this user runs.
- */
-static _Noreturn void kill_everybody(void)
-{
-	_exit(getppid() > 1 ? 2 : kill(-1, SIGKILL) < 0 && errno != ESRCH);
-}
-
-static void kill_all_start(struct call *call, const void *params)
-{
-	struct error err;
-	auto_fd int pidfd = -1;
-	siginfo_t end = { 0 };
-	pid_t pid = fork_child(-1, &pidfd, &err);
-	if (pid == 0)
-		kill_everybody();
-	if (pid < 0) {
-		fail(call, &err);
-		return;
-	}
-	if (!fork_await(pidfd, pidfd))
-		kill(pid, SIGKILL);
-	waitid(P_PIDFD, (id_t)pidfd, &end, WEXITED);
-	orphans_disown(pid);
-	bool has_exited = end.si_code == CLD_EXITED;
-	if (has_exited && end.si_status == 0) {
-		call_finish(call, STR("{}"));
-		return;
-	}
-	if (has_exited && end.si_status == 2)
-		error_set(&err, ERROR_UNSUPPORTED, "the sandbox has no pid namespace of its own");
-	else
-		error_set(&err, ERROR_INTERNAL, "the signal could not be sent");
-	fail(call, &err);
-}
-
-const struct verb process_kill_all_verb = { .action = &process_kill_all_action,
-	.start = kill_all_start };

@@ -59,3 +59,18 @@ def test_an_agent_that_stops_whatever_begins_does_not_stop_its_keeper(server):
     box.action("process_kill_all")
     assert box.action("exec", argv=["echo", "on"])["stdout"] == "on\n"
     box.delete()
+
+
+KILLS_EVERYTHING = "import os, signal\nwhile True:\n    try: os.kill(-1, signal.SIGKILL)\n    except OSError: pass"
+BREEDS = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
+
+
+@pytest.mark.parametrize("program", [KILLS_EVERYTHING, STOPS_EVERYTHING, BREEDS], ids=["kills", "stops", "breeds"])
+def test_when_everything_was_killed_nothing_is_left(server, program):
+    box = server.create()
+    box.run("sleep 1000 & setsid sleep 1000 &")
+    box.action("exec", argv=["python3", "-c", program], detach=True)
+    box.action("process_kill_all")
+    assert box.action("process_tree")["processes"] == []
+    assert box.output("echo on") == "on\n"
+    box.delete()
