@@ -45,7 +45,8 @@ runtime_extra_build_args = ['--build-arg', 'WHO=you']
     for i in range(4):
         assert served.cay("exec", f"box{i}", "--", "cat", "/opt/made", "/opt/count").stdout == "made for you\nx\n"
     assert len(built(served)) == 1 and served.text().count("image.built") == 1
-    assert states(served, "box0") == ["creating", "building", "starting", "ready"]
+    waited = ["creating", "building", "starting", "ready"]
+    assert waited in [states(served, f"box{i}") for i in range(4)], "the first at least had to wait"
     record = served.record("box0")
     assert record["spec"]["image"] == built(served)[0] and record["spec"]["image_id"]
     served.cay("create", "--name", "later")
