@@ -261,11 +261,13 @@ static int wait(struct watches *ws, struct epoll_event *batch, int timeout_ms)
 void watches_wait(struct watches *ws, int timeout_ms)
 {
 	struct epoll_event batch[BATCH];
+	int n;
 	retry(ws);
 	if (list_is_empty(&ws->refused)) {
-		dispatch(ws, batch, wait(ws, batch, timeout_ms));
+		n = wait(ws, batch, timeout_ms);
 	} else {
 		wait_crowded(ws, timeout_ms);
-		dispatch(ws, batch, look(ws, batch, 0));
+		n = look(ws, batch, 0);
 	}
+	dispatch(ws, batch, n);
 }

@@ -82,7 +82,7 @@ struct sandbox *step_sandbox(const struct step *step); /* NULL: it is gone */
 struct sandbox *sandbox_new(const struct create *create, struct str guard);
 void sandbox_free(struct sandbox *s);
 /* A text of what was asked for, that turned out to be another one. */
-void sandbox_set_spec(struct sandbox *s, const char *key, struct str value);
+void sandbox_set_spec(struct sandbox *s, const char *name, struct str text);
 
 /* runtime.c: membership in the maps and lists; forgetting frees it. */
 void runtime_enlist(struct runtime *rt, struct sandbox *s);
