@@ -80,12 +80,17 @@ static bool find(const struct path_root *root, const char *file, unsigned id,
 	return false;
 }
 
+/* As it is told apart from what it was; a link is not, nor what it leads to. */
+static bool look(const struct path_root *root, const char *file, struct stat *ret)
+{
+	return fstatat(root->fd, file + 1, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode);
+}
+
 bool names_find(const struct path_root *root, const char *file, unsigned id,
 	char ret_name[NAMES_SIZE])
 {
-	auto_fd int fd = -1;
 	struct stat st;
-	if (path_open(root, file, O_PATH, &fd, NULL) < 0 || fstat(fd, &st) < 0)
+	if (!look(root, file, &st))
 		return find(root, file, id, ret_name);
 	const struct answer *known = recall(file, id, &st);
 	if (known) {
