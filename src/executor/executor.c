@@ -168,6 +168,7 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 	list_init(&e->sessions);
 	list_init(&e->processes);
 	list_init(&e->guests);
+	list_init(&e->killings);
 	list_init(&e->kernels);
 	list_init(&e->templates);
 	e->is_stateless = options->is_stateless;

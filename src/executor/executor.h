@@ -47,6 +47,7 @@ struct executor {
 	size_t n_sessions;
 	struct list processes; /* process::link, oldest first */
 	struct list guests;    /* guest::link */
+	struct list killings;  /* killing::link; the first is at work */
 	size_t n_running, n_retained;
 	struct list kernels;   /* kernel::link */
 	struct list templates; /* of kernels; template::link */

@@ -5,7 +5,8 @@
  * parent, everybody would be everything that this user runs.
  *
  * The child sends the signal and stays until nobody is left. Those who are being killed may stop it, so it is told to go
- * on, or kill it, so another one is sent.
+ * on, or kill it, so another one is sent. To a second child the first would be somebody, too: one call is at work at a
+ * time, and those after it wait.
  */
 #include "executor/process_verbs.h"
 
@@ -27,6 +28,7 @@ enum { LOOK_MS = 20, PATIENCE_MS = 10000, CHILDREN_MAX = 100 };
 enum { ALL_GONE, CANNOT, NO_NAMESPACE };
 
 struct killing {
+	struct list link; /* executor::killings */
 	struct call *call;
 	int pidfd; /* of the child; -1: there is none */
 	pid_t pid;
@@ -109,14 +111,30 @@ static void send_child(struct killing *k)
 	timer_set(k->look, LOOK_MS);
 }
 
+static void begin(struct killing *k)
+{
+	k->look = timer_new(k->call->executor->loop, on_look, k);
+	k->end_ms = clock_mono_ms() + PATIENCE_MS;
+	send_child(k);
+}
+
 static void start(struct call *call, const void *params)
 {
+	struct list *all = &call->executor->killings;
 	struct killing *k = mem_new(struct killing);
+	bool is_first = list_is_empty(all);
 	*k = (struct killing){ .call = call, .pidfd = -1 };
-	k->look = timer_new(call->executor->loop, on_look, k);
-	k->end_ms = clock_mono_ms() + PATIENCE_MS;
 	call->state = k;
-	send_child(k);
+	list_append(all, &k->link);
+	if (is_first)
+		begin(k);
+}
+
+static void begin_next(struct executor *e)
+{
+	struct killing *k = list_first(&e->killings, struct killing, link);
+	if (k && !k->look)
+		begin(k);
 }
 
 static void drop(struct call *call)
@@ -128,7 +146,9 @@ static void drop(struct call *call)
 		reap(k, &info);
 	}
 	timer_free(k->look);
+	list_remove(&k->link);
 	free(k);
+	begin_next(call->executor);
 }
 
 const struct verb process_kill_all_verb = {

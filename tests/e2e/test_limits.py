@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs into a limit is told which one; the sandbox goes on."""
+import threading
+
 import pytest
+from waiting import PATIENCE
 
 LIMITS = {"memory_bytes": 64 << 20, "pids": 32, "disk_bytes": 8 << 20, "disk_inodes": 2000}
 HITS = {
@@ -63,6 +66,20 @@ def test_an_agent_that_stops_whatever_begins_does_not_stop_its_keeper(server):
 
 KILLS_EVERYTHING = "import os, signal\nwhile True:\n    try: os.kill(-1, signal.SIGKILL)\n    except OSError: pass"
 BREEDS = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
+
+
+def test_who_kills_everything_does_not_kill_who_does_the_same(server):
+    box = server.create()
+    box.run("for i in $(seq 50); do sleep 1000 & done")
+    ends = []
+    threads = [threading.Thread(target=lambda: ends.append(box.request("POST", "/actions/process_kill_all", {}).status)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert ends == [200] * 4
+    assert box.action("process_tree")["processes"] == []
+    box.delete()
 
 
 @pytest.mark.parametrize("program", [KILLS_EVERYTHING, STOPS_EVERYTHING, BREEDS], ids=["kills", "stops", "breeds"])
