@@ -11,7 +11,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { LOOK_AFTER_MS = 5 }; /* a child that is only slow needs less, nearly always */
+enum {
+	LOOK_AFTER_MS = 5, /* a child that is only slow needs less, nearly always */
+	LOOK_SOON_MS = 1,
+};
 
 static pid_t by_clone3(int cgroup_fd, int *pidfd)
 {
@@ -64,21 +67,24 @@ pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err)
 	return pid;
 }
 
-void fork_continue(int pidfd)
+int fork_continue(int pidfd, int look_after_ms)
 {
 	siginfo_t info = { 0 };
-	if (waitid(P_PIDFD, (id_t)pidfd, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid)
-		syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
+	if (waitid(P_PIDFD, (id_t)pidfd, &info, WSTOPPED | WNOHANG) < 0 || !info.si_pid)
+		return look_after_ms;
+	syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
+	return LOOK_SOON_MS;
 }
 
 bool fork_await(int pidfd, int fd)
 {
 	int64_t end = clock_mono_ms() + FORK_PATIENCE_MS;
 	struct pollfd news = { .fd = fd, .events = POLLIN };
-	for (int n; (n = poll(&news, 1, LOOK_AFTER_MS)) <= 0;) {
+	int look_ms = LOOK_AFTER_MS;
+	for (int n; (n = poll(&news, 1, look_ms)) <= 0;) {
 		if ((n < 0 && errno != EINTR) || clock_mono_ms() >= end)
 			return false;
-		fork_continue(pidfd);
+		look_ms = fork_continue(pidfd, LOOK_AFTER_MS);
 	}
 	return true;
 }

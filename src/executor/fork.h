@@ -22,5 +22,8 @@ pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err);
  */
 enum { FORK_PATIENCE_MS = 10000 };
 bool fork_await(int pidfd, int fd);
-/* The same for who need not wait: has it go on if it was stopped. */
-void fork_continue(int pidfd);
+/*
+ * The same for who need not wait: has it go on if it was stopped, and returns when to look again: soon if it was, as whoever
+ * stops it goes on doing so, and each time it gets but a little further.
+ */
+int fork_continue(int pidfd, int look_after_ms);

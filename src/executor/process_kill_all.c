@@ -92,8 +92,7 @@ static void on_look(void *arg)
 		end(k, ERROR_UNAVAILABLE, "the signal is out, and some do not end");
 		return;
 	}
-	fork_continue(k->pidfd);
-	timer_set(k->look, LOOK_MS);
+	timer_set(k->look, fork_continue(k->pidfd, LOOK_MS));
 }
 
 static void send_child(struct killing *k)

@@ -54,10 +54,13 @@ static void look_after(void *arg)
 {
 	struct workers *all = arg;
 	struct worker *w;
-	list_for_each(w, &all->running, link)
-		fork_continue(w->pidfd);
+	int look_ms = LOOK_AFTER_MS;
+	list_for_each(w, &all->running, link) {
+		int ms = fork_continue(w->pidfd, LOOK_AFTER_MS);
+		look_ms = MIN(look_ms, ms);
+	}
 	if (all->n_running)
-		timer_set(all->look, LOOK_AFTER_MS);
+		timer_set(all->look, look_ms);
 }
 
 void workers_init(struct workers *w, struct loop *loop, const struct path_root *root,
