@@ -145,20 +145,48 @@ void mcphub_tell_all(struct mcphub *hub, const char *method, struct str params)
 			put_event(s->stream, buf_str(&b));
 }
 
-struct mcphub_turn *mcphub_find(struct mcphub *hub, const struct mcphub_session *session,
-	const struct json *id)
+/* ---- whose a turn is ---- */
+
+/*
+ * A session's id is known to its client alone. Where there is none, one hub serves the clients of many sandboxes, whose
+ * numbers are the same: then a turn belongs to the sandbox that its request was let in for.
+ */
+static const char *sandbox_of(const struct mcphub_session *s, const struct http_request *r)
+{
+	const char *id = s || !r->face->sandbox_of ? NULL : r->face->sandbox_of(r);
+	return id ? id : "";
+}
+
+static bool has_id(const struct mcphub_turn *t, const struct json *id)
+{
+	if (json_kind(t->message.id) != json_kind(id))
+		return false;
+	return json_kind(id) == JSON_KIND_INT ? json_int(id) == json_int(t->message.id)
+					      : str_eq(json_str(id), json_str(t->message.id));
+}
+
+/* The turn of this request, or NULL. */
+static struct mcphub_turn *find_turn(struct mcphub *hub, const struct mcphub_session *s,
+	const char *sandbox, const struct json *id)
 {
 	struct mcphub_turn *t;
 	if (!id)
 		return NULL;
-	list_for_each(t, &hub->turns, link) {
-		if (t->session != session || json_kind(t->message.id) != json_kind(id))
-			continue;
-		if (json_kind(id) == JSON_KIND_INT ? json_int(id) == json_int(t->message.id)
-						   : str_eq(json_str(id), json_str(t->message.id)))
+	list_for_each(t, &hub->turns, link)
+		if (t->session == s && !strcmp(t->sandbox, sandbox) && has_id(t, id))
 			return t;
-	}
 	return NULL;
+}
+
+static bool has_room(const struct mcphub *hub, const char *sandbox)
+{
+	const struct mcphub_turn *t;
+	int n = 0;
+	if (hub->n_turns < MCPHUB_TURNS_MAX)
+		return true;
+	list_for_each(t, &hub->turns, link)
+		n += !strcmp(t->sandbox, sandbox);
+	return n < MCPHUB_TURNS_MAX;
 }
 
 /* ---- sessions ---- */
@@ -242,14 +270,15 @@ static void on_post_closed(void *arg)
 	turn_gone(arg);
 }
 
-static struct mcphub_turn *turn_new(struct mcphub *hub, struct mcphub_session *s, struct json *tree,
-	const struct jsonrpc *m)
+static struct mcphub_turn *turn_new(struct mcphub *hub, struct mcphub_session *s,
+	const char *sandbox, struct json *tree, const struct jsonrpc *m)
 {
 	struct mcphub_turn *turn = mem_new(struct mcphub_turn);
 	turn->hub = hub;
 	turn->session = s;
 	turn->tree = tree;
 	turn->message = *m;
+	snprintf(turn->sandbox, sizeof(turn->sandbox), "%s", sandbox);
 	list_append(&hub->turns, &turn->link);
 	hub->n_turns++;
 	if (s)
@@ -258,10 +287,12 @@ static struct mcphub_turn *turn_new(struct mcphub *hub, struct mcphub_session *s
 }
 
 /* notifications/cancelled is ours: the turn is gone; others are the owner's. */
-static void notify(struct mcphub *hub, struct mcphub_session *s, const struct jsonrpc *m)
+static void notify(struct mcphub *hub, struct mcphub_session *s, const char *sandbox,
+	const struct jsonrpc *m)
 {
 	if (str_is(m->method, "notifications/cancelled")) {
-		struct mcphub_turn *turn = mcphub_find(hub, s, json_find(m->params, "requestId"));
+		struct mcphub_turn *turn = find_turn(hub, s, sandbox,
+			json_find(m->params, "requestId"));
 		if (turn && hub->ops->on_gone && !turn->is_gone)
 			hub->ops->on_gone(hub->arg, turn);
 	} else if (m->kind == JSONRPC_NOTIFICATION && hub->ops->on_notification) {
@@ -350,18 +381,19 @@ void mcphub_post(struct mcphub *hub, struct http_request *r)
 		json_free(tree);
 		return;
 	}
+	const char *sandbox = sandbox_of(s, r);
 	if (m.kind != JSONRPC_REQUEST) {
-		notify(hub, s, &m);
+		notify(hub, s, sandbox, &m);
 		json_free(tree);
 		http_reply(r, 202, NULL, STR(""));
 		return;
 	}
-	if (hub->n_turns >= MCPHUB_TURNS_MAX) {
+	if (!has_room(hub, sandbox)) {
 		json_free(tree);
 		reply_error(r, 429, JSONRPC_INTERNAL_ERROR, "Too many requests are under way");
 		return;
 	}
-	struct mcphub_turn *turn = turn_new(hub, s, tree, &m);
+	struct mcphub_turn *turn = turn_new(hub, s, sandbox, tree, &m);
 	turn->http = r;
 	http_listen(r, &ops, turn);
 	hub->ops->on_request(hub->arg, turn);
@@ -436,17 +468,17 @@ void mcphub_sse_post(struct mcphub *hub, struct http_request *r)
 		reply_text(r, 400, "Could not parse message");
 		return;
 	}
-	if (m.kind == JSONRPC_REQUEST && hub->n_turns >= MCPHUB_TURNS_MAX) {
+	if (m.kind == JSONRPC_REQUEST && !has_room(hub, "")) {
 		json_free(tree);
 		reply_text(r, 429, "Too many requests are under way");
 		return;
 	}
 	reply_text(r, 202, "Accepted");
 	if (m.kind == JSONRPC_REQUEST) {
-		hub->ops->on_request(hub->arg, turn_new(hub, s, tree, &m));
+		hub->ops->on_request(hub->arg, turn_new(hub, s, "", tree, &m));
 		return;
 	}
-	notify(hub, s, &m);
+	notify(hub, s, "", &m);
 	json_free(tree);
 }
 

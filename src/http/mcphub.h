@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "base/id.h"
 #include "base/list.h"
 #include "http/server.h"
 #include "wire/jsonrpc.h"
@@ -26,7 +27,7 @@
 enum {
 	MCPHUB_BODY_MAX = 16 * 1024 * 1024, /* of a message that is POSTed: body_max of the rows */
 	MCPHUB_SESSIONS_MAX = 1024,
-	MCPHUB_TURNS_MAX = 1024,         /* requests under way */
+	MCPHUB_TURNS_MAX = 1024,         /* requests under way, of one sandbox */
 	MCPHUB_IDLE_MS = 60 * 60 * 1000, /* a session without a message */
 };
 
@@ -52,6 +53,7 @@ struct mcphub_turn {
 	struct http_request *http; /* may be read while on_request runs; else private */
 	struct json *tree;         /* private */
 	bool is_streaming;         /* private */
+	char sandbox[ID_SIZE];     /* private: whose, without a session; "" with one */
 };
 
 struct mcphub_ops {
@@ -89,8 +91,5 @@ void mcphub_refuse_as(struct mcphub_turn *turn, const struct json *error);
 void mcphub_tell(struct mcphub_turn *turn, const char *method, struct str params);
 /* Tells every client that listens. */
 void mcphub_tell_all(struct mcphub *hub, const char *method, struct str params);
-/* The turn of this request in this session, or NULL. */
-struct mcphub_turn *mcphub_find(struct mcphub *hub, const struct mcphub_session *session,
-	const struct json *id);
 /* The session of a streamable request by its header; NULL if there is none of it. */
 struct mcphub_session *mcphub_session_of(struct mcphub *hub, const struct http_request *r);
