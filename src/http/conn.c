@@ -142,6 +142,7 @@ void conn_break(struct http_conn *c)
 
 static void next_request(struct http_conn *c)
 {
+	places_answered(c);
 	c->input = INPUT_HEAD;
 	c->is_answered = false;
 	c->is_fresh = false;
@@ -241,6 +242,7 @@ static size_t use_input(struct http_conn *c, struct str in)
 
 static void start_discard(struct http_conn *c)
 {
+	places_answered(c);
 	shutdown(c->fd, SHUT_WR);
 	c->input = INPUT_DISCARD;
 	c->body_seen = 0;
@@ -484,6 +486,7 @@ void conn_new(struct http_server *server, int fd, struct peer *peer)
 	buf_init(&c->in, IN_MAX);
 	buf_init(&c->out, OUT_MAX);
 	list_init(&c->link);
+	list_append(&server->strangers, &c->strange);
 	list_append(&server->conns, &c->all);
 	server->n_conns++;
 	c->watch = watch_new(server->loop, fd, LOOP_READ, on_ready, c);

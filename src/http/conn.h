@@ -16,6 +16,7 @@
 #include "http/server.h"
 #include "wire/http1.h"
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 enum input_state {
@@ -44,6 +45,8 @@ struct http_server {
 	struct map hosts;   /* values of Host that are ours, in lower case */
 	struct map origins; /* values of Origin that are ours */
 	struct map peers;   /* connections by address (struct peer) */
+	struct map guests;  /* requests under way by sandbox (struct guest) */
+	int n_guests;       /* of those, for a sandbox */
 	struct router *router;
 	const struct http_face *faces[16];
 	int n_faces;
@@ -55,6 +58,7 @@ struct http_server {
 	struct timer *rest_timer;
 	int n_conns;
 	struct list conns;                   /* http_conn::all */
+	struct list strangers;               /* http_conn::strange, who came first first */
 	struct list deadlines[DEADLINE_MAX]; /* http_conn::link, oldest first */
 	int deadline_ms[DEADLINE_MAX];
 	struct timer *timer;
@@ -74,13 +78,15 @@ struct raw_ops {
 
 struct http_conn {
 	struct http_server *server;
-	struct list all;  /* http_server::conns */
-	struct list link; /* http_server::deadlines[deadline] */
+	struct list all;     /* http_server::conns */
+	struct list link;    /* http_server::deadlines[deadline] */
+	struct list strange; /* http_server::strangers; in no list: it has been let in once */
 	enum deadline deadline;
 	int64_t since_ms;
 	int fd;
 	struct watch *watch;
-	struct peer *peer; /* NULL: a Unix socket */
+	struct peer *peer;   /* NULL: a Unix socket */
+	struct guest *guest; /* NULL: nothing is under way, or for the server's own token */
 	enum input_state input;
 	struct exchange *current;
 	struct buf in;  /* received and not used yet */
@@ -123,6 +129,7 @@ struct exchange {
 	bool is_body_whole, body_end_told;
 	bool is_closed, closed_told;
 	bool was_full;
+	bool is_own;         /* the server's own token was shown, or none is asked for */
 	struct str token;    /* by which r.grant was given; STR_NONE: none */
 	struct error denied; /* why a narrower token did not do; ERROR_OK: none was shown */
 };
@@ -176,5 +183,14 @@ void server_forget(struct http_conn *c);
 bool server_allows_host(const struct http_server *s, struct str host);
 bool server_allows_origin(const struct http_server *s, struct str origin);
 const struct http_face *server_face_of_host(const struct http_server *s, struct str host);
+
+/* places.c: who has how many of the server's places. */
+bool places_make_room(struct http_server *server); /* false: none is left for anybody */
+/* The entry of an address, with one connection more; NULL: it has its share. */
+struct peer *places_take(struct http_server *server, const struct sockaddr_storage *address);
+void places_give_back(struct http_conn *c);
+/* The request was let in. ERROR_LIMIT: too many like it are under way. */
+int places_admit(struct exchange *x, struct error *err);
+void places_answered(struct http_conn *c);
 /* Appends the peer's address; nothing for a Unix socket. */
 void server_put_peer(const struct http_conn *c, struct buf *b);

@@ -168,8 +168,10 @@ static bool is_admitted(struct exchange *x, struct str token)
 bool http_token_is_valid(const struct http_request *r, struct str token)
 {
 	const struct http_server *s = r->server;
-	if (!s || !s->token || str_eq_secret(token, str_from(s->token)))
+	if (!s || !s->token || str_eq_secret(token, str_from(s->token))) {
+		exchange_of(r)->is_own = true;
 		return true;
+	}
 	return grant_is_token(token) && is_admitted(exchange_of(r), token);
 }
 
@@ -266,6 +268,11 @@ static int check_body(struct exchange *x, struct error *err)
 	return x->head.content_length > body_max(x) ? too_large(x, err) : 0;
 }
 
+static int check_place(struct exchange *x, struct error *err)
+{
+	return x->r.route->flags & HTTP_NO_AUTH ? 0 : places_admit(x, err);
+}
+
 static int check_upgrade(struct exchange *x, struct error *err)
 {
 	if (!(x->r.route->flags & HTTP_WEBSOCKET))
@@ -286,6 +293,7 @@ static int (*const checks[])(struct exchange *x, struct error *err) = {
 	check_host,
 	check_origin,
 	find_route,
+	check_place,
 	check_body,
 	check_upgrade,
 };

@@ -4,8 +4,7 @@
  * the time of setting, and one timer of the loop is set to the earliest end among their heads. It may fire
  * too early, when what it was set for was taken off meanwhile; then it is set anew.
  *
- * When all places are taken, the connection that has been idle longest makes room; if none is idle, the
- * listeners rest until one ends.
+ * Where no place is left, and none is given up (places.c), the listeners rest until a connection ends.
  */
 #include "http/conn.h"
 
@@ -34,13 +33,6 @@ struct listener {
 	struct watch *watch;
 	int fd;
 	bool is_unix;
-};
-
-/* Who is connected from one address. */
-struct peer {
-	int n_conns;
-	socklen_t key_len;
-	char key[16];
 };
 
 static void on_timer(void *arg)
@@ -97,10 +89,7 @@ void server_forget(struct http_conn *c)
 	struct http_server *s = c->server;
 	list_remove(&c->link);
 	list_remove(&c->all);
-	if (c->peer && --c->peer->n_conns == 0) {
-		map_remove(&s->peers, str_from_len(c->peer->key, c->peer->key_len));
-		free(c->peer);
-	}
+	places_give_back(c);
 	s->n_conns--;
 	if (s->is_resting)
 		listen_again(s);
@@ -116,44 +105,9 @@ static void rest(struct http_server *s)
 	timer_set(s->rest_timer, REST_MS);
 }
 
-/* The peer's entry, counted; NULL if it has its share already. */
-static struct peer *take_peer(struct http_server *s, const struct sockaddr_storage *a)
-{
-	struct peer key = { .key_len = 4 };
-	if (a->ss_family == AF_INET6) {
-		key.key_len = 16;
-		memcpy(key.key, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
-	} else {
-		memcpy(key.key, &((const struct sockaddr_in *)a)->sin_addr, 4);
-	}
-	struct str text = str_from_len(key.key, key.key_len);
-	struct peer *peer = map_find(&s->peers, text);
-	if (!peer) {
-		peer = mem_new(struct peer);
-		*peer = key;
-		map_put(&s->peers, text, peer);
-	}
-	if (peer->n_conns >= s->config.max_per_peer)
-		return NULL;
-	peer->n_conns++;
-	return peer;
-}
-
-/* False if all places are taken by connections in use. */
-static bool make_room(struct http_server *s)
-{
-	if (s->n_conns < s->config.max_connections)
-		return true;
-	struct http_conn *idle = list_first(&s->deadlines[DEADLINE_IDLE], struct http_conn, link);
-	if (!idle)
-		return false;
-	conn_free(idle);
-	return s->n_conns < s->config.max_connections;
-}
-
 static void take_connection(struct listener *l, int fd, const struct sockaddr_storage *address)
 {
-	struct peer *peer = l->is_unix ? NULL : take_peer(l->server, address);
+	struct peer *peer = l->is_unix ? NULL : places_take(l->server, address);
 	if (!l->is_unix && !peer)
 		close(fd);
 	else
@@ -164,7 +118,7 @@ static void on_listener(void *arg, int events)
 {
 	struct listener *l = arg;
 	for (int i = 0; i < ACCEPTS_PER_TURN && l->watch; i++) {
-		if (!make_room(l->server)) {
+		if (!places_make_room(l->server)) {
 			rest(l->server);
 			return;
 		}
@@ -274,15 +228,6 @@ const struct http_face *server_face_of_host(const struct http_server *s, struct 
 	return NULL;
 }
 
-void server_put_peer(const struct http_conn *c, struct buf *b)
-{
-	char text[INET6_ADDRSTRLEN];
-	if (c->peer &&
-		inet_ntop(c->peer->key_len == 4 ? AF_INET : AF_INET6, c->peer->key, text,
-			sizeof(text)))
-		buf_puts(b, text);
-}
-
 static int listener_init(struct http_server *s, struct listener *l, int fd, struct error *err)
 {
 	struct sockaddr_storage address = { 0 };
@@ -323,6 +268,10 @@ static void set_config(struct http_server *s, const struct http_config *config)
 	s->config = *config;
 	s->config.max_connections = or_standard(config->max_connections, places);
 	s->config.max_per_peer = or_standard(config->max_per_peer, s->config.max_connections / 2);
+	s->config.max_per_guest = or_standard(config->max_per_guest,
+		MAX(s->config.max_connections / 8, 1));
+	s->config.max_guests = or_standard(config->max_guests,
+		MAX(s->config.max_connections * 3 / 8, 1));
 	s->config.head_ms = or_standard(config->head_ms, 5000);
 	s->deadline_ms[DEADLINE_HEAD] = s->config.head_ms;
 	s->deadline_ms[DEADLINE_IDLE] = or_standard(config->idle_ms, 75000);
@@ -346,6 +295,7 @@ int http_server_new(struct loop *loop, const struct http_config *config, struct 
 	s->timer = timer_new(loop, on_timer, s);
 	s->rest_timer = timer_new(loop, listen_again, s);
 	list_init(&s->conns);
+	list_init(&s->strangers);
 	list_init(&s->exchanges);
 	list_init(&s->over);
 	for (int i = 0; i < DEADLINE_MAX; i++)
@@ -406,6 +356,7 @@ void http_server_free(struct http_server *s)
 	map_fini(&s->hosts);
 	map_fini(&s->origins);
 	map_fini(&s->peers);
+	map_fini(&s->guests);
 	free(s->listeners);
 	free(s->scratch);
 	free(s->token);

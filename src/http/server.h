@@ -54,9 +54,12 @@ struct http_config {
 	const char *const *origins; /* further values of Origin, "https://name", NULL-terminated */
 	int max_connections; /* [4096, but at most half the descriptors the process may open] */
 	int max_per_peer;    /* TCP connections from one address [max_connections / 2] */
-	int head_ms;         /* from accept, or first byte, to the end of the headers [5,000] */
-	int idle_ms;         /* keep-alive without a request [75,000] */
-	int stall_ms;        /* a body or a reply moves less than 4 KiB in this time [30,000] */
+	/* Requests under way by what is not the server's own token: for one sandbox, and in all (http/places.c). */
+	int max_per_guest; /* [max_connections / 8] */
+	int max_guests;    /* [max_connections * 3 / 8] */
+	int head_ms;       /* from accept, or first byte, to the end of the headers [5,000] */
+	int idle_ms;       /* keep-alive without a request [75,000] */
+	int stall_ms;      /* a body or a reply moves less than 4 KiB in this time [30,000] */
 };
 
 struct http_face {

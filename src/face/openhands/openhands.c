@@ -234,9 +234,12 @@ static int authorize(struct http_request *r, struct error *err)
 	return error_set(err, is_fleet ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN, "Invalid API Key");
 }
 
+/* Bare paths are about a sandbox as well, but no token of a sandbox opens them: their rows name no role. */
 static const char *sandbox_of(const struct http_request *r)
 {
-	const struct sandbox *s = runtime_find(openhands_of(r)->rt, http_param(r, "sandbox"), NULL);
+	struct str name = http_param(r, "sandbox");
+	const struct sandbox *s = runtime_find(openhands_of(r)->rt,
+		name.ptr ? name : STR(OPENHANDS_SANDBOX), NULL);
 	return s ? s->id : NULL;
 }
 

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who has how many places. What one connection makes us hold is bounded (conn.h); this file bounds the connections:
+ *
+ *	all together        max_connections
+ *	one address         max_per_peer; on a Unix socket there is none
+ *	one guest           max_per_guest connections with a request that is not answered yet, or an upgrade
+ *	all guests          max_guests of those
+ *
+ * A guest is who was let in by something else than the server's own token: a token, key or ticket of one sandbox, or a
+ * preview that is open to everybody. What is counted is the sandbox. So whoever holds such a token, and connections for
+ * as long as he likes, takes places from himself, and never the last ones from the server's owner.
+ *
+ * A stranger is who has not been let in on this connection yet. Where a place is wanted and there is none, the stranger
+ * who came first makes room, whatever he is in the middle of; then the connection that has been idle longest. Who comes
+ * honestly shows a token in his first bytes, and is no stranger by the time that thousands have come after him.
+ */
+#include "http/conn.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/id.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/* Who is connected from one address. */
+struct peer {
+	int n_conns;
+	socklen_t key_len;
+	char key[16];
+};
+
+struct guest {
+	int n_conns;
+	char sandbox[ID_SIZE]; /* "": what belongs to none */
+};
+
+/* ---- making room ---- */
+
+static struct http_conn *find_stranger(const struct http_server *s, const struct peer *peer)
+{
+	struct http_conn *c;
+	list_for_each(c, &s->strangers, strange)
+		if (!peer || c->peer == peer)
+			return c;
+	return NULL;
+}
+
+static struct http_conn *find_idle(const struct http_server *s, const struct peer *peer)
+{
+	struct http_conn *c;
+	list_for_each(c, &s->deadlines[DEADLINE_IDLE], link)
+		if (!peer || c->peer == peer)
+			return c;
+	return NULL;
+}
+
+/* One connection ends: of this address, or NULL, of anybody. False: all are in use. */
+static bool evict(const struct http_server *s, const struct peer *peer)
+{
+	struct http_conn *c = find_stranger(s, peer);
+	int before = s->n_conns;
+	if (!c)
+		c = find_idle(s, peer);
+	if (c)
+		conn_free(c);
+	return s->n_conns < before;
+}
+
+bool places_make_room(struct http_server *s)
+{
+	return s->n_conns < s->config.max_connections || evict(s, NULL);
+}
+
+/* ---- addresses ---- */
+
+static struct peer *get_peer(struct http_server *s, const struct peer *key)
+{
+	struct str text = str_from_len(key->key, key->key_len);
+	struct peer *peer = map_find(&s->peers, text);
+	if (peer)
+		return peer;
+	peer = mem_new(struct peer);
+	*peer = *key;
+	map_put(&s->peers, text, peer);
+	return peer;
+}
+
+struct peer *places_take(struct http_server *s, const struct sockaddr_storage *a)
+{
+	struct peer key = { .key_len = 4 };
+	if (a->ss_family == AF_INET6) {
+		key.key_len = 16;
+		memcpy(key.key, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+	} else {
+		memcpy(key.key, &((const struct sockaddr_in *)a)->sin_addr, 4);
+	}
+	struct peer *peer = get_peer(s, &key);
+	if (peer->n_conns >= s->config.max_per_peer) {
+		if (!evict(s, peer))
+			return NULL;
+		peer = get_peer(s, &key); /* it went with its only connection */
+	}
+	peer->n_conns++;
+	return peer;
+}
+
+void server_put_peer(const struct http_conn *c, struct buf *b)
+{
+	char text[INET6_ADDRSTRLEN];
+	if (c->peer &&
+		inet_ntop(c->peer->key_len == 4 ? AF_INET : AF_INET6, c->peer->key, text,
+			sizeof(text)))
+		buf_puts(b, text);
+}
+
+/* ---- guests ---- */
+
+static struct guest *get_guest(struct http_server *s, const char *sandbox)
+{
+	struct guest *guest = map_find(&s->guests, str_from(sandbox));
+	if (guest)
+		return guest;
+	guest = mem_new(struct guest);
+	snprintf(guest->sandbox, sizeof(guest->sandbox), "%s", sandbox);
+	map_put(&s->guests, str_from(sandbox), guest);
+	return guest;
+}
+
+/* Those that belong to no sandbox have their own share: who approves comes so, and he is to get through. */
+static int count_guest(struct http_server *s, const char *sandbox, struct guest **ret,
+	struct error *err)
+{
+	const struct guest *known = map_find(&s->guests, str_from(sandbox));
+	if (known && known->n_conns >= s->config.max_per_guest)
+		return error_set(err, ERROR_LIMIT, "%d requests for this sandbox are under way",
+			known->n_conns);
+	if (sandbox[0] && s->n_guests >= s->config.max_guests)
+		return error_set(err, ERROR_LIMIT, "%d requests for sandboxes are under way",
+			s->n_guests);
+	*ret = get_guest(s, sandbox);
+	(*ret)->n_conns++;
+	s->n_guests += sandbox[0] != 0;
+	return 0;
+}
+
+int places_admit(struct exchange *x, struct error *err)
+{
+	struct http_conn *c = x->conn;
+	const struct http_face *face = x->r.face;
+	list_remove(&c->strange);
+	if (x->is_own)
+		return 0;
+	const char *sandbox = face && face->sandbox_of ? face->sandbox_of(&x->r) : NULL;
+	return count_guest(x->server, sandbox ? sandbox : "", &c->guest, err);
+}
+
+void places_answered(struct http_conn *c)
+{
+	struct http_server *s = c->server;
+	struct guest *guest = take_ptr(c->guest);
+	if (!guest)
+		return;
+	s->n_guests -= guest->sandbox[0] != 0;
+	if (--guest->n_conns > 0)
+		return;
+	map_remove(&s->guests, str_from(guest->sandbox));
+	free(guest);
+}
+
+void places_give_back(struct http_conn *c)
+{
+	struct http_server *s = c->server;
+	places_answered(c);
+	list_remove(&c->strange);
+	if (c->peer && --c->peer->n_conns == 0) {
+		map_remove(&s->peers, str_from_len(c->peer->key, c->peer->key_len));
+		free(c->peer);
+	}
+}
