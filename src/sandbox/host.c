@@ -108,6 +108,13 @@ static bool find_v1_dir(const char *word, struct str own, char ret[HOST_PATH_SIZ
 	return is_ours(ret);
 }
 
+static bool has_v1_file(const struct host_cgroup *c, const char *file)
+{
+	char path[HOST_PATH_SIZE + 40];
+	snprintf(path, sizeof(path), "%s/%s", c->dirs[PART_MEMORY], file);
+	return access(path, F_OK) == 0;
+}
+
 static void find_v1(struct host_cgroup *c, struct str table)
 {
 	for (unsigned i = 0; i < PART_MAX; i++) {
@@ -119,9 +126,8 @@ static void find_v1(struct host_cgroup *c, struct str table)
 	if (!(c->parts & (1U << PART_MEMORY | 1U << PART_PIDS)))
 		return;
 	c->kind = CGROUP_V1;
-	char path[HOST_PATH_SIZE + 40];
-	snprintf(path, sizeof(path), "%s/memory.memsw.limit_in_bytes", c->dirs[PART_MEMORY]);
-	c->has_swap_limit = access(path, F_OK) == 0;
+	c->has_swap_limit = has_v1_file(c, "memory.memsw.limit_in_bytes");
+	c->has_tcp_limit = has_v1_file(c, "memory.kmem.tcp.limit_in_bytes");
 }
 
 static uint32_t read_parts(const char *dir, const char *file)

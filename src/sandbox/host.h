@@ -30,6 +30,7 @@ struct host_cgroup {
 	char dirs[PART_MAX][HOST_PATH_SIZE];
 	uint32_t parts;      /* 1 << PART_x for each that can be had */
 	bool has_swap_limit; /* v1: memory.memsw.limit_in_bytes exists */
+	bool has_tcp_limit;  /* v1: memory.kmem.tcp.limit_in_bytes exists */
 };
 
 struct host_link {

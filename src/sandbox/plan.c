@@ -229,15 +229,26 @@ static void add_limit(struct plan *plan, enum cgroup_part part, const char *file
 	s->data = value;
 }
 
+/*
+ * What TCP and UDP hold is counted by v1 only where it has a limit of its own, and not into the other: a quarter
+ * on top. Without it a sandbox could fill what all of the host may have (net.ipv4.tcp_mem), by its loopback alone.
+ */
+static void add_v1_memory(struct plan *plan, int64_t limit_bytes)
+{
+	const char *bytes = plan_text(plan, "%lld", (long long)limit_bytes);
+	add_limit(plan, PART_MEMORY, "memory.limit_in_bytes", bytes);
+	if (plan->host.cgroup.has_swap_limit)
+		add_limit(plan, PART_MEMORY, "memory.memsw.limit_in_bytes", bytes);
+	if (plan->host.cgroup.has_tcp_limit)
+		add_limit(plan, PART_MEMORY, "memory.kmem.tcp.limit_in_bytes",
+			plan_text(plan, "%lld", (long long)limit_bytes / 4));
+}
+
 static void add_v1_limits(struct plan *plan)
 {
 	const struct spec_limits *l = &plan->spec.limits;
-	if (l->memory_bytes != SPEC_UNLIMITED) {
-		const char *bytes = plan_text(plan, "%lld", (long long)l->memory_bytes);
-		add_limit(plan, PART_MEMORY, "memory.limit_in_bytes", bytes);
-		if (plan->host.cgroup.has_swap_limit)
-			add_limit(plan, PART_MEMORY, "memory.memsw.limit_in_bytes", bytes);
-	}
+	if (l->memory_bytes != SPEC_UNLIMITED)
+		add_v1_memory(plan, l->memory_bytes);
 	if (l->pids != SPEC_UNLIMITED && has_part(plan, PART_PIDS))
 		add_limit(plan, PART_PIDS, "pids.max", plan_text(plan, "%lld", (long long)l->pids));
 	if (l->cpu_milli != SPEC_UNLIMITED)

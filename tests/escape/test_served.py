@@ -119,6 +119,32 @@ def test_too_much_memory_ends_the_process_and_not_the_host(create):
     assert result["signal"] == "KILL" or result["exit_code"] != 0
 
 
+HOLD = """
+import socket, sys
+server, held = socket.create_server(("127.0.0.1", 0)), []
+total = 0
+for _ in range(60):
+    one = socket.create_connection(server.getsockname())
+    held += [one, server.accept()[0]]
+    one.setblocking(False)
+    try:
+        while True: total += one.send(bytes(1 << 16))
+    except BlockingIOError: pass
+print(total)
+"""
+
+
+def test_what_sockets_hold_counts_as_memory(create):
+    """Nobody reads: all that was sent lies in the kernel."""
+    box = create(limits={"memory_bytes": 64 << 20})
+    if "memory" not in box.record["enforced"]["controls"]:
+        pytest.skip("memory limits need a cgroup")
+    box.put_file("hold.py", HOLD.encode())
+    result = box.action("exec", argv=["python3", "hold.py"], capture=True)
+    assert result["signal"] == "KILL" or int(result["stdout"]) < 64 << 20
+    assert box.output("echo alive") == "alive\n"
+
+
 def test_a_server_whose_sandboxes_do_not_hold_serves_nobody(tmp_path):
     cay = build_without("seccomp", "cay-supervisor", "cayd", "cay-executor", "cay-canary")
     run = subprocess.run([cay.parent / "cay-supervisor", "--state", tmp_path / "state", "--socket", "none",

@@ -16,6 +16,7 @@ static const struct host root_v1 = {
 			"/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/freezer" },
 		.parts = (1U << PART_MAX) - 1,
 		.has_swap_limit = true,
+		.has_tcp_limit = true,
 	},
 	.masks = 1U << 3 | UINT64_C(1) << 32,
 	.run_dir = "/run/cay",
