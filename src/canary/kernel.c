@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -89,6 +90,38 @@ static struct finding mptcp(void)
 static struct finding io_uring(void)
 {
 	return judge(syscall(SYS_io_uring_setup, 1, BAD));
+}
+
+static struct finding aio(void)
+{
+	return judge(syscall(SYS_io_setup, 1, BAD));
+}
+
+/* A host that has set none aside answers ENOMEM: it was asked. */
+static struct finding huge_pages(void)
+{
+	enum { BYTES = 2 << 20, MAP = 0x40022, MEMFD = 4, SHM = 04000 };
+	void *p = (void *)syscall(SYS_mmap, NULL, BYTES, 0, MAP, -1, 0);
+	struct finding f = judge(p == (void *)-1 ? -1 : 0);
+	if (p != (void *)-1)
+		munmap(p, BYTES);
+	if (f.outcome == BLOCKED)
+		f = judge(syscall(SYS_memfd_create, BAD, HIGH | MEMFD));
+	return f.outcome == BLOCKED ? judge(syscall(SYS_shmget, 0, 0, HIGH | SHM)) : f;
+}
+
+/* On a descriptor that is not open, the filter speaks first: TCP_ULP, UDP_ENCAP. */
+static struct finding upper_layers(void)
+{
+	static const unsigned long options[][2] = { { 6, 31 }, { HIGH | 6, 31 }, { 6, HIGH | 31 },
+		{ 17, 100 }, { HIGH | 17, HIGH | 100 } };
+	struct finding f = blocked(EPERM);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		f = judge(syscall(SYS_setsockopt, -1, options[i][0], options[i][1], BAD, 4));
+		if (f.outcome == REACHED)
+			return f;
+	}
+	return f;
 }
 
 static struct finding keyring(void)
@@ -300,6 +333,9 @@ const struct attack kernel_attacks[] = {
 	{ "netfilter-netlink", SECCOMP, false, netfilter_netlink, "a netfilter netlink socket" },
 	{ "mptcp", SECCOMP, false, mptcp, "an MPTCP socket" },
 	{ "io-uring", SECCOMP, false, io_uring, "io_uring, which goes around every socket rule" },
+	{ "aio", SECCOMP, false, aio, "aio, which is counted for the whole host" },
+	{ "huge-pages", SECCOMP, false, huge_pages, "huge pages, which are counted for nobody" },
+	{ "upper-layers", SECCOMP, false, upper_layers, "TLS, ESP and the like within a socket" },
 	{ "keyring", SECCOMP, false, keyring, "the kernel's keyrings, which no namespace holds" },
 	{ "bpf", MANY, true, bpf, "bpf(2)" },
 	{ "perf", MANY, true, perf, "perf_event_open(2)" },
