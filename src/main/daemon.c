@@ -12,6 +12,7 @@
 #include "runtime/backend.h"
 #include "runtime/backends.h"
 #include "runtime/git.h"
+#include "runtime/lookup.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
 #include "version.h"
@@ -125,9 +126,17 @@ static void close_all(void)
 	free(d.token);
 }
 
-/* Threads that are there cannot be refused later, when others have used up what this user may have. */
 static void nothing(void *arg)
 {
+}
+
+/* Threads that are there cannot be refused later, when others have used up what this user may have. */
+static void start_threads(void)
+{
+	char number[16];
+	snprintf(number, sizeof(number), "%d", LOOKUP_THREADS);
+	setenv("UV_THREADPOOL_SIZE", number, 1);
+	loop_work(d.loop, nothing, nothing, NULL);
 }
 
 int daemon_run(const struct daemon_options *options, struct error *err)
@@ -147,7 +156,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	if (runtime_new(&config, &d.runtime, err) < 0 ||
 		runtime_set_recipe(d.runtime, settings_of_server("image"), err) < 0)
 		return -1;
-	loop_work(d.loop, nothing, nothing, NULL);
+	start_threads();
 	d.grace = timer_new(d.loop, stop, NULL);
 	struct signal_watch *term = signal_new(d.loop, SIGTERM, on_signal, NULL);
 	struct signal_watch *interrupt = signal_new(d.loop, SIGINT, on_signal, NULL);

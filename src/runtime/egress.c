@@ -8,7 +8,7 @@
  * says of a connection is believed as far as its name goes: names that may not be connected to are refused here as
  * well, so an executor that was taken over reaches what the agent could have reached anyway.
  *
- * The worker has a `lookup` of its own: a relay that goes away meanwhile leaves it behind.
+ * The worker threads are shared with the other sandboxes: lookup.h.
  */
 #include "runtime/egress.h"
 
@@ -17,12 +17,12 @@
 #include "base/bug.h"
 #include "base/log.h"
 #include "runtime/internal.h"
+#include "runtime/lookup.h"
 #include "runtime/secrets.h"
 #include "wire/allow.h"
 #include "wire/frame.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -41,14 +41,7 @@ struct egress {
 	struct runtime_call *call; /* NULL: it has ended, and nothing is told any more */
 	struct list relays;        /* relay::link */
 	int n_relays;
-};
-
-struct lookup {
-	struct relay *relay; /* NULL: it is gone */
-	char name[DNS_NAME_SIZE];
-	char port[8];
-	struct addrinfo *found;
-	int failure; /* of getaddrinfo */
+	struct lookup_share *share;
 };
 
 struct relay {
@@ -58,7 +51,7 @@ struct relay {
 	char name[DNS_NAME_SIZE]; /* or the text of an address */
 	bool is_name;
 	int port;
-	struct lookup *lookup; /* while a worker has it */
+	struct lookup *lookup; /* of its name, until it is found */
 	struct addrinfo *found, *next;
 	struct netaddr address; /* that is tried or connected to */
 	int fd;
@@ -96,8 +89,7 @@ static void relay_free(struct relay *r)
 {
 	list_remove(&r->link);
 	r->egress->n_relays--;
-	if (r->lookup)
-		r->lookup->relay = NULL;
+	lookup_drop(r->lookup);
 	if (r->found)
 		freeaddrinfo(r->found);
 	if (r->call)
@@ -340,30 +332,16 @@ static void on_late(void *arg)
 	refuse(arg, "it did not answer in time");
 }
 
-static void look_up(void *arg)
+static void on_looked_up(void *arg, struct addrinfo *found, int failure)
 {
-	struct lookup *l = arg;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG };
-	l->failure = getaddrinfo(l->name, l->port, &hints, &l->found);
-}
-
-static void on_looked_up(void *arg)
-{
-	struct lookup *l = arg;
-	struct relay *r = l->relay;
+	struct relay *r = arg;
 	char reason[REASON_SIZE] = "it has no address";
-	if (r) {
-		r->lookup = NULL;
-		r->found = r->next = take_ptr(l->found);
-		if (l->failure)
-			snprintf(reason, sizeof(reason), "%s", gai_strerror(l->failure));
-		if (!try_next(r, reason))
-			refuse(r, reason);
-	}
-	if (l->found)
-		freeaddrinfo(l->found);
-	free(l);
+	r->lookup = NULL;
+	r->found = r->next = found;
+	if (failure)
+		snprintf(reason, sizeof(reason), "%s", gai_strerror(failure));
+	if (!try_next(r, reason))
+		refuse(r, reason);
 }
 
 static void relay_begin(struct egress *g, int64_t id, struct str target, bool is_name, int port)
@@ -384,11 +362,7 @@ static void relay_begin(struct egress *g, int64_t id, struct str target, bool is
 		return;
 	}
 	timer_set(r->timer, CONNECT_MS);
-	r->lookup = mem_new(struct lookup);
-	*r->lookup = (struct lookup){ .relay = r };
-	memcpy(r->lookup->name, r->name, sizeof(r->name));
-	snprintf(r->lookup->port, sizeof(r->lookup->port), "%d", port);
-	loop_work(g->sandbox->runtime->loop, look_up, on_looked_up, r->lookup);
+	r->lookup = lookup_begin(g->share, r->name, port, on_looked_up, r);
 }
 
 /* ---- the call that tells ---- */
@@ -461,6 +435,7 @@ void egress_open(struct sandbox *s)
 		return;
 	struct egress *g = mem_new(struct egress);
 	*g = (struct egress){ .sandbox = s, .allow = allow };
+	g->share = lookup_share_new(s->runtime->lookups);
 	list_init(&g->relays);
 	s->egress = g;
 	g->call = call_perform_quietly(s, &egress_action, buf_str(&params), &sink, g);
@@ -475,6 +450,7 @@ void egress_close(struct sandbox *s)
 		relay_free(list_get_first(&g->relays, struct relay, link));
 	if (g->call)
 		runtime_call_cancel(g->call);
+	lookup_share_free(g->share);
 	allow_fini(&g->allow);
 	free(g);
 }

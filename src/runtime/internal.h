@@ -34,6 +34,7 @@ struct runtime {
 	int n_helpers; /* sandboxes of our own that a server before us left, and are on their way out */
 	struct list orphans;     /* step::wait_link: live, but nobody was told of them */
 	char *keys_dir;          /* outside_keys.c */
+	struct lookups *lookups; /* for the networks of sandboxes */
 	struct fetcher *fetcher; /* runtime_fetcher; NULL: not yet */
 	int n_spares;            /* call sockets that are kept: spare.c */
 	int64_t created, failed, calls, calls_under_way, started_ms;

@@ -6,6 +6,7 @@
  */
 #include "runtime/images.h"
 #include "runtime/internal.h"
+#include "runtime/lookup.h"
 #include "runtime/outside.h"
 #include "runtime/plugin.h"
 #include "runtime/recipe.h"
@@ -38,6 +39,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	list_init(&rt->followers);
 	list_init(&rt->orphans);
 	list_init(&rt->endings);
+	rt->lookups = lookups_new(config->loop);
 	rt->keys_dir = mem_printf("%s/tool-keys", config->state_dir);
 	rt->backend->events = &life_backend_events;
 	rt->backend->events_arg = rt;
@@ -91,6 +93,7 @@ void runtime_free(struct runtime *rt)
 	free_sandboxes(&rt->living);
 	free_sandboxes(&rt->buried);
 	fetcher_free(rt->fetcher);
+	lookups_free(rt->lookups);
 	free(rt->keys_dir);
 	map_fini(&rt->by_id);
 	map_fini(&rt->by_name);

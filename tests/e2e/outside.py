@@ -81,6 +81,28 @@ class Outside:
         threading.Thread(target=work, daemon=True).start()
         assert done.wait(PATIENCE)
 
+    def swallow(self, address, port):
+        """UDP that is read and never answered; a semaphore that counts by whom."""
+        taken, done = threading.Semaphore(0), threading.Event()
+
+        def work():
+            enter_network(self.pid)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.bind((address, port))
+                self.sockets.append(s)
+                done.set()
+                known = set()
+                with contextlib.suppress(OSError):
+                    while True:
+                        who = s.recvfrom(4096)[1]
+                        if who not in known:
+                            taken.release()
+                        known.add(who)
+
+        threading.Thread(target=work, daemon=True).start()
+        assert done.wait(PATIENCE)
+        return taken
+
     def take(self, connection, context, serve):
         with contextlib.closing(connection):
             address = connection.getsockname()
@@ -148,8 +170,8 @@ def become_user(directory, uid):
 
 
 @contextlib.contextmanager
-def server_outside(hosts, addresses, *options, trust=None, settings=None, uid=None):
-    """trust: a file of certificates that the server believes."""
+def server_outside(hosts, addresses, *options, trust=None, settings=None, uid=None, name_server=None):
+    """trust: a file of certificates that the server believes. name_server: whom it asks for what is not in hosts."""
     directory = tempfile.mkdtemp(prefix="cay-e2e-")
     os.chmod(directory, 0o755)
     become = become_user(directory, uid)
@@ -157,6 +179,11 @@ def server_outside(hosts, addresses, *options, trust=None, settings=None, uid=No
     file.write_text(hosts)
     file.chmod(0o644)
     more = f"export SSL_CERT_FILE={trust} &&" if trust else ""
+    if name_server:
+        resolv = file.with_name("resolv.conf")
+        resolv.write_text(f"nameserver {name_server}\n")
+        resolv.chmod(0o644)
+        more += f" mount --bind {resolv} /etc/resolv.conf &&"
     prepare = PREPARE.format(addresses=" ".join(addresses), hosts=file, more=more, become=become)
     started = Server(directory, "--pool", "0", *options, settings=settings,
                      prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])

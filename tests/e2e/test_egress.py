@@ -6,6 +6,7 @@ The server lives in a network namespace of its own, where addresses of the inter
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 from outside import server_outside
@@ -224,3 +225,31 @@ def test_the_same_from_the_command_line(server):
 
 def server_program():
     return pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).parents[2] / "build")) / "src/main/cay"
+
+
+SILENT = "192.88.99.53"
+ASK = """
+import socket, threading, time
+def ask(i):
+    s = socket.create_connection((f"n{i}.below.test", 80))
+    s.sendall(b"GET / HTTP/1.1\\r\\nHost: n%d.below.test\\r\\n\\r\\n" % i)
+    s.recv(1)
+for i in range(100):
+    threading.Thread(target=ask, args=(i,), daemon=True).start()
+time.sleep(60)
+"""
+
+
+def test_names_that_are_never_answered_keep_nobody_elses_waiting():
+    """A name server of one's own may be silent, and names below one's own are as many as one likes."""
+    with server_outside(HOSTS, [PUBLIC, SILENT], name_server=SILENT) as server:
+        server.outside.listen(80)
+        asked = server.outside.swallow(SILENT, 53)
+        greedy, other = (server.create(network="proxy", allow=["*.below.test", "files.test"]) for _ in range(2))
+        greedy.action("exec", argv=["python3", "-c", ASK], detach=True)
+        for _ in range(4):  # so many wait in threads, if they may
+            if not asked.acquire(timeout=1):
+                break
+        began = time.monotonic()
+        assert get(other, "http://files.test/") == f"reached {PUBLIC}\n"
+        assert time.monotonic() - began < 4
