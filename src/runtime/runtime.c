@@ -26,7 +26,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	rt->loop = config->loop;
 	rt->backend = config->backend;
 	rt->sandboxes_max = config->sandboxes_max ? config->sandboxes_max : RUNTIME_SANDBOXES_MAX;
-	rt->started_ms = clock_wall_ms();
+	rt->started_ms = clock_mono_ms();
 	rt->on_lost = config->on_lost;
 	rt->on_lost_arg = config->on_lost_arg;
 	rt->on_status = config->on_status;

@@ -114,7 +114,7 @@ struct runtime_stats {
 	int64_t calls, calls_under_way;
 	int64_t events; /* seq of the newest */
 	int64_t store_bytes;
-	int64_t started_ms; /* wall clock */
+	int64_t started_ms; /* monotonic */
 };
 void runtime_stats(struct runtime *rt, struct runtime_stats *ret);
 /* What this host can give: 1 << CONTROL_x, and the default limits. */

@@ -40,6 +40,7 @@ struct sandbox *sandbox_new(const struct create *create, struct str guard)
 	snprintf(s->backend_id, sizeof(s->backend_id), "%s", s->id);
 	snprintf(s->name, sizeof(s->name), "%.*s", STR_ARG(create->name));
 	s->created_ms = clock_wall_ms();
+	s->last_active_ms = clock_mono_ms();
 	s->timeout_ms = create->timeout_ms;
 	s->idle_timeout_ms = create->idle_timeout_ms;
 	s->deadline_ms = create->timeout_ms ? clock_mono_ms() + create->timeout_ms : 0;

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fault tests share: work whose acknowledged part is remembered, and a look at what is left of it."""
 import collections
+import contextlib
 import http.client
 import importlib.util
 import itertools
+import mmap
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
@@ -183,6 +187,40 @@ def count_calls(pids, work):
     counts = collections.Counter(line.split("(")[0].split()[-1] for line in pathlib.Path(log).read_text(errors="replace").splitlines())
     os.unlink(log)
     return counts
+
+
+class SharedFile:
+    """What a preloaded library reads while its program runs; SIZE zeros at first."""
+
+    def __init__(self, directory):
+        self.path = directory / "shared"
+        self.path.write_bytes(bytes(self.SIZE))
+        self.path.chmod(0o666)
+        with open(self.path, "r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), self.SIZE)
+
+
+@contextlib.contextmanager
+def preloaded(name, **variable):
+    """A server with a library of tests/fault, which finds its shared file by the variable; both."""
+    library = e2e.BUILD / "tests" / "fault" / f"lib{name}.so"
+    if not library.exists():
+        pytest.skip("not built: with a sanitizer, malloc is the sanitizer's")
+    (key, kind), = variable.items()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-fault-"))
+    try:
+        directory.chmod(0o755)
+        copy = directory / library.name  # the server's own uid may not reach the build directory
+        copy.write_bytes(library.read_bytes())
+        copy.chmod(0o755)
+        shared = kind(directory)
+        started = e2e.start_server(variables={"LD_PRELOAD": str(copy), key: str(shared.path)})
+        try:
+            yield started, shared
+        finally:
+            e2e.end_server(started)
+    finally:
+        shutil.rmtree(directory)
 
 
 def pytest_collection_modifyitems(items):

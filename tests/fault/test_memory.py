@@ -3,30 +3,22 @@
 The n-th allocation fails. A program that has no memory left ends (base/bug.h): the server is started anew by the
 supervisor and loses nothing that it has acknowledged; with the supervisor everything ends, and nothing is left.
 """
-import mmap
 import os
-import pathlib
 import random
 import struct
 
 import pytest
-from conftest import SCALE, Lost, Work, e2e, soak, wait_until
+from conftest import SCALE, Lost, SharedFile, Work, preloaded, soak, wait_until
 
-LIBRARY = e2e.BUILD / "tests" / "fault" / "libnth_alloc.so"
 LAYOUT = struct.Struct("32sqq")
 # The server is started more and more slowly the more often it ends, so that hundreds would take hours.
 TIMES = {"cayd": 4 * min(SCALE, 5), "cay-supervisor": 2 * min(SCALE, 50)}
 
 
-class Faults:
-    """The file that says which allocation fails."""
+class Faults(SharedFile):
+    """Says which allocation fails."""
 
-    def __init__(self, directory):
-        self.path = directory / "fault"
-        self.path.write_bytes(bytes(LAYOUT.size))
-        self.path.chmod(0o666)
-        with open(self.path, "r+b") as file:
-            self.memory = mmap.mmap(file.fileno(), LAYOUT.size)
+    SIZE = LAYOUT.size
 
     def arm(self, program, nth):
         LAYOUT.pack_into(self.memory, 0, program.encode(), nth, 0)
@@ -36,24 +28,9 @@ class Faults:
 
 
 @pytest.fixture
-def server_and_faults(tmp_path_factory, monkeypatch):
-    if not LIBRARY.exists():
-        pytest.skip("not built: with a sanitizer, malloc is the sanitizer's")
-    directory = pathlib.Path(e2e.tempfile.mkdtemp(prefix="cay-fault-"))
-    directory.chmod(0o755)
-    library = directory / LIBRARY.name
-    library.write_bytes(LIBRARY.read_bytes())  # the server's own uid may not reach the build directory
-    library.chmod(0o755)
-    faults = Faults(directory)
-    monkeypatch.setenv("LD_PRELOAD", str(library))
-    monkeypatch.setenv("FAULT_FILE", str(faults.path))
-    started = e2e.start_server()
-    monkeypatch.delenv("LD_PRELOAD")
-    yield started, faults
-    e2e.end_server(started)
-    for path in directory.iterdir():
-        path.unlink()
-    directory.rmdir()
+def server_and_faults():
+    with preloaded("nth_alloc", FAULT_FILE=Faults) as (started, faults):
+        yield started, faults
 
 
 def numbers(program):

@@ -79,6 +79,10 @@ static void read_note(struct box *b, const struct json *note)
 	b->auto_delete = b->is_own ? json_int(json_find(note, "auto_delete")) : -1;
 	b->destroy_ms = json_int(json_find(note, "destroy_ms"));
 	b->stopped_ms = json_int(json_find(note, "stopped_ms"));
+	/* A server that was started anew knows no better than the dates; from then on nobody can turn the clock. */
+	int64_t date_ms = clock_wall_ms() - clock_mono_ms();
+	b->destroy_due_ms = b->destroy_ms - date_ms;
+	b->stopped_since_ms = b->stopped_ms - date_ms;
 }
 
 void box_put_note(const struct box *b, struct buf *note)
@@ -134,6 +138,7 @@ struct box *box_new(struct daytona *d, const struct sandbox *s)
 	list_init(&b->contexts);
 	read_note(b, note);
 	b->active_ms = b->updated_ms = clock_wall_ms();
+	b->idle_since_ms = clock_mono_ms();
 	b->timer = timer_new(d->loop, on_timer, b);
 	list_append(&d->boxes, &b->link);
 	map_put(&d->by_id, str_from(b->id), b);
@@ -201,27 +206,24 @@ struct box *box_of_toolbox(struct http_request *r, struct sandbox **ret_sandbox)
 
 /* ---- what happens by itself ---- */
 
-/* The wall clock's time of the next thing; 0: there is none. */
+/* When the next thing is due; INT64_MAX: there is none. */
 static int64_t next_of(const struct box *b)
 {
-	int64_t next = b->destroy_ms;
-	int64_t due = 0;
+	int64_t next = b->destroy_ms ? b->destroy_due_ms : INT64_MAX;
 	if (b->state == BOX_STARTED && b->auto_stop > 0)
-		due = b->active_ms + b->auto_stop * MINUTE_MS;
+		next = MIN(next, b->idle_since_ms + b->auto_stop * MINUTE_MS);
 	else if (b->state != BOX_STARTED && b->auto_delete >= 0)
-		due = b->stopped_ms + b->auto_delete * MINUTE_MS;
-	if (due && (!next || due < next))
-		next = due;
+		next = MIN(next, b->stopped_since_ms + b->auto_delete * MINUTE_MS);
 	return next;
 }
 
 void box_schedule(struct box *b)
 {
 	int64_t next = next_of(b);
-	if (next)
-		timer_set(b->timer, MIN(MAX(next - clock_wall_ms(), 1), (int64_t)TIMER_MAX_MS));
-	else
+	if (next == INT64_MAX)
 		timer_clear(b->timer);
+	else
+		timer_set(b->timer, MIN(MAX(next - clock_mono_ms(), 1), (int64_t)TIMER_MAX_MS));
 }
 
 /* A call goes on that is no shell or terminal: those wait for input most of their lives. */
@@ -234,16 +236,16 @@ static void on_timer(void *arg)
 {
 	struct box *b = arg;
 	struct sandbox *s = box_sandbox(b);
-	int64_t now = clock_wall_ms(), next = next_of(b);
+	int64_t now = clock_mono_ms();
 	if (!s) {
 		box_free(b);
 		return;
 	}
-	if (!next || next > now || b->is_changing) {
+	if (next_of(b) > now || b->is_changing) {
 		box_schedule(b);
 		return;
 	}
-	if (b->destroy_ms && b->destroy_ms <= now) {
+	if (b->destroy_ms && b->destroy_due_ms <= now) {
 		box_delete(b);
 	} else if (b->state != BOX_STARTED) {
 		box_delete(b);
@@ -254,11 +256,18 @@ static void on_timer(void *arg)
 	}
 }
 
+void box_set_ttl(struct box *b, int64_t minutes)
+{
+	b->destroy_ms = minutes ? clock_wall_ms() + minutes * MINUTE_MS : 0;
+	b->destroy_due_ms = clock_mono_ms() + minutes * MINUTE_MS;
+}
+
 void box_touch(struct box *b)
 {
-	int64_t now = clock_wall_ms();
-	bool is_late = now - b->active_ms > 1000; /* a timer is not set for each request */
-	b->active_ms = now;
+	int64_t now = clock_mono_ms();
+	bool is_late = now - b->idle_since_ms > 1000; /* a timer is not set for each request */
+	b->active_ms = clock_wall_ms();
+	b->idle_since_ms = now;
 	if (is_late)
 		box_schedule(b);
 }

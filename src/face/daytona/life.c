@@ -312,6 +312,7 @@ static void on_stopped(struct change *c, const struct error *err)
 	}
 	b->state = c->to;
 	b->stopped_ms = clock_wall_ms();
+	b->stopped_since_ms = clock_mono_ms();
 	if (b->auto_delete != 0) {
 		change_end(c, NULL);
 		return;
@@ -425,7 +426,7 @@ void boxes_start(struct http_request *r)
 		return;
 	}
 	b->state = BOX_STARTED;
-	b->active_ms = clock_wall_ms();
+	box_touch(b);
 	box_save(b);
 	box_schedule(b);
 	box_reply(b, r);

@@ -3,7 +3,6 @@
 #include "face/daytona/state.h"
 
 #include "base/auto.h"
-#include "base/clock.h"
 #include "base/num.h"
 #include "runtime/images.h"
 
@@ -249,7 +248,7 @@ static int take_intervals(struct making *m, struct error *err)
 	if (asks_for_something(json_find(m->body, "autoPauseInterval")))
 		return error_set(err, ERROR_INVALID,
 			"autoPauseInterval is not offered: use autoStopInterval");
-	b->destroy_ms = ttl ? clock_wall_ms() + ttl * 60000 : 0;
+	box_set_ttl(b, ttl);
 	return 0;
 }
 

@@ -3,7 +3,6 @@
 #include "face/daytona/handlers.h"
 
 #include "base/auto.h"
-#include "base/clock.h"
 #include "base/num.h"
 
 enum { MINUTES_MAX = 10 * 366 * 24 * 60 };
@@ -60,7 +59,7 @@ static struct box *box_and_minutes(struct http_request *r, int64_t min, int64_t 
 
 static void reply_changed(struct box *b, struct http_request *r)
 {
-	b->active_ms = clock_wall_ms();
+	box_touch(b);
 	box_save(b);
 	box_schedule(b);
 	box_reply(b, r);
@@ -112,7 +111,7 @@ void ttl_post(struct http_request *r)
 	struct box *b = box_and_minutes(r, 0, &minutes);
 	if (!b)
 		return;
-	b->destroy_ms = minutes ? clock_wall_ms() + minutes * 60000 : 0;
+	box_set_ttl(b, minutes);
 	reply_changed(b, r);
 }
 

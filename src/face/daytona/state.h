@@ -60,12 +60,14 @@ struct box {
 	struct json *env, *labels; /* objects; NULL: empty */
 	/* Minutes; 0: never, but auto_delete: -1 never, 0 as soon as it is stopped. */
 	int64_t auto_stop, auto_archive, auto_delete;
-	int64_t destroy_ms;                        /* wall clock; 0: never */
-	int64_t updated_ms, active_ms, stopped_ms; /* wall clock */
-	struct timer *timer;                       /* the next thing to be done by itself */
-	struct list shells;                        /* shell::link */
-	struct list ptys;                          /* pty::link */
-	struct list contexts;                      /* context::link */
+	/* Dates, for people: the wall clock may jump. 0: never. */
+	int64_t destroy_ms, updated_ms, active_ms, stopped_ms;
+	/* The same on the monotonic clock, by which it is done. */
+	int64_t destroy_due_ms, idle_since_ms, stopped_since_ms;
+	struct timer *timer;  /* the next thing to be done by itself */
+	struct list shells;   /* shell::link */
+	struct list ptys;     /* pty::link */
+	struct list contexts; /* context::link */
 	size_t n_shells, n_ptys, n_contexts;
 };
 
@@ -106,8 +108,9 @@ struct box *box_of_request(struct http_request *r);
 struct box *box_of_toolbox(struct http_request *r, struct sandbox **ret_sandbox);
 void box_put_note(const struct box *b, struct buf *note);
 void box_save(struct box *b);
-void box_touch(struct box *b);    /* it is being used */
-void box_schedule(struct box *b); /* after an interval or the state has changed */
+void box_touch(struct box *b);                    /* it is being used */
+void box_set_ttl(struct box *b, int64_t minutes); /* 0: none */
+void box_schedule(struct box *b);                 /* after an interval or the state has changed */
 const char *box_state_name(const struct box *b);
 /* Ends what runs in it and what this face keeps of that. */
 void box_drop_processes(struct box *b, const char *why);

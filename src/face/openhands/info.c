@@ -70,7 +70,7 @@ static void find_times(const struct openhands *oh, const struct sandbox *s, int6
 	const struct cursor *c = s ? cursors_find(&oh->cursors, s->id) : NULL;
 	int64_t now = clock_mono_ms();
 	*ret_up = s ? MAX(0, clock_wall_ms() - s->created_ms) : now - oh->started_ms;
-	*ret_idle = c ? now - c->active_ms : *ret_up;
+	*ret_idle = now - (c ? c->active_ms : s ? s->last_active_ms : oh->started_ms);
 }
 
 void server_info(struct http_request *r)

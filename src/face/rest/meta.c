@@ -75,7 +75,7 @@ void meta_stats(struct http_request *r)
 	auto_buf struct buf b = BUF_INIT(8192);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
-	jsonw_key_int(&w, "uptime_ms", clock_wall_ms() - stats.started_ms);
+	jsonw_key_int(&w, "uptime_ms", clock_mono_ms() - stats.started_ms);
 	jsonw_key_int(&w, "sandboxes", stats.sandboxes);
 	jsonw_key_int(&w, "sandboxes_max", stats.sandboxes_max);
 	jsonw_key(&w, "by_state");
