@@ -76,6 +76,7 @@ static void on_started(void *arg, const struct error *err)
 	faces_open(d.runtime, d.http);
 	if (d.options.backend)
 		native_greet(MONITOR_FD);
+	native_tell_ready(MONITOR_FD);
 	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION,
 		(int)d.options.n_listeners);
 }

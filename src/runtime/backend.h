@@ -74,5 +74,7 @@ struct backend {
 struct loop;
 /* Speaks sandbox/monitor.h over a SOCK_SEQPACKET descriptor, which it takes. */
 struct backend *native_backend_new(struct loop *loop, int monitor_fd);
-/* Tells the supervisor behind the descriptor that the server is up, where the backend is another one. */
+/* Greets the supervisor behind the descriptor, where the backend is another one. */
 void native_greet(int monitor_fd);
+/* Tells it that the server serves. */
+void native_tell_ready(int monitor_fd);

@@ -84,6 +84,10 @@ static int fail(sqlite3 *sqlite, struct error *err, const char *doing)
 		kind = ERROR_NO_SPACE;
 	else if (code == SQLITE_IOERR || code == SQLITE_READONLY || code == SQLITE_CANTOPEN)
 		kind = ERROR_UNAVAILABLE;
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+		return error_set(err, kind,
+			"the state database is damaged (%s); to begin anew, move state.db, state.db-wal and state.journal away",
+			sqlite3_errmsg(sqlite));
 	return error_set(err, kind, "state database: %s: %s%s%s", doing, sqlite3_errmsg(sqlite),
 		code == SQLITE_IOERR && sys ? ": " : "",
 		code == SQLITE_IOERR && sys ? strerror(sys) : "");
@@ -199,6 +203,15 @@ int64_t db_number(struct db *db, enum db_statement which, const struct db_value 
 	int64_t number = 0;
 	db_query(db, which, values, n, take_number, &number, NULL);
 	return number;
+}
+
+int db_get_number(struct db *db, enum db_statement which, int64_t *ret, struct error *err)
+{
+	int64_t number = 0;
+	if (db_query(db, which, NULL, 0, take_number, &number, err) < 0)
+		return -1;
+	*ret = number;
+	return 0;
 }
 
 /* The database itself. */

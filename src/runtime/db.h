@@ -80,6 +80,8 @@ int64_t db_row_int(struct db_row *row, int column);
 struct str db_row_bytes(struct db_row *row, int column); /* NUL-terminated; valid within fn */
 /* The first column of the first row; 0 if there is none, or on failure. */
 int64_t db_number(struct db *db, enum db_statement which, const struct db_value *values, int n);
+/* The same for who has to know that it could not be had. */
+int db_get_number(struct db *db, enum db_statement which, int64_t *ret, struct error *err);
 
 int64_t db_size(struct db *db);        /* bytes in use */
 int db_log_pages(const struct db *db); /* of the write-ahead log, as of the last commit */

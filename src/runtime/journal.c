@@ -29,7 +29,6 @@ struct event_head {
 
 struct journal {
 	int fd;
-	int64_t generation;
 	struct journal_content content;
 	struct buf events;
 };
@@ -124,19 +123,22 @@ static ssize_t count_events(struct str events)
 
 struct journal_content journal_parse(struct str file, int64_t generation, struct buf *ret_events)
 {
-	struct journal_content c = { 0 };
+	struct journal_content c = { .generation = generation };
 	struct str rest = file;
 	struct head head;
 	for (; rest.len >= sizeof(head); c.n_entries++) {
 		memcpy(&head, rest.ptr, sizeof(head));
 		struct str events = str_skip(rest, sizeof(head));
-		if (head.magic != MAGIC || head.generation != generation ||
-			head.number != c.n_entries || head.size > events.len)
+		bool is_next = c.n_entries ? head.generation == c.generation
+					   : head.generation >= generation;
+		if (head.magic != MAGIC || !is_next || head.number != c.n_entries ||
+			head.size > events.len)
 			break;
 		events = str_first(events, head.size);
 		ssize_t n = sum_of(head, events) == head.sum ? count_events(events) : -1;
 		if (n < 0 || buf_put(ret_events, events) < 0)
 			break;
+		c.generation = head.generation;
 		c.n_events += (size_t)n;
 		rest = str_skip(rest, sizeof(head) + head.size);
 	}
@@ -157,14 +159,14 @@ static int load(struct journal *j, struct error *err)
 			return error_sys(err, errno, "read");
 		buf_grown(&file, (size_t)n);
 	}
-	j->content = journal_parse(buf_str(&file), j->generation, &j->events);
+	j->content = journal_parse(buf_str(&file), j->content.generation, &j->events);
 	return 0;
 }
 
 int journal_open(const char *path, int64_t generation, struct journal **ret, struct error *err)
 {
 	struct journal *j = mem_new(struct journal);
-	j->generation = generation;
+	j->content.generation = generation;
 	buf_init(&j->events, JOURNAL_BYTES_MAX);
 	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r = j->fd < 0 ? error_sys(err, errno, "open") : load(j, err);
@@ -197,7 +199,7 @@ int journal_put(struct journal *j, struct str events, size_t n_events, struct er
 	struct head head = {
 		.magic = MAGIC,
 		.size = (uint32_t)events.len,
-		.generation = j->generation,
+		.generation = j->content.generation,
 		.number = j->content.n_entries,
 	};
 	size_t size = sizeof(head) + events.len;
@@ -219,14 +221,13 @@ int journal_put(struct journal *j, struct str events, size_t n_events, struct er
 
 void journal_start_over(struct journal *j)
 {
-	j->generation++;
-	j->content = (struct journal_content){ 0 };
+	j->content = (struct journal_content){ .generation = j->content.generation + 1 };
 	buf_cut(&j->events, 0);
 }
 
 int64_t journal_generation(const struct journal *j)
 {
-	return j->generation;
+	return j->content.generation;
 }
 
 bool journal_is_empty(const struct journal *j)

@@ -5,7 +5,9 @@
  * time, and starts the journal over (docs/decisions: "A journal before the database").
  *
  * The file is a row of entries, each with its size, its number, a sum over its bytes, and the generation. The database
- * knows which generation it has not got yet: an entry of another one, one that is torn, and all behind it are old.
+ * knows which generation it has not got yet: entries of one before are in it. Entries of one behind are not: the database
+ * is not what it was, and they are all that is left of what happened since. The first one says which generation
+ * counts; one of another, one that is torn, and all behind it are old.
  * All of it is kept in memory, too, as it is on disk: events are read from there.
  *
  * Belongs to the loop's thread. Private to the store.
@@ -23,7 +25,7 @@ enum {
 	JOURNAL_EVENTS_MAX = 512,
 };
 
-/* Makes or opens the file, and reads what it has of that generation. */
+/* Makes or opens the file, and reads what it has of that generation, or a later one. */
 int journal_open(const char *path, int64_t generation, struct journal **ret, struct error *err);
 void journal_close(struct journal *j); /* NULL is fine; what is in it stays */
 
@@ -46,6 +48,7 @@ ssize_t journal_decode(struct str events, struct event *ret);
 struct journal_content {
 	size_t bytes, n_events;
 	uint64_t n_entries;
+	int64_t generation; /* of these; else the one that was asked for */
 };
-/* What counts of a file: whole entries of that generation, from its front; their events are appended. */
+/* What counts of a file: whole entries of that generation or a later one, from its front; their events are appended. */
 struct journal_content journal_parse(struct str file, int64_t generation, struct buf *ret_events);

@@ -426,12 +426,22 @@ struct backend *native_backend_new(struct loop *loop, int monitor_fd)
 	return &n->base;
 }
 
+static void tell(int monitor_fd, enum monitor_op op)
+{
+	auto_free struct monitor_request *request = mem_new(struct monitor_request);
+	request->version = MONITOR_VERSION;
+	request->op = op;
+	request->serial = 1;
+	/* Whoever is not there to hear it has ended, and so will this process. */
+	send(monitor_fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void native_greet(int monitor_fd)
 {
-	auto_free struct monitor_request *hello = mem_new(struct monitor_request);
-	hello->version = MONITOR_VERSION;
-	hello->op = MONITOR_HELLO;
-	hello->serial = 1;
-	/* Whoever is not there to hear it has ended, and so will this process. */
-	send(monitor_fd, hello, sizeof(*hello), MSG_NOSIGNAL | MSG_DONTWAIT);
+	tell(monitor_fd, MONITOR_HELLO);
+}
+
+void native_tell_ready(int monitor_fd)
+{
+	tell(monitor_fd, MONITOR_READY);
 }

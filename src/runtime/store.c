@@ -492,8 +492,15 @@ static int open_journal(struct store *s, const char *dir, struct error *err)
 {
 	auto_free char *path = mem_printf("%s/state.journal", dir);
 	struct event event;
-	if (journal_open(path, db_number(s->db, DB_JOURNAL_GET, NULL, 0), &s->journal, err) < 0)
+	int64_t generation;
+	if (db_get_number(s->db, DB_JOURNAL_GET, &generation, err) < 0 ||
+		journal_open(path, generation, &s->journal, err) < 0)
 		return -1;
+	if (journal_generation(s->journal) != generation)
+		log_error("store.damaged",
+			"text=\"the state database lacks what came before the journal: it was damaged, or is a copy\" "
+			"database=%lld journal=%lld",
+			(long long)generation, (long long)journal_generation(s->journal));
 	struct str rest = journal_events(s->journal);
 	for (ssize_t n; (n = journal_decode(rest, &event)) > 0; rest = str_skip(rest, (size_t)n)) {
 		if (!s->newest)
@@ -513,9 +520,10 @@ static int open_in(struct store *s, const char *dir, struct error *err)
 	s->checkpoint->path = str_dup(str_from(path));
 	if (db_open(path, &s->db, err) < 0)
 		return error_wrap(err, "open %s", path);
-	s->newest = s->committed = s->announced = s->in_db = db_number(s->db, DB_EVENT_LAST, NULL,
-		0);
-	s->oldest = db_number(s->db, DB_EVENT_FIRST, NULL, 0);
+	if (db_get_number(s->db, DB_EVENT_LAST, &s->newest, err) < 0 ||
+		db_get_number(s->db, DB_EVENT_FIRST, &s->oldest, err) < 0)
+		return -1;
+	s->committed = s->announced = s->in_db = s->newest;
 	if (!s->oldest)
 		s->oldest = s->newest + 1;
 	if (open_journal(s, dir, err) < 0)

@@ -7,6 +7,7 @@
 #include "base/id.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 static int check(struct str token, const char *where, struct error *err)
 {
@@ -32,7 +33,13 @@ static int make(const char *path, struct error *err)
 static int load_file(const char *path, char **ret, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(4 * TOKEN_MAX);
-	if (access(path, F_OK) < 0 && errno == ENOENT && make(path, err) < 0)
+	struct stat st;
+	int r = stat(path, &st);
+	/* Empty is what a power failure may leave of a file that had just been made. */
+	bool is_missing = r < 0 ? errno == ENOENT : S_ISREG(st.st_mode) && st.st_size == 0;
+	if (r == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, ERROR_INVALID, "%s is no file", path);
+	if (is_missing && make(path, err) < 0)
 		return -1;
 	if (file_read(AT_FDCWD, path, &b, err) < 0)
 		return -1;

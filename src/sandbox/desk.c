@@ -109,6 +109,10 @@ static void on_hello(struct desk *d, const struct monitor_request *request)
 	reply.count = stock_number(d->stock);
 	d->has_greeted = true;
 	reply_send(d, &reply, -1);
+}
+
+static void on_ready(struct desk *d)
+{
 	d->has_served = true;
 	if (d->ready_fd >= 0) {
 		if (write(d->ready_fd, "\n", 1) != 1)
@@ -259,6 +263,9 @@ static int dispatch(struct desk *d, struct monitor_request *request, struct erro
 		return on_decisions(d, request, err);
 	case MONITOR_HOST:
 		return on_host(d, request, err);
+	case MONITOR_READY:
+		on_ready(d);
+		return 0;
 	default:
 		on_hello(d, request);
 		return 0;

@@ -4,7 +4,7 @@
  * OpenSSH's monitor. One SOCK_SEQPACKET pair, inherited by cayd as descriptor MONITOR_FD; each message is
  * one fixed struct; no JSON, no strings but those of a spec.
  *
- * Every request gets exactly one reply with the same serial, in any order. Besides replies the supervisor
+ * Every request but READY gets exactly one reply with the same serial, in any order. Besides replies the supervisor
  * sends MONITOR_ENDED when a sandbox is gone. The supervisor believes nothing: ids, lengths, NULs and enum
  * values are checked before use.
  *
@@ -18,7 +18,7 @@
 
 #include "sandbox/spec.h"
 
-enum { MONITOR_FD = 3, MONITOR_VERSION = 3 };
+enum { MONITOR_FD = 3, MONITOR_VERSION = 4 };
 
 enum monitor_op {
 	MONITOR_HELLO =
@@ -32,6 +32,7 @@ enum monitor_op {
 	MONITOR_ENDED,    /* only from the supervisor: id, end_reason */
 	MONITOR_BOUNDARY, /* id: start its boundary (boundary/worker.h); the reply has its socket */
 	MONITOR_DECISIONS, /* id: the reply has the socket that tells what its network lets through (filterlog.h) */
+	MONITOR_READY, /* it has taken over and serves: what fails from now on, a new server may mend */
 };
 
 enum end_reason {

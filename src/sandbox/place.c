@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "sandbox/listen.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -43,6 +44,26 @@ void place_fini(struct place *p)
 	free(take_ptr(p->docker_path));
 }
 
+/* What another user's server has left here, or a copy that was made as root: this one could not open it. */
+static int check_owners(const struct place *p, uid_t owner, struct error *err)
+{
+	DIR *dir = opendir(p->state_dir);
+	int r = dir ? 0 : error_sys(err, errno, "open %s", p->state_dir);
+	struct stat st;
+	for (struct dirent *e; r == 0 && (e = readdir(dir));) {
+		if (!strcmp(e->d_name, "..") ||
+			fstatat(p->state_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			st.st_uid == owner)
+			continue;
+		r = error_set(err, ERROR_CONFLICT,
+			"%s/%s belongs to user %u, not to the server's: chown -R %u:%u %s",
+			p->state_dir, e->d_name, st.st_uid, owner, owner, p->state_dir);
+	}
+	if (dir)
+		closedir(dir);
+	return r;
+}
+
 /* The lock is on the directory itself: a file in it would be the server's to swap. */
 static int state_open(struct place *p, bool has_own_uid, struct error *err)
 {
@@ -66,7 +87,7 @@ static int state_open(struct place *p, bool has_own_uid, struct error *err)
 		return error_sys(err, errno, "give %s to user %u", p->state_dir, owner);
 	if ((st.st_mode & 0777) != 0700 && fchmod(p->state_fd, 0700) < 0)
 		return error_sys(err, errno, "close %s to others", p->state_dir);
-	return 0;
+	return has_own_uid ? check_owners(p, owner, err) : 0;
 }
 
 static int unix_open(const char *path, struct server *server, struct error *err)

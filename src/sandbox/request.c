@@ -20,6 +20,7 @@ static const struct {
 	{ MONITOR_BOUNDARY, USES_ID },
 	{ MONITOR_DECISIONS, USES_ID },
 	{ MONITOR_HOST, 0 },
+	{ MONITOR_READY, 0 },
 };
 
 static int uses_of(uint32_t op)

@@ -290,7 +290,9 @@ int supervise(const struct supervise_config *config, struct error *err)
 		run(&s);
 	}
 	if (s.has_failed)
-		r = error_set(err, ERROR_UNAVAILABLE, "the server could not start");
+		r = error_set(err, ERROR_UNAVAILABLE,
+			"the server could not start with state directory %s%s", place.state_dir,
+			s.server.has_own_uid ? ", which it calls " SERVER_STATE_DIR : "");
 	if (is_clean(&s))
 		janitor_stop(s.janitor);
 	server_fini(&s.server);

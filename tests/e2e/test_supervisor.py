@@ -229,6 +229,14 @@ def test_a_server_that_cannot_start_at_all_ends_the_supervisor(start):
     assert s.process.wait(PATIENCE) != 0
 
 
+def test_a_server_that_greets_and_never_serves_ends_the_supervisor(start):
+    s = start()
+    s.ask("greet")
+    s.say("exit 12")
+    assert s.process.wait(PATIENCE) != 0
+    assert f"the server could not start with state directory {s.directory}/state" in s.text()
+
+
 def test_a_server_that_does_not_listen_is_not_served_and_nothing_is_lost(start):
     s = start()
     s.ask("hello")

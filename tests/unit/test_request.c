@@ -51,7 +51,7 @@ static void another_version_or_operation_is_of_no_server_of_ours(void **state)
 	request.version++;
 	assert_int_equal(request_parse(bytes(), &parsed, &err), -1);
 	request.version--;
-	static const uint32_t wrong[] = { 0, MONITOR_ENDED, MONITOR_DECISIONS + 1, UINT32_MAX };
+	static const uint32_t wrong[] = { 0, MONITOR_ENDED, MONITOR_READY + 1, UINT32_MAX };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		request.op = wrong[i];
 		assert_int_equal(request_parse(bytes(), &parsed, &err), -1);

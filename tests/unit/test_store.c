@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/internal.h"
+#include "runtime/journal.h"
 #include "runtime/store.h"
 
 #include "unit.h"
@@ -329,6 +330,12 @@ static void copy_file(const struct world *w, const char *from, const char *to)
 	assert_works(file_replace(AT_FDCWD, target, buf_str(&bytes), 0600, &err), err);
 }
 
+static void remove_file(struct world *w, const char *name)
+{
+	auto_free char *path = mem_printf("%s/%s", w->dir, name);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void events_wait_in_the_journal_and_are_read_from_there(void **state)
 {
 	struct world *w = *state;
@@ -366,6 +373,30 @@ static void a_journal_that_the_database_has_already_is_passed_over(void **state)
 	assert_int_equal(add(w, "a", 6, "{}"), 6);
 	turn(w);
 	assert_int_equal(count(w, "a", 0, 100), 6);
+}
+
+/* As after damage to the database alone: what the journal has is all there is, under the numbers that it had. */
+static void a_journal_without_its_database_is_kept(void **state)
+{
+	struct world *w = *state;
+	for (int i = 1; i <= JOURNAL_EVENTS_MAX + 5; i++) {
+		add(w, "a", i, "{}");
+		turn(w);
+	}
+	copy_file(w, "state.journal", "kept");
+	close_store(w);
+	remove_file(w, "state.db");
+	copy_file(w, "kept", "state.journal");
+	open_store(w);
+	int left = count(w, "a", 0, 1000);
+	assert_in_range(left, 1, JOURNAL_EVENTS_MAX);
+	assert_int_equal(w->last, JOURNAL_EVENTS_MAX + 5);
+	assert_int_equal(store_oldest(w->store), JOURNAL_EVENTS_MAX + 6 - left);
+	assert_int_equal(add(w, "a", 1000, "{}"), JOURNAL_EVENTS_MAX + 6);
+	turn(w);
+	close_store(w);
+	open_store(w);
+	assert_int_equal(count(w, "a", 0, 1000), left + 1);
 }
 
 /* As after a power failure: what is behind the damage is lost, what is before it is not. */
@@ -559,6 +590,8 @@ int main(void)
 			setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_journal_that_the_database_has_already_is_passed_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_journal_without_its_database_is_kept, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(a_torn_entry_ends_the_journal, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_disk_takes_nothing_of_the_journal, setup,
 			teardown),

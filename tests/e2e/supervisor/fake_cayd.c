@@ -3,7 +3,7 @@
  * A server by hand, for the tests of the supervisor: takes commands from the test on an abstract socket
  * (SOCK_SEQPACKET, its name in FAKE_CAYD_SOCKET), one datagram each, and answers each with one datagram.
  *
- *	hello | adopt INDEX | create ID [HOSTNAME] | destroy ID | usage ID | freeze ID 0|1 | host
+ *	greet | hello, which is to greet and be ready | adopt INDEX | create ID [HOSTNAME] | destroy ID | usage ID | freeze ID 0|1 | host
  *	flood            asks about the host until there is no more room, reads nothing, says how often
  *	raw BYTES        that many zeroes instead of a request
  *	post COMMAND...  sends a request, and does not wait for its reply
@@ -53,7 +53,8 @@ static const struct {
 	const char *word;
 	uint32_t op;
 } words[] = {
-	{ "hello", MONITOR_HELLO },
+	{ "greet", MONITOR_HELLO },
+	{ "ready", MONITOR_READY },
 	{ "adopt", MONITOR_ADOPT },
 	{ "create", MONITOR_CREATE },
 	{ "destroy", MONITOR_DESTROY },
@@ -98,10 +99,12 @@ static void receive(void)
 static void request(const char *word, const char *a, const char *b)
 {
 	static struct monitor_request r;
-	r = (struct monitor_request){ .version = MONITOR_VERSION, .serial = ++serial };
+	r = (struct monitor_request){ .version = MONITOR_VERSION };
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(words[i].word, word))
 			r.op = words[i].op;
+	if (r.op != MONITOR_READY)
+		r.serial = ++serial;
 	if (r.op == MONITOR_CREATE) {
 		snprintf(r.spec.id, sizeof(r.spec.id), "%s", a);
 		snprintf(r.spec.hostname, sizeof(r.spec.hostname), "%s", b);
@@ -180,6 +183,12 @@ static void obey(char *line)
 	sscanf(line + (is_posted ? 5 : 0), "%31s %63s %127s", word, a, b);
 	if (!strcmp(word, "exit"))
 		_exit((int)strtol(a, NULL, 10));
+	if (!strcmp(word, "hello")) {
+		request("greet", a, b);
+		receive();
+		request("ready", a, b);
+		return;
+	}
 	if (!strcmp(word, "call"))
 		call(a);
 	else if (!strcmp(word, "who"))
@@ -190,7 +199,7 @@ static void obey(char *line)
 		raw(strtoul(a, NULL, 10));
 	else if (strcmp(word, "next") != 0)
 		request(word, a, b);
-	if (is_posted)
+	if (is_posted || !strcmp(word, "ready"))
 		say("posted");
 	else if (strcmp(word, "call") != 0 && strcmp(word, "who") != 0 &&
 		strcmp(word, "flood") != 0)

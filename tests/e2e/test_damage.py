@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State directories that something has happened to: the server goes on with what is left, or says why it does not."""
+import contextlib
+import math
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+
+import pytest
+
+import conftest
+from conftest import PATIENCE, PROGRAMS
+from waiting import wait_until
+
+SERVER_UID = 0x2FFFFFF0
+PAGE = 4096
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """The state directory of a server that was killed after some work, its database whole and its log empty."""
+    server = conftest.start_server("--pool", "0")
+    try:
+        box = server.create()
+        for i in range(150):
+            box.run(f"echo {i}")
+        server.process.kill()
+        server.process.wait()
+        kept = tmp_path_factory.mktemp("state") / "state"
+        shutil.copytree(server.directory / "state", kept)
+    finally:
+        conftest.end_server(server)
+    execute(kept, "pragma wal_checkpoint(truncate)")
+    return kept
+
+
+def execute(state, sql):
+    with contextlib.closing(sqlite3.connect(state / "state.db")) as db:
+        db.execute(sql)
+
+
+@pytest.fixture
+def state(used):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-damage-"))
+    shutil.copytree(used, directory / "state")
+    give_to_server(directory / "state")
+    yield directory / "state"
+    shutil.rmtree(directory)
+
+
+def give_to_server(state):
+    if IS_ROOT:
+        subprocess.run(["chown", "-R", f"{SERVER_UID}:{SERVER_UID}", state], check=True)
+
+
+def serve(state):
+    """A server in that directory, or what it said when it ended."""
+    try:
+        return conftest.Server(state.parent, "--pool", "0")
+    except AssertionError:
+        return (state.parent / "log").read_text()
+
+
+def refusal(state):
+    """It is not there, has ended, and has said why."""
+    ended = subprocess.run([PROGRAMS / "cay-supervisor", "--state", state, "--socket", "none", "--listen", "127.0.0.1:0", "--pool", "0"],
+                           capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ended.returncode not in (0, -9), ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("cay: serve: ") and str(state) in last, ended.stderr
+    return ended.stderr
+
+
+def events(server):
+    found = []
+    while page := server.request("GET", f"/v1/events?after={found[-1]['seq'] if found else 0}").json:
+        found += page
+    return found
+
+
+def close(server):
+    server.process.kill()
+    server.process.wait()
+    server.log.close()
+
+
+def test_it_is_there_when_nothing_has_happened(state):
+    server = serve(state)
+    assert len(events(server)) >= 300
+    close(server)
+
+
+@pytest.mark.parametrize("missing", [0.1, 0.5, 0.9])
+def test_a_shorter_database_is_refused(state, missing):
+    db = state / "state.db"
+    pages = db.stat().st_size // PAGE
+    os.truncate(db, (pages - math.ceil(pages * missing)) * PAGE or PAGE)
+    assert "the state database is damaged" in refusal(state)
+
+
+def test_a_damaged_page_is_told_of_and_hangs_nobody(state):
+    db = state / "state.db"
+    whole = db.read_bytes()
+    for page in range(1, len(whole) // PAGE):
+        db.write_bytes(whole[:page * PAGE] + b"\xa5" * PAGE + whole[(page + 1) * PAGE:])
+        for name in ("state.db-wal", "state.db-shm"):
+            (state / name).unlink(missing_ok=True)
+        give_to_server(state)
+        server = serve(state)
+        if isinstance(server, str):
+            assert "is damaged" in server, server
+            continue
+        reply = server.request("POST", "/v1/sandboxes", {})
+        assert reply.status == 201 or "is damaged" in reply.json["error"]["message"], reply.body
+        reply = server.request("GET", "/v1/events")
+        assert reply.status == 200 or "is damaged" in reply.json["error"]["message"], reply.body
+        close(server)
+        if page == 6:
+            break  # those behind are of the events alone
+
+
+@pytest.mark.parametrize("left", [b"", None], ids=["empty", "gone"])
+def test_without_its_database_the_journal_is_kept_and_no_number_comes_twice(state, left):
+    server = serve(state)
+    box = server.create()
+    for i in range(200):  # the journal has been started over by then
+        box.run(f"echo {i}")
+    before = events(server)
+    close(server)
+    wait_until(lambda: not pathlib.Path(f"/proc/{box.record['init_pid']}").exists())
+    (state / "state.db").unlink()
+    for name in ("state.db-wal", "state.db-shm"):
+        (state / name).unlink(missing_ok=True)
+    if left is not None:
+        (state / "state.db").write_bytes(left)
+    give_to_server(state)
+    server = serve(state)
+    after = events(server)
+    assert after and after[-len(after):][0] in before
+    assert "store.damaged" in server.log_text()
+    server.create()
+    assert events(server)[-1]["seq"] > before[-1]["seq"]
+    close(server)
+
+
+def test_a_newer_format_is_refused(state):
+    execute(state, "pragma user_version = 99")
+    give_to_server(state)
+    assert "its format is 99" in refusal(state)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root, to own what is another's")
+def test_what_belongs_to_somebody_else_is_refused_with_the_command(state):
+    os.chown(state / "state.db", 0, 0)
+    said = refusal(state)
+    assert f"state.db belongs to user 0, not to the server's: chown -R {SERVER_UID}:{SERVER_UID} {state}" in said
+    subprocess.run(said.split("server's: ")[1].split(), check=True)
+    close(serve(state))
+
+
+def test_a_token_that_was_never_written_is_made_anew(state):
+    (state / "token").write_bytes(b"")
+    server = serve(state)
+    assert server.request("GET", "/v1/sandboxes").status == 200
+    close(server)
+
+
+@pytest.mark.parametrize("name, kind", [(n, k) for n in ("state.db", "state.journal", "state.lock", "token")
+                                        for k in ("directory", "link", "fifo")
+                                        if (n, k) not in {("token", "link"), ("state.lock", "fifo")}])
+def test_what_is_no_file_is_refused(state, name, kind):
+    path = state / name
+    path.unlink()
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/etc/hostname")
+    else:
+        os.mkfifo(path)
+    if IS_ROOT:
+        os.chown(path, SERVER_UID, SERVER_UID, follow_symlinks=False)
+    assert name in refusal(state)
