@@ -18,6 +18,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "http/places.h"
 
 #include <sys/socket.h>
 
@@ -36,6 +37,8 @@ enum {
 static void destroy(struct http_conn *c)
 {
 	struct exchange *x = take_ptr(c->current);
+	if (x && x->is_handled)
+		places_abandon(c, x);
 	if (c->raw)
 		c->raw->on_cut(c->raw_arg);
 	if (c->is_kicked)
@@ -64,6 +67,11 @@ size_t conn_waiting(const struct http_conn *c)
 	return c->out.len - c->sent;
 }
 
+bool conn_is_full(const struct http_conn *c, size_t high)
+{
+	return conn_waiting(c) >= high || places_is_high(c);
+}
+
 /* Sends what waits, as far as the socket takes it. */
 static void flush(struct http_conn *c)
 {
@@ -90,6 +98,7 @@ static void flush(struct http_conn *c)
 		buf_drop_front(&c->out, c->sent);
 		c->sent = 0;
 	}
+	places_count(c);
 }
 
 void conn_send(struct http_conn *c, const struct iovec *parts, int n_parts)
@@ -113,7 +122,8 @@ void conn_send(struct http_conn *c, const struct iovec *parts, int n_parts)
 		done -= skip;
 		buf_add(&c->out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
 	}
-	if (c->out.is_full)
+	places_count(c);
+	if (c->out.is_full || (conn_waiting(c) && places_is_over(c)))
 		conn_break(c);
 }
 

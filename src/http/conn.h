@@ -16,7 +16,6 @@
 #include "http/server.h"
 #include "wire/http1.h"
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 enum input_state {
@@ -47,6 +46,7 @@ struct http_server {
 	struct map peers;   /* connections by address (struct peer) */
 	struct map guests;  /* requests under way by sandbox (struct guest) */
 	int n_guests;       /* of those, for a sandbox */
+	size_t guest_bytes; /* what is held for them */
 	struct router *router;
 	const struct http_face *faces[16];
 	int n_faces;
@@ -87,6 +87,7 @@ struct http_conn {
 	struct watch *watch;
 	struct peer *peer;   /* NULL: a Unix socket */
 	struct guest *guest; /* NULL: nothing is under way, or for the server's own token */
+	size_t held;         /* bytes, of that guest's */
 	enum input_state input;
 	struct exchange *current;
 	struct buf in;  /* received and not used yet */
@@ -129,6 +130,8 @@ struct exchange {
 	bool is_body_whole, body_end_told;
 	bool is_closed, closed_told;
 	bool was_full;
+	struct guest *guest; /* whose place it keeps, its connection being gone; NULL: nobody's */
+	size_t held;         /* bytes, of that guest's */
 	bool is_own;         /* the server's own token was shown, or none is asked for */
 	struct str token;    /* by which r.grant was given; STR_NONE: none */
 	struct error denied; /* why a narrower token did not do; ERROR_OK: none was shown */
@@ -148,6 +151,8 @@ void conn_free(struct http_conn *c); /* at once, or when its callbacks have retu
 void conn_expire(struct http_conn *c, enum deadline kind);
 void conn_send(struct http_conn *c, const struct iovec *parts, int n);
 size_t conn_waiting(const struct http_conn *c); /* bytes that wait to be sent */
+bool conn_is_full(const struct http_conn *c,
+	size_t high);                 /* so many, or fewer where they are shared */
 void conn_touch(struct http_conn *c); /* its state was changed from outside its own callbacks */
 void conn_break(struct http_conn *c); /* cut it in the next turn */
 /* True if the answer being made can be followed by another request. */
@@ -183,14 +188,3 @@ void server_forget(struct http_conn *c);
 bool server_allows_host(const struct http_server *s, struct str host);
 bool server_allows_origin(const struct http_server *s, struct str origin);
 const struct http_face *server_face_of_host(const struct http_server *s, struct str host);
-
-/* places.c: who has how many of the server's places. */
-bool places_make_room(struct http_server *server); /* false: none is left for anybody */
-/* The entry of an address, with one connection more; NULL: it has its share. */
-struct peer *places_take(struct http_server *server, const struct sockaddr_storage *address);
-void places_give_back(struct http_conn *c);
-/* The request was let in. ERROR_LIMIT: too many like it are under way. */
-int places_admit(struct exchange *x, struct error *err);
-void places_answered(struct http_conn *c);
-/* Appends the peer's address; nothing for a Unix socket. */
-void server_put_peer(const struct http_conn *c, struct buf *b);

@@ -214,7 +214,7 @@ void hijack_send(struct hijack *h, struct str head, struct str payload)
 
 bool hijack_is_full(const struct hijack *h)
 {
-	return h->conn && conn_waiting(h->conn) >= HIJACK_HIGH;
+	return h->conn && conn_is_full(h->conn, HIJACK_HIGH);
 }
 
 void hijack_pause(struct hijack *h, bool is_paused)

@@ -7,6 +7,10 @@
  *	one guest           max_per_guest connections with a request that is not answered yet, or an upgrade
  *	all guests          max_guests of those
  *
+ * and the memory that guests have the server hold, in bodies that come and answers that wait to be taken:
+ * HTTP_GUEST_BYTES for one, HTTP_GUESTS_BYTES for all. Beyond half of it streams count as full at once; beyond it bodies are
+ * refused and connections whose answers would have to wait are cut, unless nothing else is held for that guest.
+ *
  * A guest is who was let in by something else than the server's own token: a token, key or ticket of one sandbox, or a
  * preview that is open to everybody. What is counted is the sandbox. So whoever holds such a token, and connections for
  * as long as he likes, takes places from himself, and never the last ones from the server's owner.
@@ -15,7 +19,7 @@
  * who came first makes room, whatever he is in the middle of; then the connection that has been idle longest. Who comes
  * honestly shows a token in his first bytes, and is no stranger by the time that thousands have come after him.
  */
-#include "http/conn.h"
+#include "http/places.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
@@ -32,7 +36,8 @@ struct peer {
 };
 
 struct guest {
-	int n_conns;
+	int n_conns; /* requests whose client has gone, too, until they are answered */
+	size_t bytes;
 	char sandbox[ID_SIZE]; /* "": what belongs to none */
 };
 
@@ -156,10 +161,8 @@ int places_admit(struct exchange *x, struct error *err)
 	return count_guest(x->server, sandbox ? sandbox : "", &c->guest, err);
 }
 
-void places_answered(struct http_conn *c)
+static void drop_guest(struct http_server *s, struct guest *guest)
 {
-	struct http_server *s = c->server;
-	struct guest *guest = take_ptr(c->guest);
 	if (!guest)
 		return;
 	s->n_guests -= guest->sandbox[0] != 0;
@@ -167,6 +170,59 @@ void places_answered(struct http_conn *c)
 		return;
 	map_remove(&s->guests, str_from(guest->sandbox));
 	free(guest);
+}
+
+static void hold(struct http_server *s, struct guest *guest, size_t *held, size_t now)
+{
+	if (!guest)
+		return;
+	guest->bytes += now - *held;
+	s->guest_bytes += now - *held;
+	*held = now;
+}
+
+void places_answered(struct http_conn *c)
+{
+	hold(c->server, c->guest, &c->held, 0);
+	drop_guest(c->server, take_ptr(c->guest));
+}
+
+/* Who leaves before the answer keeps his place for as long as the work goes on. */
+void places_abandon(struct http_conn *c, struct exchange *x)
+{
+	hold(c->server, c->guest, &c->held, x->body.len);
+	x->guest = take_ptr(c->guest);
+	x->held = c->held;
+	c->held = 0;
+}
+
+void places_forget(struct exchange *x)
+{
+	hold(x->server, x->guest, &x->held, 0);
+	drop_guest(x->server, take_ptr(x->guest));
+}
+
+/* ---- what they have us hold ---- */
+
+void places_count(struct http_conn *c)
+{
+	if (c->guest)
+		hold(c->server, c->guest, &c->held,
+			conn_waiting(c) + (c->current ? c->current->body.len : 0));
+}
+
+bool places_is_high(const struct http_conn *c)
+{
+	return c->guest && conn_waiting(c) > 0 &&
+		(c->guest->bytes > HTTP_GUEST_BYTES / 2 ||
+			c->server->guest_bytes > HTTP_GUESTS_BYTES / 2);
+}
+
+bool places_is_over(const struct http_conn *c)
+{
+	return c->guest &&
+		(c->guest->bytes - c->held > HTTP_GUEST_BYTES ||
+			c->server->guest_bytes - c->held > HTTP_GUESTS_BYTES);
 }
 
 void places_give_back(struct http_conn *c)

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "http/conn.h"
+#include "http/places.h"
 #include "wire/url.h"
 
 /* Of one connection alone (RFC 9110 7.6.1), or written anew by us. */

@@ -275,7 +275,7 @@ void http_stream_write(struct http_request *r, struct str bytes)
 bool http_stream_is_full(const struct http_request *r)
 {
 	const struct exchange *x = exchange_of(r);
-	return x->conn && conn_waiting(x->conn) >= HTTP_STREAM_HIGH;
+	return x->conn && conn_is_full(x->conn, HTTP_STREAM_HIGH);
 }
 
 void http_stream_end(struct http_request *r, bool is_whole)

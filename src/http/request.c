@@ -8,12 +8,16 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "http/places.h"
+#include "wire/json.h"
 #include "wire/url.h"
 
 enum { ARENA_MAX = 8 * 1024 * 1024 };
 
 static void release(struct exchange *x)
 {
+	if (x->server)
+		places_forget(x);
 	buf_fini(&x->body);
 	buf_fini(&x->headers);
 	arena_fini(&x->r.arena);
@@ -366,17 +370,35 @@ void request_body(struct exchange *x, struct str piece)
 		reply_refuse(x->conn, 413, &err);
 	} else if (x->r.route->flags & HTTP_STREAMS_BODY) {
 		x->ops->on_body(x->ops_arg, piece);
+	} else if (places_is_over(x->conn)) {
+		error_set(&err, ERROR_LIMIT,
+			"over %d bytes wait already in requests and answers of this sandbox, or of all",
+			HTTP_GUEST_BYTES);
+		reply_refuse(x->conn, 429, &err);
 	} else {
 		buf_put(&x->body, piece);
+		places_count(x->conn);
 	}
+}
+
+/* As text it has its length; as a tree, a hundred times that. */
+static int check_values(const struct exchange *x, struct error *err)
+{
+	if (!x->conn || !x->conn->guest || x->r.route->flags & HTTP_TAKES_TEXT)
+		return 0;
+	return json_check_values(buf_str(&x->body), HTTP_GUEST_VALUES, err);
 }
 
 void request_body_end(struct exchange *x)
 {
+	struct error err;
 	x->is_body_whole = true;
 	if (!(x->r.route->flags & HTTP_STREAMS_BODY)) {
 		x->r.body = buf_str(&x->body);
-		run_handler(x);
+		if (check_values(x, &err) < 0)
+			http_reply_error(&x->r, &err);
+		else
+			run_handler(x);
 	} else if (x->ops && x->ops->on_body_end && !x->body_end_told) {
 		x->body_end_told = true;
 		x->ops->on_body_end(x->ops_arg);

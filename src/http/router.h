@@ -37,6 +37,8 @@ enum http_route_flags {
 	HTTP_WEBSOCKET = 4, /* wants an upgrade; the handler calls ws_accept or replies an error */
 	HTTP_PLAIN_TOO =
 		8, /* with HTTP_WEBSOCKET: without an Upgrade header it is a request like any other */
+	HTTP_TAKES_TEXT =
+		16, /* no tree is made of its body: it may hold any number of JSON values */
 };
 
 enum { HTTP_BODY_MAX = 1024 * 1024, HTTP_PARAMS_MAX = 8, HTTP_SEGMENTS_MAX = 64 };

@@ -12,6 +12,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "http/places.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -345,6 +346,7 @@ void http_server_free(struct http_server *s)
 	while ((x = list_first(&s->exchanges, struct exchange, link))) {
 		loop_undefer(s->loop, x);
 		list_remove(&x->link);
+		places_forget(x);
 		x->server = NULL;
 		x->r.server = NULL;
 	}

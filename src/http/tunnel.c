@@ -172,7 +172,7 @@ void tunnel_send(struct tunnel *t, struct str bytes)
 
 bool tunnel_is_full(const struct tunnel *t)
 {
-	return t->conn && conn_waiting(t->conn) >= TUNNEL_HIGH;
+	return t->conn && conn_is_full(t->conn, TUNNEL_HIGH);
 }
 
 void tunnel_pause(struct tunnel *t, bool is_paused)

@@ -230,7 +230,7 @@ void ws_send_binary(struct ws *ws, struct str bytes)
 
 bool ws_is_full(const struct ws *ws)
 {
-	return ws->conn && conn_waiting(ws->conn) >= WS_HIGH;
+	return ws->conn && conn_is_full(ws->conn, WS_HIGH);
 }
 
 void ws_pause(struct ws *ws, bool is_paused)

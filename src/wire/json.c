@@ -43,6 +43,23 @@ static int check_depth(struct str text, struct error *err)
 	return 0;
 }
 
+/* One value for each comma, and one for what each bracket opens. */
+int json_check_values(struct str text, size_t max, struct error *err)
+{
+	size_t n = 1;
+	bool in_string = false;
+	for (size_t i = 0; i < text.len && n <= max; i++) {
+		char c = text.ptr[i];
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string)
+			n += c == ',' || c == '[' || c == '{';
+	}
+	return n <= max ? 0 : error_set(err, ERROR_TOO_LARGE, "JSON of more than %zu values", max);
+}
+
 static int parse(struct str text, size_t more_flags, struct json **ret, struct error *err)
 {
 	if (check_depth(text, err) < 0)

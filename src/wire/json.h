@@ -35,6 +35,8 @@ enum json_kind {
 };
 
 int json_parse(struct str text, struct json **ret, struct error *err);
+/* ERROR_TOO_LARGE for a text whose tree would have more values: some hundred bytes of memory each. Fast; says nothing else. */
+int json_check_values(struct str text, size_t max, struct error *err);
 /* The same, but where an integer does not fit all are reals: for what other programs count wrongly. */
 int json_parse_loose(struct str text, struct json **ret, struct error *err);
 void json_free(struct json *root); /* only what json_parse gave; NULL is fine */

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two tenants of one server, each with a token for a sandbox of its own: what one does is nothing to the other."""
 import contextlib
+import json
+import pathlib
 import resource
+import select
 import socket
 import threading
+import time
 
 import pytest
+from conftest import BUILD
 from mcp import HttpClient, Refused
 from waiting import PATIENCE, wait_until
 
@@ -173,3 +178,89 @@ def test_an_upgraded_connection_holds_its_place(tenants, many_descriptors):
         assert ask(server, ours.box.path, ours.token) == 429
         assert ask(server, theirs.box.path, theirs.token) == 200
     wait_until(lambda: ours.request("GET", ours.box.path).status == 200)
+
+
+# ---- memory ----
+
+MIB = 1 << 20
+
+
+def memory(server):
+    return int(pathlib.Path(f"/proc/{server.server_pid()}/statm").read_text().split()[1]) * 4096
+
+
+def put_head(server, method, path, token, length):
+    return (f"{method} {path} HTTP/1.1\r\nHost: localhost:{server.port}\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n").encode()
+
+
+@pytest.fixture
+def grows(own_server, tenants):
+    """How far the server's memory has grown; nothing where a sanitizer has its own."""
+    before = memory(own_server)
+    return lambda: 0 if "asan" in BUILD.name else memory(own_server) - before
+
+
+@pytest.mark.parametrize("path", ["/mcp/{id}", "/openhands/{id}/execute_action", "/v1/sandboxes/{id}/actions/run"])
+def test_a_text_that_would_be_a_tree_of_a_gigabyte_is_refused_at_once(tenants, grows, path):
+    ours, _ = tenants
+    size = MIB - 100 if path.startswith("/v1") else 16 * MIB - 100
+    for value in ("[]", "{}", "0", '"a"'):
+        count = (size - 200) // (len(value) + 1)
+        body = ('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"exec","arguments":{"argv":["sleep","1000"]},'
+                f'"_meta":[{",".join([value] * count)}]}}}}')
+        began = time.monotonic()
+        reply = ours.request("POST", path.format(id=ours.box.id), body, headers={"Content-Type": "application/json"})
+        assert reply.status == 413 and b"100000 values" in reply.body
+        assert time.monotonic() - began < 20 and grows() < 64 * MIB
+
+
+def test_bodies_that_do_not_end_are_held_up_to_a_limit(tenants, grows):
+    ours, theirs = tenants
+    server = ours.server
+    piece = b'{"a":"' + b"x" * (15 * MIB)
+    with contextlib.ExitStack() as stack:
+        answers = []
+        for _ in range(20):
+            s = stack.enter_context(connect(server))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                s.sendall(put_head(server, "POST", f"/mcp/{ours.box.id}", ours.token, 16 * MIB - 1) + piece)
+            if select.select([s], [], [], 0)[0] or len(answers):
+                answers.append(status_of(s))
+        assert answers and set(answers) <= {429, None} and 429 in answers
+        assert grows() < 200 * MIB
+        assert theirs.request("POST", f"{theirs.box.path}/actions/run", {"command": "echo " + "x" * 500_000 + " | wc -c"}).json[
+            "output"] == "500001\n"
+    wait_until(lambda: ours.request("POST", f"{ours.box.path}/actions/run", {"command": "echo hi"}).status == 200)
+
+
+def test_answers_that_nobody_takes_are_held_up_to_a_limit(tenants, grows):
+    ours, theirs = tenants
+    server = ours.server
+    ours.box.action("run", command="head -c 7000000 /dev/zero | tr '\\0' '\\n' > big")  # twice as long as JSON
+    wish = {"path": "big", "max_bytes": 8 * MIB}
+    assert len(ours.box.action("read", **wish)["content"]) == 7_000_000
+    body = json.dumps(wish).encode()
+    with contextlib.ExitStack() as stack:
+        for _ in range(60):
+            s = stack.enter_context(connect(server))
+            s.sendall(put_head(server, "POST", f"{ours.box.path}/actions/read", ours.token, len(body)) + body)
+            assert select.select([s], [], [], PATIENCE)[0]
+        assert grows() < 200 * MIB
+        assert theirs.request("POST", f"{theirs.box.path}/actions/run", {"command": "echo hi"}).json["output"] == "hi\n"
+    wait_until(lambda: ours.request("POST", f"{ours.box.path}/actions/run", {"command": "echo hi"}).status == 200)
+
+
+def test_streams_that_nobody_reads_keep_none_from_being_read(tenants, many_descriptors):
+    ours, theirs = tenants
+    server = ours.server
+    ours.box.action("run", command="head -c 7000000 /dev/zero > big")
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(connect(server)) for _ in range(400)]
+        for s in opened:
+            s.sendall(head(server, f"{ours.box.path}/files?path=big", ours.token))
+        for s in opened:
+            assert select.select([s], [], [], PATIENCE)[0]
+        assert theirs.request("POST", f"{theirs.box.path}/actions/run", {"command": "echo hi"}).json["output"] == "hi\n"
+        with opened[0].makefile("rb") as f:
+            assert len(f.read(7_000_000)) == 7_000_000, "who reads gets all of it"

@@ -21,7 +21,7 @@ enum { CREDENTIALS_MAX = 4096 };
 	{ "GET", prefix "/redoc", camel_docs, .role = ROLE_SANDBOX, .summary = "show the tools as a page" }, \
 	{ "GET", prefix "/openapi.json", camel_openapi, .role = ROLE_SANDBOX, .summary = "describe the tools" }, \
 	{ "GET", prefix "/{tool}", camel_get_tool, .role = ROLE_SANDBOX, .summary = "refuse what is no POST" }, \
-	{ "POST", prefix "/{tool}", camel_call, .body_max = CAMEL_BODY_MAX, .role = ROLE_SANDBOX, .summary = "call a tool" }
+	{ "POST", prefix "/{tool}", camel_call, HTTP_TAKES_TEXT, .body_max = CAMEL_BODY_MAX, .role = ROLE_SANDBOX, .summary = "call a tool" }
 /* clang-format on */
 
 const struct http_route camel_root_routes[] = { ROUTES(""), { 0 } };

@@ -168,7 +168,9 @@ static void on_text(void *arg, struct str text)
 	struct stream *s = arg;
 	auto_json struct json *json = NULL;
 	struct error err;
-	int r = json_parse(text, &json, &err);
+	int r = json_check_values(text, HTTP_GUEST_VALUES, &err);
+	if (r == 0)
+		r = json_parse(text, &json, &err);
 	if (r == 0)
 		r = s->call ? take_control(s, json, &err) : begin(s, json, &err);
 	if (r < 0)
