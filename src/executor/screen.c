@@ -149,11 +149,7 @@ static size_t feed_grid_plain(struct screen *s, struct str run, bool is_all)
 	return line.len;
 }
 
-/*
- * The emulator gets nothing but text and whole, well-formed sequences that change what is seen: the libvterm that
- * is packaged reads beyond strings (titles and the like) that come in pieces, and writes beyond its array when a
- * sequence has many parameters.
- */
+/* The grid gets nothing but text and whole, well-formed sequences that change what is seen. */
 static size_t feed_grid(struct screen *s, struct str in)
 {
 	size_t n = escape_plain(in);

@@ -90,16 +90,6 @@ int text_decode(struct buf *out, struct str bytes, enum text_encoding e)
 	return 0;
 }
 
-/* The character at the front of well-formed UTF-8 of n bytes. */
-static unsigned char_at(struct str s, size_t n)
-{
-	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	unsigned c = (unsigned char)s.ptr[0] & masks[n];
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | ((unsigned char)s.ptr[i] & 63);
-	return c;
-}
-
 static int put_unit(struct buf *out, unsigned c, enum text_encoding e)
 {
 	char b[2] = { (char)(c >> 8), (char)c };
@@ -108,7 +98,7 @@ static int put_unit(struct buf *out, unsigned c, enum text_encoding e)
 	return buf_add(out, b, 2);
 }
 
-static int encode_char(struct buf *out, unsigned c, enum text_encoding e)
+static int encode_char(struct buf *out, uint32_t c, enum text_encoding e)
 {
 	if (e == TEXT_LATIN1)
 		return c > 0xff ? -1 : buf_putc(out, (char)c);
@@ -123,8 +113,9 @@ int text_encode(struct buf *out, struct str utf8, enum text_encoding e, struct e
 	if (e == TEXT_UTF8)
 		buf_put(out, utf8);
 	while (e != TEXT_UTF8 && utf8.len && !out->is_full) {
-		size_t n = utf8_len(utf8);
-		if (n == 0 || (encode_char(out, char_at(utf8, n), e) < 0 && !out->is_full))
+		size_t n;
+		uint32_t c = utf8_char(utf8, &n);
+		if (!utf8_len(utf8) || (encode_char(out, c, e) < 0 && !out->is_full))
 			return error_set(err, ERROR_INVALID,
 				"the new text holds a character that the file's encoding, %s, has not",
 				text_encoding_name(e));

@@ -421,16 +421,6 @@ static bool is_printable(uint32_t c)
 	return true;
 }
 
-/* Of well-formed UTF-8. */
-static uint32_t decode(const char *p, size_t len)
-{
-	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	uint32_t c = (unsigned char)p[0] & masks[len];
-	for (size_t i = 1; i < len; i++)
-		c = c << 6 | ((unsigned char)p[i] & 0x3f);
-	return c;
-}
-
 static void put_repr_char(struct buf *b, uint32_t c, struct str bytes, char quote)
 {
 	if (c == '\\' || c == (uint32_t)quote)
@@ -450,12 +440,13 @@ int pycall_put_repr(struct buf *b, struct str text)
 	char quote = has_single && !has_double ? '"' : '\'';
 	buf_putc(b, quote);
 	while (text.len) {
-		size_t len = utf8_len(text);
-		if (len)
-			put_repr_char(b, decode(text.ptr, len), str_first(text, len), quote);
+		size_t len;
+		uint32_t c = utf8_char(text, &len);
+		if (utf8_len(text))
+			put_repr_char(b, c, str_first(text, len), quote);
 		else
-			buf_puts(b, "\xef\xbf\xbd");
-		text = str_skip(text, len ? len : 1);
+			utf8_put(b, c);
+		text = str_skip(text, len);
 	}
 	return buf_putc(b, quote);
 }

@@ -54,6 +54,17 @@ size_t utf8_len(struct str s)
 	return need && n == need ? n : 0;
 }
 
+uint32_t utf8_char(struct str s, size_t *ret_len)
+{
+	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	size_t len = utf8_len(s);
+	uint32_t c = len ? (unsigned char)s.ptr[0] & masks[len] : 0xfffd;
+	for (size_t i = 1; i < len; i++)
+		c = c << 6 | ((unsigned char)s.ptr[i] & 0x3f);
+	*ret_len = len ? len : 1;
+	return c;
+}
+
 bool utf8_is_valid(struct str s)
 {
 	while (s.len) {

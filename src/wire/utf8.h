@@ -6,6 +6,8 @@
 
 /* Length in bytes of the well-formed character at the front of s (1 to 4), 0 if there is none. */
 size_t utf8_len(struct str s);
+/* The character at the front of s (not empty) and its length; a byte that begins none is U+FFFD. */
+uint32_t utf8_char(struct str s, size_t *ret_len);
 bool utf8_is_valid(struct str s);
 /* How many bytes at the end of s are the start of a character that more bytes may complete (0 to 3). */
 size_t utf8_incomplete_tail(struct str s);

@@ -9,6 +9,11 @@
 
 enum { COLS = 80, ROWS = 10, LIMIT = 4096 };
 
+#define BLANKS_7 "       "
+#define BLANKS_69 \
+	BLANKS_7 BLANKS_7 BLANKS_7 BLANKS_7 BLANKS_7 BLANKS_7 BLANKS_7 BLANKS_7 BLANKS_7 "      "
+#define BLANKS_78 BLANKS_69 BLANKS_7 "  "
+
 static char shown[3 * LIMIT];
 
 /* What a screen of 80 × 10 shows, fed in pieces of `step` bytes. */
@@ -55,6 +60,24 @@ static void what_a_terminal_shows(void **state)
 		{ "nul\x01\x02 dropped\x7f\n", "nul dropped\n" },
 		{ "\033[31", "" },
 		{ "\033cafter reset\n", "after reset\n" },
+		{ "ac\033[1;2H\033[4hb\033[4l", "abc" },
+		{ "abc\r\033[2Pd\n", "d\n" },
+		{ "abc\r\033[@-\n", "-abc\n" },
+		{ "abc\r\033[2Xd\n", "d c\n" },
+		{ "one\ntwo\nthree\033[2;1H\033[Lnew", "one\nnew\ntwo\nthree" },
+		{ "one\ntwo\nthree\033[2;1H\033[M", "one\nthree" },
+		{ "a\nb\nc\033[1;2r\033[2;1H\nd\033[r", "a\nb\nd\nc" },
+		{ "a\nb\033[H\033Mtop\n", "top\na\nb" },
+		{ "\033[2;3r\033[?6h\033[1;1Hin\033[?6l\033[Hout", "out\nin" },
+		{ "a\0337b\0338c\n", "ac\n" },
+		{ "\033(0lqk\033(B\n", "\xe2\x94\x8c\xe2\x94\x80\xe2\x94\x90\n" },
+		{ "\033[2Hx\033[79Cyz\n", "\nx" BLANKS_78 "yz\n" },
+		{ "\033[?7l\033[70Ghow far it goes\n", BLANKS_69 "how far its\n" },
+		{ "\033[1Ge\xcc\x81\n", "e\xcc\x81\n" },
+		{ "x\r\xe6\x97\xa5\xe6\x9c\xac\033[2D-\n", "\xe6\x97\xa5-\n" },
+		{ "x\r\xe6\x97\xa5\033[2G-\n", " -\n" },
+		{ "x\r\t\t\033[Za\n", "x" BLANKS_7 "a\n" },
+		{ "\033[4;99999H\033[-1;5x\033[?25;1hb\n", "b\n" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		for (size_t step = 1; step < 40; step += 7)
@@ -98,6 +121,17 @@ static void lines_longer_than_the_terminal_stay_whole(void **state)
 	assert_string_equal(show_in_pieces(buf_str(&moved), 33), in.ptr);
 }
 
+static void a_line_as_wide_as_the_terminal_ends_where_it_ends(void **state)
+{
+	auto_buf struct buf in = BUF_INIT(1000);
+	auto_buf struct buf want = BUF_INIT(1000);
+	for (int i = 0; i < COLS; i++)
+		buf_putc(&want, (char)('a' + i % 26));
+	buf_printf(&in, "x\r%s\r\nnext\n", want.ptr);
+	buf_puts(&want, "\nnext\n");
+	assert_string_equal(show_in_pieces(buf_str(&in), 9), want.ptr);
+}
+
 static void feed_and_take(struct screen *s, const char *in, enum screen_take what, const char *want)
 {
 	auto_buf struct buf out = BUF_INIT(3 * LIMIT);
@@ -117,6 +151,25 @@ static void each_take_gives_what_is_new(void **state)
 	feed_and_take(s, " done\n", SCREEN_LAST, " done\n");
 	feed_and_take(s, "next\n", SCREEN_LAST, "next\n");
 	screen_free(s);
+}
+
+static void a_smaller_terminal_keeps_the_lines_above_the_cursor(void **state)
+{
+	static const char *const pictures[] = { "", "\033[?1049hpicture\033[20;1H" };
+	for (size_t i = 0; i < ARRAY_LEN(pictures); i++) {
+		auto_buf struct buf out = BUF_INIT(LIMIT);
+		struct screen *s = screen_new(COLS, ROWS, LIMIT);
+		screen_feed(s, STR("x\r1\n2\n3\n4\n5\n6\n7\n8\n\xe6\x97\xa5 long"));
+		screen_feed(s, str_from(pictures[i]));
+		screen_resize(s, 4, 3);
+		screen_resize(s, 1, 1);
+		screen_resize(s, COLS, ROWS);
+		screen_feed(s, i ? STR("\033[?1049l\n!\n") : STR("\r\n!\n"));
+		screen_take(s, &out, SCREEN_LAST);
+		assert_text(out.ptr, "1\n2\n3\n4\n5\n6\n7\n8\n");
+		assert_text(out.ptr, "!\n");
+		screen_free(s);
+	}
 }
 
 static void a_long_escape_string_is_dropped_as_far_as_it_goes(void **state)
@@ -161,7 +214,9 @@ int main(void)
 		cmocka_unit_test(without_newline_translation_lines_step_down),
 		cmocka_unit_test(a_screen_of_plain_lines_leaves_the_grid),
 		cmocka_unit_test(lines_longer_than_the_terminal_stay_whole),
+		cmocka_unit_test(a_line_as_wide_as_the_terminal_ends_where_it_ends),
 		cmocka_unit_test(each_take_gives_what_is_new),
+		cmocka_unit_test(a_smaller_terminal_keeps_the_lines_above_the_cursor),
 		cmocka_unit_test(a_long_escape_string_is_dropped_as_far_as_it_goes),
 		cmocka_unit_test(beyond_the_limit_the_middle_is_left_out),
 	};
