@@ -228,7 +228,7 @@ void http_stream_begin(struct http_request *r, int status, const char *type, int
 	auto_buf struct buf head = BUF_INIT(2 * HTTP_HEAD_MAX);
 	x->is_event_stream = str_starts(str_from(type), STR("text/event-stream"));
 	put_head(&head, status, type, buf_str(&x->headers));
-	begin(x, &head, length);
+	begin(x, &head, MAX(length, -1));
 }
 
 void http_stream_begin_bare(struct http_request *r, int status, int64_t length)
@@ -255,10 +255,12 @@ void http_stream_write(struct http_request *r, struct str bytes)
 	BUG_IF(!x->is_streaming, "a stream was written to before it began");
 	if (!c || x->is_head || bytes.len == 0)
 		return;
-	if (x->stream_left >= 0) {
-		BUG_IF((int64_t)bytes.len > x->stream_left, "a stream longer than announced");
-		x->stream_left -= (int64_t)bytes.len;
+	if (x->stream_left >= 0 && (int64_t)bytes.len > x->stream_left) {
+		conn_break(c);
+		return;
 	}
+	if (x->stream_left >= 0)
+		x->stream_left -= (int64_t)bytes.len;
 	if (conn_waiting(c) + bytes.len > HTTP_STREAM_MAX && conn_waiting(c) > HTTP_STREAM_HIGH) {
 		conn_break(c);
 		return;

@@ -179,7 +179,8 @@ void http_reply_error(struct http_request *r, const struct error *e);
 void http_stream_begin(struct http_request *r, int status, const char *type, int64_t length);
 /* The same with no header but those of http_reply_header and the framing: for what another server said. */
 void http_stream_begin_bare(struct http_request *r, int status, int64_t length);
-void http_stream_write(struct http_request *r, struct str bytes); /* copied */
+/* Copied. More than was announced ends the connection: what was announced may be another program's word. */
+void http_stream_write(struct http_request *r, struct str bytes);
 bool http_stream_is_full(const struct http_request *r);
 /* is_whole false: cut the connection, so that the client sees that the body is not all there. */
 void http_stream_end(struct http_request *r, bool is_whole);
