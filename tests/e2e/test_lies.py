@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+An executor lives next to what it guards against, so the server believes nothing it says. Here it lies (liar/): results with other values
+and without, events that are none, frames twice, cut or of another kind. Whoever asks is answered or cut off; the server and the other
+sandboxes never notice.
+"""
+import http.client
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import conftest
+import processes
+import pytest
+from conftest import BUILD, end_server, start_server
+from waiting import wait_until
+
+SEEDS = range(int(os.environ.get("SCALE", "1")) * 5)
+SHORTLY = 0.4  # seconds: a result that was left out never comes
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ntext\r\n--b--\r\n'
+
+
+@pytest.fixture(scope="module")
+def liars():
+    """The programs, with an executor that lies where a sandbox has /tmp/lie."""
+    subprocess.run(["ninja", "-C", BUILD, "--quiet", "tests/e2e/liar/cay-executor"], check=True, capture_output=True)
+    with tempfile.TemporaryDirectory(prefix="cay-liars-") as directory:
+        os.chmod(directory, 0o755)
+        for program in (BUILD / "src" / "main").iterdir():
+            if program.is_file() and os.access(program, os.X_OK):
+                shutil.copy(program, directory)
+        shutil.copy(BUILD / "tests/e2e/liar/cay-executor", directory)
+        yield pathlib.Path(directory)
+
+
+@pytest.fixture(scope="module")
+def server(liars):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conftest, "PROGRAMS", liars)
+        server = start_server()
+        yield server
+        end_server(server)
+
+
+@pytest.fixture(scope="module")
+def honest(server):
+    return server.create(name="honest")
+
+
+def lie(box, seed, one_in):
+    assert box.put_file("/tmp/lie", f"{seed} {one_in}\n".encode()).status == 200
+
+
+def questions(box):
+    """Of each face some: method, path, body."""
+    rest, openhands, daytona = box.path, f"/openhands/{box.id}", f"/daytona/toolbox/{box.id}"
+    actions = {
+        "run": {"command": "echo one; cd /tmp; false"}, "exec": {"argv": ["sh", "-c", "echo out; echo err >&2"]},
+        "write": {"path": "/tmp/f", "content": "text\n"}, "read": {"path": "/tmp/f"}, "list": {"path": "/tmp"},
+        "stat": {"path": "/tmp/f"}, "glob": {"path": "/tmp", "pattern": "*"}, "grep": {"path": "/tmp", "pattern": "t"},
+        "edit": {"command": "str_replace", "path": "/tmp/f", "old_str": "text", "new_str": "words"}, "process_list": {},
+        "session_list": {}, "info": {},
+    }
+    for name, params in actions.items():
+        yield "POST", f"{rest}/actions/{name}", params
+    yield "GET", f"{rest}/files?path=/etc/passwd", None
+    yield "GET", f"{rest}/files?path=/etc/passwd&format=tar", None
+    yield "PUT", f"{rest}/files?path=/tmp/g", b"bytes"
+    yield "GET", f"{rest}/stats", None
+    yield "GET", rest, None
+    for action, args in (("run", {"command": "echo one; pwd"}), ("read", {"path": "/etc/passwd"}), ("write", {"path": "/tmp/h", "content": "x"}),
+                         ("edit", {"path": "/tmp/h", "command": "view"}), ("run_ipython", {"code": "print(1)"})):
+        yield "POST", f"{openhands}/execute_action", {"action": {"action": action, "args": args, "timeout": 5}}
+    yield "POST", f"{openhands}/list_files", {"path": "/tmp"}
+    yield "POST", f"{openhands}/upload_file?destination=/tmp", FILE
+    yield "GET", f"{openhands}/download_files?path=/tmp", None
+    yield "POST", f"{daytona}/process/execute", {"command": "echo one"}
+    yield "GET", f"{daytona}/files?path=/tmp", None
+    yield "GET", f"{daytona}/files/info?path=/tmp/f", None
+    yield "GET", f"{daytona}/files/download?path=/tmp/f", None
+    yield "GET", f"{daytona}/files/find?path=/tmp&pattern=t", None
+    yield "POST", f"{daytona}/process/session", {"sessionId": "s"}
+    yield "POST", f"{daytona}/process/session/s/exec", {"command": "echo one"}
+
+
+def request(server, method, path, body, **more):
+    headers = FORM if body is FILE else {"Content-Type": "application/json"} if isinstance(body, dict) else {}
+    return server.request(method, path, body, headers={"X-Session-API-Key": server.token, **headers}, **more)
+
+
+def ask(server, method, path, body):
+    """The status; None for a connection that was cut, or an answer that does not come."""
+    try:
+        return request(server, method, path, body, timeout=SHORTLY).status
+    except (http.client.HTTPException, OSError):
+        return None
+
+
+def test_every_question_is_one_that_an_honest_executor_answers(server, honest):
+    for method, path, body in questions(honest):
+        reply = request(server, method, path, body)
+        assert reply.status < 300, (path, body, reply.body)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_an_executor_says_the_server_stays(server, honest, seed):
+    pid = server.server_pid()
+    before = len(processes.descriptors(pid))
+    box = server.create()
+    lie(box, seed, 2)
+    said = set()
+    for method, path, body in questions(box):
+        said.add(ask(server, method, path, body))
+        assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
+    assert len(said) > 1, "no lie was told"
+    assert honest.output("echo honest") == "honest\n"
+    box.delete()
+    wait_until(lambda: len(processes.descriptors(pid)) <= before, "descriptors are left")
+
+
+def test_a_download_that_is_longer_than_it_said_is_cut_off(server):
+    """More than was announced would be the next answer to whoever reads it."""
+    pid = server.server_pid()
+    box = server.create()
+    lie(box, 7, 2)
+    cut = sum(ask(server, "GET", f"{box.path}/files?path=/etc/passwd", None) is None for _ in range(40))
+    assert cut and server.server_pid() == pid, server.log_text()[-500:]
+    box.delete()
+
+
+def test_events_of_a_liar_are_whole(server):
+    """What is kept of it is JSON, and is told again."""
+    box = server.create()
+    lie(box, 3, 1)
+    for _ in range(20):
+        ask(server, "POST", f"{box.path}/actions/run", {"command": "echo one"})
+    assert all(isinstance(event["data"], dict) for event in box.events())
+    box.delete()
