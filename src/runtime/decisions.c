@@ -58,16 +58,7 @@ static void audit_packet(struct decisions *d, const struct nflog_packet *p)
 	if (!is_allowed)
 		jsonw_key_str(&w, "reason", STR("it is not allowed"));
 	jsonw_close(&w);
-	audit_add(d->sandbox, "network", 0, &b);
-}
-
-/* We were too slow: what came meanwhile is not known. */
-static void audit_lost(struct decisions *d)
-{
-	auto_buf struct buf b = BUF_INIT(256);
-	buf_puts(&b,
-		"{\"decision\":\"unknown\",\"reason\":\"more was decided than could be told\"}");
-	audit_add(d->sandbox, "network", 0, &b);
+	audit_network(d->sandbox, &b);
 }
 
 static void on_ready(void *arg, int events)
@@ -78,7 +69,7 @@ static void on_ready(void *arg, int events)
 	for (int i = 0; i < READS_PER_TURN; i++) {
 		ssize_t n = recv(d->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 		if (n < 0 && errno == ENOBUFS) {
-			audit_lost(d);
+			audit_network_lost(d->sandbox); /* we were too slow */
 			continue;
 		}
 		if (n <= 0)

@@ -82,7 +82,7 @@ static void audit(struct egress *g, const char *decision, const char *name, cons
 	if (reason)
 		jsonw_key_str(&w, "reason", str_from(reason));
 	jsonw_close(&w);
-	audit_add(g->sandbox, "network", 0, &b);
+	audit_network(g->sandbox, &b);
 }
 
 static void relay_free(struct relay *r)

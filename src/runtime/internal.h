@@ -142,6 +142,14 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 /* Writes the event into the open turn; its seq. */
 int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data);
 
+/*
+ * audit_network.c: what was decided of a connection, a name or a packet. How many there are is up to the agent, and
+ * the events of all sandboxes share a ceiling: so many at once and so many a second, and then one that says that
+ * there were more.
+ */
+void audit_network(struct sandbox *s, const struct buf *data);
+void audit_network_lost(struct sandbox *s);
+
 /* For what the server itself asks over HTTP; made when it is wanted first. */
 struct fetcher *runtime_fetcher(struct runtime *rt);
 

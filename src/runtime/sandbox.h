@@ -53,12 +53,16 @@ struct sandbox {
 	struct timer *deadline, *idle;
 	int64_t last_active_ms; /* monotonic */
 	int64_t next_index;     /* of its events */
-	int n_calls;            /* under way */
-	int n_busy;             /* calls under way that count as activity */
-	bool is_there;          /* the backend has it */
-	bool is_going;          /* the backend has been asked to destroy it */
-	bool is_buried;         /* on runtime::buried */
-	bool is_unwanted;       /* forget it as soon as nothing of it is left */
+	struct audit_rate {
+		int64_t at_ms, room;
+		bool is_cut; /* it was said that there is more */
+	} audit_rate;        /* audit_network.c */
+	int n_calls;         /* under way */
+	int n_busy;          /* calls under way that count as activity */
+	bool is_there;       /* the backend has it */
+	bool is_going;       /* the backend has been asked to destroy it */
+	bool is_buried;      /* on runtime::buried */
+	bool is_unwanted;    /* forget it as soon as nothing of it is left */
 	struct mask mask; /* what this server knows of its secrets: for what callers say of them */
 	struct plugins *plugins; /* NULL: nobody asked for them yet */
 	char *plugins_json;      /* what is to be loaded; freed once it is */

@@ -129,7 +129,7 @@ static void audit(struct secrets *x, const char *decision, const struct json *me
 	jsonw_key_int(&w, "port", json_int(json_find(message, "port")));
 	copy_text(&w, message, "reason");
 	jsonw_close(&w);
-	audit_add(x->sandbox, "network", 0, &b);
+	audit_network(x->sandbox, &b);
 }
 
 static void handle(struct secrets *x, const struct json *message)

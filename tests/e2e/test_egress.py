@@ -253,3 +253,22 @@ def test_names_that_are_never_answered_keep_nobody_elses_waiting():
         began = time.monotonic()
         assert get(other, "http://files.test/") == f"reached {PUBLIC}\n"
         assert time.monotonic() - began < 4
+
+
+FLOOD = """
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(5000):
+    name = b"n%d" % i
+    s.sendto(struct.pack(">HHHHHH", i, 256, 1, 0, 0, 0) + bytes([len(name)]) + name + b"\\4evil\\0" + struct.pack(">HH", 1, 1),
+             ("127.0.0.1", 53))
+    s.recv(600)
+"""
+
+
+def test_a_flood_of_questions_does_not_fill_the_log(box):
+    """The log of all sandboxes is one, and the oldest events go first."""
+    assert box.action("exec", argv=["python3", "-c", FLOOD], capture=True)["stderr"] == ""
+    told = decisions(box)
+    assert 100 < len(told) < 900
+    assert told[-1]["decision"] == "unknown" or {"decision": "unknown", "reason": "more was decided than could be told"} in told
