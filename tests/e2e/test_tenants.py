@@ -264,3 +264,67 @@ def test_streams_that_nobody_reads_keep_none_from_being_read(tenants, many_descr
         assert theirs.request("POST", f"{theirs.box.path}/actions/run", {"command": "echo hi"}).json["output"] == "hi\n"
         with opened[0].makefile("rb") as f:
             assert len(f.read(7_000_000)) == 7_000_000, "who reads gets all of it"
+
+
+# ---- names and keys ----
+
+@pytest.mark.parametrize("route", ["alive", "server_info"])
+def test_who_shows_no_token_finds_no_sandbox_by_guessing(server, route):
+    box = server.create(name="guess-me")
+    for name in ("guess-me", box.id[:4], box.id[:25], "nosuchsandbox"):
+        for path in (f"/openhands/{name}/{route}", f"/{name}/{route}"):
+            reply = server.request("GET", path, token=None)
+            assert reply.status == 404 and box.id not in reply.body.decode(), path
+            assert reply.body.decode().replace(name, "x") == server.request("GET", path.replace(name, "nobodyhasthis"), token=None
+                                                                            ).body.decode().replace("nobodyhasthis", "x")
+    assert server.request("GET", f"/{box.id}/{route}", token=None).status == 200
+    assert server.request("GET", f"/openhands/guess-me/{route}").status == 200
+    box.delete()
+
+
+def test_who_knows_no_token_of_an_editor_has_the_sandbox_do_next_to_nothing(server):
+    """Each look would be an action, and keep the sandbox from being idle."""
+    box = server.create()
+    calls, began = server.request("GET", "/v1/stats").json["calls"], time.monotonic()
+    for _ in range(100):
+        assert server.request("GET", f"/{box.id}/vscode?tkn=wrong", token=None).status == 403
+    assert server.request("GET", "/v1/stats").json["calls"] - calls <= 2 + time.monotonic() - began
+    box.delete()
+
+
+def start_runtime(server, session, **more):
+    reply = server.request("POST", "/start", {
+        "image": "any", "command": ["python", "-m", "openhands.runtime.action_execution_server", "60000", "--working-dir", "/workspace",
+                                    "--user-id", "1000", "--no-enable-browser"],
+        "session_id": session, "working_dir": "/openhands/code/", "environment": {}, "resource_factor": 1, **more})
+    assert reply.status == 200, reply.body
+    return reply.json
+
+
+def test_a_chosen_key_is_the_proof_of_no_other(server):
+    """What is kept of a chosen key is shown with the sandbox: it must be nobody's key."""
+    theirs = start_runtime(server, "theirs")
+    ours = start_runtime(server, "ours", environment={"SESSION_API_KEY": f"of {theirs['runtime_id']}"})
+    shown = server.request("GET", f"/v1/sandboxes/{ours['runtime_id']}").json["labels"]
+    for value in shown.values():
+        reply = server.request("GET", f"/{theirs['runtime_id']}/openapi.json", token=None, headers={"X-Session-API-Key": value})
+        assert reply.status == 403
+    assert server.request("GET", f"/{theirs['runtime_id']}/openapi.json", token=None,
+                          headers={"X-Session-API-Key": theirs["session_api_key"]}).status == 200
+
+
+def test_a_key_is_for_the_sandbox_that_had_the_name_when_it_was_shown(own_server):
+    runtime = start_runtime(own_server, "first")
+    name = runtime["runtime_id"][:8]
+    body = json.dumps({"action": {"action": "run", "args": {"command": "touch /tmp/was-here"}, "timeout": 20}}).encode()
+    with connect(own_server) as s:
+        s.sendall((f"POST /openhands/{name}/execute_action HTTP/1.1\r\nHost: localhost:{own_server.port}\r\n"
+                   f"X-Session-API-Key: {runtime['session_api_key']}\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n").encode())
+        f = s.makefile("rb")
+        assert b"100" in f.readline()  # the key was good
+        assert f.readline() == b"\r\n"
+        assert own_server.request("DELETE", f"/v1/sandboxes/{runtime['runtime_id']}").status == 204
+        second = own_server.create(name=name)
+        s.sendall(body)
+        assert b"404" in f.readline()
+    assert second.request("POST", "/actions/stat", {"path": "/tmp/was-here"}).status == 404

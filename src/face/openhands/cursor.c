@@ -17,6 +17,7 @@ static void cursor_free(struct cursor *c)
 	free(c->hostname);
 	free(c->kernel_cwd);
 	free(c->session_key);
+	free(c->editor_token);
 	free(c);
 }
 

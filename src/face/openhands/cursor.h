@@ -27,8 +27,10 @@ struct cursor {
 	char *cwd;                 /* of the shell after the last command that ended */
 	char *workdir;             /* where relative paths of /list_files and new shells start */
 	char *username;
-	char *hostname;    /* up to its first dot */
-	char *session_key; /* that its maker has chosen; NULL: none, or forgotten with a restart */
+	char *hostname;     /* up to its first dot */
+	char *session_key;  /* that its maker has chosen; NULL: none, or forgotten with a restart */
+	char *editor_token; /* as it was last seen; NULL: not seen, or there was none */
+	int64_t editor_asked_ms; /* monotonic: when somebody without a token of ours had us look; 0: never */
 	bool has_kernel;   /* it was opened */
 	char *kernel_cwd;  /* the cwd that the kernel was told last; NULL: none */
 	int n_downloads;   /* of the browser, so far */

@@ -80,8 +80,8 @@ void server_info(struct http_request *r)
 	struct usage u;
 	struct error err;
 	int64_t up_ms, idle_ms;
-	const struct sandbox *s = runtime_find(oh->rt, name.ptr ? name : STR(OPENHANDS_SANDBOX),
-		&err);
+	const struct sandbox *s = name.ptr ? openhands_find_open(r, &err)
+					   : runtime_find(oh->rt, STR(OPENHANDS_SANDBOX), NULL);
 	if (!s && name.ptr) {
 		reply_detail(r, 404, "%s", err.text);
 		return;

@@ -121,10 +121,9 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn)
 /* Clients take any 2xx for alive and read no further: what is paused, or not there yet, is no 2xx. */
 void alive(struct http_request *r)
 {
-	struct openhands *oh = openhands_of(r);
 	struct str name = http_param(r, "sandbox");
 	struct error err;
-	const struct sandbox *s = name.ptr ? runtime_find(oh->rt, name, &err) : NULL;
+	const struct sandbox *s = name.ptr ? openhands_find_open(r, &err) : NULL;
 	if (name.ptr && (!s || sandbox_state_is_final(s->state)))
 		reply_detail(r, 404, "%s", s ? sandbox_state_name(s->state) : err.text);
 	else if (s && s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
@@ -156,9 +155,10 @@ static struct str session_key_purpose(struct http_request *r, const struct sandb
 	return str_from(arena_printf(&r->arena, "openhands session key of %s", s->id));
 }
 
+/* Whatever is chosen: it begins as no other purpose does. */
 static struct str chosen_key_purpose(struct http_request *r, struct str key)
 {
-	return str_from(arena_printf(&r->arena, "openhands session key %.*s", STR_ARG(key)));
+	return str_from(arena_printf(&r->arena, "openhands chosen key %.*s", STR_ARG(key)));
 }
 
 const char *session_key(struct http_request *r, const struct sandbox *s)
@@ -196,6 +196,14 @@ static bool owns_path(const struct http_face *face, struct str path)
 	return str_split(&path, '/', &name) && id_is_valid(name);
 }
 
+/* By the time that its body has come, the name may be another sandbox's, for which the key is not. */
+static void pin_sandbox(struct http_request *r, const struct sandbox *s)
+{
+	for (size_t i = 0; i < r->match.n_params; i++)
+		if (str_is(r->match.names[i], "sandbox"))
+			r->match.values[i] = str_from(arena_str(&r->arena, str_from(s->id)));
+}
+
 /* The key of the sandbox that the path names, or that a bare path means: ours, or the one that its maker chose. */
 static bool is_session_key(struct http_request *r, struct str key)
 {
@@ -206,8 +214,11 @@ static bool is_session_key(struct http_request *r, struct str key)
 	if (!s || !key.len || key.len > START_KEY_MAX)
 		return false;
 	struct str proof = sandbox_label(s, STR(LABEL_KEY));
-	return ticket_is_valid(r, session_key_purpose(r, s), key) ||
-		(proof.len && ticket_is_valid(r, chosen_key_purpose(r, key), proof));
+	if (!ticket_is_valid(r, session_key_purpose(r, s), key) &&
+		!(proof.len && ticket_is_valid(r, chosen_key_purpose(r, key), proof)))
+		return false;
+	pin_sandbox(r, s);
+	return true;
 }
 
 static bool is_valid(struct http_request *r, struct str key, bool is_fleet)
@@ -232,6 +243,19 @@ static int authorize(struct http_request *r, struct error *err)
 	if (is_valid(r, bearer, is_fleet))
 		return 0;
 	return error_set(err, is_fleet ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN, "Invalid API Key");
+}
+
+/* Nobody can guess an id; names, and beginnings of ids one letter after the other, anybody can. */
+struct sandbox *openhands_find_open(struct http_request *r, struct error *err)
+{
+	struct str name = http_param(r, "sandbox");
+	struct error denied;
+	if (!id_is_valid(name) && authorize(r, &denied) < 0) {
+		error_set(err, ERROR_NOT_FOUND, "no such sandbox: '%.*s'",
+			STR_ARG(str_first(name, 64)));
+		return NULL;
+	}
+	return runtime_find(openhands_of(r)->rt, name, err);
 }
 
 /* Bare paths are about a sandbox as well, but no token of a sandbox opens them: their rows name no role. */

@@ -32,6 +32,8 @@ typedef void sandbox_handler_fn(struct openhands *oh, struct http_request *r, st
  * need its sandbox, as soon as that has been made. Answers the request itself if there is none.
  */
 void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn);
+/* For rows that ask for no token: who shows none names the sandbox by its whole id. NULL: there is none, or not for him. */
+struct sandbox *openhands_find_open(struct http_request *r, struct error *err);
 
 /*
  * The session API key: it opens that sandbox alone. The one that the environment of /start chose, else one made from
