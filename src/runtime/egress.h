@@ -4,7 +4,7 @@
  * executors catch what is begun inside; here it is decided, by name, whether it may go on, and then it does: the
  * name is resolved, each address checked, the first that answers is connected to, and bytes go both ways.
  *
- * Every decision is an event of kind `network`.
+ * Every decision is an event of kind `network`, at a rate (audit_network).
  */
 #pragma once
 
