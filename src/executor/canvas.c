@@ -7,7 +7,7 @@
 
 static struct line line_new(int cols)
 {
-	return (struct line){ mem_new_n(struct cell, (size_t)cols), false };
+	return (struct line){ mem_new_n(struct cell, (size_t)cols), 0, false };
 }
 
 void canvas_init(struct canvas *c, int cols, int rows)
@@ -60,12 +60,19 @@ static void part(struct canvas *c, int row, int col)
 
 void canvas_erase(struct canvas *c, int row, int from, int to)
 {
+	if (!has_row(c, row))
+		return;
+	struct line *line = &c->lines[row];
 	part(c, row, from);
 	part(c, row, to);
-	for (int col = MAX(from, 0); col < MIN(to, c->cols); col++)
-		blank(cell_at(c, row, col));
+	from = MAX(from, 0);
+	if (from < MIN(to, line->used))
+		memset(&line->cells[from], 0,
+			(size_t)(MIN(to, line->used) - from) * sizeof(*line->cells));
+	if (to >= line->used)
+		line->used = MIN(line->used, from);
 	if (to >= c->cols)
-		canvas_set_wrapped(c, row, false);
+		line->is_wrapped = false;
 }
 
 void canvas_clear(struct canvas *c)
@@ -84,6 +91,7 @@ void canvas_put(struct canvas *c, int row, int col, uint32_t ch, int width)
 	*cell = (struct cell){ { ch } };
 	if (width == 2)
 		cell[1] = (struct cell){ { CELL_SECOND_HALF } };
+	c->lines[row].used = MAX(c->lines[row].used, col + width);
 }
 
 void canvas_join(struct canvas *c, int row, int col, uint32_t mark)
@@ -105,15 +113,19 @@ void canvas_shift(struct canvas *c, int row, int col, int by)
 {
 	if (!cell_at(c, row, col))
 		return;
-	int room = c->cols - col;
-	int n = MIN(abs(by), room);
-	struct cell *cells = &c->lines[row].cells[col];
+	struct line *line = &c->lines[row];
+	line->is_wrapped = false;
+	if (col >= line->used)
+		return;
+	int n = MIN(abs(by), c->cols - col);
+	int room = MIN(line->used - col + n, c->cols - col); /* beyond it all is blank, and stays */
+	struct cell *cells = &line->cells[col];
 	size_t rest = (size_t)(room - n) * sizeof(*cells);
 	part(c, row, col);
 	part(c, row, by > 0 ? c->cols - n : col + n);
 	memmove(by > 0 ? cells + n : cells, by > 0 ? cells : cells + n, rest);
 	memset(by > 0 ? cells : cells + room - n, 0, (size_t)n * sizeof(*cells));
-	canvas_set_wrapped(c, row, false);
+	line->used = by > 0 ? col + room : MAX(line->used - n, col);
 }
 
 static void reverse(struct line *lines, int n)
@@ -151,6 +163,7 @@ static void widen(struct line *line, int old, int cols)
 	line->cells = mem_realloc(line->cells, (size_t)cols * sizeof(struct cell));
 	for (int col = old; col < cols; col++)
 		blank(&line->cells[col]);
+	line->used = MIN(line->used, cols);
 	line->is_wrapped = false;
 }
 
@@ -189,6 +202,7 @@ static bool is_space(const struct cell *cell)
 /* Blanks at the end of a line are nothing; but a space that was written is text where the line goes on. */
 static int text_end(const struct line *line, int cols)
 {
+	cols = MIN(cols, line->used);
 	while (cols &&
 		(line->is_wrapped ? line->cells[cols - 1].chars[0] == 0
 				  : is_space(&line->cells[cols - 1])))

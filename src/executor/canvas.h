@@ -21,6 +21,7 @@ struct cell {
 
 struct line {
 	struct cell *cells;
+	int used; /* cells from here on are blank: what is erased over and over costs nothing */
 	bool is_wrapped; /* it goes on in the next one */
 };
 

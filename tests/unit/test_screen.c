@@ -132,6 +132,20 @@ static void a_line_as_wide_as_the_terminal_ends_where_it_ends(void **state)
 	assert_string_equal(show_in_pieces(buf_str(&in), 9), want.ptr);
 }
 
+/* An hour and more, if each looked at each cell: a program that prints little could keep who shows it busy. */
+static void what_is_blank_is_erased_at_no_cost(void **state)
+{
+	auto_buf struct buf in = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+	struct screen *s = screen_new(2000, 1000, LIMIT);
+	for (int i = 0; i < 5000; i++)
+		buf_puts(&in, "x\033[2J\033[?1049h\033[?1049l\033c\033[9999P");
+	buf_puts(&in, "\033[Hend");
+	screen_feed(s, buf_str(&in));
+	screen_take(s, &out, SCREEN_LAST);
+	assert_string_equal(out.ptr, "end");
+	screen_free(s);
+}
+
 static void feed_and_take(struct screen *s, const char *in, enum screen_take what, const char *want)
 {
 	auto_buf struct buf out = BUF_INIT(3 * LIMIT);
@@ -215,6 +229,7 @@ int main(void)
 		cmocka_unit_test(a_screen_of_plain_lines_leaves_the_grid),
 		cmocka_unit_test(lines_longer_than_the_terminal_stay_whole),
 		cmocka_unit_test(a_line_as_wide_as_the_terminal_ends_where_it_ends),
+		cmocka_unit_test(what_is_blank_is_erased_at_no_cost),
 		cmocka_unit_test(each_take_gives_what_is_new),
 		cmocka_unit_test(a_smaller_terminal_keeps_the_lines_above_the_cursor),
 		cmocka_unit_test(a_long_escape_string_is_dropped_as_far_as_it_goes),
