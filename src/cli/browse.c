@@ -9,7 +9,7 @@
 
 #include <fcntl.h>
 
-enum { PARAMS_MAX = 1024 * 1024, PICTURE_MAX = 16 * 1024 * 1024 };
+enum { PARAMS_MAX = 1024 * 1024, PICTURE_MAX = 16 * 1024 * 1024, NOTE_MAX = 8000 };
 
 static void put_params(struct jsonw *w, const struct browse_options *o, const char *url)
 {
@@ -47,10 +47,11 @@ static void tell_notes(const struct json *result)
 	const struct json *messages = json_find(result, "messages"),
 			  *downloads = json_find(result, "downloads");
 	for (size_t i = 0; i < json_len(messages); i++)
-		fprintf(stderr, "cay: browse: message: %.*s\n",
-			STR_ARG(json_str(json_find(json_at(messages, i), "text"))));
+		out_note("browse: message: %.*s",
+			STR_ARG(str_first(json_str(json_find(json_at(messages, i), "text")),
+				NOTE_MAX)));
 	for (size_t i = 0; i < json_len(downloads); i++)
-		fprintf(stderr, "cay: browse: download: %.*s\n",
+		out_note("browse: download: %.*s",
 			STR_ARG(json_str(json_find(json_at(downloads, i), "path"))));
 }
 
@@ -77,7 +78,7 @@ static int show(const struct browse_options *o, const struct json *result, struc
 	if (out_write(&out, buf_str(&text), err) < 0 || out_end(&out, err) < 0)
 		return -1;
 	if (failure.len)
-		fprintf(stderr, "cay: browse: %.*s\n", STR_ARG(str_trim(failure)));
+		out_note("browse: %.*s", STR_ARG(str_first(str_trim(failure), NOTE_MAX)));
 	return failure.len ? 1 : 0;
 }
 

@@ -71,7 +71,7 @@ static int change_each(struct remote *s, const char *const *keys, int n, bool is
 			continue;
 		}
 		if (has_failed)
-			fprintf(stderr, "cay: %s\n", own.text);
+			out_note("%s", own.text);
 		else
 			*err = own;
 		has_failed = true;

@@ -23,6 +23,22 @@ static bool is_c1(struct str s, size_t len)
 	return len == 2 && (unsigned char)s.ptr[0] == 0xc2 && (unsigned char)s.ptr[1] < 0xa0;
 }
 
+/* U+202A to U+202E and U+2066 to U+2069 turn the order of what follows: "exe.txt" may be "txt.exe". */
+static bool is_turn(struct str s, size_t len)
+{
+	unsigned char last = len == 3 ? (unsigned char)s.ptr[2] : 0;
+	if (len != 3 || (unsigned char)s.ptr[0] != 0xe2)
+		return false;
+	return (unsigned char)s.ptr[1] == 0x80
+		? last >= 0xaa && last <= 0xae
+		: (unsigned char)s.ptr[1] == 0x81 && last >= 0xa6 && last <= 0xa9;
+}
+
+static bool is_harmful(struct str s, size_t len)
+{
+	return len == 0 || is_c1(s, len) || is_turn(s, len);
+}
+
 /* Takes one character that is no escape; 0: more bytes are needed. */
 static size_t put_character(struct buf *b, struct str s, bool is_end)
 {
@@ -41,7 +57,7 @@ static size_t put_character(struct buf *b, struct str s, bool is_end)
 	size_t len = utf8_len(s);
 	if (len == 0 && !is_end && utf8_incomplete_tail(s) == s.len)
 		return 0;
-	if (len == 0 || is_c1(s, len))
+	if (is_harmful(s, len))
 		buf_puts(b, "\xef\xbf\xbd");
 	else
 		buf_put(b, str_first(s, len));
@@ -65,4 +81,19 @@ size_t clean_put(struct buf *b, struct str s, bool has_colour, bool is_end)
 		rest = str_skip(rest, taken);
 	}
 	return s.len - rest.len;
+}
+
+void clean_put_line(struct buf *b, struct str s)
+{
+	while (s.len) {
+		unsigned char c = (unsigned char)s.ptr[0];
+		size_t len = utf8_len(s);
+		if (c < 0x20 || c == DEL)
+			buf_putc(b, '?');
+		else if (is_harmful(s, len))
+			buf_puts(b, "\xef\xbf\xbd");
+		else
+			buf_put(b, str_first(s, len));
+		s = str_skip(s, len ? len : 1);
+	}
 }

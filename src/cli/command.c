@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/nearest.h"
+#include "cli/clean.h"
 #include "cli/help.h"
 #include "cli/options.h"
 #include "version.h"
@@ -38,11 +39,9 @@ const char *command_nearest(struct str word, const char *const *words, int n)
 static int report(const struct command *command, const struct error *err)
 {
 	auto_buf struct buf line = BUF_INIT(4 * ERROR_TEXT_MAX);
-	buf_printf(&line, "cay: %s%s%s\n", command ? command->name : "", command ? ": " : "",
-		err->text);
-	for (size_t i = 0; i + 1 < line.len; i++)
-		if ((unsigned char)line.ptr[i] < 0x20 || line.ptr[i] == 0x7f)
-			line.ptr[i] = '?';
+	buf_printf(&line, "cay: %s%s", command ? command->name : "", command ? ": " : "");
+	clean_put_line(&line, str_from(err->text));
+	buf_putc(&line, '\n');
 	fwrite(line.ptr, 1, line.len, stderr);
 	return command && command->failure_exit ? command->failure_exit : error_exit(err->code);
 }

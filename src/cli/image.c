@@ -77,7 +77,7 @@ int image_start_pack(int dir_fd, const struct tree_how *how, int *ret_fd, pid_t 
 		close(fds[0]);
 		if (tree_pack(dir_fd, how, fds[1], &count, &own) == 0)
 			_exit(0);
-		fprintf(stderr, "cay: image: %s\n", own.text);
+		out_note("image: %s", own.text);
 		_exit(1);
 	}
 	close(fds[1]);

@@ -230,7 +230,7 @@ int mcp_main(struct invocation *in, struct error *err)
 	buf_fini(&b.line);
 	remote_put_path(&path, id.ptr, "");
 	if (is_own && remote_delete(&server, path.ptr, &ignored) < 0)
-		fprintf(stderr, "cay: mcp: sandbox %s stays: %s\n", id.ptr, ignored.text);
+		out_note("mcp: sandbox %s stays: %s", id.ptr, ignored.text);
 	if (b.has_failed)
 		*err = b.failure;
 	return b.has_failed ? -1 : 0;

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-enum { CLEAN_MAX = 4 * 1024 * 1024 };
+enum { CLEAN_MAX = 4 * 1024 * 1024, NOTE_MAX = 16 * 1024 };
 
 static int write_out(int fd, struct str bytes, struct error *err)
 {
@@ -61,7 +61,22 @@ int out_end(struct out *o, struct error *err)
 
 int out_text(struct str text, struct error *err)
 {
-	return write_out(STDOUT_FILENO, text, err);
+	struct out out;
+	out_init(&out, STDOUT_FILENO, false);
+	return out_write(&out, text, err) < 0 ? -1 : out_end(&out, err);
+}
+
+void out_note(const char *fmt, ...)
+{
+	auto_buf struct buf text = BUF_INIT(NOTE_MAX), line = BUF_INIT(3 * NOTE_MAX + 16);
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	buf_puts(&line, "cay: ");
+	clean_put_line(&line, buf_str(&text));
+	buf_putc(&line, '\n');
+	fwrite(line.ptr, 1, line.len, stderr);
 }
 
 int out_line(struct str text, struct error *err)

@@ -22,10 +22,13 @@ void out_init(struct out *o, int fd, bool is_raw);
 int out_write(struct out *o, struct str bytes, struct error *err);
 int out_end(struct out *o, struct error *err); /* writes what is held */
 
-/* Text of ours, or JSON, to standard output. */
+/* Text of ours, or JSON, to standard output; cleaned if that is a terminal: JSON lets some control characters be. */
 int out_text(struct str text, struct error *err);
 /* The same and a line feed. */
 int out_line(struct str text, struct error *err);
+
+/* One line `cay: …` to standard error, cleaned: what it quotes may be a stranger's. */
+void out_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * Columns that fit what is in them. Cells are cleaned; the last column is not padded.

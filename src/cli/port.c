@@ -65,7 +65,7 @@ static void on_text(void *arg, struct str text)
 	if (!error)
 		return;
 	struct str said = json_str(json_find(error, "message"));
-	fprintf(stderr, "cay: port: %.*s\n", STR_ARG(said));
+	out_note("port: %.*s", STR_ARG(said));
 	l->is_over = true;
 }
 
@@ -185,7 +185,7 @@ static void accept_one(struct forward *f)
 	struct error err;
 	int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0 && link_new(f, fd, &err) < 0)
-		fprintf(stderr, "cay: port: %s\n", err.text);
+		out_note("port: %s", err.text);
 }
 
 static int turn(struct forward *f, struct error *err)

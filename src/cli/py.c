@@ -91,9 +91,9 @@ static int py_streaming(struct remote *s, const struct py_options *o, const char
 	struct str status = json_str(json_find(result, "status"));
 	struct str why = json_str(json_find(json_find(result, "error"), "value"));
 	if (str_is(status, "timed_out"))
-		fprintf(stderr, "cay: py: interrupted: --timeout was over\n");
+		out_note("py: interrupted: --timeout was over");
 	else if (str_is(status, "ended"))
-		fprintf(stderr, "cay: py: %.*s\n", STR_ARG(str_first(why, 300)));
+		out_note("py: %.*s", STR_ARG(str_first(why, 300)));
 	return exit_status(result);
 }
 

@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/bug.h"
+#include "cli/clean.h"
 #include "cli/options.h"
 #include "cli/relay.h"
 #include "cli/run_bare.h"
@@ -205,10 +206,9 @@ static void say(const struct run *run, const struct error *err)
 		jsonw_error(&w, err);
 		buf_putc(&line, '\n');
 	} else {
-		buf_printf(&line, "cay: run: %s\n", err->text);
-		for (size_t i = 0; i + 1 < line.len; i++)
-			if ((unsigned char)line.ptr[i] < 0x20 || line.ptr[i] == 0x7f)
-				line.ptr[i] = '?';
+		buf_puts(&line, "cay: run: ");
+		clean_put_line(&line, str_from(err->text));
+		buf_putc(&line, '\n');
 	}
 	fwrite(line.ptr, 1, line.len, stderr);
 }

@@ -333,9 +333,7 @@ static void on_loaded(void *arg, int status, struct str body, const struct error
 		struct str why = err ? str_from(err->text) : body;
 		if (!err && json_parse(body, &reply, NULL) == 0)
 			why = json_str(json_find(json_find(reply, "error"), "message"));
-		auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
-		clean_put(&line, str_first(why, 1000), false, true);
-		fprintf(stderr, "cay: tool: %s\n", line.ptr ? line.ptr : "");
+		out_note("tool: %.*s", STR_ARG(str_first(why, 1000)));
 	}
 	if (h->n_loading == 0)
 		loop_stop(http_client_loop(h->s.http));

@@ -78,7 +78,8 @@ def test_no_server_is_a_sentence_that_says_what_to_do(tmp_path):
 
 
 def test_what_an_error_quotes_cannot_drive_the_terminal():
-    assert "\x1b" not in cay("\x1b[2J").stderr
+    said = cay("\x1b[2J\x9b2J\u202e").stderr
+    assert not set(said) & set("\x1b\x9b\u202e"), "U+009B is ESC [ as well"
 
 
 def test_a_closed_pipe_ends_quietly():
@@ -389,6 +390,17 @@ def test_output_is_harmless_for_a_terminal_unless_raw_is_asked_for(place, box):
     assert status == 0 and "^[]0;title^G\x1b[31mred\x1b[0m" in text
     command.insert(1, "--raw")
     assert "\x1b]0;title\x07" in Terminal(place, *command).end()[0]
+
+
+def test_json_and_notes_are_harmless_for_a_terminal_too(place, box):
+    """JSON escapes what is below U+0020; a terminal obeys U+0080 to U+009F as well."""
+    evil = "\x9b31m\u202e"
+    other = place.out("create", "--label", f"a={evil}").strip()
+    for args in (("ls", "--json"), ("exec", box, f"/no/such/{evil}")):
+        text, _ = Terminal(place, *args).end()
+        assert "\ufffd31m" in text and not set(text) & set(evil[0] + evil[-1]), args
+    assert evil in place.out("ls", "--json"), "what is no terminal gets it as it is"
+    place.out("rm", other)
 
 
 def test_detached_processes_have_logs(place, box):

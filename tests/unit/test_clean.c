@@ -61,6 +61,32 @@ static void c1_controls_and_broken_utf8_are_replaced(void **state)
 		"b");
 }
 
+static void what_turns_the_order_of_text_is_replaced(void **state)
+{
+	becomes("txt.\xe2\x80\xae"
+		"exe",
+		true,
+		"txt.\xef\xbf\xbd"
+		"exe");
+	becomes("\xe2\x81\xa6"
+		"a\xe2\x81\xa9",
+		false,
+		"\xef\xbf\xbd"
+		"a\xef\xbf\xbd");
+	becomes("\xe2\x80\x8f\xd7\xa9\xe2\x81\xaa", false, "\xe2\x80\x8f\xd7\xa9\xe2\x81\xaa");
+}
+
+static void what_an_error_quotes_stays_one_line_without_sequences(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(1000);
+	clean_put_line(&b,
+		STR("a\x1b[31m\r\nb\tc\x7f\xc2\x9b"
+		    "31m\xe2\x80\xae\xff\xc3\xa9"));
+	assert_string_equal(b.ptr,
+		"a?[31m??b?c?\xef\xbf\xbd"
+		"31m\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9");
+}
+
 static void what_may_go_on_is_held(void **state)
 {
 	static const char *const starts[] = { "\x1b", "\x1b[3", "\xe2\x82", "\r" };
@@ -79,6 +105,8 @@ int main(void)
 		cmocka_unit_test(only_colours_pass_as_sequences),
 		cmocka_unit_test(a_sequence_that_never_ends_is_no_colour),
 		cmocka_unit_test(c1_controls_and_broken_utf8_are_replaced),
+		cmocka_unit_test(what_turns_the_order_of_text_is_replaced),
+		cmocka_unit_test(what_an_error_quotes_stays_one_line_without_sequences),
 		cmocka_unit_test(what_may_go_on_is_held),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
