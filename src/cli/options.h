@@ -48,6 +48,7 @@ struct serve_options {
 	const char *state, *socket, *docker;
 	const char *backend;
 	struct option_texts listen; /* HOST:PORT, or none */
+	struct option_texts host_path;
 	int64_t pool;
 	int64_t ready_fd; /* 0: none */
 	bool log_json;

@@ -111,7 +111,7 @@ static int make_plan(struct run *run, struct error *err)
 		return spec_check(&spec, err);
 	if (host_init(&run->host, err) < 0)
 		return -1;
-	if (image_resolve(&run->host, &spec, err) < 0)
+	if (image_resolve(&run->host, NULL, &spec, err) < 0)
 		return -1;
 	return plan_make(&spec, &run->host, 0, &plan, err);
 }

@@ -152,19 +152,31 @@ static int find_places(const struct serve_options *o, struct buf *state, struct 
 	return absolute(o->socket, socket, err) < 0 ? error_wrap(err, "--socket") : 0;
 }
 
+/* The option, for each item of a list. */
+static int add_each(const char **words, const char *option, const struct toml *list)
+{
+	int n = 0;
+	for (const struct toml *item = list->first; item; item = item->next) {
+		words[n++] = option;
+		words[n++] = item->text.ptr;
+	}
+	return n;
+}
+
 /* The supervisor's options are spelt as ours; where one comes twice, the last one counts. */
 static const char **make_words(struct invocation *in, const struct config *c,
 	const struct serve_options *said, const char *state, const char *socket, int ready_fd)
 {
 	const struct toml *listen = config_value(c, KEY_SERVE_LISTEN);
+	const struct toml *paths = config_value(c, KEY_SERVE_HOST_PATHS);
 	const char **words = arena_new_n(&in->arena, const char *,
-		(size_t)in->argc + 2 * (size_t)listen->n + 14);
+		(size_t)in->argc + 2 * (size_t)(listen->n + paths->n) + 14);
 	int n = 0;
 	words[n++] = "cay-supervisor";
-	for (const struct toml *item = listen->first; item && !said->listen.n; item = item->next) {
-		words[n++] = "--listen";
-		words[n++] = item->text.ptr;
-	}
+	if (!said->listen.n)
+		n += add_each(words + n, "--listen", listen);
+	if (!said->host_path.n)
+		n += add_each(words + n, "--host-path", paths);
 	auto_buf struct buf backend = BUF_INIT(PATH_BYTES_MAX);
 	config_put_backend(c, &backend);
 	if (backend.len) {

@@ -118,6 +118,11 @@ static const struct command_option serve_options[] = {
 		"another cay server (CAY_REMOTE_TOKEN); docker or docker=PATH: containers of the engine (docker, podman) "
 		"behind that Unix socket, see docs/engine.md",
 		.standard = "native" },
+	{ "host-path", 0, OPTION_TEXTS, SERVE(host_path), "DIR",
+		"a directory of this machine beneath which sandboxes may be given mounts and images; any: all "
+		"of it; none: nothing; may be given often (default: all but what belongs to the system, home "
+		"directories themselves, and what is hidden in one)",
+		.complete = COMPLETE_DIR },
 	{ "pool", 0, OPTION_INT, SERVE(pool), "N",
 		"how many sandboxes to keep ready (default: 2 for root with native, else 0)",
 		.min = 0, .max = 1024 },

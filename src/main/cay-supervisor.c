@@ -16,6 +16,7 @@ static const struct option options[] = {
 	{ "socket", required_argument, NULL, 'u' },
 	{ "listen", required_argument, NULL, 'l' },
 	{ "docker", required_argument, NULL, 'd' },
+	{ "host-path", required_argument, NULL, 'o' },
 	{ "pool", required_argument, NULL, 'p' },
 	{ "backend", required_argument, NULL, 'b' },
 	{ "ready-fd", required_argument, NULL, 'r' },
@@ -28,8 +29,8 @@ static const struct option options[] = {
 
 static const char usage[] =
 	"usage: cay-supervisor [--state DIR] [--socket PATH|none] [--listen HOST:PORT|none]... [--pool N]\n"
-	"                      [--docker unix:PATH] [--backend BACKEND] [--ready-fd FD]\n"
-	"                      [--libexec DIR] [--log-json]\n"
+	"                      [--docker unix:PATH] [--backend BACKEND] [--host-path DIR|any|none]...\n"
+	"                      [--ready-fd FD] [--libexec DIR] [--log-json]\n"
 	"Started by `cay serve`, which see.\n";
 
 static const char *try_network; /* `cay doctor` wants to know */
@@ -76,6 +77,10 @@ static int parse_one(int letter, struct supervise_config *config, struct error *
 	case 'd':
 		config->docker = optarg;
 		return 0;
+	case 'o':
+		return hostpaths_add(&config->host_paths, optarg, err) < 0
+			? error_wrap(err, "--host-path")
+			: 0;
 	case 'p':
 		return parse_number("pool", 1024, &config->pool, err);
 	case 'b':

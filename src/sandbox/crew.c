@@ -124,10 +124,11 @@ static void build(const struct crew *c, int sock, struct spec *spec)
 {
 	static struct plan plan; /* large */
 	struct answer failed = { .kind = ANSWER_FAILED };
-	int r = image_resolve(c->host, spec, &failed.error);
+	int r = image_resolve(c->host, c->paths, spec, &failed.error);
 	if (r == 0)
 		r = plan_make(spec, c->host, PLAN_CAN_FREEZE, &plan, &failed.error);
 	if (r == 0) {
+		plan.paths = c->paths;
 		r = build_planned(c, sock, &plan, &failed.error);
 		plan_fini(&plan);
 	}
@@ -307,11 +308,12 @@ static int builder_start(struct crew *c, struct builder *b, struct error *err)
 	return 0;
 }
 
-int crew_init(struct crew *c, struct poller *poller, const struct host *host, int executor_fd,
-	int ids_fd, struct error *err)
+int crew_init(struct crew *c, struct poller *poller, const struct host *host,
+	const struct hostpaths *paths, int executor_fd, int ids_fd, struct error *err)
 {
 	*c = (struct crew){ .poller = poller,
 		.host = host,
+		.paths = paths,
 		.executor_fd = executor_fd,
 		.ids_fd = ids_fd,
 		.life_fds = { -1, -1 } };

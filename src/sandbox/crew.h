@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "sandbox/hostpath.h"
 #include "sandbox/launch.h"
 #include "sandbox/poller.h"
 
@@ -30,6 +31,7 @@ struct builder {
 struct crew {
 	struct poller *poller;
 	const struct host *host;
+	const struct hostpaths *paths; /* where mounts and images may lie */
 	int executor_fd;
 	int ids_fd;      /* the user namespace to build in; -1: ours */
 	int life_fds[2]; /* a pipe: the second is with all that build, the first with the janitor */
@@ -49,9 +51,9 @@ struct crew {
 		.life_fds = { -1, -1 }, \
 	}
 
-/* Starts them; host and the descriptors stay the caller's. On failure crew_fini is to be called as well. */
-int crew_init(struct crew *c, struct poller *poller, const struct host *host, int executor_fd,
-	int ids_fd, struct error *err);
+/* Starts them; host, paths and the descriptors stay the caller's. On failure crew_fini is to be called as well. */
+int crew_init(struct crew *c, struct poller *poller, const struct host *host,
+	const struct hostpaths *paths, int executor_fd, int ids_fd, struct error *err);
 void crew_fini(struct crew *c); /* no job may be under way */
 /* Who is at work; `built` follows for each, with an error. */
 void crew_kill(struct crew *c);

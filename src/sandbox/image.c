@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static int put_cache_dir(const struct host *host, struct buf *b, struct error *err)
+int image_put_cache_dir(const struct host *host, struct buf *b, struct error *err)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	if (cache && cache[0] == '/')
@@ -151,7 +151,7 @@ static int find_or_unpack(const struct host *host, int tar_fd, const struct stat
 {
 	auto_buf struct buf cache = BUF_INIT(SPEC_PATH_SIZE - 128), key = BUF_INIT(127);
 	put_key(st, &key);
-	if (put_cache_dir(host, &cache, err) < 0 || file_mkdirs(cache.ptr, 0700, err) < 0)
+	if (image_put_cache_dir(host, &cache, err) < 0 || file_mkdirs(cache.ptr, 0700, err) < 0)
 		return -1;
 	auto_fd int cache_fd = open(cache.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cache_fd < 0)
@@ -163,18 +163,26 @@ static int find_or_unpack(const struct host *host, int tar_fd, const struct stat
 	return 0;
 }
 
-int image_resolve(const struct host *host, struct spec *spec, struct error *err)
+int image_resolve(const struct host *host, const struct hostpaths *paths, struct spec *spec,
+	struct error *err)
 {
+	char link[32];
+	struct stat st;
+	auto_fd int place_fd = -1;
 	if (spec->image != IMAGE_DIR)
 		return 0;
-	auto_fd int fd = open(spec->image_path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_sys(err, errno, "open image %s", spec->image_path);
+	if (hostpaths_open(paths, spec->image_path, &place_fd, err) < 0)
+		return error_wrap(err, "image %s", spec->image_path);
+	if (fstat(place_fd, &st) < 0)
+		return error_sys(err, errno, "stat image %s", spec->image_path);
 	if (S_ISDIR(st.st_mode))
 		return 0;
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_INVALID,
 			"image %s is neither a directory nor an archive", spec->image_path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", place_fd);
+	auto_fd int fd = open(link, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "open image %s", spec->image_path);
 	return find_or_unpack(host, fd, &st, spec, err);
 }

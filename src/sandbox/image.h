@@ -15,7 +15,11 @@
  */
 #pragma once
 
-#include "sandbox/host.h"
+#include "base/buf.h"
+#include "sandbox/hostpath.h"
 
-/* Blocks for as long as unpacking takes. Leaves every other image as it is. */
-int image_resolve(const struct host *host, struct spec *spec, struct error *err);
+/* Blocks for as long as unpacking takes. Leaves every other image as it is. paths NULL: it may lie anywhere. */
+int image_resolve(const struct host *host, const struct hostpaths *paths, struct spec *spec,
+	struct error *err);
+/* The directory of the cache, which need not be there. */
+int image_put_cache_dir(const struct host *host, struct buf *b, struct error *err);

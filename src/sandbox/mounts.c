@@ -106,7 +106,12 @@ int mounts_tree(struct build *b, const struct step *s, struct error *err)
 {
 	const char *source = s->source ? s->source : b->etc_path;
 	unsigned depth = s->flags & STEP_RECURSIVE ? AT_RECURSIVE : 0;
-	auto_fd int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth);
+	auto_fd int place_fd = -1;
+	if (hostpaths_open(s->flags & STEP_ASKED ? b->plan->paths : NULL, source, &place_fd, err) <
+		0)
+		return -1;
+	auto_fd int fd = open_tree(place_fd, "",
+		AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth);
 	if (fd < 0 && errno == EINVAL && !b->plan->host.is_root)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"something is mounted beneath it, and only root may look under it");

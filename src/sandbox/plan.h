@@ -18,7 +18,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "sandbox/host.h"
+#include "sandbox/hostpath.h"
 #include "sandbox/spec.h"
 
 enum { PLAN_STEPS_MAX = 384, PLAN_TREES_MAX = 96 };
@@ -74,6 +74,7 @@ struct plan {
 	int32_t layers_tree; /* the first of the spec's layers, where it has any */
 	struct spec spec;    /* defaults filled in; no mount behind the last */
 	struct host host;
+	const struct hostpaths *paths; /* where what was asked for may lie; NULL: anywhere */
 	struct step steps[PLAN_STEPS_MAX];
 	struct enforced enforced; /* without what the lock adds (lock.h) */
 };

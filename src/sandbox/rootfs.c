@@ -186,7 +186,7 @@ static void add_layers(struct plan *plan)
 	plan->layers_tree = (int32_t)plan->n_trees;
 	for (uint32_t i = 0; i < spec->n_layers; i++)
 		plan_add_tree(plan, plan_text(plan, "%s/%s", spec->layers_path, spec->layers[i]),
-			"image", 0);
+			"image", STEP_ASKED);
 }
 
 static void add_host_dirs(struct plan *plan)
@@ -225,7 +225,7 @@ static void add_host_root(struct plan *plan)
 static void add_image_root(struct plan *plan)
 {
 	bool is_dir = plan->spec.image == IMAGE_DIR;
-	int32_t tree = is_dir ? plan_add_tree(plan, plan->spec.image_path, "range", 0)
+	int32_t tree = is_dir ? plan_add_tree(plan, plan->spec.image_path, "range", STEP_ASKED)
 			      : (int32_t)plan->n_trees;
 	add_layers(plan);
 	struct step *root = plan_add(plan, STEP_ROOT);
@@ -282,11 +282,12 @@ void rootfs_add_mounts(struct plan *plan)
 		const struct spec_mount *m = &plan->spec.mounts[i];
 		const char *target = plan_text(plan, "%s", m->target);
 		if (m->mode == MOUNT_COPY) {
-			add_overlay(plan, plan_add_tree(plan, m->source, "owner", 0), target,
-				plan_text(plan, "mount%u", i));
+			add_overlay(plan, plan_add_tree(plan, m->source, "owner", STEP_ASKED),
+				target, plan_text(plan, "mount%u", i));
 			continue;
 		}
-		uint32_t flags = STEP_RECURSIVE | (m->mode == MOUNT_READ_ONLY ? STEP_READ_ONLY : 0);
+		uint32_t flags = STEP_ASKED | STEP_RECURSIVE |
+			(m->mode == MOUNT_READ_ONLY ? STEP_READ_ONLY : 0);
 		int32_t tree = plan_add_tree(plan, m->source, "owner", flags);
 		struct step *s = plan_add(plan, STEP_BIND);
 		s->tree = tree;

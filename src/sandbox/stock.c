@@ -12,8 +12,10 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/program.h"
+#include "sandbox/image.h"
 #include "sandbox/subids.h"
 
 #include <sys/stat.h>
@@ -43,17 +45,31 @@ static void open_ids(struct stock *s)
 	log_info("supervisor.ids", "agents have the user's own uid: %s", err.text);
 }
 
-int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err)
+/* What unpacked archives are made of is where we put it. */
+static int allow_cache(struct stock *s, struct error *err)
+{
+	auto_buf struct buf cache = BUF_INIT(HOST_PATH_SIZE);
+	struct error none; /* no cache: no archive is unpacked, and whoever asks for one is told */
+	return image_put_cache_dir(&s->host, &cache, &none) < 0
+		? 0
+		: hostpaths_add_own(&s->paths, cache.ptr, err);
+}
+
+int stock_init(struct stock *s, struct poller *poller, int pool, const struct hostpaths *paths,
+	struct error *err)
 {
 	stock_init_none(s);
 	s->poller = poller;
 	s->pool = MIN(pool, STOCK_POOL_MAX);
+	s->paths = *paths;
 	if (host_init(&s->host, err) < 0)
 		return error_wrap(err, "look at the host");
 	if (program_open("cay-executor", &s->executor_fd, err) < 0)
 		return -1;
 	open_ids(s);
-	if (crew_init(&s->crew, poller, &s->host, s->executor_fd, s->ids_fd, err) < 0)
+	if (allow_cache(s, err) < 0 ||
+		crew_init(&s->crew, poller, &s->host, &s->paths, s->executor_fd, s->ids_fd, err) <
+			0)
 		return -1;
 	s->crew.built = crew_built;
 	s->crew.owner = s;

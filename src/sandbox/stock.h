@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "sandbox/boundary.h"
 #include "sandbox/crew.h"
+#include "sandbox/hostpath.h"
 #include "sandbox/launch.h"
 #include "sandbox/monitor.h"
 #include "sandbox/poller.h"
@@ -57,6 +58,7 @@ struct stock {
 	int executor_fd;
 	int ids_fd;           /* subids.h; -1: there are none */
 	struct router router; /* made when the first one needs it */
+	struct hostpaths paths;
 	struct crew crew;
 	struct list members; /* oldest first */
 	struct list idle;    /* the pool, and what is being made */
@@ -74,7 +76,9 @@ struct stock {
 
 /* One that never has a member: for a server that makes its own sandboxes. */
 void stock_init_none(struct stock *s);
-int stock_init(struct stock *s, struct poller *poller, int pool, struct error *err);
+/* paths: what sandboxes may be given of the host; copied. */
+int stock_init(struct stock *s, struct poller *poller, int pool, const struct hostpaths *paths,
+	struct error *err);
 #define STOCK_INIT                                                                        \
 	{                                                                                 \
 		.executor_fd = -1, .ids_fd = -1, .router = ROUTER_INIT, .crew = CREW_INIT \

@@ -236,6 +236,18 @@ static int sweep_and_watch(struct supervisor *s, struct error *err)
 	return s->janitor < 0 ? -1 : 0;
 }
 
+static int start_stock(struct supervisor *s, const struct supervise_config *config,
+	const struct place *place, int pool, struct error *err)
+{
+	struct hostpaths paths = config->host_paths;
+	const char *home = getenv("HOME");
+	if (home && home[0] == '/' && home[1])
+		snprintf(paths.home, sizeof(paths.home), "%s", home);
+	if (hostpaths_add_own(&paths, place->state_dir, err) < 0)
+		return -1;
+	return stock_init(&s->stock, &s->poller, pool, &paths, err);
+}
+
 static int start(struct supervisor *s, const struct supervise_config *config, struct place *place,
 	struct error *err)
 {
@@ -244,7 +256,7 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 	if (poller_init(&s->poller, err) < 0 || signals_open(s, err) < 0)
 		return -1;
 	stock_init_none(&s->stock);
-	if (!config->backend && stock_init(&s->stock, &s->poller, pool, err) < 0)
+	if (!config->backend && start_stock(s, config, place, pool, err) < 0)
 		return -1;
 	s->stock.made = member_made;
 	s->stock.ended = member_ended;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "sandbox/hostpath.h"
 #include "sandbox/server.h"
 
 struct supervise_config {
@@ -22,7 +23,8 @@ struct supervise_config {
 	const char *docker; /* "unix:PATH": a socket for the Docker Engine API; NULL: none */
 	const char *
 		backend; /* of the server, which makes its own sandboxes then; NULL: we make them */
-	int pool;        /* sandboxes kept ready; -1: 2 as root, else none */
+	struct hostpaths host_paths; /* what sandboxes may be given of the host */
+	int pool;                    /* sandboxes kept ready; -1: 2 as root, else none */
 	int ready_fd; /* gets one byte, and is closed, when the server is up for the first time; or -1 */
 };
 
