@@ -21,7 +21,8 @@
  *
  * Its log is one sequence of pieces of stdout (channel 1) and stderr (channel 2), in the order in which they
  * were read; a position in it is the number of bytes before it. It stays until process_remove, or until more
- * than PROCESS_RETAINED_MAX have ended since: then the oldest goes, and the id is ERROR_GONE.
+ * than PROCESS_RETAINED_MAX have ended since: then the oldest goes, and the id is ERROR_GONE. What all logs of a sandbox
+ * hold is at most PROCESS_LOGS_MAX: beyond that the largest gives half of its own, from its middle.
  */
 #pragma once
 
@@ -32,6 +33,7 @@ enum {
 	PROCESS_RETAINED_MAX = 256,
 	PROCESS_LOG_STANDARD = 1024 * 1024, /* bytes kept of what one process writes */
 	PROCESS_LOG_MAX = 64 * 1024 * 1024,
+	PROCESS_LOGS_MAX = 2 * PROCESS_LOG_MAX,
 };
 
 struct exec_params {

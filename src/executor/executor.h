@@ -26,6 +26,8 @@ enum {
 	EXECUTOR_CALLS_MAX = 1024,
 	EXECUTOR_SESSIONS_MAX = 64,
 	EXECUTOR_PROCESSES_MAX = 512, /* running ones */
+	EXECUTOR_CELLS_MAX = EXECUTOR_SESSIONS_MAX * 50 *
+		1000, /* of the terminals of all sessions */
 };
 
 struct browser; /* executor/browser.h */
@@ -49,6 +51,7 @@ struct executor {
 	struct list guests;    /* guest::link */
 	struct list killings;  /* killing::link; the first is at work */
 	size_t n_running, n_retained;
+	size_t logs_bytes;     /* of all processes: process_budget.h */
 	struct list kernels;   /* kernel::link */
 	struct list templates; /* of kernels; template::link */
 	size_t n_kernels, n_templates;

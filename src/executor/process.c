@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "executor/process_budget.h"
 #include "executor/pty.h"
 
 #include <fcntl.h>
@@ -51,7 +52,7 @@ static void process_free(struct process *p)
 	watch_free(p->child_watch);
 	close_fd(p->child.pidfd);
 	timer_free(p->timer);
-	process_log_fini(&p->log);
+	process_budget_leave(p);
 	for (char **arg = p->argv; arg && *arg; arg++)
 		free(*arg);
 	free(p->argv);
@@ -177,7 +178,7 @@ static void take_output(struct process_pipe *pipe, struct str bytes)
 	struct process *p = pipe->process;
 	struct process_watch *w, *tmp;
 	pipe->bytes += bytes.len;
-	process_log_add(&p->log, pipe->channel, bytes);
+	process_budget_add(p, pipe->channel, bytes);
 	list_for_each_safe(w, tmp, &p->watches, link)
 		if (w->on_output)
 			w->on_output(w, pipe->channel, bytes);

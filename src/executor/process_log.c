@@ -4,7 +4,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 
-enum { PIECE_MAX = 32 * 1024, PIECE_FIRST = 512 };
+enum { PIECE_MAX = 32 * 1024, PIECE_FIRST = 512, LIMIT_MIN = 4096 };
 
 struct piece {
 	struct list link; /* process_log::pieces */
@@ -56,6 +56,29 @@ static void make_room(struct process_log *log, size_t more)
 		if (p->is_head)
 			continue;
 		log->tail_bytes -= p->len;
+		log->dropped_bytes += p->len;
+		remove_piece(p);
+	}
+}
+
+static struct piece *last_of_head(struct process_log *log)
+{
+	struct piece *p, *last = NULL;
+	list_for_each(p, &log->pieces, link) {
+		if (!p->is_head)
+			break;
+		last = p;
+	}
+	return last;
+}
+
+void process_log_trim(struct process_log *log, size_t limit_bytes)
+{
+	struct piece *p;
+	log->limit = MAX(limit_bytes, (size_t)LIMIT_MIN);
+	make_room(log, 0);
+	while (log->head_bytes > log->limit / 2 && (p = last_of_head(log))) {
+		log->head_bytes -= p->len;
 		log->dropped_bytes += p->len;
 		remove_piece(p);
 	}

@@ -26,6 +26,12 @@ struct log_entry {
 
 void process_log_init(struct process_log *log, size_t limit_bytes);
 void process_log_fini(struct process_log *log);
+/* From now on it keeps no more than that (but 4 KiB); what is more goes now, the middle first. */
+void process_log_trim(struct process_log *log, size_t limit_bytes);
+static inline size_t process_log_held(const struct process_log *log)
+{
+	return log->head_bytes + log->tail_bytes;
+}
 void process_log_add(struct process_log *log, uint8_t channel, struct str bytes);
 /* The entry that holds the position, from there on, or the first one behind it; false at the end. */
 bool process_log_read(const struct process_log *log, uint64_t after, struct log_entry *ret);

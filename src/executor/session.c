@@ -318,6 +318,22 @@ static void session_free(struct session *s)
 	free(s);
 }
 
+/* Of the terminals of all but this one, and of this one if it had that size. */
+static int check_size(struct executor *e, const struct session *s, int cols, int rows,
+	struct error *err)
+{
+	const struct session *other;
+	int64_t cells = (int64_t)cols * rows;
+	list_for_each(other, &e->sessions, link)
+		if (other != s)
+			cells += (int64_t)other->cols * other->rows;
+	if (cells > EXECUTOR_CELLS_MAX)
+		return error_set(err, ERROR_LIMIT,
+			"the terminals of the sandbox's sessions would have over %d cells",
+			EXECUTOR_CELLS_MAX);
+	return 0;
+}
+
 static struct session *session_new(struct executor *e, struct str name, int cols, int rows)
 {
 	struct session *s = mem_new(struct session);
@@ -355,6 +371,8 @@ int session_open(struct executor *e, struct str name, struct str cwd, const stru
 	if (!s && e->n_sessions >= EXECUTOR_SESSIONS_MAX)
 		return error_set(err, ERROR_LIMIT, "the sandbox has %d sessions",
 			EXECUTOR_SESSIONS_MAX);
+	if (check_size(e, s, cols, rows, err) < 0)
+		return -1;
 	if (s)
 		session_free(s);
 	s = session_new(e, name, cols, rows);
@@ -388,13 +406,16 @@ void session_close(struct session *s)
 	session_free(s);
 }
 
-void session_resize(struct session *s, int cols, int rows)
+int session_resize(struct session *s, int cols, int rows, struct error *err)
 {
+	if (check_size(s->executor, s, cols, rows, err) < 0)
+		return -1;
 	s->cols = cols;
 	s->rows = rows;
 	screen_resize(s->screen, cols, rows);
 	if (s->shell)
 		pty_resize(&s->shell->pty, cols, rows);
+	return 0;
 }
 
 void sessions_free_all(struct executor *e)

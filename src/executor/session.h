@@ -107,7 +107,8 @@ int session_open(struct executor *e, struct str name, struct str cwd, const stru
 	int cols, int rows, struct session **ret, struct error *err);
 /* Kills the shell and what is in its foreground; whoever waits gets OUTCOME_ENDED. */
 void session_close(struct session *s);
-void session_resize(struct session *s, int cols, int rows);
+/* ERROR_LIMIT where the terminals of all sessions would have more than EXECUTOR_CELLS_MAX cells. */
+int session_resize(struct session *s, int cols, int rows, struct error *err);
 void sessions_free_all(struct executor *e);
 
 /* ERROR_CONFLICT if a command is running. */

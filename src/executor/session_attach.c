@@ -55,7 +55,8 @@ static int attach(struct attachment *a, const struct session_attach_params *p, s
 		return error_set(err, ERROR_CONFLICT, "another call waits for session %s", s->name);
 	bool is_idle = s->state == SESSION_IDLE || s->state == SESSION_ENDED ||
 		(s->state == SESSION_STARTING && s->command.len == 0);
-	session_resize(s, (int)p->cols, (int)p->rows);
+	if (session_resize(s, (int)p->cols, (int)p->rows, err) < 0)
+		return -1;
 	if (is_idle && session_run(s, p->command, STR_NONE, err) < 0)
 		return -1;
 	a->session = s;
@@ -97,7 +98,7 @@ static void attach_control(struct call *call, const struct json *control)
 	const struct json *size = json_find(control, "resize");
 	int64_t cols = json_int(json_at(size, 0)), rows = json_int(json_at(size, 1));
 	if (cols >= 2 && cols <= 2000 && rows >= 2 && rows <= 1000)
-		session_resize(a->session, (int)cols, (int)rows);
+		session_resize(a->session, (int)cols, (int)rows, NULL);
 }
 
 static void attach_drain(struct call *call)
@@ -114,7 +115,7 @@ static void attach_drop(struct call *call)
 	session_unwait(&a->wait);
 	if (!list_is_empty(&a->tap.link)) { /* else the session is gone */
 		session_untap(a->session, &a->tap);
-		session_resize(a->session, SESSION_COLS, SESSION_ROWS);
+		session_resize(a->session, SESSION_COLS, SESSION_ROWS, NULL);
 	}
 }
 

@@ -218,10 +218,13 @@ static void resize_start(struct call *call, const void *params)
 {
 	const struct session_resize_params *p = params;
 	struct session *s = find(call, p->session);
+	struct error err;
 	if (!s)
 		return;
-	session_resize(s, (int)p->cols, (int)p->rows);
-	finish_session(call, s);
+	if (session_resize(s, (int)p->cols, (int)p->rows, &err) < 0)
+		fail(call, &err);
+	else
+		finish_session(call, s);
 }
 
 const struct verb session_resize_verb = { .action = &session_resize_action, .start = resize_start };

@@ -200,6 +200,23 @@ def test_the_log_keeps_both_ends(executor):
     assert r["dropped_bytes"] + len(r["stdout"]) == r["stdout_bytes"]
 
 
+def test_all_logs_together_are_bounded_and_each_keeps_its_ends():
+    with Executor() as x:
+        for i in range(4):
+            x.call("exec", argv=sh("echo begin; head -c 60000000 /dev/zero | tr '\\0' x; echo; echo end"), name=f"n{i}",
+                   log_bytes=64 << 20)
+        held = 0
+        for i in range(4):
+            r = x.call("process_list")["processes"][i]
+            assert r["exit_code"] == 0
+            with x.open("process_logs", process=f"n{i}") as call:
+                call.result()
+                kept = bytes(call.data[1])
+            assert kept.startswith(b"begin\n") and kept.endswith(b"x\nend\n")
+            held += len(kept)
+        assert held <= 128 << 20
+
+
 def test_input_by_stream_and_eof(executor):
     p = executor.call("exec", argv=["wc", "-c"], stdin=True, detach=True)
     with executor.open("process_input", process=p["process"], text="abc", stream=True, eof=True) as call:

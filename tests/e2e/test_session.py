@@ -746,6 +746,18 @@ def test_there_is_a_ceiling_on_sessions():
         assert e.value.code == "limit_reached"
 
 
+def test_the_terminals_of_all_sessions_together_have_a_ceiling():
+    with Executor() as x:
+        x.call("session_open", session="large", cols=2000, rows=1000)
+        x.call("session_open", session="larger", cols=2000, rows=500)
+        for action in "session_open", "session_resize":
+            with pytest.raises(Failed) as e:
+                x.call(action, session="too large" if action == "session_open" else "larger", cols=2000, rows=1000)
+            assert e.value.code == "limit_reached"
+        assert x.call("session_resize", session="larger", cols=80, rows=24)["cols"] == 80
+        x.call("session_open", session="too large", cols=2000, rows=500)
+
+
 def test_closing_a_session_ends_its_foreground_and_its_waiter(executor):
     results = []
     waiter = executor.open("run", command="exec -a victim sleep 1000", session="doomed")

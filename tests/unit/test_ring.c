@@ -118,6 +118,37 @@ static void a_log_keeps_positions_and_order(void **state)
 	process_log_fini(&log);
 }
 
+static void a_log_that_is_trimmed_keeps_its_ends_and_goes_on(void **state)
+{
+	struct process_log log;
+	struct log_entry e;
+	char piece[100];
+	unsigned seed = 7;
+	size_t at = 0;
+	auto_buf struct buf all = BUF_INIT(1 << 20);
+	process_log_init(&log, 256 * 1024);
+	for (int i = 0; i < STEPS; i++) {
+		struct str s = next_piece(&seed, &at, piece);
+		buf_put(&all, s);
+		process_log_add(&log, 1, s);
+		if (i == STEPS / 4) /* all of it is head yet */
+			process_log_trim(&log, log.total_bytes / 2);
+		if (i == STEPS / 2)
+			process_log_trim(&log, 0);
+	}
+	uint64_t kept = 0, jumps = 0;
+	for (uint64_t next = 0; process_log_read(&log, next, &e); next = e.at + e.bytes.len) {
+		jumps += e.at != next;
+		kept += e.bytes.len;
+		assert_memory_equal(e.bytes.ptr, all.ptr + e.at, e.bytes.len);
+	}
+	assert_int_equal(jumps, 1);
+	assert_int_equal(kept, process_log_held(&log));
+	assert_int_equal(kept + log.dropped_bytes, log.total_bytes);
+	assert_true(kept > 0 && kept <= 4096);
+	process_log_fini(&log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +156,7 @@ int main(void)
 		cmocka_unit_test(lines_can_be_taken_back),
 		cmocka_unit_test(taking_back_after_wrapping_around),
 		cmocka_unit_test(a_log_keeps_positions_and_order),
+		cmocka_unit_test(a_log_that_is_trimmed_keeps_its_ends_and_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
