@@ -30,7 +30,7 @@ struct fetch {
 	void *arg;
 	CURL *easy;
 	struct curl_slist *headers;
-	char *where; /* the server's name for error texts: no path, which may hold a secret */
+	char *where; /* the server's name for error texts: no path and no password, which are secrets */
 	struct error error;   /* of a callback that ended it */
 	bool is_new;          /* made from inside a callback, where libcurl takes none */
 	bool is_zombie;       /* cancelled from inside a callback */
@@ -314,8 +314,11 @@ static char *name_server(const char *url, const char *unix_path)
 	if (unix_path)
 		return mem_strdup(unix_path);
 	size_t host = scheme < 0 ? 0 : (size_t)scheme + 3;
-	ptrdiff_t slash = str_find_char(str_skip(s, host), '/');
-	return str_dup(slash < 0 ? s : str_first(s, host + (size_t)slash));
+	size_t end = host + strcspn(s.ptr + host, "/?#");
+	size_t at = end;
+	while (at > host && s.ptr[at - 1] != '@')
+		at--;
+	return mem_printf("%.*s%.*s", (int)host, s.ptr, (int)(end - at), s.ptr + at);
 }
 
 struct fetch *fetch_new(struct fetcher *fetcher, const struct fetch_request *r,

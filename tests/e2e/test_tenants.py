@@ -328,3 +328,20 @@ def test_a_key_is_for_the_sandbox_that_had_the_name_when_it_was_shown(own_server
         s.sendall(body)
         assert b"404" in f.readline()
     assert second.request("POST", "/actions/stat", {"path": "/tmp/was-here"}).status == 404
+
+
+# ---- what the owner told the server ----
+
+def test_who_may_call_a_tool_is_not_told_the_password_of_its_server(tenants):
+    ours, _ = tenants
+    secret = "hunter2-hunter2"
+    for host in ("127.0.0.1:1", "127.0.0.1:1?x=y"):
+        reply = ours.box.request("POST", "/tools", {"name": f"far{len(host)}", "description": "x", "url": f"http://me:{secret}@{host}",
+                                                   "headers": {"X-Key": secret}, "parameters": {"type": "object"}})
+        assert reply.status in (200, 201), reply.body
+        said = ours.request("POST", f"{ours.box.path}/actions/tool_call", {"tool": f"far{len(host)}", "call": '{"args":[],"kwargs":{}}'})
+        assert "127.0.0.1:1" in said.body.decode() and secret not in said.body.decode()
+    for path in ("", "/events", "/plugins"):
+        assert secret not in ours.request("GET", ours.box.path + path).body.decode()
+    assert secret not in ours.request("POST", f"{ours.box.path}/actions/tool_list", {}).body.decode()
+    assert secret not in ours.request("GET", f"/camel/{ours.box.id}/openapi.json").body.decode()
