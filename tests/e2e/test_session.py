@@ -50,6 +50,13 @@ def test_a_command_gives_its_output_and_exit_code(shell):
     assert (r["status"], r["output"], r["exit_code"]) == ("exited", "hi\n", 3)
 
 
+def test_who_waits_in_a_session_that_is_just_being_made_is_told_that_nothing_runs(executor):
+    for i, wish in enumerate(({}, {"cwd": "/tmp"}, {"input": True}, {"keys": "Enter"})):
+        with pytest.raises(Failed, match="nothing is running in session"):
+            executor.call("run", session=f"unborn-{i}", **wish)
+        executor.call("session_close", session=f"unborn-{i}")
+
+
 def test_directory_variables_functions_and_status_survive(shell):
     shell("cd /tmp; x=1; export Y=2; f() { echo f$1; }; false")
     r = shell('echo $? $PWD $x; printenv Y; f 3')

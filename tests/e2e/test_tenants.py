@@ -12,6 +12,7 @@ import time
 import pytest
 from conftest import BUILD
 from mcp import HttpClient, Refused
+from test_roles import path_of, table
 from waiting import PATIENCE, wait_until
 
 
@@ -345,3 +346,61 @@ def test_who_may_call_a_tool_is_not_told_the_password_of_its_server(tenants):
         assert secret not in ours.request("GET", ours.box.path + path).body.decode()
     assert secret not in ours.request("POST", f"{ours.box.path}/actions/tool_list", {}).body.decode()
     assert secret not in ours.request("GET", f"/camel/{ours.box.id}/openapi.json").body.decode()
+
+
+# ---- every route ----
+
+WORDS = ("sandbox", "sandbox_id", "sandboxId", "id", "name", "runtime_id", "session_id", "session", "container", "source", "target",
+         "workdir", "cwd", "path", "process", "tool", "pack", "labels", "filter", "mount", "host", "url")
+# What ends our own sandbox, or lets it stand still.
+ENDING = {("DELETE", "/v1/sandboxes/{id}"), ("POST", "/v1/sandboxes/{id}/stop"), ("POST", "/v1/sandboxes/{id}/pause")}
+
+
+def wishes(theirs):
+    """Every way to name another sandbox beside the path: by its id, its beginning and its name; flat, in a list, nested."""
+    for word in WORDS:
+        for value in (theirs.id, theirs.id[:8], "theirs"):
+            yield {word: value}
+        yield {word: [theirs.id]}
+        yield {word: {"id": theirs.id, "sandbox": theirs.id}}
+    yield {"action": {"action": "run", "args": {"command": "true", "sandbox": theirs.id, "sid": theirs.id}, "sandbox": theirs.id}}
+    yield {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "run", "sandbox": theirs.id, "arguments": {"command": "true", "sandbox": theirs.id}}}
+    yield {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": f"file://{theirs.id}/workspace/secret"}}
+    yield {"args": [theirs.id], "kwargs": {"sandbox": theirs.id}}
+
+
+def routes():
+    for face, method, pattern, role in table():
+        if role == "sandbox" and face != "ports" and (method, pattern) not in ENDING:
+            yield method, pattern
+
+
+@pytest.fixture(scope="module")
+def pair(server):
+    ours, theirs = Tenant(server, "ours-pair"), Tenant(server, "theirs")
+    theirs.box.put_file("/workspace/secret", b"their-secret")
+    theirs.box.action("run", command="export SECRET=their-secret; sh -c 'sleep 1000' their-process &")
+    return ours, theirs
+
+
+@pytest.mark.parametrize("route", list(routes()), ids=lambda r: f"{r[0]}-{r[1]}")
+def test_no_route_reaches_another_sandbox_by_what_stands_beside_the_path(pair, route):
+    ours, theirs = pair
+    method, pattern = route
+    before = (theirs.box.get(), len(theirs.box.events()))
+    connection = ours.server.connection()
+    for wish in wishes(theirs.box):
+        action = wish.get("tool") or wish.get("process")
+        path, _ = path_of(pattern, ours.box.id)
+        if action and "{action}" in pattern:
+            path = path.replace("/run", "/process_list")
+        query = "&".join(f"{key}={value}" for key, value in wish.items() if isinstance(value, str))
+        reply = ours.request("GET" if method == "*" else method, f"{path}?{query}", None if method == "GET" else wish, connection=connection,
+                             headers={"X-Sandbox": theirs.box.id, "X-Sandbox-Id": theirs.box.id, "Content-Type": "application/json",
+                                      "Accept": "application/json"})
+        assert b"their-secret" not in reply.body and b"their-process" not in reply.body, (path, query, wish)
+        if reply.headers.get("Connection") == "close":
+            connection.close()
+    assert before == (theirs.box.get(), len(theirs.box.events()))
+    assert ours.box.get()["state"] in ("ready", "running")
