@@ -89,3 +89,14 @@ def test_who_takes_all_takes_it_from_nobody(server, what):
         third.delete()
     greedy.delete()
     other.delete()
+
+
+def test_a_host_without_memory_ends_what_is_in_sandboxes_first(server):
+    """The kernel chooses by this number, of which 1000 is the highest; nobody inside can lower it."""
+    box = server.create()
+    assert box.output("cat /proc/self/oom_score_adj") == "1000\n"
+    assert box.action("exec", argv=["cat", "/proc/self/oom_score_adj"], capture=True)["stdout"] == "1000\n"
+    assert box.run("echo 0 > /proc/self/oom_score_adj")["exit_code"] != 0
+    own = pathlib.Path(f"/proc/{server.server_pid()}/oom_score_adj").read_text()
+    assert own == pathlib.Path("/proc/self/oom_score_adj").read_text()
+    box.delete()
