@@ -2,6 +2,7 @@
 #include "runtime/internal.h"
 
 #include "base/auto.h"
+#include "runtime/shed.h"
 #include "wire/frame.h"
 #include "wire/trim.h"
 
@@ -132,6 +133,17 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 	jsonw_close(&w);
 }
 
+/* Who has had a share of the log and a part of it more sheds that part: its own oldest events go, and nobody else's. */
+static void count_event(struct sandbox *s, const struct event *event)
+{
+	struct store *store = s->runtime->store;
+	int64_t share = store_share(store), more;
+	s->event_bytes += shed_cost((int64_t)event->data.len);
+	more = s->event_bytes - share;
+	if (more > share / SHED_PARTS && store_shed(store, s->id, more))
+		s->event_bytes = share;
+}
+
 int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data)
 {
 	auto_buf struct buf masked = BUF_INIT(2 * EVENT_DATA_MAX);
@@ -147,5 +159,7 @@ int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const stru
 		.data = buf_str(data),
 	};
 	follow_note(s->runtime, s, kind);
-	return store_event(s->runtime->store, &event);
+	int64_t seq = store_event(s->runtime->store, &event);
+	count_event(s, &event);
+	return seq;
 }

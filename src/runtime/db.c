@@ -52,6 +52,10 @@ static const char *const statements[] = {
 	[DB_EVENT_FIRST] = "SELECT min(seq) FROM events",
 	[DB_EVENT_LAST] = "SELECT max(seq) FROM events",
 	[DB_EVENT_PRUNE] = "DELETE FROM events WHERE seq <= ?1",
+	[DB_EVENT_COUNT] = "SELECT count(*) FROM events",
+	[DB_EVENT_SIZES] = "SELECT seq, length(CAST(data AS BLOB)) FROM events"
+			   " WHERE sandbox = ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
+	[DB_EVENT_SHED] = "DELETE FROM events WHERE sandbox = ?1 AND seq <= ?2",
 	[DB_JOURNAL_GET] = "SELECT generation FROM journal",
 	[DB_JOURNAL_SET] = "UPDATE journal SET generation = ?1",
 	[DB_RECORD_PUT] =
@@ -215,6 +219,11 @@ int db_get_number(struct db *db, enum db_statement which, int64_t *ret, struct e
 }
 
 /* The database itself. */
+
+int64_t db_changed(const struct db *db)
+{
+	return db->sqlite ? sqlite3_changes64(db->sqlite) : 0;
+}
 
 static int64_t pragma(struct db *db, const char *sql)
 {

@@ -25,6 +25,9 @@ enum db_statement {
 	DB_EVENT_FIRST,
 	DB_EVENT_LAST,
 	DB_EVENT_PRUNE,
+	DB_EVENT_COUNT,
+	DB_EVENT_SIZES, /* of a sandbox's oldest events before one: seq, bytes of data */
+	DB_EVENT_SHED,
 	DB_JOURNAL_GET,
 	DB_JOURNAL_SET,
 	DB_RECORD_PUT,
@@ -83,8 +86,9 @@ int64_t db_number(struct db *db, enum db_statement which, const struct db_value 
 /* The same for who has to know that it could not be had. */
 int db_get_number(struct db *db, enum db_statement which, int64_t *ret, struct error *err);
 
-int64_t db_size(struct db *db);        /* bytes in use */
-int db_log_pages(const struct db *db); /* of the write-ahead log, as of the last commit */
+int64_t db_changed(const struct db *db); /* rows, by the last statement that was performed */
+int64_t db_size(struct db *db);          /* bytes in use */
+int db_log_pages(const struct db *db);   /* of the write-ahead log, as of the last commit */
 
 /*
  * Copies the log into the database. Waits for the disk: for a worker. How many pages are left to copy, which others were

@@ -25,16 +25,41 @@ struct follower {
 	bool has_news; /* something it wants waits to be committed */
 	bool is_reading;
 	bool is_stopped; /* within its own callback */
+	bool is_first; /* nothing has been told yet, and the first event of its sandbox is wanted */
 	int n_read;
 };
 
 static void wake(struct follower *f);
+
+/* What is not kept from `after` on, up to event `before`. */
+static void put_gap(struct follower *f, int64_t before)
+{
+	auto_buf struct buf data = BUF_INIT(200);
+	buf_printf(&data, "{\"after\":%lld,\"before\":%lld}", (long long)f->after,
+		(long long)before);
+	struct event gap = {
+		.seq = before - 1,
+		.time_ms = clock_wall_ms(),
+		.sandbox = str_from(f->id),
+		.kind = STR("gap"),
+		.data = buf_str(&data),
+	};
+	f->is_first = false;
+	f->after = before - 1;
+	f->fn(f->arg, &gap);
+}
 
 static void on_row(void *arg, const struct event *event)
 {
 	struct follower *f = arg;
 	if (f->is_paused || f->is_stopped)
 		return; /* the row stays behind the cursor and is read again */
+	/* Of one that has had more than its share of the log, the first ones went before those of others. */
+	if (f->is_first && event->index > 1)
+		put_gap(f, event->seq);
+	f->is_first = false;
+	if (f->is_paused || f->is_stopped)
+		return;
 	f->after = event->seq;
 	f->n_read++;
 	if (!f->kind || str_is(event->kind, f->kind))
@@ -45,20 +70,8 @@ static void on_row(void *arg, const struct event *event)
 static void tell_gap(struct follower *f)
 {
 	int64_t oldest = store_oldest(f->rt->store);
-	if (f->after + 1 >= oldest)
-		return;
-	auto_buf struct buf data = BUF_INIT(200);
-	buf_printf(&data, "{\"after\":%lld,\"before\":%lld}", (long long)f->after,
-		(long long)oldest);
-	struct event gap = {
-		.seq = oldest - 1,
-		.time_ms = clock_wall_ms(),
-		.sandbox = str_from(f->id),
-		.kind = STR("gap"),
-		.data = buf_str(&data),
-	};
-	f->after = oldest - 1;
-	f->fn(f->arg, &gap);
+	if (f->after + 1 < oldest)
+		put_gap(f, oldest);
 }
 
 static void read_page(void *arg)
@@ -128,6 +141,7 @@ struct follower *event_follow(struct runtime *rt, const char *id, int64_t after,
 	f->after = after;
 	f->fn = fn;
 	f->arg = arg;
+	f->is_first = id && !after;
 	if (id)
 		snprintf(f->id, sizeof(f->id), "%s", id);
 	list_append(&rt->followers, &f->link);

@@ -53,6 +53,7 @@ struct sandbox {
 	struct timer *deadline, *idle;
 	int64_t last_active_ms; /* monotonic */
 	int64_t next_index;     /* of its events */
+	int64_t event_bytes;    /* of the log, as shed_cost counts, since the server started */
 	struct audit_rate {
 		int64_t at_ms, room;
 		bool is_cut; /* it was said that there is more */

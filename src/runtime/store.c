@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "runtime/db.h"
 #include "runtime/journal.h"
+#include "runtime/shed.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -76,6 +77,9 @@ struct store {
 	int64_t announced; /* committed when on_commit was called last */
 	int64_t in_db;     /* newest event in the database; what is newer is in the journal */
 	int64_t prune_to;  /* events up to here go */
+	int64_t rows;      /* events in the database */
+	int64_t added;     /* to it, in the open transaction */
+	struct shed shed;
 	int64_t size;
 	int64_t events_max, size_max;
 	loop_fn *on_commit;
@@ -107,20 +111,31 @@ void store_write(struct store *s, enum db_statement which, const struct db_value
 	list_append(&s->writes, &w->link);
 }
 
-static int prune(struct store *s, int64_t *ret_oldest, struct error *err)
+/* What is in the database once the transaction is committed. */
+struct pruned {
+	int64_t oldest, rows;
+};
+
+/* First those of who has had more than its share, then the oldest of all. */
+static int prune(struct store *s, struct pruned *ret, struct error *err)
 {
-	if (s->newest + 1 - s->oldest > s->events_max)
-		s->prune_to = MAX(s->prune_to, s->newest - s->events_max);
 	int64_t step = PRUNE_STEP + 2 * (s->newest - s->in_db); /* faster than they come */
+	if (shed_run(&s->shed, s->db, s->newest, step, err) < 0)
+		return -1;
+	ret->rows = s->rows + s->added - s->shed.rows;
+	if (ret->rows > s->events_max)
+		s->prune_to = MAX(s->prune_to, s->oldest + ret->rows - s->events_max - 1);
 	/* The newest one stays, so that no number comes twice after a restart. */
 	int64_t to = MIN(MIN(s->prune_to, s->newest - 1), s->oldest + step - 1);
-	if (to < s->oldest)
-		return 0;
 	const struct db_value values[] = { db_int(to) };
-	if (db_run(s->db, DB_EVENT_PRUNE, values, 1, err) < 0)
-		return -1;
-	*ret_oldest = to + 1;
-	return 0;
+	if (to >= s->oldest) {
+		if (db_run(s->db, DB_EVENT_PRUNE, values, 1, err) < 0)
+			return -1;
+		ret->rows -= db_changed(s->db); /* what was shed before has left holes */
+	}
+	return to < s->oldest && !s->shed.rows
+		? 0
+		: db_get_number(s->db, DB_EVENT_FIRST, &ret->oldest, err);
 }
 
 /* Those that the database has already are passed over: a journal that was read twice does no harm. */
@@ -138,9 +153,11 @@ static int add_events(struct store *s, struct str events, struct error *err)
 			db_text(event.data),
 		};
 		events = str_skip(events, (size_t)n);
-		if (event.seq > s->in_db &&
-			db_run(s->db, DB_EVENT_ADD, values, ARRAY_LEN(values), err) < 0)
+		if (event.seq <= s->in_db)
+			continue;
+		if (db_run(s->db, DB_EVENT_ADD, values, ARRAY_LEN(values), err) < 0)
 			return -1;
+		s->added++;
 	}
 	return 0;
 }
@@ -174,21 +191,27 @@ static int begin(struct store *s, struct error *err)
 
 static int transact(struct store *s, struct error *err)
 {
-	int64_t oldest = s->oldest;
+	struct pruned left = { .oldest = s->oldest };
 	if (begin(s, err) < 0)
 		return -1;
-	if (s->has_failed)
+	s->added = 0;
+	if (s->has_failed) {
 		s->in_db = MAX(s->in_db, db_number(s->db, DB_EVENT_LAST, NULL, 0));
-	if (empty_journal(s, err) < 0 || write_all(s, err) < 0 || prune(s, &oldest, err) < 0 ||
+		s->rows = db_number(s->db, DB_EVENT_COUNT, NULL, 0);
+	}
+	if (empty_journal(s, err) < 0 || write_all(s, err) < 0 || prune(s, &left, err) < 0 ||
 		db_run(s->db, DB_COMMIT, NULL, 0, err) < 0) {
 		db_roll_back(s->db);
+		shed_settle(&s->shed, false);
 		s->has_failed = true;
 		return -1;
 	}
+	shed_settle(&s->shed, true);
 	s->has_failed = false;
+	s->rows = left.rows;
 	if (!journal_is_empty(s->journal))
 		journal_start_over(s->journal);
-	s->oldest = oldest;
+	s->oldest = left.oldest;
 	s->in_db = s->newest;
 	return 0;
 }
@@ -197,7 +220,8 @@ static int transact(struct store *s, struct error *err)
 static bool wants_pruning(const struct store *s)
 {
 	int64_t slack = MIN(JOURNAL_EVENTS_MAX, s->events_max / 4);
-	return s->newest + 1 - s->oldest > s->events_max + slack || s->prune_to >= s->oldest;
+	return s->rows + s->newest - s->in_db > s->events_max + slack || s->prune_to >= s->oldest ||
+		s->shed.n > 0;
 }
 
 static int write_turn(struct store *s, struct error *err)
@@ -448,6 +472,16 @@ int64_t store_last_index(struct store *s, const char *id)
 	return last;
 }
 
+int64_t store_share(const struct store *s)
+{
+	return MIN(s->size_max, s->events_max * SHED_EVENT_BYTES) / STORE_SHARES;
+}
+
+bool store_shed(struct store *s, const char *id, int64_t bytes)
+{
+	return shed_add(&s->shed, id, bytes);
+}
+
 int64_t store_oldest(const struct store *s)
 {
 	return s->oldest;
@@ -521,7 +555,8 @@ static int open_in(struct store *s, const char *dir, struct error *err)
 	if (db_open(path, &s->db, err) < 0)
 		return error_wrap(err, "open %s", path);
 	if (db_get_number(s->db, DB_EVENT_LAST, &s->newest, err) < 0 ||
-		db_get_number(s->db, DB_EVENT_FIRST, &s->oldest, err) < 0)
+		db_get_number(s->db, DB_EVENT_FIRST, &s->oldest, err) < 0 ||
+		db_get_number(s->db, DB_EVENT_COUNT, &s->rows, err) < 0)
 		return -1;
 	s->committed = s->announced = s->in_db = s->newest;
 	if (!s->oldest)

@@ -26,6 +26,7 @@ struct store;
 enum {
 	STORE_EVENTS_MAX = 1000000,          /* kept; the oldest go first */
 	STORE_SIZE_MAX = 2047 * 1024 * 1024, /* bytes of database at which old events go */
+	STORE_SHARES = 8, /* one sandbox may have as much of it before its own old events go */
 };
 
 struct store_wait {
@@ -75,5 +76,11 @@ int64_t store_newest(const struct store *s); /* committed */
 int64_t store_size(const struct store *s);   /* bytes of database */
 /* fn is called after each commit that added events. */
 void store_on_commit(struct store *s, loop_fn *fn, void *arg);
+/*
+ * Who is talkative does not push the others' events out: how much one sandbox may have had (each event as shed_cost
+ * says), and that so much of the oldest of one is to go. False: so many shed already; to be asked again.
+ */
+int64_t store_share(const struct store *s);
+bool store_shed(struct store *s, const char *id, int64_t bytes);
 /* For tests: other ceilings. */
 void store_set_limits(struct store *s, int64_t events_max, int64_t size_max);

@@ -633,6 +633,42 @@ static void on_too_late(void *arg)
 	fail_msg("the follower was not woken");
 }
 
+static void on_own(void *arg, const struct event *event)
+{
+	struct world *w = arg;
+	w->n++;
+}
+
+static int own_events(struct world *w, const char *id)
+{
+	w->n = 0;
+	assert_works(event_read(w->rt, id, 0, 10000, on_own, w, &w->err), w->err);
+	return w->n;
+}
+
+static void a_talkative_sandbox_does_not_push_the_events_of_others_out(void **state)
+{
+	struct world *w = *state;
+	auto_free char *quiet = mem_strdup(made(w, "{\"name\":\"quiet\"}")->id);
+	for (int i = 0; i < 20; i++)
+		perform(w, &run_action, "{\"command\":\"echo x\"}");
+	int before = own_events(w, quiet);
+	auto_free char *loud = mem_strdup(made(w, "{\"name\":\"loud\"}")->id);
+	store_set_limits(w->rt->store, 1000, INT64_MAX);
+	for (int i = 0; i < 800; i++)
+		perform(w, &run_action, "{\"command\":\"echo x\"}");
+	assert_int_equal(own_events(w, quiet), before);
+	assert_in_range(own_events(w, loud), 100, 300);
+
+	buf_reset(&w->text);
+	w->seq = w->n = 0;
+	w->wanted = 1;
+	struct follower *f = event_follow(w->rt, loud, 0, on_followed, w);
+	loop_run(w->loop);
+	event_follow_stop(f);
+	assert_true(str_starts(buf_str(&w->text), STR("{\"after\":0,")));
+}
+
 /* Between what wakes a follower and its reading, something more is written that is committed only later. */
 static void a_follower_misses_nothing_that_comes_while_it_reads(void **state)
 {
@@ -688,6 +724,7 @@ int main(void)
 		TEST(what_did_not_outlive_a_restart_is_lost),
 		TEST(what_was_handed_out_to_nobody_is_destroyed),
 		TEST(a_follower_gets_the_old_then_the_new),
+		TEST(a_talkative_sandbox_does_not_push_the_events_of_others_out),
 		TEST(a_follower_misses_nothing_that_comes_while_it_reads),
 	};
 	return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/internal.h"
 #include "runtime/journal.h"
+#include "runtime/shed.h"
 #include "runtime/store.h"
 
 #include "unit.h"
@@ -192,6 +193,59 @@ static void old_events_go_when_there_are_too_many(void **state)
 	assert_int_equal(count(w, NULL, 0, 1000), 100);
 	assert_int_equal(store_oldest(w->store), 401);
 	assert_int_equal(store_newest(w->store), 500);
+}
+
+static void add_many(struct world *w, const char *sandbox, int first, int n)
+{
+	for (int i = first; i < first + n; i++)
+		add(w, sandbox, i, "{}");
+	turn(w);
+}
+
+static void who_has_had_more_than_its_share_sheds_its_own_events(void **state)
+{
+	struct world *w = *state;
+	add_many(w, "quiet", 1, 50);
+	add_many(w, "loud", 1, 500);
+	assert_true(store_shed(w->store, "loud", 300 * SHED_EVENT_BYTES));
+	for (int i = 0; i < 20; i++)
+		add_many(w, "other", i + 1, 1);
+	assert_int_equal(count(w, "loud", 0, 1000), 200);
+	assert_int_equal(count(w, "quiet", 0, 1000), 50);
+	assert_int_equal(store_oldest(w->store), 1);
+	/* What is kept is counted, not how far its numbers reach. */
+	store_set_limits(w->store, 400, INT64_MAX);
+	add_many(w, "other", 21, 100);
+	assert_int_equal(count(w, "quiet", 0, 1000), 50);
+	close_store(w);
+	open_store(w);
+	store_set_limits(w->store, 400, INT64_MAX);
+	add_many(w, "other", 121, 30);
+	assert_int_equal(count(w, NULL, 0, 1000), 400);
+	assert_int_equal(count(w, "quiet", 0, 1000), 50);
+	for (int i = 0; i < 10; i++)
+		add_many(w, "other", 151 + 60 * i, 60);
+	assert_int_equal(count(w, "quiet", 0, 1000), 0);
+	assert_in_range(count(w, NULL, 0, 1000), 400, 500);
+}
+
+static void what_is_to_be_shed_ends_with_what_there_is(void **state)
+{
+	struct world *w = *state;
+	add_many(w, "loud", 1, 10);
+	assert_true(store_shed(w->store, "loud", INT64_MAX / 2));
+	assert_true(store_shed(w->store, "nobody", 1));
+	for (int i = 0; i < 5; i++)
+		add_many(w, "quiet", i + 1, 1);
+	assert_int_equal(count(w, "loud", 0, 1000), 0);
+	assert_int_equal(count(w, "quiet", 0, 1000), 5);
+	assert_int_equal(store_oldest(w->store), 11);
+	for (int i = 0; i < SHED_ORDERS_MAX; i++) {
+		auto_free char *id = mem_printf("s%d", i);
+		assert_true(store_shed(w->store, id, 1));
+	}
+	assert_false(store_shed(w->store, "one more", 1));
+	assert_true(store_shed(w->store, "s3", 1));
 }
 
 static void take(void *arg, struct sandbox *s)
@@ -577,6 +631,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_second_server_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_go_on_after_reopening, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_events_go_when_there_are_too_many, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			who_has_had_more_than_its_share_sheds_its_own_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_to_be_shed_ends_with_what_there_is, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(a_record_comes_back_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(
