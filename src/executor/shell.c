@@ -7,7 +7,7 @@
  * program which reads its input could eat. Two lines are sent for each command:
  *
  *	{ __cay_in 0; }; builtin eval $'COMMAND' </dev/tty; { __cay_out NONCE; }
- *	{ __cay_report NONCE; }
+ *	{ __cay_report NONCE $?; }
  *
  * eval gives the command the terminal as input; meanwhile bash keeps the channel on a descriptor above 9
  * that is closed on exec, so no program inherits it. COMMAND is quoted to a single line of ASCII without
@@ -88,9 +88,18 @@ static const char script[] =
 	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\" '' \"${2-}\"; fi\n"
 	"}\n"
 
-	/* __cay_report NONCE: the second line; all that is left to do if the command was cut short. */
+	/*
+	 * __cay_report NONCE STATUS: the second line; all that is left to do if the command was cut short.
+	 *
+	 * A bash that could not fork comes here after some seconds, and after the next simple command waits for the
+	 * end of the last process that it did make, though that be a job in the background. It stops waiting when
+	 * that is stopped, which hurts nobody for so short a time.
+	 */
 	"__cay_report() {\n"
-	"  builtin local s=$? p= a=\n"
+	"  if [[ $2 == @(126|254) && ! ${__cay_s-} && ${!-} ]]; then\n"
+	"    { builtin kill -STOP %% $!; builtin kill -CONT %% $!; } 2>/dev/null\n"
+	"  fi\n"
+	"  builtin local s=$2 p= a=\n"
 	"  if [[ ${__cay_said-} == \"$1\" ]]; then builtin return 0; fi\n"
 	"  if [[ ! ${__cay_s-} ]]; then __cay_s=$s __cay_f=$-; fi\n"
 	"  if [[ ${PS1-} ]]; then\n"
@@ -173,8 +182,9 @@ static void put_end(struct shell *s, const char *first_line_end)
 	id_make(s->nonce);
 	s->mark_sent = 0;
 	buf_reset(&s->held);
-	int n = snprintf(text, sizeof(text), "%s; { __cay_out %s%s; }%s\n{ __cay_report %s; }%s\n",
-		first_line_end, s->nonce, s->is_read_only ? " r" : "", silent, s->nonce, silent);
+	int n = snprintf(text, sizeof(text),
+		"%s; { __cay_out %s%s; }%s\n{ __cay_report %s $?; }%s\n", first_line_end, s->nonce,
+		s->is_read_only ? " r" : "", silent, s->nonce, silent);
 	size_t used = s->out.len % PACKET;
 	if (used + (size_t)n > PACKET)
 		for (; used < PACKET; used++)

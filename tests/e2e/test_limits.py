@@ -8,7 +8,7 @@ from waiting import PATIENCE
 LIMITS = {"memory_bytes": 64 << 20, "pids": 32, "disk_bytes": 8 << 20, "disk_inodes": 2000}
 HITS = {
     "memory": "python3 -c 'b = bytearray(200 << 20)'",
-    "pids": "for i in $(seq 100); do sleep 1 & done 2>/dev/null; wait; (exit 3)",
+    "pids": "python3 -c 'import subprocess; [subprocess.Popen([\"sleep\", \"60\"]) for i in range(100)]'",
     "disk": "cat /dev/zero > /tmp/full",
 }
 
@@ -28,19 +28,38 @@ def skip_without(box, limit):
 @pytest.mark.parametrize("limit", HITS)
 def test_a_command_in_a_session_is_told(small, limit):
     skip_without(small, limit)
-    result = small.run(HITS[limit], timeout_ms=30000)
-    assert result["exit_code"] != 0
+    result = small.run(HITS[limit], timeout_ms=60000)
+    assert result["status"] == "exited" and result["exit_code"] != 0
     assert result["limit"] == limit
-    assert small.output("rm -f /tmp/full; echo on") == "on\n"
+    small.action("process_kill_all")
+    assert small.output("rm -f /tmp/full; echo on").endswith("on\n")
 
 
 @pytest.mark.parametrize("limit", HITS)
 def test_a_program_started_directly_is_told(small, limit):
     skip_without(small, limit)
-    result = small.action("exec", argv=["bash", "-c", HITS[limit]], timeout_ms=30000)
+    result = small.action("exec", argv=["bash", "-c", HITS[limit]], timeout_ms=60000)
     assert result["exit_code"] != 0
     assert result["limit"] == limit
+    small.action("process_kill_all")
     small.run("rm -f /tmp/full")
+
+
+def test_a_shell_that_cannot_fork_goes_on_beside_its_jobs(server):
+    box = server.create(limits={"pids": 6})
+    skip_without(box, "pids")
+    box.run("sleep 1000 & sleep 1001 & sleep 1002 &")
+    for _ in range(3):
+        box.action("exec", argv=["sleep", "1003"], detach=True)
+    failed = box.run("/bin/true", timeout_ms=50000)
+    assert (failed["status"], failed["limit"]) == ("exited", "pids") and failed["exit_code"] != 0
+    assert failed["output"].endswith("fork: Resource temporarily unavailable\n"), failed
+    assert box.output("echo on") == "on\n"
+    jobs = box.output("jobs -r")
+    assert all(f"sleep {n} &" in jobs for n in (1000, 1001, 1002)), jobs
+    box.action("process_kill_all")
+    assert box.output("/bin/echo on").endswith("on\n")
+    box.delete()
 
 
 def test_a_failure_of_its_own_is_no_limit(small):
