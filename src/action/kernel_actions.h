@@ -6,6 +6,7 @@
  * `cell` gives
  *
  *	{"status":"ok",           ok | error | interrupted | timed_out | ended
+ *	 "limit":"memory",        as `run` has it; only of a cell that failed so
  *	 "execution_count":1,     or null
  *	 "error":{"name":"NameError","value":"…","traceback":["…"]},  or null; the lines have no colours
  *	 "text":"1\n",            everything below as text, in order, without colours

@@ -7,7 +7,7 @@
  *
  *	{"status":"exited",       exited | running | quiet | waiting_for_input | ended
  *	 "exit_code":0,           null unless exited or ended; 128+n when signal n ended it
- *	 "limit":"memory",        memory | pids | disk: what it ran into; only of a command that failed so
+ *	 "limit":"memory",        memory | pids | disk | inodes: what it ran into; only of a command that failed so
  *	 "output":"hi\n",         as a terminal shows it, new since the last report of the same command
  *	 "truncated_bytes":0,     dropped from the middle of `output`, where a line says so; 0: it is whole
  *	 "truncated_lines":0,

@@ -114,7 +114,7 @@ void guest_free(struct guest *g)
 
 /* ---- the end ---- */
 
-static void fill_reason(const struct guest *g, struct error *err)
+static void fill_reason(struct guest *g, struct error *err)
 {
 	char how[64] = "ended";
 	if (g->has_status && g->signo)
@@ -130,8 +130,16 @@ static void fill_reason(const struct guest *g, struct error *err)
 	for (ptrdiff_t at; (at = str_find_char(words, '\n')) >= 0;)
 		words = str_skip(words, (size_t)at + 1);
 	words = str_first(words, 200);
-	error_set(err, ERROR_UNAVAILABLE, "%s %s%s%.*s", g->what, how, words.len ? ": " : "",
+	if (g->exit_code || g->signo || is_unborn)
+		g->limit = limits_hit(&g->executor->limits);
+	error_set(err, ERROR_UNAVAILABLE, "%s %s%s%s%s%.*s", g->what, how,
+		g->limit ? " at the sandbox's limit: " : "", g->limit ?: "", words.len ? ": " : "",
 		STR_ARG(words));
+}
+
+const char *guest_limit(const struct guest *g)
+{
+	return g->limit;
 }
 
 static void fail_request(struct guest *g, struct guest_request *r, const struct error *err)

@@ -104,6 +104,8 @@ void guest_ring(struct guest *g, uint32_t number);
 void guest_pause(struct guest *g, bool is_paused);
 /* To its whole process group if is_group. One that is only being forked gets it as soon as it is there. */
 int guest_signal(struct guest *g, int signo, bool is_group, struct error *err);
+/* In on_exit: the limit of the sandbox that it has run into (executor/limit.h), or NULL. */
+const char *guest_limit(const struct guest *g);
 int64_t guest_pid(const struct guest *g); /* inside the sandbox; 0: not known yet */
 
 /* At the end of the executor: whoever has guests has freed his by then. */

@@ -35,6 +35,7 @@ struct guest {
 	bool was_heard;        /* it was forked, and is or was there */
 	bool has_exited, has_status, is_finished;
 	int exit_code, signo; /* one counts: signo if not 0 */
+	const char *limit;    /* of the sandbox, that it ran into when it ended; or NULL */
 	int early_signo;      /* for when it is known who it is */
 	int n_holds;
 	bool is_freed; /* as soon as nobody holds it */

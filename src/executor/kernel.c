@@ -88,7 +88,7 @@ static void emit(const struct kernel *k, const char *event, const char *key, con
 }
 
 /* The interpreter is gone, for this reason: so is the cell that ran; the others did not begin. */
-static void end_cells(struct kernel *k, const struct error *reason)
+static void end_cells(struct kernel *k, const struct error *reason, const char *limit)
 {
 	struct cell *cell;
 	struct error err = *reason;
@@ -96,6 +96,7 @@ static void end_cells(struct kernel *k, const struct error *reason)
 	while ((cell = list_first(&k->cells, struct cell, link))) {
 		if (cell->is_running) {
 			set_error(cell, "KernelEnded", reason->text);
+			cell->limit = limit;
 			finish(cell, CELL_ENDED);
 			continue;
 		}
@@ -119,7 +120,7 @@ void kernel_stop(struct kernel *k, const char *why)
 	if (k->guest)
 		emit(k, "kernel_ended", "reason", reason.text);
 	k->guest = NULL;
-	end_cells(k, &reason);
+	end_cells(k, &reason, NULL);
 }
 
 /* ---- what the guest says ---- */
@@ -180,6 +181,8 @@ static void on_result(struct guest_request *r, const struct json *result)
 	k->is_second_try = false;
 	bool is_ok = str_is(status, "ok");
 	bool is_interrupted = cell->was_interrupted || str_is(status, "interrupted");
+	if (!is_ok && !is_interrupted)
+		cell->limit = limits_hit(&k->executor->limits);
 	finish(cell, is_ok ? CELL_OK : is_interrupted ? CELL_INTERRUPTED : CELL_ERROR);
 	start_next(k);
 }
@@ -225,12 +228,13 @@ static void on_exit_of_kernel(void *arg, const struct error *reason)
 {
 	struct kernel *k = arg;
 	struct guest *g = take_ptr(k->guest);
+	const char *limit = guest_limit(g);
 	bool is_unborn = guest_pid(g) == 0;
 	k->paused = NULL;
 	guest_free(g);
 	emit(k, "kernel_ended", "reason", reason->text);
 	if (!is_unborn || !start_again(k))
-		end_cells(k, reason);
+		end_cells(k, reason, limit);
 }
 
 static const struct guest_ops guest_ops = { .on_output = on_guest_output,
@@ -308,26 +312,48 @@ int kernel_start(struct kernel *k, struct error *err)
 	return 0;
 }
 
+static int run_cell(struct cell *cell, struct error *err)
+{
+	struct kernel *k = cell->kernel;
+	cell->request.ops = &request_ops;
+	if (guest_ask(k->guest, &cell->request, buf_str(&cell->body), err) < 0)
+		return -1;
+	cell->is_running = true;
+	cell->is_first = k->n_done == 0;
+	cell->began_ms = clock_mono_ms();
+	if (cell->timeout_ms) {
+		cell->timer = timer_new(k->executor->loop, on_timeout, cell);
+		timer_set(cell->timer, cell->timeout_ms);
+	}
+	return 0;
+}
+
 /* Asks the guest to run the first of the cells that wait. */
 static void start_next(struct kernel *k)
 {
 	struct cell *cell;
 	struct error err;
 	while (k->guest && (cell = list_first(&k->cells, struct cell, link)) && !cell->is_running) {
-		cell->request.ops = &request_ops;
-		if (guest_ask(k->guest, &cell->request, buf_str(&cell->body), &err) < 0) {
+		if (run_cell(cell, &err) < 0) {
 			tell(cell, &err);
 			cell_free(cell);
-			continue;
-		}
-		cell->is_running = true;
-		cell->is_first = k->n_done == 0;
-		cell->began_ms = clock_mono_ms();
-		if (cell->timeout_ms) {
-			cell->timer = timer_new(k->executor->loop, on_timeout, cell);
-			timer_set(cell->timer, cell->timeout_ms);
 		}
 	}
+}
+
+/*
+ * A cell that is only being made, and has nobody to be told of its end: no other is before it. The guest may just
+ * have died, and how is still waited for; then it is forgotten, and the cell is the next one's.
+ */
+static int run_new_cell(struct cell *cell, struct error *err)
+{
+	struct kernel *k = cell->kernel;
+	int r = run_cell(cell, err);
+	if (r < 0 && err->code == ERROR_UNAVAILABLE) {
+		kernel_stop(k, "has ended");
+		r = kernel_start(k, err) < 0 ? -1 : run_cell(cell, err);
+	}
+	return r;
 }
 
 static void put_body(struct buf *b, const struct cell_plan *plan)
@@ -364,15 +390,18 @@ struct cell *cell_new(struct kernel *k, const struct cell_plan *plan, struct err
 	list_init(&cell->request.link);
 	outputs_init(&cell->outputs, plan->output_bytes);
 	buf_init(&cell->body, GUEST_MESSAGE_MAX);
+	list_init(&cell->link);
 	put_body(&cell->body, plan);
-	list_append(&k->cells, &cell->link);
-	k->n_cells++;
-	if (cell->body.is_full) {
+	int r = cell->body.is_full
+		? error_set(err, ERROR_TOO_LARGE, "the code does not fit into a message")
+		: list_is_empty(&k->cells) ? run_new_cell(cell, err)
+					   : 0;
+	if (r < 0) {
 		cell_free(cell);
-		error_set(err, ERROR_TOO_LARGE, "the code does not fit into a message");
 		return NULL;
 	}
-	start_next(k);
+	list_append(&k->cells, &cell->link);
+	k->n_cells++;
 	return cell;
 }
 

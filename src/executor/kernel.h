@@ -49,6 +49,7 @@ struct cell {
 	bool keeps_outputs, is_probe, is_running, was_interrupted, has_timed_out, is_first;
 	enum cell_status status;
 	int64_t execution_count; /* -1: none */
+	const char *limit;       /* of the sandbox, that it ran into; or NULL */
 	char *error_json;        /* NULL: none */
 	char *python;
 };

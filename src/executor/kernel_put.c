@@ -56,6 +56,8 @@ static void put(const struct cell *cell, const struct shown *shown, struct jsonw
 	const struct kernel *k = cell->kernel;
 	jsonw_open(w);
 	jsonw_key_str(w, "status", str_from(status_names[cell->status]));
+	if (cell->limit)
+		jsonw_key_str(w, "limit", str_from(cell->limit));
 	jsonw_key(w, "execution_count");
 	if (cell->execution_count >= 0)
 		jsonw_int(w, cell->execution_count);

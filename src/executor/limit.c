@@ -27,15 +27,17 @@ static bool has_grown(int64_t *known, int64_t now)
 }
 
 /* "/" is the file system that everything a sandbox writes is in. */
-static bool is_disk_full(void)
+static const char *what_is_full(void)
 {
 	struct statvfs st;
-	return statvfs("/", &st) == 0 && st.f_blocks > 0 && (st.f_bavail == 0 || st.f_favail == 0);
+	if (statvfs("/", &st) < 0 || st.f_blocks == 0)
+		return NULL;
+	return st.f_bavail == 0 ? "disk" : st.f_favail == 0 ? "inodes" : NULL;
 }
 
 const char *limits_hit(struct limits *l)
 {
 	bool is_memory = has_grown(&l->n_memory, read_count(l->memory_fd, "oom_kill"));
 	bool is_pids = has_grown(&l->n_pids, read_count(l->pids_fd, "max"));
-	return is_memory ? "memory" : is_pids ? "pids" : is_disk_full() ? "disk" : NULL;
+	return is_memory ? "memory" : is_pids ? "pids" : what_is_full();
 }

@@ -19,5 +19,5 @@ struct limits {
 		.memory_fd = -1, .pids_fd = -1 \
 	}
 
-/* "memory", "pids", "disk", or NULL: what was run into since this was last asked. */
+/* "memory", "pids", "disk", "inodes", or NULL: what was run into since this was last asked. */
 const char *limits_hit(struct limits *l);

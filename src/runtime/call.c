@@ -244,7 +244,11 @@ static void on_end(void *arg, const struct error *reason)
 {
 	struct runtime_call *call = arg;
 	struct error err;
-	if (reason)
+	const struct sandbox *s = call->sandbox;
+	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_ENDING)
+		error_set(&err, ERROR_GONE, "%s: sandbox %s is %s%s%s", call->action->name, s->id,
+			sandbox_state_name(s->state), s->reason[0] ? ": " : "", s->reason);
+	else if (reason)
 		err = *reason;
 	else
 		error_set(&err, ERROR_UNAVAILABLE, "the executor ended %s without an answer",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs into a limit is told which one; the sandbox goes on."""
+import re
 import threading
 
 import pytest
@@ -10,7 +11,10 @@ HITS = {
     "memory": "python3 -c 'b = bytearray(200 << 20)'",
     "pids": "python3 -c 'import subprocess; [subprocess.Popen([\"sleep\", \"60\"]) for i in range(100)]'",
     "disk": "cat /dev/zero > /tmp/full",
+    "inodes": "mkdir /tmp/many; python3 -c 'for i in range(3000): open(f\"/tmp/many/{i}\", \"w\")'",
 }
+CLEAN = "rm -rf /tmp/full /tmp/many"
+ALWAYS = ("disk", "inodes")  # whatever the host gives
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +25,7 @@ def small(server):
 
 
 def skip_without(box, limit):
-    if limit != "disk" and limit not in box.record["enforced"]["controls"]:
+    if limit not in ALWAYS and limit not in box.record["enforced"]["controls"]:
         pytest.skip(f"this host gives no {limit} limit")
 
 
@@ -32,7 +36,7 @@ def test_a_command_in_a_session_is_told(small, limit):
     assert result["status"] == "exited" and result["exit_code"] != 0
     assert result["limit"] == limit
     small.action("process_kill_all")
-    assert small.output("rm -f /tmp/full; echo on").endswith("on\n")
+    assert small.output(f"{CLEAN}; echo on").endswith("on\n")
 
 
 @pytest.mark.parametrize("limit", HITS)
@@ -42,7 +46,77 @@ def test_a_program_started_directly_is_told(small, limit):
     assert result["exit_code"] != 0
     assert result["limit"] == limit
     small.action("process_kill_all")
-    small.run("rm -f /tmp/full")
+    small.run(CLEAN)
+
+
+CELLS = {
+    "memory": "b = bytearray(1 << 30)",
+    "pids": "import subprocess\n[subprocess.Popen(['sleep', '60']) for i in range(100)]",
+    "disk": "open('/tmp/full', 'wb').write(bytes(9 << 20))",
+    "inodes": "import os\nos.mkdir('/tmp/many')\nfor i in range(3000): open(f'/tmp/many/{i}', 'w')",
+}
+
+
+@pytest.mark.parametrize("limit", CELLS)
+def test_a_cell_is_told(server, limit):
+    box = server.create(limits={**LIMITS, "memory_bytes": 256 << 20})
+    skip_without(box, limit)
+    result = box.action("cell", code=CELLS[limit], timeout_ms=60000)
+    assert result["status"] in ("ended", "error") and result["limit"] == limit, result
+    if result["status"] == "ended":
+        assert f"at the sandbox's limit: {limit}" in result["error"]["value"]
+    box.action("process_kill_all")
+    box.run(CLEAN)
+    assert "limit" not in box.action("cell", code="1 / 0", timeout_ms=60000)
+    box.delete()
+
+
+def test_a_tool_call_is_told(server):
+    box = server.create(limits={**LIMITS, "memory_bytes": 256 << 20})
+    skip_without(box, "memory")
+    box.put_file("/workspace/kit.py", b"def eat(n: int):\n    'Eats.'\n    return len(bytearray(n))\n")
+    box.action("tool_add", entrypoint="kit.eat")
+    reply = box.request("POST", "/actions/tool_call", {"tool": "eat", "args": [1 << 30]})
+    assert "at the sandbox's limit: memory" in reply.json["error"]["message"], reply.body
+    assert box.action("tool_call", tool="eat", args=[5])["output"] == "5"
+    box.delete()
+
+
+def test_a_cell_that_comes_right_after_everything_was_killed_gets_a_new_kernel(server):
+    box = server.create()
+    for n in range(6):  # the old one's end is still being heard of
+        assert box.action("cell", code=f"x = {n}\nx", timeout_ms=60000)["text"] == f"{n}\n"
+        box.action("process_kill_all")
+        result = box.action("cell", code="x", timeout_ms=60000)
+        assert (result["status"], result["is_new_kernel"]) == ("error", True) or result["status"] == "ended", result
+    assert box.output("echo on") == "on\n"
+    box.delete()
+
+
+@pytest.mark.parametrize("action", [{"argv": ["sleep", "1000"]}, {"command": "sleep 1000"}], ids=["exec", "run"])
+def test_who_waits_when_its_time_is_up_is_told(server, action):
+    box = server.create(timeout_ms=700)
+    reply = box.request("POST", "/actions/exec" if "argv" in action else "/actions/run", action)
+    assert reply.code == "gone" and "its time was up after 700 ms" in reply.json["error"]["message"]
+
+
+def test_who_talks_to_openhands_is_told(server):
+    box = server.create(limits=LIMITS, labels={"openhands": "1"})
+    reply = server.request("POST", f"/openhands/{box.id}/execute_action",
+                           {"action": {"action": "run", "args": {"command": HITS["disk"]}}}, headers={"X-Session-API-Key": server.token})
+    assert reply.status == 200, reply.body
+    assert reply.json["extras"]["metadata"]["suffix"].endswith("It ran into the sandbox's limit: disk.]"), reply.body
+    box.delete()
+
+
+def test_who_talks_to_daytona_is_told(server):
+    made = server.request("POST", "/daytona/api/sandbox", {"disk": 1})
+    assert made.status == 200, made.body
+    reply = server.request("POST", f"/daytona/toolbox/{made.json['id']}/process/execute", {"command": HITS["disk"]})
+    assert reply.json["exitCode"] != 0
+    # What is in the sandbox's files counts as memory as well.
+    assert re.search(r"the command ran into the sandbox's limit: (disk|memory)\n$", reply.json["result"]), reply.body
+    server.request("DELETE", f"/daytona/api/sandbox/{made.json['id']}")
 
 
 def test_a_shell_that_cannot_fork_goes_on_beside_its_jobs(server):

@@ -84,8 +84,14 @@ static void on_done(struct act *act, const struct json *result)
 		daytona_fail(act->r, 408, "PROCESS_EXECUTION_TIMEOUT", "command execution timeout");
 		return;
 	}
-	reply_output(act->r, exit_code_of(result), json_str(json_find(result, "stdout")),
-		run->has_artifacts);
+	struct str limit = json_str(json_find(result, "limit"));
+	auto_buf struct buf output = BUF_INIT(HTTP_REPLY_MAX);
+	buf_put(&output, json_str(json_find(result, "stdout")));
+	if (limit.len) /* there is no other place for it */
+		buf_printf(&output, "%sthe command ran into the sandbox's limit: %.*s\n",
+			str_ends(buf_str(&output), STR("\n")) || !output.len ? "" : "\n",
+			STR_ARG(limit));
+	reply_output(act->r, exit_code_of(result), buf_str(&output), run->has_artifacts);
 }
 
 /* A program that is not there is the shell's to complain of, in Daytona; here there is none in between. */

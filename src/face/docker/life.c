@@ -228,6 +228,7 @@ static void on_end(void *arg, struct str text)
 	auto_json struct json *process = NULL;
 	c->watch = NULL;
 	json_parse(text, &process, NULL);
+	c->was_killed = str_is(json_str(json_find(process, "limit")), "memory");
 	container_ended(c, process_exit_code(process));
 }
 

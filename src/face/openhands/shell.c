@@ -179,11 +179,13 @@ static bool has_shown(const struct job *job)
 	return job->cursor->has_shown && !args->is_static;
 }
 
-static void put_completed(struct buf *b, int64_t exit_code, struct str command)
+static void put_completed(struct buf *b, int64_t exit_code, struct str command, struct str limit)
 {
 	buf_printf(b, "\n[The command completed with exit code %lld.", (long long)exit_code);
 	if (is_key(command))
 		buf_printf(b, " CTRL+%c was sent.", toupper((unsigned char)command.ptr[2]));
+	if (limit.len)
+		buf_printf(b, " It ran into the sandbox's limit: %.*s.", STR_ARG(limit));
 	buf_puts(b, "]");
 }
 
@@ -191,7 +193,7 @@ static void answer_completed(struct job *job, const struct json *result)
 {
 	const struct run_args *args = job->args;
 	auto_buf struct buf text = BUF_INIT(RENDERED_MAX);
-	auto_buf struct buf prefix = BUF_INIT(128), suffix = BUF_INIT(128);
+	auto_buf struct buf prefix = BUF_INIT(128), suffix = BUF_INIT(256);
 	struct run_observation o = blank(command_of(job), render(result, &text));
 	struct str whole = o.content;
 	o.content = lines_last(whole, LINES_MAX);
@@ -199,7 +201,7 @@ static void answer_completed(struct job *job, const struct json *result)
 		buf_printf(&prefix, TRUNCATED, LINES_MAX);
 	if (json_kind(json_find(result, "exit_code")) == JSON_KIND_INT)
 		o.exit_code = json_int(json_find(result, "exit_code"));
-	put_completed(&suffix, o.exit_code, o.command);
+	put_completed(&suffix, o.exit_code, o.command, json_str(json_find(result, "limit")));
 	o.pid = json_int(json_find(result, "background_pid"));
 	o.username = str_from(job->cursor->username);
 	o.hostname = str_from(job->cursor->hostname);
