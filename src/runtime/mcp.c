@@ -296,11 +296,24 @@ static void on_garbage(struct mcp_client *c, struct str line)
 	}
 }
 
+/* It may be what somebody waits for: nobody shall wait until the deadline. */
+static void on_too_many_values(struct mcp_client *c, struct error *err)
+{
+	error_set(err, ERROR_PROTOCOL, "it sent a message of more than %d values", MCP_VALUES_MAX);
+	wrap(c, err);
+	drop_link(c, err);
+}
+
 static void on_line(void *arg, struct str line)
 {
 	struct mcp_client *c = arg;
 	auto_json struct json *tree = NULL;
 	struct jsonrpc m;
+	struct error err;
+	if (json_check_values(line, MCP_VALUES_MAX, &err) < 0) {
+		on_too_many_values(c, &err);
+		return;
+	}
 	if (json_parse(line, &tree, NULL) < 0 || jsonrpc_read(tree, &m, NULL) < 0) {
 		on_garbage(c, line);
 		return;

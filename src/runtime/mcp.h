@@ -29,6 +29,7 @@ struct mcp_request;
 
 enum {
 	MCP_MESSAGE_MAX = 16 * 1024 * 1024, /* bytes of one message from a server */
+	MCP_VALUES_MAX = 100 * 1024,        /* in one: the server reads it between other things */
 	MCP_REQUESTS_MAX = 256,             /* under way at one server */
 	MCP_START_MS = 60 * 1000,           /* a server may be fetched before it starts */
 };

@@ -6,6 +6,8 @@ import json
 import threading
 
 import pytest
+from conftest import IS_SANITIZED
+from processes import memory_kib
 from waiting import wait_until
 
 MCP_SERVER = '''
@@ -155,6 +157,35 @@ def test_the_tools_of_an_mcp_server(box):
     assert value(box, "count", 7) == "7", "it was started anew"
     box.action("tool_reset", pack="counter")
     assert value(box, "count", 1) == "1"
+
+
+MANY = """
+import json, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if m["method"] == "initialize":
+        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": {"protocolVersion": m["params"]["protocolVersion"],
+              "capabilities": {"tools": {}}, "serverInfo": {"name": "t", "version": "1"}}}), flush=True)
+    elif m["method"] == "tools/list":
+        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": {"tools": [
+              {"name": n, "inputSchema": {"type": "object"}} for n in ("values", "text")]}}), flush=True)
+    elif m["method"] == "tools/call":
+        many = "[" + "{}," * 2000000 + "{}]"
+        content = many if m["params"]["name"] == "values" else json.dumps([{"type": "text", "text": many}])
+        print('{"jsonrpc": "2.0", "id": %d, "result": {"content": %s}}' % (m["id"], content), flush=True)
+"""
+
+
+def test_what_a_server_says_in_millions_of_values_is_not_held_by_ours(own_server):
+    """A tree of them would be hundreds of times larger than the text, and others wait while it is made."""
+    box = own_server.create()
+    box.put_file("/workspace/server.py", MANY.encode())
+    add(box, mcp={"command": "python3", "args": ["server.py"]}, name="many")
+    assert call(box, "values").code == "protocol"
+    text = call(box, "text")
+    assert text.status == 413 or text.json["error"] is None and json.loads(json.loads(text.json["output"]))[0] == {}
+    if not IS_SANITIZED:
+        assert memory_kib(own_server.server_pid(), "VmHWM") < 256 << 10
 
 
 def test_they_outlive_a_restart_of_the_server(own_server, web):
