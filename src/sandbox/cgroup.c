@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { RECORD_MAX = 8 * 1024, REMOVE_ROUNDS = 64 };
+enum { RECORD_MAX = 8 * 1024, REMOVE_ROUNDS = 64, KILL_MS = 1000, STUCK_MAX = 4 };
 
 static const struct cgroup_driver *const drivers[] = {
 	[CGROUP_NONE] = &cgroup_none,
@@ -128,57 +128,87 @@ int cgroup_enter(struct build *b, const struct step *s, struct error *err)
 	return 0;
 }
 
-static void kill_and_wait(pid_t pid)
+/* Waits for one of them, and not for ever: what is in the middle of a call that does not end cannot be killed. */
+static bool await_death(int pidfd)
 {
-	auto_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
-		poll(&p, 1, 1000);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	return pidfd < 0 || poll(&p, 1, KILL_MS) != 0;
 }
 
-static int kill_all(const char *path)
+/* How many there were. */
+static int kill_all(const char *path, bool *ret_is_stuck)
 {
 	char procs[2 * HOST_PATH_SIZE + 16];
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 	auto_buf struct buf b = BUF_INIT(1 << 20);
 	file_read(AT_FDCWD, procs, &b, NULL);
 	struct str rest = buf_str(&b), line;
+	auto_fd int last_fd = -1;
 	int n = 0;
 	while (str_split(&rest, '\n', &line)) {
 		int64_t pid = 0;
-		if (num_parse_i64(line, 2, INT32_MAX, &pid, NULL) == 0) {
-			kill_and_wait((pid_t)pid);
-			n++;
-		}
+		if (num_parse_i64(line, 2, INT32_MAX, &pid, NULL) < 0)
+			continue;
+		close_fd(last_fd);
+		last_fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+		if (last_fd >= 0)
+			syscall(SYS_pidfd_send_signal, last_fd, SIGKILL, NULL, 0);
+		n++;
 	}
+	*ret_is_stuck = !await_death(last_fd);
 	return n;
 }
 
 static int remove_group(const char *path)
 {
-	for (int i = 0; i < REMOVE_ROUNDS; i++) {
+	int n_stuck = 0;
+	for (int i = 0; i < REMOVE_ROUNDS && n_stuck < STUCK_MAX; i++) {
+		bool is_stuck;
 		if (rmdir(path) == 0 || errno == ENOENT)
 			return 0;
 		if (errno != EBUSY)
 			return -1;
-		if (kill_all(path) == 0)
+		if (kill_all(path, &is_stuck) == 0)
 			poll(NULL, 0, 1); /* who is in it is on the way out, or on the way in */
+		n_stuck += is_stuck;
 	}
 	return -1;
+}
+
+/* The next path of a record. Half a line was cut off by the end of its writer, before the group was made. */
+static bool next_path(struct str *rest, char ret[2 * HOST_PATH_SIZE])
+{
+	struct str line;
+	while (str_split(rest, '\n', &line)) {
+		snprintf(ret, 2 * HOST_PATH_SIZE, "%.*s", STR_ARG(line));
+		if (str_starts(line, STR("/")) && strstr(ret, "/cay/"))
+			return true;
+	}
+	return false;
+}
+
+/* What was paused when its owner was killed cannot die (on v1), in whichever group it is looked for. */
+static void thaw_recorded(struct str rest)
+{
+	char path[2 * HOST_PATH_SIZE], state[2 * HOST_PATH_SIZE + 16];
+	while (next_path(&rest, path)) {
+		snprintf(state, sizeof(state), "%s/freezer.state", path);
+		auto_fd int fd = open(state, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0)
+			file_write_all(fd, STR("THAWED"), NULL);
+	}
 }
 
 int cgroup_remove_recorded(int record_fd, const struct cgroup_remove *how)
 {
 	char text[RECORD_MAX];
 	ssize_t n = pread(record_fd, text, sizeof(text), 0);
-	struct str rest = { text, n > 0 ? (size_t)n : 0 }, line;
+	struct str rest = { text, n > 0 ? (size_t)n : 0 };
 	int r = n < 0 ? -1 : 0;
-	while (str_split(&rest, '\n', &line)) {
-		char path[2 * HOST_PATH_SIZE];
-		snprintf(path, sizeof(path), "%.*s", STR_ARG(line));
-		/* Half a line was cut off by the end of its writer, before the group was made. */
-		if (!str_starts(line, STR("/")) || !strstr(path, "/cay/"))
-			continue;
+	char path[2 * HOST_PATH_SIZE];
+	if (!(how && how->is_dry_run))
+		thaw_recorded(rest);
+	while (next_path(&rest, path)) {
 		if (how && how->found && access(path, F_OK) == 0)
 			how->found(how->ctx, path);
 		if (!(how && how->is_dry_run) && remove_group(path) < 0)

@@ -356,6 +356,20 @@ def test_a_killed_supervisor_leaves_nothing(start, uid):
     wait_until_swept(made)
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="pausing needs a cgroup")
+def test_a_killed_supervisor_leaves_nothing_of_what_was_paused(start):
+    """What is frozen does not die of a signal: it has to be thawed first."""
+    s = start()
+    s.ask("hello")
+    made = s.create()
+    if s.ask(f"freeze {made.id} 1").code != "ok":
+        pytest.skip("pausing needs the freezer cgroup")
+    s.process.kill()
+    s.process.wait()
+    wait_for_end([made.pid])
+    wait_until_swept([made])
+
+
 def post_creates(s, n):
     wished = [new_id() for _ in range(n)]
     for sandbox in wished:
