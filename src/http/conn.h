@@ -88,6 +88,8 @@ struct http_conn {
 	struct peer *peer;   /* NULL: a Unix socket */
 	struct guest *guest; /* NULL: nothing is under way, or for the server's own token */
 	size_t held;         /* bytes, of that guest's */
+	struct timer
+		*end; /* of what let the guest in; NULL: it has none, or nothing is under way */
 	enum input_state input;
 	struct exchange *current;
 	struct buf in;  /* received and not used yet */
@@ -132,6 +134,7 @@ struct exchange {
 	bool was_full;
 	struct guest *guest; /* whose place it keeps, its connection being gone; NULL: nobody's */
 	size_t held;         /* bytes, of that guest's */
+	int64_t until_s;     /* when what let it in ends; 0: it does not */
 	bool is_own;         /* the server's own token was shown, or none is asked for */
 	struct str token;    /* by which r.grant was given; STR_NONE: none */
 	struct error denied; /* why a narrower token did not do; ERROR_OK: none was shown */

@@ -15,6 +15,8 @@
  * preview that is open to everybody. What is counted is the sandbox. So whoever holds such a token, and connections for
  * as long as he likes, takes places from himself, and never the last ones from the server's owner.
  *
+ * What lets a guest in may end: then his request ends, too, an upgrade and a stream that go on as well.
+ *
  * A stranger is who has not been let in on this connection yet. Where a place is wanted and there is none, the stranger
  * who came first makes room, whatever he is in the middle of; then the connection that has been idle longest. Who comes
  * honestly shows a token in his first bytes, and is no stranger by the time that thousands have come after him.
@@ -23,6 +25,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "base/id.h"
 
 #include <arpa/inet.h>
@@ -150,6 +153,11 @@ static int count_guest(struct http_server *s, const char *sandbox, struct guest 
 	return 0;
 }
 
+static void on_end(void *arg)
+{
+	conn_break(arg);
+}
+
 int places_admit(struct exchange *x, struct error *err)
 {
 	struct http_conn *c = x->conn;
@@ -158,7 +166,13 @@ int places_admit(struct exchange *x, struct error *err)
 	if (x->is_own)
 		return 0;
 	const char *sandbox = face && face->sandbox_of ? face->sandbox_of(&x->r) : NULL;
-	return count_guest(x->server, sandbox ? sandbox : "", &c->guest, err);
+	if (count_guest(x->server, sandbox ? sandbox : "", &c->guest, err) < 0)
+		return -1;
+	if (x->until_s) {
+		c->end = timer_new(x->server->loop, on_end, c);
+		timer_set(c->end, MAX(x->until_s * 1000 - clock_wall_ms(), 1));
+	}
+	return 0;
 }
 
 static void drop_guest(struct http_server *s, struct guest *guest)
@@ -183,6 +197,7 @@ static void hold(struct http_server *s, struct guest *guest, size_t *held, size_
 
 void places_answered(struct http_conn *c)
 {
+	timer_free(take_ptr(c->end));
 	hold(c->server, c->guest, &c->held, 0);
 	drop_guest(c->server, take_ptr(c->guest));
 }

@@ -162,8 +162,10 @@ static bool is_admitted(struct exchange *x, struct str token)
 		admit(&x->r, &grant, err) < 0)
 		return false;
 	x->denied.code = ERROR_OK;
-	if (grant.role == ROLE_SANDBOX)
+	if (grant.role == ROLE_SANDBOX) {
 		pin_sandbox(&x->r, &grant);
+		x->until_s = grant.until_s; /* a file that is being fetched by a link still comes */
+	}
 	x->r.grant = grant;
 	x->token = token;
 	return true;
@@ -177,6 +179,11 @@ bool http_token_is_valid(const struct http_request *r, struct str token)
 		return true;
 	}
 	return grant_is_token(token) && is_admitted(exchange_of(r), token);
+}
+
+void http_end_at(struct http_request *r, int64_t until_s)
+{
+	exchange_of(r)->until_s = until_s;
 }
 
 int http_put_token(const struct http_request *r, const struct grant *grant, struct buf *b,

@@ -8,7 +8,8 @@
  *	cay1.<base64url of "write ID UNTIL PATH">.<hex>        to upload that file
  *
  * UNTIL is in seconds since 1970. A token ends then, with its sandbox, or when the server gets another token; no
- * sooner.
+ * sooner. With a token for a sandbox ends what goes on under it (streams, upgrades, calls that are waited for), and what
+ * was got with it: links to ports.
  *
  * What a role may do is said by the rows of the routes: http_route::role. A row without one is for the server's own
  * token alone, so a route that nobody has thought about is closed. For ROLE_SANDBOX the face says which sandbox a

@@ -159,6 +159,8 @@ struct str http_bearer(const struct http_request *r);
  * (http/role.h) that admits this request, which r->grant is then.
  */
 bool http_token_is_valid(const struct http_request *r, struct str token);
+/* For http_face::authorize: what let the request in is good until then, and the request goes on no longer. */
+void http_end_at(struct http_request *r, int64_t until_s);
 /* A narrower token. ERROR_UNSUPPORTED if this server asks for none. */
 int http_put_token(const struct http_request *r, const struct grant *grant, struct buf *b,
 	struct error *err);

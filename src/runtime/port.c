@@ -145,12 +145,30 @@ void port_put_url(const struct http_request *r, const struct sandbox *s, int por
 	buf_putc(b, '/');
 }
 
+void port_make_ticket(const struct http_request *r, const char *purpose,
+	char ret[TICKET_UNTIL_SIZE])
+{
+	if (r->grant.role == ROLE_SANDBOX)
+		ticket_make_until(r, str_from(purpose), r->grant.until_s, ret);
+	else
+		ticket_make(r, str_from(purpose), ret);
+}
+
+bool port_opens(struct http_request *r, const char *purpose, struct str ticket)
+{
+	if (ticket.ptr && ticket_is_valid_until(r, str_from(purpose), ticket)) {
+		http_end_at(r, ticket_end(ticket));
+		return true;
+	}
+	return ticket_is_valid(r, str_from(purpose), ticket);
+}
+
 void port_put_link(const struct http_request *r, const struct sandbox *s, int port, struct buf *b)
 {
-	char purpose[PORT_PURPOSE_SIZE], ticket[TICKET_SIZE];
+	char purpose[PORT_PURPOSE_SIZE], ticket[TICKET_UNTIL_SIZE];
 	port_put_url(r, s, port, b);
 	port_purpose(s, port, purpose);
-	ticket_make(r, str_from(purpose), ticket);
+	port_make_ticket(r, purpose, ticket);
 	if (b->len && ticket[0])
 		buf_printf(b, "?" PORT_QUERY "=%s", ticket);
 }

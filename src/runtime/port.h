@@ -6,6 +6,7 @@
 #pragma once
 
 #include "http/proxy.h"
+#include "http/ticket.h"
 #include "runtime/runtime.h"
 
 enum { PORT_TEXT_SIZE = 6 };
@@ -26,6 +27,11 @@ void port_forward(struct sandbox *s, struct http_request *r, int port,
 enum { PORT_PURPOSE_SIZE = ID_SIZE + 16 };
 /* Of the ticket (http/ticket.h) that opens this port of this sandbox alone. */
 void port_purpose(const struct sandbox *s, int port, char ret[PORT_PURPOSE_SIZE]);
+/* It is good as long as what the request was let in by. */
+void port_make_ticket(const struct http_request *r, const char *purpose,
+	char ret[TICKET_UNTIL_SIZE]);
+/* True for one with or without an end; the request then goes on no longer than that. */
+bool port_opens(struct http_request *r, const char *purpose, struct str ticket);
 /* Appends "http://PORT-ID.localhost:8000/"; nothing if the server listens on no TCP port. */
 void port_put_url(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
 /* The same with "?cay_ticket=…", if the server asks for a token at all. */

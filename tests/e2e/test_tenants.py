@@ -111,6 +111,8 @@ def many_descriptors():
 
 
 PLACES = 2048  # for one address
+UPGRADE = (b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
 @pytest.mark.parametrize("begin", ["", "GET /v1/hea", "POST /v1/sandboxes HTTP/1.1\r\nHost: HOST\r\nContent-Length: 200000\r\n\r\n{"],
@@ -167,9 +169,7 @@ def test_all_tenants_together_leave_places_to_the_owner(tenants, many_descriptor
 def test_an_upgraded_connection_holds_its_place(tenants, many_descriptors):
     ours, theirs = tenants
     server = ours.server
-    upgrade = head(server, f"{ours.box.path}/stream", ours.token)[:-2] + (
-        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    upgrade = head(server, f"{ours.box.path}/stream", ours.token)[:-2] + UPGRADE
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(connect(server)) for _ in range(600)]
         for s in opened:
@@ -404,3 +404,96 @@ def test_no_route_reaches_another_sandbox_by_what_stands_beside_the_path(pair, r
             connection.close()
     assert before == (theirs.box.get(), len(theirs.box.events()))
     assert ours.box.get()["state"] in ("ready", "running")
+
+
+# ---- the end of a token ----
+
+SERVE = ("nohup python3 -c \"import http.server, socketserver\nsocketserver.ThreadingTCPServer(('127.0.0.1', 8321), "
+         "http.server.SimpleHTTPRequestHandler).serve_forever()\" >/dev/null 2>&1 & "
+         "until (exec 3<>/dev/tcp/127.0.0.1/8321) 2>/dev/null; do sleep 0.02; done")
+
+
+def has_ended(s):
+    """The server closes the connection, whatever it still says before."""
+    try:
+        while s.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+LIFETIMES = (2000, 10000, 50000)  # ms: on a busy machine a token may end before it is used
+
+
+@pytest.mark.parametrize("what", ["stream", "websocket", "call"])
+def test_what_goes_on_under_a_token_ends_with_it(server, what):
+    box = server.create()
+    for lifetime in LIFETIMES:
+        token = box.request("POST", "/tokens", {"lifetime_ms": lifetime}).json["token"]
+        wish = json.dumps({"argv": ["sleep", "1000"]}).encode()
+        request = {"stream": head(server, f"{box.path}/events?follow=true", token),
+                   "call": put_head(server, "POST", f"{box.path}/actions/exec", token, len(wish)) + wish,
+                   "websocket": head(server, f"{box.path}/stream", token)[:-2] + UPGRADE}[what]
+        with connect(server) as s, connect(server) as own:
+            s.sendall(request)
+            own.sendall(head(server, f"{box.path}/events?follow=true", server.token))
+            if ask(server, box.path, token) != 200:
+                continue
+            assert has_ended(s)
+            assert ask(server, box.path, token) == 401
+            assert own.recv(12) == b"HTTP/1.1 200" and not is_closed_soon(own), "what others have begun goes on"
+            break
+    else:
+        pytest.fail("no token was good for long enough")
+    box.delete()
+
+
+def is_closed_soon(s):
+    s.setblocking(False)
+    try:
+        while True:
+            if not s.recv(65536):
+                return True
+    except BlockingIOError:
+        return False
+
+
+class Links:
+    """To one port of a sandbox, got with a token: by name, as a cookie, and both of Daytona's."""
+
+    def __init__(self, server, box, token):
+        self.server, self.box = server, box
+        self.link = server.request("GET", f"{box.path}/ports/8321", token=token).json["link"]
+        preview = f"/daytona/api/sandbox/{box.id}/ports/8321"
+        self.tickets = [server.request("GET", f"{preview}/{path}", token=token).json["token"]
+                        for path in ("preview-url", "signed-preview-url?expiresInSeconds=3600")]
+
+    def states(self):
+        host, _, path = self.link.removeprefix("http://").partition("/")
+        cookie = f"cay_port={path.removeprefix('?cay_ticket=')}"
+        return [self.server.request("GET", f"/{path}", token=None, headers={"Host": host}).status,
+                self.server.request("GET", "/", token=None, headers={"Host": host, "Cookie": cookie}).status,
+                *(self.server.request("GET", f"/daytona/preview/{self.box.id}/8321/", token=None,
+                                      headers={"X-Daytona-Preview-Token": ticket}).status for ticket in self.tickets)]
+
+
+def test_a_link_that_was_got_with_a_token_ends_with_it(server):
+    box = server.create(network="loopback")
+    box.action("run", command=SERVE)
+    own = Links(server, box, server.token)
+    for lifetime in LIFETIMES:
+        token = box.request("POST", "/tokens", {"lifetime_ms": lifetime}).json["token"]
+        if ask(server, box.path, token) != 200:
+            continue
+        theirs = Links(server, box, token)
+        states = theirs.states()
+        if ask(server, box.path, token) == 200:
+            assert states == [303, 200, 200, 200]
+            break
+    else:
+        pytest.fail("no token was good for long enough")
+    wait_until(lambda: ask(server, box.path, token) == 401)
+    assert theirs.states() == [401] * 4
+    assert own.states() == [303, 200, 200, 200]
+    box.delete()

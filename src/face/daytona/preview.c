@@ -54,12 +54,12 @@ static void put_path(const struct http_request *r, const struct place *place, st
 void previews_get(struct http_request *r)
 {
 	struct place place;
-	char ticket[TICKET_SIZE];
+	char ticket[TICKET_UNTIL_SIZE];
 	auto_buf struct buf body = BUF_INIT(16 * 1024), url = BUF_INIT(8192);
 	struct jsonw w = JSONW(&body);
 	if (find_place(r, &place) < 0)
 		return;
-	ticket_make(r, str_from(place.purpose), ticket);
+	port_make_ticket(r, place.purpose, ticket);
 	put_path(r, &place, &url);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "sandboxId", str_from(place.box->id));
@@ -101,7 +101,10 @@ void previews_signed(struct http_request *r)
 	}
 	if (find_place(r, &place) < 0)
 		return;
-	ticket_make_until(r, str_from(place.purpose), clock_wall_ms() / 1000 + seconds, token);
+	int64_t until_s = clock_wall_ms() / 1000 + seconds;
+	if (r->grant.role == ROLE_SANDBOX)
+		until_s = MIN(until_s, r->grant.until_s);
+	ticket_make_until(r, str_from(place.purpose), until_s, token);
 	put_path(r, &place, &url);
 	if (token[0])
 		buf_printf(&url, "?%s=%s", PORT_QUERY, token);
@@ -170,10 +173,9 @@ static bool find_quietly(struct http_request *r, struct place *ret)
 	return true;
 }
 
-static bool opens(const struct http_request *r, const struct place *place, struct str token)
+static bool opens(struct http_request *r, const struct place *place, struct str token)
 {
-	return token.ptr &&
-		(is_signed(r, place, token) || ticket_is_valid(r, str_from(place->purpose), token));
+	return token.ptr && !is_revoked(place->box, token) && port_opens(r, place->purpose, token);
 }
 
 /* Who may not does not learn which sandboxes there are. */

@@ -155,9 +155,8 @@ static int authorize(struct http_request *r, struct error *err)
 		http_token_is_valid(r, http_header(r, "X-Session-API-Key")))
 		return 0;
 	if (place_of_host(r, &place, &unknown) == 0) {
-		struct str purpose = str_from(place.purpose);
-		if (ticket_is_valid(r, purpose, port_find_cookie(r, COOKIE)) ||
-			ticket_is_valid(r, purpose, http_query(r, QUERY)))
+		if (port_opens(r, place.purpose, port_find_cookie(r, COOKIE)) ||
+			port_opens(r, place.purpose, http_query(r, QUERY)))
 			return 0;
 	}
 	return error_set(err, ERROR_UNAUTHORIZED,
@@ -174,7 +173,7 @@ static void pass_host(struct http_request *r)
 		return;
 	}
 	if (ticket.ptr && str_is(r->method, "GET") && !http_header(r, "Upgrade").ptr &&
-		ticket_is_valid(r, str_from(place.purpose), ticket)) {
+		port_opens(r, place.purpose, ticket)) {
 		port_take_ticket(r, ticket, "/");
 		return;
 	}
