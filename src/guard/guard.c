@@ -170,10 +170,22 @@ static void await(struct gate_check *check, const struct verdict *v)
 		check->id);
 }
 
-static bool may_await(const struct guard *guard, const struct guard_settings *settings,
-	const struct verdict *v)
+/* Who asks much has others wait no longer for it. is_person: of those that wait for one; else for the model. */
+static bool has_share(const struct guard *guard, const char *sandbox, bool is_person)
 {
-	return v->score && settings->confirm && guard->n_waiting < GUARD_WAITING_MAX;
+	const struct gate_check *check;
+	int n = 0;
+	list_for_each(check, &guard->checks, link)
+		n += (is_person ? check->expires_ms != 0 : check->ask != NULL) &&
+			!strcmp(check->sandbox, sandbox);
+	return n < GUARD_SHARE;
+}
+
+static bool may_await(const struct guard *guard, const char *sandbox,
+	const struct guard_settings *settings, const struct verdict *v)
+{
+	return v->score && settings->confirm && guard->n_waiting < GUARD_WAITING_MAX &&
+		has_share(guard, sandbox, true);
 }
 
 /* The model has spoken, or could not. */
@@ -189,7 +201,7 @@ static void on_scored(void *arg, int score, struct str reason, const struct erro
 	if (!err && v.score <= check->settings.threshold) {
 		note(check->asker, check->arg, name, "passed", &v, NULL);
 		answer(check, NULL);
-	} else if (may_await(check->guard, &check->settings, &v)) {
+	} else if (may_await(check->guard, check->sandbox, &check->settings, &v)) {
 		await(check, &v);
 	} else {
 		note(check->asker, check->arg, name, "blocked", &v, NULL);
@@ -231,8 +243,11 @@ static enum gate_answer ask_model(struct guard *guard, const struct gate_questio
 	struct gate_check *check, struct gate_check **ret_check, struct error *refused)
 {
 	struct error err;
-	check->ask = judge_ask(guard->judge, q->name, q->description, q->params, on_scored, check,
-		&err);
+	if (has_share(guard, q->sandbox, false))
+		check->ask = judge_ask(guard->judge, q->name, q->description, q->params, on_scored,
+			check, &err);
+	else
+		error_set(&err, ERROR_LIMIT, "%d of its actions are being assessed", GUARD_SHARE);
 	if (check->ask) {
 		*ret_check = check;
 		return GATE_WAITS;
@@ -281,7 +296,7 @@ static enum gate_answer gate_ask(struct gate *gate, const struct gate_question *
 		note(asker, arg, q->name, "passed", &v, NULL);
 		return GATE_PASSED;
 	}
-	if (may_await(guard, &s, &v)) {
+	if (may_await(guard, q->sandbox, &s, &v)) {
 		*ret_check = check_new(guard, q, &s, asker, arg);
 		await(*ret_check, &v);
 		return GATE_WAITS;

@@ -20,7 +20,10 @@
 
 struct guard;
 
-enum { GUARD_WAITING_MAX = 256 /* questions for a person at once */ };
+enum {
+	GUARD_WAITING_MAX = 256, /* questions for a person at once */
+	GUARD_SHARE = 64,        /* of those, and of the ones for the model, one sandbox's */
+};
 
 /* What a server is told, as JSON: a guard's settings, and llm_url, llm_model, llm_key, llm_timeout_ms, llm_retries. */
 int guard_new(struct loop *loop, const struct json *config, struct guard **ret, struct error *err);

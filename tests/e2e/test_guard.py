@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from conftest import PROGRAMS, end_server, start_server
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_until
 
 
 class Model:
@@ -133,6 +133,20 @@ def test_harm_is_refused_and_nothing_of_it_happens(guarded):
     assert (reply.status, reply.code) == (403, "forbidden")
     assert "it runs what it downloads, unseen" in reply.json["error"]["message"]
     assert act(box, "exec", argv=["test", "-e", "/tmp/happened"]).json["exit_code"] == 1
+
+
+def test_a_sandbox_with_many_questions_leaves_others_their_place(guarded):
+    ours, theirs = (make(guarded, mode="rules", confirm=True) for _ in range(2))
+    begun = [Waiting(ours, "run", command=f"rm -rf / # {i}", session=f"s{i}") for i in range(80)]
+    wait_until(lambda: len(verdicts(ours)) == 80)
+    said = [v["verdict"] for v in verdicts(ours)]
+    assert (said.count("awaiting_confirmation"), said.count("blocked")) == (64, 16)
+    other = Waiting(theirs, "run", command="rm -rf /")
+    assert decide(guarded, other.confirmation(), "reject").status == 200
+    assert other.result().status == 403
+    ours.delete()
+    for waiting in begun:
+        waiting.join(PATIENCE)
 
 
 def test_every_verdict_is_an_event(guarded):
