@@ -43,13 +43,15 @@ static void put_log(const char *prefix, uint16_t group, struct buf *b)
 			prefix, group);
 }
 
-void fence_put_ends(const char *name, uint16_t group, struct buf *b)
+void fence_put_ends(const char *name, uint16_t group, unsigned connections_max, struct buf *b)
 {
-	buf_printf(b, "chain %s_yes {\n", name);
-	put_log("allowed", group, b);
-	buf_printf(b, "accept\n}\nchain %s_no {\n", name);
+	buf_printf(b, "chain %s_no {\n", name);
 	put_log("denied", group, b);
-	buf_printf(b, "%s}\n", refusal);
+	buf_printf(b, "%s}\nchain %s_yes {\n", refusal, name);
+	if (connections_max)
+		buf_printf(b, "ct count over %u goto %s_no\n", connections_max, name);
+	put_log("allowed", group, b);
+	buf_puts(b, "accept\n}\n");
 }
 
 static void put_rule(const struct spec_allow *a, const char *accept, struct buf *b)

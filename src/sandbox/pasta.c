@@ -88,7 +88,7 @@ static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, 
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
 	buf_puts(&b, "table inet cay {\n");
 	fence_put_sets(&b);
-	fence_put_ends("out", group, &b);
+	fence_put_ends("out", group, 0, &b); /* pasta has a table of its own */
 	buf_puts(&b,
 		"chain input { type filter hook input priority 0; policy drop;\n"
 		"iifname \"lo\" accept\nct state established,related accept\n}\n"

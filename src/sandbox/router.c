@@ -38,6 +38,8 @@ enum {
 	UP_INSIDE = POOL_SIZE - 2,
 	UP_OUTSIDE = POOL_SIZE - 1,
 	TEXT_MAX = 64 * 1024,
+	CONNECTIONS_MAX =
+		4096, /* of one sandbox, in the router's table and in the host's of some 262,144 */
 };
 #define POOL_BASE  UINT32_C(0x64400000) /* 100.64.0.0/10, set aside for carriers' own networks */
 
@@ -340,7 +342,7 @@ static int put_rules(const struct work *w, struct error *err)
 			name, name, IP_ARGS(address));
 	snprintf(chain, sizeof(chain), "b%u", w->number);
 	buf_puts(&b, "table inet cay {\n");
-	fence_put_ends(chain, w->group, &b);
+	fence_put_ends(chain, w->group, CONNECTIONS_MAX, &b);
 	buf_printf(&b, "chain b%u {\nip saddr != " IP_FORMAT " drop\n", w->number,
 		IP_ARGS(address));
 	if (name[0])

@@ -167,6 +167,18 @@ def test_a_flood_of_refusals_is_told_in_part_and_delays_nobody(server, box):
     other.delete()
 
 
+def test_one_sandbox_does_not_fill_the_hosts_table_of_connections(server, box):
+    """What is sent from a port of its own each time is a connection for half a minute, here and in the host."""
+    followed = "/proc/sys/net/netfilter/nf_conntrack_count"
+    sent = python(box, f"n = 0\nfor i in range(7000):\n    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:\n"
+                       f"        n += s.sendto(b'x', ('{OTHER}', 7000))\nprint(n)")
+    assert int(sent) == 7000
+    assert 2000 < int(in_network(server, "cat", followed)) < 5000
+    other = server.create(network="bridge", allow=ALLOW)
+    assert connect(other, PUBLIC, 80) == "reached"
+    other.delete()
+
+
 def test_names_are_not_asked_for_unless_a_name_server_is_allowed(server, box):
     assert "# no name server" in box.output("cat /etc/resolv.conf")
     assert "Could not resolve" in get(box, "http://secret.evil.test/")
