@@ -101,6 +101,7 @@ struct http_conn {
 	size_t sent;
 	const struct raw_ops *raw;
 	void *raw_arg;
+	size_t taken;     /* bytes that the taker keeps of a message that is not whole */
 	int raw_events;   /* LOOP_READ | LOOP_WRITE, as the taker wants */
 	int depth;        /* within callbacks */
 	bool is_fresh;    /* no request has come yet */

@@ -223,7 +223,7 @@ void places_count(struct http_conn *c)
 {
 	if (c->guest)
 		hold(c->server, c->guest, &c->held,
-			conn_waiting(c) + (c->current ? c->current->body.len : 0));
+			conn_waiting(c) + c->taken + (c->current ? c->current->body.len : 0));
 }
 
 bool places_is_high(const struct http_conn *c)

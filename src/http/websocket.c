@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "http/conn.h"
+#include "http/places.h"
 #include "http/wsframe.h"
 
 enum {
@@ -122,6 +123,12 @@ static void receive(struct ws *ws)
 		return;
 	ws->budget = TURN_BYTES;
 	int code = wsframe_receive(ws->frames);
+	if (ws->conn) {
+		ws->conn->taken = wsframe_held(ws->frames);
+		places_count(ws->conn);
+		if (ws->conn->taken && places_is_over(ws->conn))
+			conn_break(ws->conn);
+	}
 	if (code)
 		end(ws, code);
 }

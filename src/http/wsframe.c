@@ -24,6 +24,8 @@ struct wsframe {
 	void *arg;
 	struct buf out;  /* what one wslay_event_send gives: written in one piece */
 	int n_fragments; /* of the message being received */
+	size_t held;     /* bytes of it, so far */
+	bool is_control; /* what is being received is no part of it */
 	bool is_muted;
 	bool is_gone; /* the transport said so */
 };
@@ -58,7 +60,8 @@ static void on_frame(wslay_event_context_ptr context,
 	const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
 {
 	struct wsframe *w = arg;
-	if (wslay_is_ctrl_frame(frame->opcode))
+	w->is_control = wslay_is_ctrl_frame(frame->opcode);
+	if (w->is_control)
 		return;
 	w->n_fragments = frame->opcode == WSLAY_CONTINUATION_FRAME ? w->n_fragments + 1 : 1;
 	if (w->n_fragments <= FRAGMENTS_MAX)
@@ -67,11 +70,19 @@ static void on_frame(wslay_event_context_ptr context,
 	wslay_event_shutdown_read(context);
 }
 
+static void on_chunk(wslay_event_context_ptr context,
+	const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *arg)
+{
+	struct wsframe *w = arg;
+	w->held += w->is_control ? 0 : chunk->data_length;
+}
+
 static void on_message(wslay_event_context_ptr context,
 	const struct wslay_event_on_msg_recv_arg *message, void *arg)
 {
 	struct wsframe *w = arg;
 	struct str bytes = { (const char *)message->msg, message->msg_length };
+	w->held = wslay_is_ctrl_frame(message->opcode) ? w->held : 0;
 	if (w->is_muted)
 		return;
 	if (message->opcode == WSLAY_TEXT_FRAME)
@@ -88,6 +99,7 @@ struct wsframe *wsframe_new(enum wsframe_role role, size_t message_max,
 		.send_callback = on_send,
 		.genmask_callback = on_mask,
 		.on_frame_recv_start_callback = on_frame,
+		.on_frame_recv_chunk_callback = on_chunk,
 		.on_msg_recv_callback = on_message,
 	};
 	struct wsframe *w = mem_new(struct wsframe);
@@ -109,6 +121,11 @@ void wsframe_free(struct wsframe *w)
 	wslay_event_context_free(w->context);
 	buf_fini(&w->out);
 	free(w);
+}
+
+size_t wsframe_held(const struct wsframe *w)
+{
+	return w->held;
 }
 
 void wsframe_mute(struct wsframe *w)

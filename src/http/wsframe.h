@@ -35,7 +35,8 @@ struct wsframe_ops {
 struct wsframe *wsframe_new(enum wsframe_role role, size_t message_max,
 	const struct wsframe_ops *ops, void *arg);
 void wsframe_free(struct wsframe *w);
-void wsframe_mute(struct wsframe *w); /* calls on_text and on_binary no more */
+size_t wsframe_held(const struct wsframe *w); /* bytes of a message that is not whole yet */
+void wsframe_mute(struct wsframe *w);         /* calls on_text and on_binary no more */
 /*
  * Reads and calls back until nothing is there. 0, or the code with which it is over: the peer's (1005: it
  * gave none), ours for what it did wrong (1002, 1007, 1009), or 1006 without a word.

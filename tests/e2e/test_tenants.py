@@ -497,3 +497,19 @@ def test_a_link_that_was_got_with_a_token_ends_with_it(server):
     assert theirs.states() == [401] * 4
     assert own.states() == [303, 200, 200, 200]
     box.delete()
+
+
+def test_messages_that_do_not_end_are_held_up_to_a_limit(tenants, grows, many_descriptors):
+    ours, theirs = tenants
+    server = ours.server
+    frame = b"\x82\xff" + (1 << 20).to_bytes(8, "big") + b"\0\0\0\0" + b"x" * ((1 << 20) - 1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            s = stack.enter_context(connect(server))
+            s.sendall(head(server, f"{ours.box.path}/stream", ours.token)[:-2] + UPGRADE)
+            assert status_of(s) == 101
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                s.sendall(frame)
+        assert grows() < 140 * MIB
+        assert theirs.request("POST", f"{theirs.box.path}/actions/run", {"command": "echo hi"}).json["output"] == "hi\n"
+    wait_until(lambda: ours.request("POST", f"{ours.box.path}/actions/run", {"command": "echo hi"}).status == 200)
