@@ -124,6 +124,26 @@ static struct finding upper_layers(void)
 	return f;
 }
 
+/* On a descriptor that is not open, the filter speaks first. */
+static struct finding urgent_data(void)
+{
+	enum { OOB = 1 };
+	struct finding f = judge(syscall(SYS_sendto, -1, "", 1, OOB, NULL, 0));
+	if (f.outcome == BLOCKED)
+		f = judge(syscall(SYS_sendto, -1, "", 1, HIGH | OOB, NULL, 0));
+	if (f.outcome == BLOCKED)
+		f = judge(syscall(SYS_sendmsg, -1, BAD, HIGH | OOB));
+	return f.outcome == BLOCKED ? judge(syscall(SYS_sendmmsg, -1, BAD, 1, HIGH | OOB)) : f;
+}
+
+static struct finding core_scheduling(void)
+{
+	enum { SCHED_CORE = 62 };
+	struct finding f = judge(syscall(SYS_prctl, SCHED_CORE, 0, 0, 0, BAD));
+	return f.outcome == BLOCKED ? judge(syscall(SYS_prctl, HIGH | SCHED_CORE, 0, 0, 0, BAD))
+				    : f;
+}
+
 static struct finding keyring(void)
 {
 	struct finding f = judge(
@@ -336,6 +356,8 @@ const struct attack kernel_attacks[] = {
 	{ "aio", SECCOMP, false, aio, "aio, which is counted for the whole host" },
 	{ "huge-pages", SECCOMP, false, huge_pages, "huge pages, which are counted for nobody" },
 	{ "upper-layers", SECCOMP, false, upper_layers, "TLS, ESP and the like within a socket" },
+	{ "urgent-data", SECCOMP, false, urgent_data, "send urgent data" },
+	{ "core-scheduling", SECCOMP, false, core_scheduling, "have a core for oneself" },
 	{ "keyring", SECCOMP, false, keyring, "the kernel's keyrings, which no namespace holds" },
 	{ "bpf", MANY, true, bpf, "bpf(2)" },
 	{ "perf", MANY, true, perf, "perf_event_open(2)" },
