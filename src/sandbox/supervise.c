@@ -69,6 +69,24 @@ static void desk_hostile(struct desk *desk)
 	server_kill(&container_of(desk, struct supervisor, desk)->server);
 }
 
+/* Somebody may kill it, too: then there is another one. */
+static int start_janitor(struct supervisor *s, struct error *err)
+{
+	s->janitor = janitor_start(&s->stock.host, NULL, s->stock.crew.life_fds[0], err);
+	return s->janitor < 0 ? -1 : 0;
+}
+
+static void janitor_ended(struct supervisor *s)
+{
+	struct error err;
+	if (start_janitor(s, &err) < 0) {
+		s->janitor = 0;
+		log_error("janitor.start", "error=%s", err.text);
+		return;
+	}
+	log_warn("janitor.ended", "text=\"somebody killed it; there is another one\"");
+}
+
 static int start_server(struct supervisor *s, struct error *err)
 {
 	if (server_start(&s->server, err) < 0)
@@ -199,6 +217,8 @@ static void reap_orphans(struct supervisor *s)
 		if (info.si_pid == s->server.pid)
 			return;
 		waitpid(info.si_pid, NULL, 0);
+		if (info.si_pid == s->janitor)
+			janitor_ended(s);
 		info.si_pid = 0;
 		if (!is_clean(s))
 			launch_sweep(&s->stock.host, false, swept, NULL, NULL);
@@ -232,8 +252,7 @@ static int sweep_and_watch(struct supervisor *s, struct error *err)
 	if (canary_send(&s->stock.host, USER_AGENT, NULL, err) < 0 ||
 		canary_send(&s->stock.host, USER_ROOT, NULL, err) < 0)
 		return error_wrap(err, "nobody is served");
-	s->janitor = janitor_start(&s->stock.host, NULL, s->stock.crew.life_fds[0], err);
-	return s->janitor < 0 ? -1 : 0;
+	return start_janitor(s, err);
 }
 
 static int start_stock(struct supervisor *s, const struct supervise_config *config,

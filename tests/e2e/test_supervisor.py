@@ -466,6 +466,23 @@ def test_what_a_killed_supervisor_and_its_janitor_left_the_next_one_sweeps(start
     assert cgroups_of(made.id) == []
 
 
+@pytest.mark.parametrize("uid", USERS)
+def test_a_killed_janitor_is_followed_by_another(start, uid):
+    s = start(uid=uid)
+    s.ask("hello")
+    made = s.create()
+    for _ in range(3):
+        janitor, = children(s.process.pid, "cay-janitor")
+        with awaited(janitor):
+            os.kill(janitor, signal.SIGKILL)
+        wait_until(lambda: [c for c in children(s.process.pid, "cay-janitor") if c != janitor])
+    mine = children(s.process.pid)
+    s.process.kill()
+    s.process.wait()
+    wait_for_end(mine)
+    wait_until_swept([made])
+
+
 def test_a_state_directory_has_one_supervisor(start, directory):
     start()
     second = subprocess.run([directory / "cay-supervisor", "--state", directory / "state", "--socket", "none",
