@@ -54,7 +54,7 @@ def test_each_control_is_reported_once_with_what_would_lift_its_lack(cay):
 
 @pytest.mark.parametrize("uid", [None, *([ORDINARY] if IS_ROOT else [])], ids=lambda u: "self" if u is None else "ordinary-user")
 def test_no_attack_from_within_gets_through(cay, uid):
-    identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+    identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": [uid, 4]}
     status, out = doctor(cay, "--attack", "--json", **identity)
     attacks = json.loads(out)["attacks"]
     assert status == 0 and len(attacks) > 80

@@ -50,7 +50,7 @@ class Supervisor:
         self.listener.settimeout(PATIENCE)
         self.log = tempfile.TemporaryFile("w+")
         self.socket = directory / "cay.sock"
-        ids = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+        ids = {} if uid is None else {"user": uid, "group": uid, "extra_groups": [uid, 4]}
         self.process = subprocess.Popen(
             [directory / "cay-supervisor", "--state", directory / "state", "--socket", self.socket, "--listen",
              "127.0.0.1:0", "--libexec", directory, "--pool", str(pool), *options],

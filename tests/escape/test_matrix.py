@@ -55,7 +55,7 @@ def with_subuids(uid, directory):
         (directory / name).write_text(pathlib.Path(f"/etc/{name}").read_text() + line + "\n")
     mounts = " && ".join(f"mount --bind {directory}/{name} /etc/{name}" for name in ("passwd", "group", "subuid", "subgid"))
     return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh",
-            "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+            "setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={uid},4"]
 
 
 class Servers:
@@ -93,7 +93,7 @@ class Servers:
         directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-matrix-"))
         os.chown(directory, uid, uid)
         directory.chmod(0o755)
-        ids = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        ids = ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={uid},4"]
         if has_range:
             (directory / "etc").mkdir()
             ids = with_subuids(uid, directory / "etc")
