@@ -4,6 +4,9 @@
  * both are a watch and a timer of the loop. What it says of finished requests is read after each call of it,
  * never from inside one of its callbacks, so that on_done may do as it likes.
  *
+ * libcurl reads from a server for as long as that one sends. One that never ends would keep everything else from being
+ * done: after TURN_BYTES a fetch rests until the loop has been round once.
+ *
  * libcurl forbids to remove a request from inside its callbacks: a fetch that is cancelled there becomes a
  * zombie, which answers every further callback with "stop" and is freed when libcurl has returned.
  */
@@ -15,10 +18,14 @@
 
 #include <curl/curl.h>
 
+enum { TURN_BYTES = 256 * 1024 };
+
 struct fetcher {
 	struct loop *loop;
 	CURLM *multi;
 	struct timer *timer;
+	bool is_due;         /* libcurl is called at the end of the turn: it wanted to be at once */
+	bool has_rest;       /* at the end of the turn some fetch has rested */
 	struct list fetches; /* fetch::link */
 	int depth;           /* of calls into libcurl that may call back */
 };
@@ -36,6 +43,8 @@ struct fetch {
 	bool is_zombie;       /* cancelled from inside a callback */
 	bool waits_for_bytes; /* pull said FETCH_WAIT */
 	bool is_paused;
+	bool is_resting;
+	size_t turn_bytes; /* since it rested last */
 };
 
 static int describe(CURLcode code, const char *where, struct error *err)
@@ -182,13 +191,26 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 	return 0;
 }
 
+static void on_due(void *arg)
+{
+	struct fetcher *fetcher = arg;
+	fetcher->is_due = false;
+	act(fetcher, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* At once is at the end of this turn: a timer without time that sets itself again is all that timers would do. */
 static int on_timeout(CURLM *multi, long ms, void *arg)
 {
 	struct fetcher *fetcher = arg;
-	if (ms < 0)
-		timer_clear(fetcher->timer);
-	else
+	if (ms > 0) {
 		timer_set(fetcher->timer, ms);
+		return 0;
+	}
+	timer_clear(fetcher->timer);
+	if (ms == 0 && !fetcher->is_due) {
+		fetcher->is_due = true;
+		loop_defer(fetcher->loop, on_due, fetcher);
+	}
 	return 0;
 }
 
@@ -216,18 +238,34 @@ void fetcher_free(struct fetcher *fetcher)
 		fetch_free(list_get_first(&fetcher->fetches, struct fetch, link));
 	curl_multi_cleanup(fetcher->multi);
 	timer_free(fetcher->timer);
+	loop_undefer(fetcher->loop, fetcher);
 	free(fetcher);
 }
 
 /* ---- one fetch ---- */
+
+static void end_rest(void *arg);
+
+static void rest_soon(struct fetcher *fetcher)
+{
+	if (fetcher->has_rest)
+		return;
+	fetcher->has_rest = true;
+	loop_defer(fetcher->loop, end_rest, fetcher);
+}
 
 static size_t on_write(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct fetch *f = arg;
 	if (f->is_zombie)
 		return 0;
-	if (f->is_paused)
+	if (f->turn_bytes > TURN_BYTES) {
+		f->is_resting = true;
+		rest_soon(f->fetcher);
+	}
+	if (f->is_paused || f->is_resting)
 		return CURL_WRITEFUNC_PAUSE;
+	f->turn_bytes += size * n;
 	if (f->ops->on_body &&
 		f->ops->on_body(f->arg, str_from_len(bytes, size * n), &f->error) < 0)
 		return 0;
@@ -392,7 +430,8 @@ bool fetch_was_sent(const struct fetch *f)
 
 static void resume(struct fetch *f)
 {
-	int mask = (f->is_paused ? CURLPAUSE_RECV : 0) | (f->waits_for_bytes ? CURLPAUSE_SEND : 0);
+	int mask = (f->is_paused || f->is_resting ? CURLPAUSE_RECV : 0) |
+		(f->waits_for_bytes ? CURLPAUSE_SEND : 0);
 	if (f->is_zombie)
 		return;
 	/* It calls back at once with what it has kept. */
@@ -401,6 +440,29 @@ static void resume(struct fetch *f)
 	f->fetcher->depth--;
 	begin_new(f->fetcher);
 	free_zombies(f->fetcher);
+}
+
+/* It may cancel others, which are no more then: begins anew after each. */
+static struct fetch *find_resting(const struct fetcher *fetcher)
+{
+	struct fetch *f;
+	list_for_each(f, &fetcher->fetches, link)
+		if (f->is_resting && f->turn_bytes)
+			return f;
+	return NULL;
+}
+
+static void end_rest(void *arg)
+{
+	struct fetcher *fetcher = arg;
+	struct fetch *f;
+	fetcher->has_rest = false;
+	while ((f = find_resting(fetcher))) {
+		f->is_resting = false;
+		f->turn_bytes = 0;
+		resume(f);
+	}
+	settle(fetcher);
 }
 
 void fetch_wake(struct fetch *f)

@@ -130,7 +130,7 @@ static void web_end(struct mcp_web *web, const struct error *why)
 static void learn_version(struct mcp_web *web, struct str line)
 {
 	auto_json struct json *tree = NULL;
-	if (json_parse(line, &tree, NULL) < 0)
+	if (json_check_values(line, MCP_VALUES_MAX, NULL) < 0 || json_parse(line, &tree, NULL) < 0)
 		return;
 	struct str version = json_str(json_find(json_find(tree, "result"), "protocolVersion"));
 	if (mcp_revision_is_known(version))

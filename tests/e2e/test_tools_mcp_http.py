@@ -7,7 +7,9 @@ import json
 import os
 import queue
 import re
+import socket
 import threading
+import time
 
 import pytest
 from waiting import PATIENCE, wait_until
@@ -257,3 +259,42 @@ def test_keys_that_a_killed_server_left_are_removed_by_the_next(own_server):
         own_server.kill_server()
         assert value(box, "count", by=1) == "1"
         assert [f.name for f in keys.iterdir()] == [box.id]
+
+
+class Flood:
+    """A server that answers whatever it is asked with events that do not end."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/"
+        self.sent, self.is_over = 0, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        event = b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n'
+        connection = self.socket.accept()[0]
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            while not self.is_over:
+                connection.sendall(event * 500)
+                self.sent += 500
+
+
+def test_a_server_that_does_not_stop_talking_keeps_nobody_else_waiting(server):
+    box = server.create()
+    flood = Flood()
+    adding = threading.Thread(target=lambda: box.request("POST", "/tools", {"name": "flood", "mcp": {"url": flood.url}}), daemon=True)
+    adding.start()
+    wait_until(lambda: flood.sent > 10000)
+    for _ in range(20):
+        before, began = flood.sent, time.monotonic()
+        assert server.request("GET", "/v1/health", token=None).status == 200
+        assert time.monotonic() - began < 10
+        wait_until(lambda past=before: flood.sent > past)
+    flood.is_over = True
+    flood.thread.join(PATIENCE)
+    box.delete()
+    adding.join(PATIENCE)
+    assert not adding.is_alive()
