@@ -31,6 +31,7 @@ enum {
 	TAKE_MS = 30000,
 	CAUGHT_MAX = 256,
 	BACKLOG = 128,
+	SOCKET_BYTES = 128 * 1024, /* which the kernel doubles */
 	PACKETS_PER_TURN = 32,
 	ANSWER_TTL = 60, /* seconds */
 	PORT_DNS = 53,
@@ -352,6 +353,17 @@ int egress_claim(struct executor *e, int64_t id, int *ret_fd, struct buf *ret_fi
 
 /* ---- sockets ---- */
 
+/*
+ * What the kernel keeps of a connection, either way, for as long as its other side takes nothing: megabytes if it may
+ * choose, and it is counted for us and not for the sandbox. Through a loopback so much is plenty.
+ */
+static void bound_buffers(int fd)
+{
+	int bytes = SOCKET_BYTES;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 static int bind_to(int kind, uint16_t port, int *ret_fd, struct error *err)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -360,6 +372,7 @@ static int bind_to(int kind, uint16_t port, int *ret_fd, struct error *err)
 	if (fd < 0)
 		return error_sys(err, errno, "egress: socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	bound_buffers(fd); /* of what will be accepted, too */
 	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0 ||
 		(kind == SOCK_STREAM && listen(fd, BACKLOG) < 0))
 		return error_sys(err, errno, "egress: listen on port %d", port);

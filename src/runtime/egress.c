@@ -32,6 +32,7 @@ enum {
 	READS_PER_TURN = 4,
 	OUT_HIGH = 256 * 1024, /* bytes for the outside at which the sandbox waits */
 	OUT_MAX = OUT_HIGH + 2 * FRAME_PAYLOAD_MAX,
+	UNSENT_BYTES = 128 * 1024, /* that the kernel holds for an outside that takes nothing */
 	REASON_SIZE = 200,
 };
 
@@ -287,11 +288,12 @@ static bool try_next(struct relay *r, char *reason)
 			snprintf(reason, REASON_SIZE, "%s", why);
 			continue;
 		}
-		int on = 1;
+		int on = 1, unsent = UNSENT_BYTES;
 		r->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (r->fd >= 0 &&
 			(connect(r->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS)) {
 			setsockopt(r->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+			setsockopt(r->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 			r->next = a->ai_next;
 			r->watch = watch_new(r->egress->sandbox->runtime->loop, r->fd, LOOP_WRITE,
 				on_connecting, r);

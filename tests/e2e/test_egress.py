@@ -3,11 +3,15 @@
 
 The server lives in a network namespace of its own, where addresses of the internet are its loopback's.
 """
+import contextlib
 import os
 import pathlib
+import re
 import subprocess
+import threading
 import time
 
+import processes
 import pytest
 from outside import server_outside
 
@@ -272,3 +276,42 @@ def test_a_flood_of_questions_does_not_fill_the_log(box):
     told = decisions(box)
     assert 100 < len(told) < 900
     assert told[-1]["decision"] == "unknown" or {"decision": "unknown", "reason": "more was decided than could be told"} in told
+
+
+PUMP = """
+import socket, time
+keep = []
+for i in range(20):
+    keep.append(socket.create_connection(("other.test", 7000)))
+    keep[-1].setblocking(False)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    for s in keep:
+        try: s.send(bytes(65536))
+        except BlockingIOError: time.sleep(0.001)
+print("pumped", flush=True)
+time.sleep(60)
+"""
+
+
+def test_who_sends_to_somebody_who_does_not_read_has_little_kept_for_it():
+    """By the kernel, for the executor and the server: it is counted for them, and not for the sandbox."""
+    with server_outside(HOSTS, [OTHER]) as server:
+        done = threading.Event()
+        server.outside.listen(7000, serve=lambda connection: done.wait(60))
+        box = server.create(network="proxy", allow=ALLOW)
+        with contextlib.closing(server.events("POST", f"{box.path}/actions/exec", {"argv": ["python3", "-c", PUMP]})) as out:
+            assert any("pumped" in event.get("text", "") for kind, _, event in out if kind == "data")
+            executor, = processes.children(server.process.pid, "cay-executor")
+            caught = sockets_of(executor, "sport = :7000")
+            sent = sockets_of(server.process.pid, "dport = :7000")
+        done.set()
+    assert len(caught) >= 20 and max(s["r"] for s in caught) < 1 << 20
+    assert len(sent) >= 20 and sum(s["w"] for s in sent) < 20 << 20
+
+
+def sockets_of(pid, which):
+    """What the kernel holds for each, in the network of that process: r received, w to be sent."""
+    told = subprocess.run(["nsenter", "-t", str(pid), "-n", "ss", "-Htmn", "state", "established", which],
+                          capture_output=True, text=True, check=True).stdout
+    return [{"r": int(r), "w": int(w)} for r, w in re.findall(r"skmem:\(r(\d+),.*?w(\d+),", told)]
