@@ -245,6 +245,12 @@ bool secrets_want(const struct sandbox *s, const char *name, int port)
 	return false;
 }
 
+static int has_ended(struct error *err)
+{
+	return error_set(err, ERROR_UNAVAILABLE,
+		"what swaps its secrets in has ended, and they with it");
+}
+
 int secrets_pass(struct sandbox *s, const char *name, int port, int *fd, struct error *err)
 {
 	struct secrets *x = s->secrets;
@@ -252,8 +258,7 @@ int secrets_pass(struct sandbox *s, const char *name, int port, int *fd, struct 
 	struct jsonw w = JSONW(&b);
 	int ends[2];
 	if (x->fd < 0)
-		return error_set(err, ERROR_UNAVAILABLE,
-			"what swaps its secrets in has ended, and they with it");
+		return has_ended(err);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
 		return error_sys(err, errno, "make a socket");
 	auto_fd int ours = ends[0], theirs = ends[1];
@@ -263,8 +268,13 @@ int secrets_pass(struct sandbox *s, const char *name, int port, int *fd, struct 
 	jsonw_key_int(&w, "port", port);
 	jsonw_close(&w);
 	const int fds[2] = { theirs, *fd };
-	if (fd_send(x->fd, buf_str(&b), fds, 2, err) < 0)
+	struct error failure;
+	if (fd_send(x->fd, buf_str(&b), fds, 2, &failure) < 0) {
+		if (failure.sys == EPIPE || failure.sys == ECONNRESET)
+			return has_ended(err); /* and we have not heard of it yet */
+		*err = failure;
 		return error_wrap(err, "what swaps secrets in takes no more now");
+	}
 	close(*fd);
 	*fd = take_fd(&ours);
 	return 0;
