@@ -43,7 +43,7 @@ escape: all
 fault: all
 	@SCALE=$${SCALE:-100} tools/test $(BUILD) fault
 
-# The escape suite and the limits where cgroup v2 is the only hierarchy: in a guest, as root and as a user.
+# What asks for cgroups, and the escape suite, where v2 is the only hierarchy: in a guest, as root and as two users.
 vm: all
 	@tools/vm $(BUILD)
 

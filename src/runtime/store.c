@@ -59,6 +59,8 @@ struct store {
 	struct loop *loop;
 	struct db *db;
 	int lock_fd;
+	dev_t db_dev; /* the database's file: somebody may remove it, or put another in its place */
+	ino_t db_ino;
 	struct checkpoint *checkpoint;
 	struct journal *journal;
 	struct list waits; /* store_wait::link, of the open turn */
@@ -224,6 +226,17 @@ static bool wants_pruning(const struct store *s)
 		s->shed.n > 0;
 }
 
+/* What were written to a file that is gone would be acknowledged, and lost with this process. */
+static int check_in_place(const struct store *s, struct error *err)
+{
+	struct stat st;
+	if (stat(s->checkpoint->path, &st) == 0 && st.st_dev == s->db_dev && st.st_ino == s->db_ino)
+		return 0;
+	return error_set(err, ERROR_UNAVAILABLE,
+		"%s was removed, or replaced, under the server: end it and start another",
+		s->checkpoint->path);
+}
+
 static int write_turn(struct store *s, struct error *err)
 {
 	if (s->is_overfull || s->events.is_full)
@@ -231,6 +244,8 @@ static int write_turn(struct store *s, struct error *err)
 			"state database: over %d bytes wait to be written", TURN_MAX);
 	if (list_is_empty(&s->writes) && s->n_events == 0)
 		return 0;
+	if (check_in_place(s, err) < 0)
+		return -1;
 	if (list_is_empty(&s->writes) && !s->has_failed && !wants_pruning(s) &&
 		journal_has_room(s->journal, s->events.len, s->n_events) &&
 		journal_put(s->journal, buf_str(&s->events), s->n_events, NULL) == 0)
@@ -554,6 +569,11 @@ static int open_in(struct store *s, const char *dir, struct error *err)
 	s->checkpoint->path = str_dup(str_from(path));
 	if (db_open(path, &s->db, err) < 0)
 		return error_wrap(err, "open %s", path);
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return error_sys(err, errno, "stat %s", path);
+	s->db_dev = st.st_dev;
+	s->db_ino = st.st_ino;
 	if (db_get_number(s->db, DB_EVENT_LAST, &s->newest, err) < 0 ||
 		db_get_number(s->db, DB_EVENT_FIRST, &s->oldest, err) < 0 ||
 		db_get_number(s->db, DB_EVENT_COUNT, &s->rows, err) < 0)

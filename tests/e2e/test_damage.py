@@ -147,6 +147,20 @@ def test_without_its_database_the_journal_is_kept_and_no_number_comes_twice(stat
     close(server)
 
 
+def test_a_state_directory_that_vanishes_is_told_of_and_nothing_is_pretended(state):
+    server = serve(state)
+    box = server.create()
+    for path in state.iterdir():
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    reply = box.request("POST", "/actions/run", {"command": "touch /tmp/done"})
+    assert reply.code == "unavailable" and "was removed, or replaced, under the server" in reply.json["error"]["message"]
+    assert "was not performed" in reply.json["error"]["message"]
+    assert server.request("POST", "/v1/sandboxes", {}).code == "unavailable"
+    assert box.action("glob", path="/tmp", pattern="done")["matches"] == []
+    assert server.stop() == 0
+    close(serve(state))
+
+
 def test_a_newer_format_is_refused(state):
     execute(state, "pragma user_version = 99")
     give_to_server(state)

@@ -453,6 +453,24 @@ static void a_journal_without_its_database_is_kept(void **state)
 	assert_int_equal(count(w, "a", 0, 1000), left + 1);
 }
 
+static void nothing_is_acknowledged_once_the_database_is_gone(void **state)
+{
+	struct world *w = *state;
+	add(w, "a", 1, "{}");
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_OK);
+	remove_file(w, "state.db");
+	add(w, "a", 2, "{}");
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_UNAVAILABLE);
+	assert_non_null(strstr(w->said.text, "was removed, or replaced, under the server"));
+	copy_file(w, "state.journal", "state.db");
+	add(w, "a", 2, "{}");
+	turn(w);
+	assert_int_equal(w->said.code, ERROR_UNAVAILABLE);
+	assert_int_equal(count(w, "a", 0, 100), 1);
+}
+
 /* As after a power failure: what is behind the damage is lost, what is before it is not. */
 static void a_torn_entry_ends_the_journal(void **state)
 {
@@ -650,6 +668,8 @@ int main(void)
 			a_journal_that_the_database_has_already_is_passed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_journal_without_its_database_is_kept, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_acknowledged_once_the_database_is_gone,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_entry_ends_the_journal, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_disk_takes_nothing_of_the_journal, setup,
 			teardown),
