@@ -58,7 +58,7 @@ class OurEngine:
 
     def __init__(self):
         self.socket = pathlib.Path(f"/tmp/cay-engine-{os.getpid()}-{os.urandom(4).hex()}.sock")
-        self.server = start_server("--docker", f"unix:{self.socket}")
+        self.server = start_server("--docker", f"unix:{self.socket}", "--host-path", "any")  # it is lent /usr
 
     def stop(self):
         end_server(self.server)
