@@ -165,6 +165,18 @@ static struct member *find(struct desk *d, const struct monitor_request *request
 	return m;
 }
 
+/* One that dies is let die: to freeze it now would keep it for ever. */
+static struct member *find_living(struct desk *d, const struct monitor_request *request,
+	struct error *err)
+{
+	struct member *m = find(d, request, err);
+	if (m && m->state != MEMBER_LIVING) {
+		error_set(err, ERROR_CONFLICT, "sandbox %s is ending", m->id);
+		return NULL;
+	}
+	return m;
+}
+
 static int on_destroy(struct desk *d, const struct monitor_request *request, struct error *err)
 {
 	struct member *m = find(d, request, err);
@@ -201,7 +213,7 @@ static int on_usage(struct desk *d, const struct monitor_request *request, struc
 
 static int on_freeze(struct desk *d, const struct monitor_request *request, struct error *err)
 {
-	struct member *m = find(d, request, err);
+	struct member *m = find_living(d, request, err);
 	if (!m || launch_freeze(&m->box, request->flag, err) < 0)
 		return -1;
 	struct monitor_reply reply = reply_about(m, request->op, request->serial);
@@ -212,7 +224,7 @@ static int on_freeze(struct desk *d, const struct monitor_request *request, stru
 /* A second time gives the same one: it has its secrets already. */
 static int on_boundary(struct desk *d, const struct monitor_request *request, struct error *err)
 {
-	struct member *m = find(d, request, err);
+	struct member *m = find_living(d, request, err);
 	if (!m ||
 		(m->boundary.fd < 0 &&
 			boundary_start(&m->boundary, d->stock->host.is_root, err) < 0))
@@ -224,7 +236,7 @@ static int on_boundary(struct desk *d, const struct monitor_request *request, st
 
 static int on_decisions(struct desk *d, const struct monitor_request *request, struct error *err)
 {
-	struct member *m = find(d, request, err);
+	struct member *m = find_living(d, request, err);
 	if (!m)
 		return -1;
 	if (m->uplink.decisions_fd < 0)

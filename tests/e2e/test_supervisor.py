@@ -214,6 +214,31 @@ def test_a_server_that_breaks_the_protocol_is_replaced(start, nonsense):
     assert "server.protocol" in s.text()
 
 
+@pytest.mark.parametrize("seed", range(int(os.environ.get("SCALE", "1")) * 2))
+@pytest.mark.parametrize("uid", USERS)
+def test_whatever_a_server_asks_for_each_request_has_one_answer_and_nothing_is_left(start, uid, seed):
+    s = start(uid=uid)
+    s.ask("hello")
+    s.say(f"storm {seed + 1} 250")
+    told = Reply(s.server.recv(4096).decode())
+    assert told.answered == told.sent == "250" and told.wrong == "0" and int(told.made) > 0, told.text
+    assert s.create().code == "ok"
+    followers = children(s.process.pid)
+    assert s.stop() == 0, s.text()
+    wait_for_end(followers)
+
+
+def test_a_sandbox_that_is_dying_is_not_frozen(start):
+    """It would die only once it is thawed, which nobody would do any more."""
+    s = start()
+    s.ask("hello")
+    for _ in range(10):
+        made = s.create()
+        assert [s.ask(f"post {request}").text for request in (f"destroy {made.id}", f"freeze {made.id} 1")] == ["posted"] * 2
+        replies = {reply.op: reply.code for reply in (s.ask("next"), s.ask("next"))}
+        assert replies["destroy"] == "ok" and replies["freeze"] in ("conflict", "not_found"), replies
+
+
 def test_a_server_that_does_not_greet_first_is_replaced(start):
     s = start()
     s.ask("hello")
