@@ -183,7 +183,7 @@ def server_outside(hosts, addresses, *options, trust=None, settings=None, uid=No
         resolv = file.with_name("resolv.conf")
         resolv.write_text(f"nameserver {name_server}\n")
         resolv.chmod(0o644)
-        more += f" mount --bind {resolv} /etc/resolv.conf &&"
+        more += f" {{ [ ! -e /etc/resolv.conf ] || mount --bind {resolv} /etc/resolv.conf; }} &&"
     prepare = PREPARE.format(addresses=" ".join(addresses), hosts=file, more=more, become=become)
     started = Server(directory, "--pool", "0", *options, settings=settings,
                      prefix=["unshare", "--net", "--mount", "sh", "-c", prepare, "sh"])
