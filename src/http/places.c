@@ -8,7 +8,7 @@
  *	all guests          max_guests of those
  *
  * and the memory that guests have the server hold, in bodies that come and answers that wait to be taken:
- * HTTP_GUEST_BYTES for one, HTTP_GUESTS_BYTES for all. Beyond half of it streams count as full at once; beyond it bodies are
+ * HTTP_GUEST_BYTES for one, HTTP_GUESTS_BYTES for all. Beyond a quarter of it streams count as full at once; beyond it bodies are
  * refused and connections whose answers would have to wait are cut, unless nothing else is held for that guest.
  *
  * A guest is who was let in by something else than the server's own token: a token, key or ticket of one sandbox, or a
@@ -163,9 +163,12 @@ int places_admit(struct exchange *x, struct error *err)
 	struct http_conn *c = x->conn;
 	const struct http_face *face = x->r.face;
 	list_remove(&c->strange);
-	if (x->is_own)
+	if (x->is_own || !x->server->token)
 		return 0;
-	const char *sandbox = face && face->sandbox_of ? face->sandbox_of(&x->r) : NULL;
+	const struct grant *grant = &x->r.grant;
+	const char *sandbox = grant->role != ROLE_ADMIN ? grant->sandbox.ptr
+		: face && face->sandbox_of              ? face->sandbox_of(&x->r)
+							: NULL;
 	if (count_guest(x->server, sandbox ? sandbox : "", &c->guest, err) < 0)
 		return -1;
 	if (x->until_s) {
@@ -229,8 +232,8 @@ void places_count(struct http_conn *c)
 bool places_is_high(const struct http_conn *c)
 {
 	return c->guest && conn_waiting(c) > 0 &&
-		(c->guest->bytes > HTTP_GUEST_BYTES / 2 ||
-			c->server->guest_bytes > HTTP_GUESTS_BYTES / 2);
+		(c->guest->bytes > HTTP_GUEST_BYTES / 4 ||
+			c->server->guest_bytes > HTTP_GUESTS_BYTES / 4);
 }
 
 bool places_is_over(const struct http_conn *c)

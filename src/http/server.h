@@ -39,8 +39,8 @@ enum {
 	HTTP_REPLY_MAX = 64 * 1024 * 1024, /* largest whole reply */
 	HTTP_HEAD_MAX = 32 * 1024,         /* request line and headers */
 	/* Of what the server holds for a sandbox's own token, and for all of those (http/places.c). */
-	HTTP_GUEST_BYTES = 64 * 1024 * 1024,
-	HTTP_GUESTS_BYTES = 256 * 1024 * 1024,
+	HTTP_GUEST_BYTES = 128 * 1024 * 1024,
+	HTTP_GUESTS_BYTES = 512 * 1024 * 1024,
 	HTTP_GUEST_VALUES = 100 *
 		1000, /* in the JSON of one body: each costs a hundred bytes and more */
 };
