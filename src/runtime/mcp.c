@@ -13,12 +13,19 @@
 #include "action/process_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "runtime/internal.h"
 #include "runtime/mcp_run.h"
 #include "runtime/mcp_web.h"
 
-enum { GARBAGE_MAX = 1024 * 1024, SAMPLE_MAX = 80, EXEC_MAX = 4 * 1024 * 1024 };
+enum {
+	GARBAGE_MAX = 1024 * 1024,
+	SAMPLE_MAX = 80,
+	EXEC_MAX = 4 * 1024 * 1024,
+	UNASKED_MAX = 2 * MCP_MESSAGE_MAX,
+	UNASKED_PER_MS = 1024, /* bytes */
+};
 
 enum state { DOWN, STARTING, UP };
 
@@ -37,6 +44,7 @@ struct mcp_client {
 	int n_requests;
 	int64_t next_id;
 	int64_t garbage_bytes;       /* since the last message */
+	int64_t said_bytes, said_ms; /* since the last answer; when */
 	char sample[SAMPLE_MAX + 1]; /* of the first line that was no message */
 	mcp_notice_fn *notice;
 	void *notice_arg;
@@ -138,6 +146,7 @@ static void go_down(struct mcp_client *c, const struct error *why)
 	struct mcp_request *r, *next;
 	c->state = DOWN;
 	c->link = NULL;
+	c->said_bytes = 0;
 	json_free(take_ptr(c->hello));
 	list_for_each_safe(r, next, &c->requests, link)
 		fail_later(r, why);
@@ -263,6 +272,7 @@ static void on_answer(struct mcp_client *c, const struct jsonrpc *m)
 	struct mcp_answer answer = { .result = m->result, .refusal = m->error };
 	if (!r)
 		return; /* it came too late, or was never asked for */
+	c->said_bytes = 0;
 	if (m->error)
 		jsonrpc_to_error(m->error, &answer.err);
 	tell(r, &answer);
@@ -296,12 +306,27 @@ static void on_garbage(struct mcp_client *c, struct str line)
 	}
 }
 
-/* It may be what somebody waits for: nobody shall wait until the deadline. */
-static void on_too_many_values(struct mcp_client *c, struct error *err)
+/*
+ * What nobody asked for is read all the same, between what others want of the server: so much at once, and so much
+ * a second. An answer that somebody waits for begins the count anew.
+ */
+static bool says_too_much(struct mcp_client *c, size_t bytes)
 {
-	error_set(err, ERROR_PROTOCOL, "it sent a message of more than %d values", MCP_VALUES_MAX);
-	wrap(c, err);
-	drop_link(c, err);
+	int64_t now_ms = clock_mono_ms(), passed_ms = MIN(now_ms - c->said_ms, UNASKED_MAX);
+	c->said_ms = now_ms;
+	c->said_bytes = MAX(c->said_bytes - passed_ms * UNASKED_PER_MS, 0) + (int64_t)bytes;
+	return c->said_bytes > UNASKED_MAX;
+}
+
+static int check_line(struct mcp_client *c, struct str line, struct error *err)
+{
+	if (json_check_values(line, MCP_VALUES_MAX, NULL) < 0)
+		return error_set(err, ERROR_PROTOCOL, "it sent a message of more than %d values",
+			MCP_VALUES_MAX);
+	if (says_too_much(c, line.len))
+		return error_set(err, ERROR_PROTOCOL, "it sent %lld bytes that nobody asked for",
+			(long long)c->said_bytes);
+	return 0;
 }
 
 static void on_line(void *arg, struct str line)
@@ -310,8 +335,9 @@ static void on_line(void *arg, struct str line)
 	auto_json struct json *tree = NULL;
 	struct jsonrpc m;
 	struct error err;
-	if (json_check_values(line, MCP_VALUES_MAX, &err) < 0) {
-		on_too_many_values(c, &err);
+	if (check_line(c, line, &err) < 0) { /* nobody shall wait for it until the deadline */
+		wrap(c, &err);
+		drop_link(c, &err);
 		return;
 	}
 	if (json_parse(line, &tree, NULL) < 0 || jsonrpc_read(tree, &m, NULL) < 0) {

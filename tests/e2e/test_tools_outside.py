@@ -168,9 +168,11 @@ for line in sys.stdin:
               "capabilities": {"tools": {}}, "serverInfo": {"name": "t", "version": "1"}}}), flush=True)
     elif m["method"] == "tools/list":
         print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": {"tools": [
-              {"name": n, "inputSchema": {"type": "object"}} for n in ("values", "text")]}}), flush=True)
+              {"name": n, "inputSchema": {"type": "object"}} for n in ("values", "text", "chatter")]}}), flush=True)
     elif m["method"] == "tools/call":
         many = "[" + "{}," * 2000000 + "{}]"
+        while m["params"]["name"] == "chatter":
+            print('{"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "%s"}}' % ("x" * 1000000))
         content = many if m["params"]["name"] == "values" else json.dumps([{"type": "text", "text": many}])
         print('{"jsonrpc": "2.0", "id": %d, "result": {"content": %s}}' % (m["id"], content), flush=True)
 """
@@ -182,8 +184,9 @@ def test_what_a_server_says_in_millions_of_values_is_not_held_by_ours(own_server
     box.put_file("/workspace/server.py", MANY.encode())
     add(box, mcp={"command": "python3", "args": ["server.py"]}, name="many")
     assert call(box, "values").code == "protocol"
+    assert call(box, "chatter", timeout_ms=20000).code == "protocol"
     text = call(box, "text")
-    assert text.status == 413 or text.json["error"] is None and json.loads(json.loads(text.json["output"]))[0] == {}
+    assert text.status == 413 or text.status == 200 and text.json["error"] is None and json.loads(json.loads(text.json["output"]))[0] == {}
     if not IS_SANITIZED:
         assert memory_kib(own_server.server_pid(), "VmHWM") < 256 << 10
 
