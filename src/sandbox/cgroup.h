@@ -17,7 +17,7 @@ struct launch_usage;
 struct cgroup {
 	const struct cgroup_driver *driver;
 	int dir_fds[PART_MAX];   /* v1: one per part; v2: the first */
-	int tasks_fds[PART_MAX]; /* v1: for who enters; -1 on v2 */
+	int tasks_fds[PART_MAX]; /* for who enters */
 };
 
 struct cgroup_driver {
@@ -33,7 +33,7 @@ struct cgroup_driver {
 	void (*usage)(const struct cgroup *c, struct launch_usage *ret); /* fills what it knows */
 	/* To read how often this part's limit was hit (-1: unknown); the format is the kernel's. */
 	int (*open_counter)(const struct cgroup *c, enum cgroup_part part);
-	bool is_born_into; /* by clone3 with dir_fds[0] */
+	bool is_born_into; /* pid 1, by clone3 with dir_fds[0] */
 };
 
 extern const struct cgroup_driver cgroup_none, cgroup_v1, cgroup_v2;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cgroup v2: one group in one hierarchy. pid 1 and the executor are born into it, and everything they
- * start with them. https://docs.kernel.org/admin-guide/cgroup-v2.html
+ * cgroup v2: one group in one hierarchy. pid 1 is born into it. The executor stays outside, so that an agent that
+ * takes every process it may have, or all memory, does not take it from its keeper; what the executor starts enters by
+ * itself, through a descriptor that the owner of the group has opened: the kernel looks at who opened it.
+ * https://docs.kernel.org/admin-guide/cgroup-v2.html
  */
 #include "sandbox/cgroup.h"
 
@@ -70,7 +72,8 @@ int cgroup_v2_hand_on(const char *dir, uint32_t parts, struct error *err)
 
 static int open_v2(struct cgroup *c, enum cgroup_part part, struct error *err)
 {
-	return 0;
+	c->tasks_fds[part] = openat(c->dir_fds[0], "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	return c->tasks_fds[part] < 0 ? error_sys(err, errno, "open cgroup.procs") : 0;
 }
 
 static int limit_v2(const struct cgroup *c, enum cgroup_part part, const char *file,

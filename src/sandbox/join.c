@@ -182,7 +182,6 @@ static int become(struct join *j, struct error *err)
 
 static pid_t fork_executor(struct join *j, int *ret_pidfd, struct error *err)
 {
-	const struct cgroup *c = &j->box->cgroup;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD,
 		.pidfd = (uintptr_t)ret_pidfd,
@@ -191,10 +190,6 @@ static pid_t fork_executor(struct join *j, int *ret_pidfd, struct error *err)
 	if (j->owner) {
 		args.flags |= CLONE_PARENT;
 		args.exit_signal = 0; /* the kernel takes that of the caller */
-	}
-	if (c->driver->is_born_into && c->dir_fds[0] >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)c->dir_fds[0];
 	}
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)

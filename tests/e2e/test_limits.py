@@ -120,7 +120,7 @@ def test_who_talks_to_openhands_is_told(server):
 def test_who_talks_to_daytona_is_told(server):
     made = server.request("POST", "/daytona/api/sandbox", {"disk": 1})
     assert made.status == 200, made.body
-    reply = server.request("POST", f"/daytona/toolbox/{made.json['id']}/process/execute", {"command": HITS["disk"]})
+    reply = server.request("POST", f"/daytona/toolbox/{made.json['id']}/process/execute", {"command": HITS["disk"], "timeout": 50})
     assert reply.json["exitCode"] != 0
     # What is in the sandbox's files counts as memory as well.
     assert re.search(r"the command ran into the sandbox's limit: (disk|memory)\n$", reply.json["result"]), reply.body
