@@ -62,6 +62,13 @@ int hostpaths_add_own(struct hostpaths *p, const char *dir, struct error *err)
 	return 0;
 }
 
+void hostpaths_set_home(struct hostpaths *p, const char *dir)
+{
+	struct error none;
+	if (!dir || dir[0] != '/' || put_real(p->home, dir, &none) < 0 || !p->home[1])
+		p->home[0] = '\0';
+}
+
 static int refuse(const char *path, const char *why, struct error *err)
 {
 	return error_set(err, ERROR_FORBIDDEN,

@@ -32,6 +32,8 @@ struct hostpaths {
 int hostpaths_add(struct hostpaths *p, const char *word, struct error *err);
 /* One of our own, which need not be there yet. */
 int hostpaths_add_own(struct hostpaths *p, const char *dir, struct error *err);
+/* Of who runs the supervisor; NULL, or no directory beneath /: unknown. */
+void hostpaths_set_home(struct hostpaths *p, const char *dir);
 /* `path`: absolute, and free of links, "." and "..". ERROR_FORBIDDEN says why not. */
 int hostpaths_check(const struct hostpaths *p, const char *path, struct error *err);
 /* Opens with O_PATH, and looks where it led. p NULL: anything. */

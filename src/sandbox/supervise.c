@@ -259,9 +259,7 @@ static int start_stock(struct supervisor *s, const struct supervise_config *conf
 	const struct place *place, int pool, struct error *err)
 {
 	struct hostpaths paths = config->host_paths;
-	const char *home = getenv("HOME");
-	if (home && home[0] == '/' && home[1])
-		snprintf(paths.home, sizeof(paths.home), "%s", home);
+	hostpaths_set_home(&paths, getenv("HOME"));
 	if (hostpaths_add_own(&paths, place->state_dir, err) < 0)
 		return -1;
 	return stock_init(&s->stock, &s->poller, pool, &paths, err);

@@ -95,6 +95,15 @@ static void a_link_is_what_it_leads_to(void **state)
 	close(fd);
 	assert_int_equal(hostpaths_open(&paths, dir, &fd, &err), 0);
 	close(fd);
+	hostpaths_set_home(&paths, dir);
+	assert_fails(hostpaths_open(&paths, dir, &fd, &err), err, FORBIDDEN, "home directory");
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink(dir, link), 0);
+	hostpaths_set_home(&paths, link);
+	assert_fails(hostpaths_open(&paths, dir, &fd, &err), err, FORBIDDEN, "home directory");
+	hostpaths_set_home(&paths, "/");
+	assert_int_equal(hostpaths_open(&paths, dir, &fd, &err), 0);
+	close(fd);
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(rmdir(dir), 0);
 }
