@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. A follower is a cursor. After each commit every follower is woken and, unless it is
- * paused, reads from the store what is new to it, a page at a time and a page per turn, so that nobody
- * who catches up on a long log keeps the others waiting.
+ * paused, reads from the store what is new to it, a page at a time. Those that are due stand in a line, and no more of
+ * them read in a turn than TURN_BYTES last: neither one who catches up on a long log nor five hundred of them keep
+ * the others waiting.
  */
 #include "runtime/internal.h"
 
@@ -10,10 +11,11 @@
 #include "base/bug.h"
 #include "base/clock.h"
 
-enum { PAGE = 64 };
+enum { PAGE = 64, TURN_PAGES = 256, TURN_BYTES = 1024 * 1024 };
 
 struct follower {
 	struct list link; /* runtime::followers */
+	struct list due;  /* runtime::due, or in no list */
 	struct runtime *rt;
 	char id[ID_SIZE]; /* "": all sandboxes */
 	const char *kind; /* NULL: all */
@@ -21,7 +23,6 @@ struct follower {
 	event_fn *fn;
 	void *arg;
 	bool is_paused;
-	bool is_due;   /* a page has been deferred */
 	bool has_news; /* something it wants waits to be committed */
 	bool is_reading;
 	bool is_stopped; /* within its own callback */
@@ -52,6 +53,7 @@ static void put_gap(struct follower *f, int64_t before)
 static void on_row(void *arg, const struct event *event)
 {
 	struct follower *f = arg;
+	f->rt->due_bytes += event->data.len;
 	if (f->is_paused || f->is_stopped)
 		return; /* the row stays behind the cursor and is read again */
 	/* Of one that has had more than its share of the log, the first ones went before those of others. */
@@ -74,10 +76,8 @@ static void tell_gap(struct follower *f)
 		put_gap(f, oldest);
 }
 
-static void read_page(void *arg)
+static void read_page(struct follower *f)
 {
-	struct follower *f = arg;
-	f->is_due = false;
 	if (f->is_paused)
 		return;
 	f->is_reading = true;
@@ -101,12 +101,39 @@ static void read_page(void *arg)
 		f->after = MAX(f->after, newest); /* nothing of it is in between */
 }
 
+static void read_due(void *arg);
+
+static void wake_line(struct runtime *rt)
+{
+	if (rt->is_due)
+		return;
+	rt->is_due = true;
+	loop_defer(rt->loop, read_due, rt);
+}
+
+static void read_due(void *arg)
+{
+	struct runtime *rt = arg;
+	rt->is_due = false;
+	rt->due_bytes = 0;
+	/* Who is due again comes after all that are due now. */
+	for (int n = 0; n < TURN_PAGES && rt->due_bytes < TURN_BYTES; n++) {
+		if (list_is_empty(&rt->due))
+			return;
+		struct follower *f = list_get_first(&rt->due, struct follower, due);
+		list_remove(&f->due);
+		read_page(f);
+	}
+	if (!list_is_empty(&rt->due))
+		wake_line(rt);
+}
+
 static void wake(struct follower *f)
 {
-	if (f->is_due || f->is_paused)
+	if (!list_is_empty(&f->due) || f->is_paused)
 		return;
-	f->is_due = true;
-	loop_defer(f->rt->loop, read_page, f);
+	list_append(&f->rt->due, &f->due);
+	wake_line(f->rt);
 }
 
 void follow_note(struct runtime *rt, const struct sandbox *s, const char *kind)
@@ -124,7 +151,7 @@ void follow_wake_all(void *arg)
 	struct follower *f;
 	list_for_each(f, &rt->followers, link) {
 		if (!f->has_news) {
-			if (f->kind && !f->is_due)
+			if (f->kind && list_is_empty(&f->due))
 				f->after = store_newest(rt->store); /* none of that was for it */
 			continue;
 		}
@@ -144,6 +171,7 @@ struct follower *event_follow(struct runtime *rt, const char *id, int64_t after,
 	f->is_first = id && !after;
 	if (id)
 		snprintf(f->id, sizeof(f->id), "%s", id);
+	list_init(&f->due);
 	list_append(&rt->followers, &f->link);
 	wake(f);
 	return f;
@@ -166,7 +194,7 @@ void event_follow_stop(struct follower *f)
 	if (!f)
 		return;
 	list_remove(&f->link);
-	loop_undefer(f->rt->loop, f);
+	list_remove(&f->due);
 	f->is_stopped = true;
 	if (!f->is_reading)
 		free(f);

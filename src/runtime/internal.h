@@ -29,6 +29,9 @@ struct runtime {
 	struct list steps;     /* step::link */
 	struct list settling;  /* runtime_call::link: over, but not told yet */
 	struct list followers; /* follower::link */
+	struct list due;       /* follower::due: who is to read next */
+	bool is_due;           /* the first of them does at the end of the turn */
+	size_t due_bytes;      /* that have been read for them in this turn */
 	struct enforced host;
 	struct list endings; /* mcp_run::link: programs that were told to end */
 	int n_helpers; /* sandboxes of our own that a server before us left, and are on their way out */

@@ -37,6 +37,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 	list_init(&rt->steps);
 	list_init(&rt->settling);
 	list_init(&rt->followers);
+	list_init(&rt->due);
 	list_init(&rt->orphans);
 	list_init(&rt->endings);
 	rt->lookups = lookups_new(config->loop);

@@ -669,6 +669,43 @@ static void a_talkative_sandbox_does_not_push_the_events_of_others_out(void **st
 	assert_true(str_starts(buf_str(&w->text), STR("{\"after\":0,")));
 }
 
+static size_t followed_bytes;
+
+static void on_counted(void *arg, const struct event *event)
+{
+	struct world *w = arg;
+	followed_bytes += event->data.len;
+	w->n++;
+}
+
+static void many_followers_of_a_long_log_leave_the_loop_to_others(void **state)
+{
+	enum { FOLLOWERS = 50, WRITES = 60, CONTENT = 3000 };
+	struct world *w = *state;
+	struct follower *f[FOLLOWERS];
+	made(w, "{}");
+	auto_buf struct buf params = BUF_INIT(2 * CONTENT);
+	buf_puts(&params, "{\"command\":\"echo ");
+	for (int i = 0; i < CONTENT; i++)
+		buf_putc(&params, 'x');
+	buf_puts(&params, "\"}");
+	for (int i = 0; i < WRITES; i++)
+		perform(w, &run_action, params.ptr);
+	int all = own_events(w, w->id);
+	w->n = 0;
+	followed_bytes = 0;
+	for (int i = 0; i < FOLLOWERS; i++)
+		f[i] = event_follow(w->rt, NULL, 0, on_counted, w);
+	loop_turn(w->loop, false);
+	assert_in_range(followed_bytes, 1, 2 << 20);
+	for (int i = 0; i < 1000 && w->n < FOLLOWERS * all; i++)
+		loop_turn(w->loop, false);
+	assert_int_equal(w->n, FOLLOWERS * all);
+	assert_true(followed_bytes > 6 << 20);
+	for (int i = 0; i < FOLLOWERS; i++)
+		event_follow_stop(f[i]);
+}
+
 /* Between what wakes a follower and its reading, something more is written that is committed only later. */
 static void a_follower_misses_nothing_that_comes_while_it_reads(void **state)
 {
@@ -725,6 +762,7 @@ int main(void)
 		TEST(what_was_handed_out_to_nobody_is_destroyed),
 		TEST(a_follower_gets_the_old_then_the_new),
 		TEST(a_talkative_sandbox_does_not_push_the_events_of_others_out),
+		TEST(many_followers_of_a_long_log_leave_the_loop_to_others),
 		TEST(a_follower_misses_nothing_that_comes_while_it_reads),
 	};
 	return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
