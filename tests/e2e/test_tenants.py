@@ -155,21 +155,27 @@ def test_a_tenant_takes_places_from_himself_alone(tenants, many_descriptors):
     wait_until(lambda: ours.request("GET", ours.box.path).status == 200)
 
 
-def test_who_has_a_link_to_a_file_takes_no_place_of_who_approves(many_descriptors):
+@pytest.fixture
+def asking():
+    """A server with somebody who approves."""
     started = start_server(settings={"guard": {"confirm": "ask"}})
-    box = started.create()
+    yield started
+    end_server(started)
+
+
+def test_who_has_a_link_to_a_file_takes_no_place_of_who_approves(asking, many_descriptors):
+    box = asking.create()
     box.put_file("big", bytes(16 * MIB))
     link = box.request("POST", "/tokens", {"role": "read", "path": "big"}).json["path"]
-    approver = (started.state / "approver-token").read_text().strip()
+    approver = (asking.state / "approver-token").read_text().strip()
     with contextlib.ExitStack() as stack:
         answers = []
         for _ in range(600):
-            s = stack.enter_context(connect(started))
-            s.sendall(head(started, link, None))
+            s = stack.enter_context(connect(asking))
+            s.sendall(head(asking, link, None))
             answers.append(status_of(s))
         assert set(answers) == {200, 429}
-        assert ask(started, "/v1/confirmations", approver) == 200
-    end_server(started)
+        assert ask(asking, "/v1/confirmations", approver) == 200
 
 
 def test_all_tenants_together_leave_places_to_the_owner(tenants, many_descriptors):
