@@ -20,7 +20,7 @@ void grid_set_newline(struct grid *g, bool is_on);
 /* Text with tabs and newlines. What is not UTF-8 is U+FFFD. */
 void grid_feed_text(struct grid *g, struct str text);
 /* One control or sequence that executor/escape.h has recognized, whole, and which is not silent. */
-void grid_feed(struct grid *g, struct str sequence);
+void grid_feed(struct grid *g, struct str in);
 /* Appends what is on the screen: its lines down to the last one with text or the cursor. */
 void grid_put(struct grid *g, struct buf *out);
 /* Nothing is below the cursor, and the normal screen is shown. */

@@ -53,8 +53,8 @@ static const char *const statements[] = {
 	[DB_EVENT_LAST] = "SELECT max(seq) FROM events",
 	[DB_EVENT_PRUNE] = "DELETE FROM events WHERE seq <= ?1",
 	[DB_EVENT_COUNT] = "SELECT count(*) FROM events",
-	[DB_EVENT_SIZES] = "SELECT seq, length(CAST(data AS BLOB)) FROM events"
-			   " WHERE sandbox = ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
+	[DB_EVENT_SIZES] = ("SELECT seq, length(CAST(data AS BLOB)) FROM events"
+			    " WHERE sandbox = ?1 AND seq < ?2 ORDER BY seq LIMIT ?3"),
 	[DB_EVENT_SHED] = "DELETE FROM events WHERE sandbox = ?1 AND seq <= ?2",
 	[DB_JOURNAL_GET] = "SELECT generation FROM journal",
 	[DB_JOURNAL_SET] = "UPDATE journal SET generation = ?1",

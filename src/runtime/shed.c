@@ -6,7 +6,7 @@
 bool shed_add(struct shed *shed, const char *id, int64_t bytes)
 {
 	struct shed_order *o = shed->orders;
-	while (o < shed->orders + shed->n && strcmp(o->id, id))
+	while (o < shed->orders + shed->n && strcmp(o->id, id) != 0)
 		o++;
 	if (o == shed->orders + SHED_ORDERS_MAX)
 		return false;
