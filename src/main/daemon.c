@@ -73,10 +73,11 @@ static void on_started(void *arg, const struct error *err)
 		stop(NULL);
 		return;
 	}
-	faces_open(d.runtime, d.http);
+	/* Before the faces, which may ask for more sandboxes at once than the socket has room for. */
 	if (d.options.backend)
 		native_greet(MONITOR_FD);
 	native_tell_ready(MONITOR_FD);
+	faces_open(d.runtime, d.http);
 	log_info("server.ready", "version=%s listeners=%d", CAY_VERSION,
 		(int)d.options.n_listeners);
 }
