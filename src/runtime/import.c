@@ -6,8 +6,8 @@
  *	upload    the archive is unpacked into /image/tree, and hashed: a root file system is done then
  *	manifest  /image/tree/manifest.json (docker save), else index.json (OCI), whose blobs are followed
  *	config    of the next image
- *	layer     /image/tree/BLOB is downloaded, hashed, and uploaded to /image/layer-N; its directory gets the
- *	          digest as its name
+ *	layer     /image/tree/BLOB is unpacked to /image/layer-N (import_layer.h); its directory gets the digest
+ *	          as its name
  *
  * The staging directory is the server's, so that renaming out of it is too; what is left of it is removed
  * behind the import, or by the next server. The sandbox has a deadline of its own.
@@ -18,6 +18,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "runtime/import_layer.h"
 #include "runtime/internal.h"
 #include "runtime/manifest.h"
 #include "runtime/staging.h"
@@ -33,10 +34,12 @@ struct import {
 	const struct import_ops *ops;
 	void *arg;
 	struct staging *staging;
-	struct runtime_call *from, *to; /* under way */
-	struct buf early;               /* came before the sandbox was there */
+	struct runtime_call *upload; /* of the archive; NULL: not yet, or over */
+	struct buf early;            /* came before that */
 	bool has_eof;
-	struct sha256 hash;
+	struct sha256 hash; /* of the archive */
+	struct runtime_call *reading;
+	struct import_layer *layer; /* under way */
 	struct entry entries[IMPORT_RESULTS_MAX];
 	size_t n_entries, at_entry, at_layer;
 	struct image image; /* the one being taken in */
@@ -45,7 +48,6 @@ struct import {
 	int64_t written_bytes;
 	char *ids[IMPORT_RESULTS_MAX];
 	size_t n_ids;
-	struct str blob_wanted;
 	void (*then)(struct import *in, struct str text);
 };
 
@@ -56,10 +58,11 @@ static void next_entry(struct import *in);
 
 static void release(struct import *in)
 {
-	if (in->from)
-		runtime_call_cancel(in->from);
-	if (in->to)
-		runtime_call_cancel(in->to);
+	if (in->upload)
+		runtime_call_cancel(in->upload);
+	if (in->reading)
+		runtime_call_cancel(in->reading);
+	import_layer_cancel(in->layer);
 	staging_close(in->staging);
 	for (size_t i = 0; i < in->n_entries; i++)
 		entry_fini(&in->entries[i]);
@@ -93,21 +96,6 @@ static void fail_text(struct import *in, enum error_code code, const char *text)
 	struct error err;
 	error_set(&err, code, "%s", text);
 	fail(in, &err);
-}
-
-/* Of the two calls that a layer has at once one is over; the other is cancelled with the import. */
-static void on_from_error(void *arg, const struct error *err)
-{
-	struct import *in = arg;
-	in->from = NULL;
-	fail(in, err);
-}
-
-static void on_to_error(void *arg, const struct error *err)
-{
-	struct import *in = arg;
-	in->to = NULL;
-	fail(in, err);
 }
 
 static void succeed(struct import *in)
@@ -200,7 +188,7 @@ static void on_read(void *arg, struct str text)
 {
 	struct import *in = arg;
 	auto_json struct json *result = NULL;
-	in->from = NULL;
+	in->reading = NULL;
 	json_parse(text, &result, NULL);
 	if (json_bool(json_find(result, "truncated"))) {
 		fail_text(in, ERROR_TOO_LARGE,
@@ -214,7 +202,7 @@ static void on_read(void *arg, struct str text)
 static void on_not_read(void *arg, const struct error *err)
 {
 	struct import *in = arg;
-	in->from = NULL;
+	in->reading = NULL;
 	if (err->code == ERROR_NOT_FOUND)
 		in->then(in, STR_NONE);
 	else
@@ -236,7 +224,7 @@ static void read_file(struct import *in, const char *path,
 	jsonw_key_int(&w, "max_bytes", IMAGE_JSON_MAX);
 	jsonw_close(&w);
 	in->then = then;
-	in->from = runtime_perform(s, &read_action, buf_str(&params), &sink, in);
+	in->reading = runtime_perform(s, &read_action, buf_str(&params), &sink, in);
 }
 
 /* ---- docker save ---- */
@@ -405,96 +393,49 @@ static void next_entry(struct import *in)
 	read_file(in, in->entries[in->at_entry].config.path, on_config_text);
 }
 
-/* ---- one layer: from the archive, past the hash, into its directory ---- */
+/* ---- one layer ---- */
 
-static void on_layer_made(void *arg, struct str text)
+static int take_layer(struct import *in, const char *digest, struct error *err)
 {
-	struct import *in = arg;
-	struct entry *e = &in->entries[in->at_entry];
-	struct blob *blob = &e->layers[in->at_layer];
-	auto_json struct json *result = NULL;
-	char digest[SHA256_HEX_SIZE], dir[32];
-	struct error err;
-	in->to = NULL;
-	json_parse(text, &result, NULL);
-	in->written_bytes += json_int(json_find(result, "written_bytes"));
-	sha256_end(&in->hash, digest);
+	const struct blob *blob = &in->entries[in->at_entry].layers[in->at_layer];
+	char dir[32];
 	snprintf(dir, sizeof(dir), "layer-%zu-%zu", in->at_entry, in->at_layer);
-	if (blob->digest[0] && strcmp(blob->digest, digest) != 0) {
-		error_set(&err, ERROR_INVALID,
+	if (blob->digest[0] && strcmp(blob->digest, digest) != 0)
+		return error_set(err, ERROR_INVALID,
 			"layer %zu does not have the digest %.12s… it claims", in->at_layer + 1,
 			blob->digest);
-		fail(in, &err);
-		return;
-	}
-	if (staging_keep(in->staging, dir, digest, &err) < 0 || push_layer(in, digest, &err) < 0) {
-		fail(in, &err);
-		return;
-	}
+	if (staging_keep(in->staging, dir, digest, err) < 0 || push_layer(in, digest, err) < 0)
+		return -1;
 	in->at_layer++;
-	next_layer(in);
+	return 0;
 }
 
-static void on_layer_bytes(void *arg, uint8_t channel, struct str bytes)
+static void on_layer_made(void *arg, const char *digest, int64_t written_bytes)
 {
 	struct import *in = arg;
-	sha256_add(&in->hash, bytes);
-	if (!in->to)
-		return;
-	runtime_call_send(in->to, 0, bytes);
-	if (runtime_call_is_full(in->to))
-		runtime_call_pause(in->from, true);
+	struct error err;
+	in->layer = NULL;
+	in->written_bytes += written_bytes;
+	if (take_layer(in, digest, &err) < 0)
+		fail(in, &err);
+	else
+		next_layer(in);
 }
 
-static void on_layer_taken(void *arg)
+static void on_layer_failed(void *arg, const struct error *err)
 {
 	struct import *in = arg;
-	if (in->from)
-		runtime_call_pause(in->from, false);
-}
-
-static void on_layer_read(void *arg, struct str text)
-{
-	struct import *in = arg;
-	auto_json struct json *result = NULL;
-	in->from = NULL;
-	json_parse(text, &result, NULL);
-	if (json_bool(json_find(result, "truncated")))
-		fail_text(in, ERROR_INVALID, "a layer ended early");
-	else if (in->to)
-		runtime_call_eof(in->to, 0);
+	in->layer = NULL;
+	fail(in, err);
 }
 
 static void start_layer(struct import *in, struct sandbox *s, const struct blob *blob)
 {
-	static const struct call_sink to_sink = {
-		.drain = on_layer_taken,
-		.result = on_layer_made,
-		.error = on_to_error,
-	};
-	static const struct call_sink from_sink = {
-		.data = on_layer_bytes,
-		.result = on_layer_read,
-		.error = on_from_error,
-	};
-	auto_buf struct buf params = BUF_INIT(8192);
-	struct jsonw w = JSONW(&params);
-	auto_free char *to = mem_printf("/image/layer-%zu-%zu", in->at_entry, in->at_layer);
+	static const struct import_layer_ops ops = { on_layer_made, on_layer_failed };
 	auto_free char *from = mem_printf("/image/tree/%s", blob->path);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", str_from(to));
-	jsonw_key_str(&w, "kind", STR("tar"));
-	jsonw_key_bool(&w, "layer", true);
-	jsonw_key_int(&w, "max_bytes", MAX(in->wish.max_bytes - in->written_bytes, 1));
-	jsonw_close(&w);
-	in->to = runtime_perform(s, &upload_action, buf_str(&params), &to_sink, in);
-	buf_reset(&params);
-	w = JSONW(&params);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", str_from(from));
-	jsonw_close(&w);
-	sha256_init(&in->hash);
-	in->from = runtime_perform(s, &download_action, buf_str(&params), &from_sink, in);
+	auto_free char *to = mem_printf("/image/layer-%zu-%zu", in->at_entry, in->at_layer);
+	int64_t max_bytes = MAX(in->wish.max_bytes - in->written_bytes, 1);
+	in->layer = import_layer_new(s, from, to, max_bytes, &ops, in);
 }
 
 static void next_layer(struct import *in)
@@ -527,7 +468,7 @@ static void on_unpacked(void *arg, struct str text)
 {
 	struct import *in = arg;
 	auto_json struct json *result = NULL;
-	in->to = NULL;
+	in->upload = NULL;
 	json_parse(text, &result, NULL);
 	in->written_bytes = json_int(json_find(result, "written_bytes"));
 	if (json_int(json_find(result, "entries")) == 0)
@@ -536,6 +477,13 @@ static void on_unpacked(void *arg, struct str text)
 		finish_tree(in);
 	else
 		read_file(in, "manifest.json", on_manifest_text);
+}
+
+static void on_not_unpacked(void *arg, const struct error *err)
+{
+	struct import *in = arg;
+	in->upload = NULL;
+	fail(in, err);
 }
 
 static void on_taken(void *arg)
@@ -549,18 +497,18 @@ static void start_upload(struct import *in, struct sandbox *s)
 	static const struct call_sink sink = {
 		.drain = on_taken,
 		.result = on_unpacked,
-		.error = on_to_error,
+		.error = on_not_unpacked,
 	};
 	auto_buf struct buf params = BUF_INIT(1024);
 	buf_printf(&params,
 		"{\"path\":\"/image/tree\",\"kind\":\"tar\",\"layer\":true,\"max_bytes\":%lld}",
 		(long long)in->wish.max_bytes);
-	in->to = runtime_perform(s, &upload_action, buf_str(&params), &sink, in);
-	runtime_call_send(in->to, 0, buf_str(&in->early));
+	in->upload = runtime_perform(s, &upload_action, buf_str(&params), &sink, in);
+	runtime_call_send(in->upload, 0, buf_str(&in->early));
 	buf_fini(&in->early);
 	if (in->has_eof)
-		runtime_call_eof(in->to, 0);
-	else if (!runtime_call_is_full(in->to))
+		runtime_call_eof(in->upload, 0);
+	else if (!runtime_call_is_full(in->upload))
 		in->ops->drain(in->arg);
 }
 
@@ -579,8 +527,8 @@ static void on_open(void *arg, const struct error *err)
 void import_send(struct import *in, struct str bytes)
 {
 	sha256_add(&in->hash, bytes);
-	if (in->to)
-		runtime_call_send(in->to, 0, bytes);
+	if (in->upload)
+		runtime_call_send(in->upload, 0, bytes);
 	else
 		buf_put(&in->early, bytes);
 }
@@ -588,13 +536,13 @@ void import_send(struct import *in, struct str bytes)
 void import_eof(struct import *in)
 {
 	in->has_eof = true;
-	if (in->to)
-		runtime_call_eof(in->to, 0);
+	if (in->upload)
+		runtime_call_eof(in->upload, 0);
 }
 
 bool import_is_full(const struct import *in)
 {
-	return in->to ? runtime_call_is_full(in->to) : in->early.len > EARLY_MAX / 4;
+	return in->upload ? runtime_call_is_full(in->upload) : in->early.len > EARLY_MAX / 4;
 }
 
 struct import *import_new(struct images *images, const struct import_wish *wish,

@@ -8,12 +8,7 @@
  * transaction takes along what is there: when the journal is full, when a record is written, when the store is opened
  * or closed. Until then events are read from the journal's memory; their numbers are above all in the database.
  *
- * The log (WAL) grows with each commit until a checkpoint has copied it into the database and the next
- * writer may start it over. A checkpoint waits for the disk (fsync), so it runs in a worker with a
- * connection of its own; writers go on meanwhile. Writers that never rest could keep it from ever
- * finishing: beyond LOG_PAGES_HIGH the ends of turns wait for it (is_held), while the loop goes on. No
- * transaction is open between turns, so that the first one after a whole checkpoint does start the log
- * over.
+ * When the database's own log is long the ends of turns wait for a checkpoint (checkpoint.h), while the loop goes on.
  */
 #include "runtime/store.h"
 
@@ -22,6 +17,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/checkpoint.h"
 #include "runtime/db.h"
 #include "runtime/journal.h"
 #include "runtime/shed.h"
@@ -31,20 +27,8 @@
 #include <sys/stat.h>
 
 enum {
-	LOG_PAGES_DUE = 1000,   /* 4 MiB more than at the last one: time for a checkpoint */
-	LOG_PAGES_HIGH = 16000, /* 64 MiB: writers wait for it */
-	PRUNE_STEP = 64,        /* old events that go with one turn, besides two for each new one */
+	PRUNE_STEP = 64, /* old events that go with one turn, besides two for each new one */
 	TURN_MAX = 64 * 1024 * 1024, /* bytes of one turn */
-};
-
-/* What the worker has: it may outlive the store. */
-struct checkpoint {
-	struct store *store; /* NULL: closed meanwhile */
-	char *path;
-	int pages_left; /* negative: it failed */
-	struct error error;
-	bool is_running;
-	bool is_last_try;
 };
 
 /* One statement of the open turn, with its values. */
@@ -59,7 +43,8 @@ struct store {
 	struct loop *loop;
 	struct db *db;
 	int lock_fd;
-	dev_t db_dev; /* the database's file: somebody may remove it, or put another in its place */
+	char *path;   /* of the database */
+	dev_t db_dev; /* its file: somebody may remove it, or put another in its place */
 	ino_t db_ino;
 	struct checkpoint *checkpoint;
 	struct journal *journal;
@@ -70,11 +55,8 @@ struct store {
 	struct arena arena;
 	/* A transaction has: who knows what of it is on disk? The journal rests until one has succeeded. */
 	bool has_failed;
-	bool is_overfull;   /* the open turn was too large and fails */
-	bool is_due;        /* the end of the turn has been deferred, or waits for a checkpoint */
-	bool is_held;       /* turns wait for a checkpoint */
-	int log_pages_seen; /* after the last turn */
-	int log_pages_due;  /* when to start the next checkpoint */
+	bool is_overfull; /* the open turn was too large and fails */
+	bool is_due;      /* the end of the turn has been deferred, or waits for a checkpoint */
 	int64_t oldest, newest, committed;
 	int64_t announced; /* committed when on_commit was called last */
 	int64_t in_db;     /* newest event in the database; what is newer is in the journal */
@@ -230,11 +212,10 @@ static bool wants_pruning(const struct store *s)
 static int check_in_place(const struct store *s, struct error *err)
 {
 	struct stat st;
-	if (stat(s->checkpoint->path, &st) == 0 && st.st_dev == s->db_dev && st.st_ino == s->db_ino)
+	if (stat(s->path, &st) == 0 && st.st_dev == s->db_dev && st.st_ino == s->db_ino)
 		return 0;
 	return error_set(err, ERROR_UNAVAILABLE,
-		"%s was removed, or replaced, under the server: end it and start another",
-		s->checkpoint->path);
+		"%s was removed, or replaced, under the server: end it and start another", s->path);
 }
 
 static int write_turn(struct store *s, struct error *err)
@@ -283,21 +264,6 @@ void store_now(struct store *s)
 	forget_turn(s);
 }
 
-static void start_checkpoint(struct store *s);
-
-static void watch_log(struct store *s)
-{
-	int pages = db_log_pages(s->db);
-	if (pages == s->log_pages_seen)
-		return; /* nothing was written */
-	if (pages < s->log_pages_seen)
-		s->log_pages_due = LOG_PAGES_DUE; /* it was started over */
-	s->log_pages_seen = pages;
-	s->is_held = pages >= LOG_PAGES_HIGH;
-	if (s->is_held || pages >= s->log_pages_due)
-		start_checkpoint(s);
-}
-
 /* Calls who waited when the next turn is in place: what they write belongs to that. */
 static void release(struct store *s, const struct error *err)
 {
@@ -317,12 +283,12 @@ static void release(struct store *s, const struct error *err)
 static void end_turn(void *arg)
 {
 	struct store *s = arg;
-	if (s->is_held)
-		return; /* checkpoint_done comes back to it */
+	if (checkpoint_holds(s->checkpoint))
+		return; /* on_released comes back to it */
 	s->is_due = false;
 	struct error err;
 	int r = commit(s, &err);
-	watch_log(s);
+	checkpoint_watch(s->checkpoint, db_log_pages(s->db));
 	bool has_news = s->committed > s->announced;
 	s->announced = s->committed;
 	release(s, r < 0 ? &err : NULL);
@@ -335,7 +301,7 @@ static void due(struct store *s)
 	if (s->is_due)
 		return;
 	s->is_due = true;
-	if (!s->is_held)
+	if (!checkpoint_holds(s->checkpoint))
 		loop_defer(s->loop, end_turn, s);
 }
 
@@ -352,60 +318,20 @@ void store_on_commit(struct store *s, loop_fn *fn, void *arg)
 	s->on_commit_arg = arg;
 }
 
-/* Checkpoints. */
-
-static void measure(struct store *s)
+static void measure(void *arg)
 {
+	struct store *s = arg;
 	s->size = db_size(s->db);
 	int64_t kept = s->newest + 1 - s->oldest;
 	if (s->size > s->size_max && kept > 0)
 		s->prune_to = MAX(s->prune_to, s->oldest + kept / 20);
 }
 
-static void checkpoint_free(struct checkpoint *c)
+static void on_released(void *arg)
 {
-	free(c->path);
-	free(c);
-}
-
-static void checkpoint_work(void *arg)
-{
-	struct checkpoint *c = arg;
-	c->pages_left = db_checkpoint(c->path, &c->error);
-}
-
-static void checkpoint_done(void *arg)
-{
-	struct checkpoint *c = arg;
-	struct store *s = c->store;
-	c->is_running = false;
-	if (!s) {
-		checkpoint_free(c);
-		return;
-	}
-	if (c->pages_left < 0)
-		log_warn("store.checkpoint", "%s", c->error.text);
-	measure(s);
-	if (!s->is_held)
-		return;
-	if (c->pages_left > 0 && !c->is_last_try) {
-		start_checkpoint(s); /* nobody writes now: this one gets to the end */
-		c->is_last_try = true;
-		return;
-	}
-	s->is_held = c->is_last_try = false;
+	struct store *s = arg;
 	if (s->is_due)
 		loop_defer(s->loop, end_turn, s);
-}
-
-static void start_checkpoint(struct store *s)
-{
-	struct checkpoint *c = s->checkpoint;
-	if (c->is_running)
-		return;
-	c->is_running = true;
-	s->log_pages_due = s->log_pages_seen + LOG_PAGES_DUE;
-	loop_work(s->loop, checkpoint_work, checkpoint_done, c);
 }
 
 /* Events. */
@@ -563,15 +489,13 @@ static int open_journal(struct store *s, const char *dir, struct error *err)
 
 static int open_in(struct store *s, const char *dir, struct error *err)
 {
-	auto_free char *path = mem_printf("%s/state.db", dir);
 	if (take_lock(s, dir, err) < 0)
 		return -1;
-	s->checkpoint->path = str_dup(str_from(path));
-	if (db_open(path, &s->db, err) < 0)
-		return error_wrap(err, "open %s", path);
+	if (db_open(s->path, &s->db, err) < 0)
+		return error_wrap(err, "open %s", s->path);
 	struct stat st;
-	if (stat(path, &st) < 0)
-		return error_sys(err, errno, "stat %s", path);
+	if (stat(s->path, &st) < 0)
+		return error_sys(err, errno, "stat %s", s->path);
 	s->db_dev = st.st_dev;
 	s->db_ino = st.st_ino;
 	if (db_get_number(s->db, DB_EVENT_LAST, &s->newest, err) < 0 ||
@@ -592,14 +516,13 @@ int store_open(struct loop *loop, const char *dir, struct store **ret, struct er
 	struct store *s = mem_new(struct store);
 	s->loop = loop;
 	s->lock_fd = -1;
-	s->log_pages_due = LOG_PAGES_DUE;
+	s->path = mem_printf("%s/state.db", dir);
 	s->arena = ARENA_INIT(TURN_MAX);
 	buf_init(&s->events, TURN_MAX);
 	list_init(&s->waits);
 	list_init(&s->writes);
 	store_set_limits(s, STORE_EVENTS_MAX, STORE_SIZE_MAX);
-	s->checkpoint = mem_new(struct checkpoint);
-	s->checkpoint->store = s;
+	s->checkpoint = checkpoint_new(loop, s->path, measure, on_released, s);
 	mode_t mask = umask(077);
 	int r = open_in(s, dir, err);
 	umask(mask);
@@ -627,10 +550,9 @@ void store_close(struct store *s)
 	arena_fini(&s->arena);
 	while (!list_is_empty(&s->waits))
 		list_remove(s->waits.next);
-	s->checkpoint->store = NULL;
-	if (!s->checkpoint->is_running)
-		checkpoint_free(s->checkpoint);
+	checkpoint_free(s->checkpoint);
 	db_close(s->db);
 	close_fd(s->lock_fd);
+	free(s->path);
 	free(s);
 }
