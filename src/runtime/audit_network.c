@@ -24,6 +24,15 @@ void audit_network_lost(struct sandbox *s)
 	audit_add(s, "network", 0, &b);
 }
 
+void audit_network_closed(struct sandbox *s, const char *reason)
+{
+	auto_buf struct buf b = BUF_INIT(256);
+	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_ENDING)
+		return; /* as it should be */
+	buf_printf(&b, "{\"decision\":\"closed\",\"reason\":\"%s\"}", reason);
+	audit_add(s, "network", 0, &b);
+}
+
 void audit_network(struct sandbox *s, const struct buf *data)
 {
 	struct audit_rate *r = &s->audit_rate;

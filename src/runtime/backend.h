@@ -20,6 +20,7 @@ struct backend_reply {
 	struct enforced enforced;
 	struct monitor_usage usage;
 	int fd; /* boundary, decisions, and adopt where there is a boundary: its socket; else -1 */
+	int end_fd; /* decisions: readable once what the network needs has ended; or -1 */
 	const char *
 		workdir; /* create: the image's, where none was asked for; NULL: that of the spec */
 	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */

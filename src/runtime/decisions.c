@@ -2,7 +2,8 @@
 /*
  * Theory of operation. The supervisor has a socket for each such sandbox on which the kernel says of every packet that
  * begins something what became of it. A duplicate is ours to read; the next server gets one as well, with what was not
- * read yet. What is on it is a frame of the kernel's around a packet of the sandbox's.
+ * read yet. What is on it is a frame of the kernel's around a packet of the sandbox's. Of pasta there is a pidfd: a
+ * sandbox that lost it is told of as one whose network is closed, which it is.
  */
 #include "runtime/decisions.h"
 
@@ -20,8 +21,9 @@ enum { READS_PER_TURN = 16, DATAGRAM_MAX = 8192 };
 
 struct decisions {
 	struct sandbox *sandbox;
-	int fd; /* -1: it was asked for */
-	struct watch *watch;
+	int fd;     /* -1: it was asked for */
+	int end_fd; /* a pidfd; -1: the kernel needs nobody for its network */
+	struct watch *watch, *end_watch;
 };
 
 static const char *protocol_name(int protocol)
@@ -80,6 +82,26 @@ static void on_ready(void *arg, int events)
 	}
 }
 
+static void on_end(void *arg, int events)
+{
+	struct decisions *d = arg;
+	watch_free(take_ptr(d->end_watch));
+	d->end_fd = close_fd(d->end_fd);
+	audit_network_closed(d->sandbox, "pasta has ended: nothing leads out any more");
+}
+
+/* The socket and the pidfd of a reply are duplicated. */
+static void watch_both(struct decisions *d, const struct backend_reply *reply)
+{
+	struct loop *loop = d->sandbox->runtime->loop;
+	d->fd = fcntl(reply->fd, F_DUPFD_CLOEXEC, 3);
+	d->end_fd = reply->end_fd < 0 ? -1 : fcntl(reply->end_fd, F_DUPFD_CLOEXEC, 3);
+	if (d->fd >= 0)
+		d->watch = watch_new(loop, d->fd, LOOP_READ, on_ready, d);
+	if (d->end_fd >= 0)
+		d->end_watch = watch_new(loop, d->end_fd, LOOP_READ, on_end, d);
+}
+
 static void on_socket(void *arg, const struct backend_reply *reply)
 {
 	struct step *step = arg;
@@ -89,10 +111,8 @@ static void on_socket(void *arg, const struct backend_reply *reply)
 	if (!d || d->fd >= 0)
 		return;
 	if (reply->error.code == ERROR_OK)
-		d->fd = fcntl(reply->fd, F_DUPFD_CLOEXEC, 3);
-	if (d->fd >= 0)
-		d->watch = watch_new(s->runtime->loop, d->fd, LOOP_READ, on_ready, d);
-	else
+		watch_both(d, reply);
+	if (d->fd < 0)
 		log_warn("decisions.none", "id=%s error=%s", s->id,
 			reply->error.code == ERROR_OK ? strerror(errno) : reply->error.text);
 }
@@ -112,7 +132,7 @@ void decisions_open(struct sandbox *s)
 	if (s->decisions || !b->ops->decisions || !is_wanted(s))
 		return;
 	s->decisions = mem_new(struct decisions);
-	*s->decisions = (struct decisions){ .sandbox = s, .fd = -1 };
+	*s->decisions = (struct decisions){ .sandbox = s, .fd = -1, .end_fd = -1 };
 	b->ops->decisions(b, s->backend_id, on_socket, step_new(s->runtime, s, NULL));
 }
 
@@ -122,6 +142,8 @@ void decisions_close(struct sandbox *s)
 	if (!d)
 		return;
 	watch_free(d->watch);
+	watch_free(d->end_watch);
 	close_fd(d->fd);
+	close_fd(d->end_fd);
 	free(d);
 }

@@ -152,6 +152,8 @@ int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const stru
  */
 void audit_network(struct sandbox *s, const struct buf *data);
 void audit_network_lost(struct sandbox *s);
+/* From now on there is less of it than was asked for. */
+void audit_network_closed(struct sandbox *s, const char *reason);
 
 /* For what the server itself asks over HTTP; made when it is wanted first. */
 struct fetcher *runtime_fetcher(struct runtime *rt);

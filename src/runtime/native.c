@@ -129,7 +129,7 @@ static void answer(struct ask *ask, const struct backend_reply *reply)
 static void answer_error(void *arg)
 {
 	struct ask *ask = arg;
-	struct backend_reply reply = { .error = ask->error, .fd = -1 };
+	struct backend_reply reply = { .error = ask->error, .fd = -1, .end_fd = -1 };
 	answer(ask, &reply);
 }
 
@@ -335,6 +335,7 @@ static void take_reply(struct native *n, const struct monitor_reply *m, int fds[
 		.enforced = m->enforced,
 		.usage = m->usage,
 		.fd = take_fd(&fds[m->op == MONITOR_ADOPT]),
+		.end_fd = m->op == MONITOR_DECISIONS ? fds[1] : -1,
 	};
 	memcpy(reply.id, m->id, sizeof(reply.id));
 	answer(ask, &reply);

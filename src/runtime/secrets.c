@@ -161,6 +161,8 @@ static void on_message(void *arg, int events)
 		return;
 	if (n <= 0) {
 		log_warn("boundary.ended", "id=%s", x->sandbox->id);
+		audit_network_closed(x->sandbox,
+			"what swaps its secrets in has ended, and they with it");
 		hang_up(x);
 		error_set(&err, ERROR_UNAVAILABLE, "secrets: what swaps them in has ended");
 		answer(x, STR_NONE, &err);

@@ -242,7 +242,7 @@ static int on_decisions(struct desk *d, const struct monitor_request *request, s
 	if (m->uplink.decisions_fd < 0)
 		return error_set(err, ERROR_UNSUPPORTED, "nobody tells what its network decides");
 	struct monitor_reply reply = reply_about(m, request->op, request->serial);
-	reply_send(d, &reply, m->uplink.decisions_fd);
+	reply_send_both(d, &reply, m->uplink.decisions_fd, m->uplink.pasta.pidfd);
 	return 0;
 }
 

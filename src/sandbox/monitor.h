@@ -12,7 +12,8 @@
  * (SOCK_SEQPACKET). The server starts a call by sending on it one byte 'C' with one end of a socketpair
  * (SOCK_STREAM) attached, and speaks wire/frame over the other end. The supervisor keeps a duplicate, so
  * that a restarted server adopts every living sandbox with its sessions. [1], with a reply to ADOPT, and [0]
- * with that to BOUNDARY: the socket of its boundary, of which a duplicate is kept as well.
+ * with that to BOUNDARY: the socket of its boundary, of which a duplicate is kept as well. [1], with a reply to
+ * DECISIONS: a pidfd of the process that its network needs, if it needs one.
  */
 #pragma once
 

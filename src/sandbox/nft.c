@@ -5,6 +5,7 @@
 #include "base/file.h"
 
 #include <dlfcn.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -66,73 +67,76 @@ static int enter(int user_ns_fd, int net_ns_fd, struct error *err)
 	return 0;
 }
 
-/* Says what came of it; then waits for the other end to go, if it is to stay. */
-_Noreturn static void child(int sock, int user_ns_fd, int net_ns_fd, struct str text, bool stays)
+/* That of the library, when no other is open. */
+static int find_socket(void)
+{
+	enum { FIRST = 3, LAST = 64 };
+	for (int fd = FIRST; fd <= LAST; fd++) {
+		int domain = 0, protocol = -1;
+		socklen_t len = sizeof(int);
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+			getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+			domain == AF_NETLINK && protocol == NETLINK_NETFILTER)
+			return fd;
+	}
+	return -1;
+}
+
+/* Says what came of it, with its socket if that is to be kept. */
+_Noreturn static void child(int sock, int user_ns_fd, int net_ns_fd, struct str text, bool keeps)
 {
 	struct error word = { 0 };
-	sigset_t none;
-	char byte;
+	int fd = -1;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (stays) {
+	if (keeps) { /* the caller has sockets of this kind, too */
 		dup2(sock, 0);
 		sock = 0;
 		syscall(SYS_close_range, 3, ~0U, 0);
 	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (enter(user_ns_fd, net_ns_fd, &word) == 0)
-		run(text, &word);
-	if (send(sock, &word, sizeof(word), MSG_NOSIGNAL) == (ssize_t)sizeof(word) && stays &&
-		word.code == ERROR_OK)
-		while (recv(sock, &byte, 1, 0) < 0 && errno == EINTR)
-			;
+	if (enter(user_ns_fd, net_ns_fd, &word) == 0 && run(text, &word) == 0 && keeps &&
+		(fd = find_socket()) < 0)
+		error_set(&word, ERROR_UNSUPPORTED, "libnftables has no socket to be kept");
+	fd_send(sock, str_from_len((const char *)&word, sizeof(word)), &fd, fd >= 0 ? 1 : 0, NULL);
 	_exit(0);
 }
 
-static int start(int user_ns_fd, int net_ns_fd, struct str text, bool stays, int *ret_sock,
-	pid_t *ret_pid, struct error *err)
+/* ret_fd NULL: no socket is kept. */
+static int run_in_child(int user_ns_fd, int net_ns_fd, struct str text, int *ret_fd,
+	struct error *err)
 {
 	struct error word;
-	int pair[2];
+	int pair[2], n_fds = 1, fd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_sys(err, errno, "make a socket");
-	auto_fd int ours = pair[0], theirs = pair[1];
-	*ret_pid = fork();
-	if (*ret_pid < 0)
-		return error_sys(err, errno, "fork");
-	if (*ret_pid == 0) {
-		close(ours);
-		child(theirs, user_ns_fd, net_ns_fd, text, stays);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		child(pair[1], user_ns_fd, net_ns_fd, text, ret_fd != NULL);
 	}
-	theirs = close_fd(theirs);
-	ssize_t n;
-	while ((n = recv(ours, &word, sizeof(word), 0)) < 0 && errno == EINTR)
-		;
+	int failure = errno;
+	close(pair[1]);
+	ssize_t n = pid < 0 ? -1 : fd_recv(pair[0], &word, sizeof(word), &fd, &n_fds, NULL);
+	close(pair[0]);
+	if (pid < 0)
+		return error_sys(err, failure, "fork");
+	waitpid(pid, NULL, 0);
+	auto_fd int received = n == (ssize_t)sizeof(word) && n_fds == 1 ? fd : -1;
 	if (n != (ssize_t)sizeof(word))
 		return error_set(err, ERROR_INTERNAL, "nftables: it ended without a word");
 	word.text[ERROR_TEXT_MAX - 1] = '\0';
 	if (word.code != ERROR_OK)
 		return error_set(err, word.code, "%s", word.text);
-	*ret_sock = take_fd(&ours);
+	if (ret_fd)
+		*ret_fd = take_fd(&received);
 	return 0;
 }
 
 int nft_run(int user_ns_fd, int net_ns_fd, struct str text, struct error *err)
 {
-	pid_t pid = 0;
-	int sock = -1;
-	int r = start(user_ns_fd, net_ns_fd, text, false, &sock, &pid, err);
-	close_fd(sock);
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	return r;
+	return run_in_child(user_ns_fd, net_ns_fd, text, NULL, err);
 }
 
 int nft_keep(struct str text, int *ret_fd, struct error *err)
 {
-	pid_t pid = 0;
-	int r = start(-1, -1, text, true, ret_fd, &pid, err);
-	if (r < 0 && pid > 0)
-		waitpid(pid, NULL, 0);
-	return r; /* else it is waited for with the other orphans */
+	return run_in_child(-1, -1, text, ret_fd, err);
 }

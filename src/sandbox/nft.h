@@ -18,7 +18,7 @@
 /* In these namespaces; -1: the caller's own. */
 int nft_run(int user_ns_fd, int net_ns_fd, struct str text, struct error *err);
 /*
- * By a child that stays: tables that it makes with `flags owner` are gone as soon as it is. It ends when *ret_fd is
- * closed, by whatever, and with the caller.
+ * In the caller's own namespaces. Tables that it makes with `flags owner` belong to a socket, which is *ret_fd: the
+ * kernel removes them when the last duplicate of it is closed, however that comes. No process has to live for it.
  */
 int nft_keep(struct str text, int *ret_fd, struct error *err);

@@ -9,8 +9,8 @@
  *
  * No device is shared, so there is no neighbour to listen to or to pretend to be; the router forwards from one
  * sandbox to another only where both are of one named network. In the host's own network there is one device, and one
- * table of nft that belongs to a process of ours (`flags owner`): the kernel removes both when the supervisor is gone,
- * however it ended. Everything else is in the namespace and ends with it.
+ * table of nft that belongs to a socket of ours (`flags owner`): the kernel removes both when the supervisor is gone,
+ * however it ended, and not before. Everything else is in the namespace and ends with it.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ enum { ROUTER_MAX = 4000 }; /* sandboxes at once */
 
 struct router {
 	int ns_fd;       /* -1: not made yet */
-	int keep_fd;     /* of who owns the table in the host's network */
+	int keep_fd;     /* the socket that owns the table in the host's network */
 	int lock_fd;     /* on its record */
 	uint32_t base;   /* of its addresses: a /20 */
 	char device[16]; /* in the host's network */

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 from conftest import PROGRAMS
-from outside import HOST, HOST_LAN, enter_network, server_behind, skip_without
-from processes import descriptors
+from outside import HOST, HOST_LAN, Outside, enter_network, server_behind, skip_without
+from processes import awaited, children, descriptors, status
 from waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the network bridge does")
@@ -280,6 +280,28 @@ def test_a_restarted_server_has_the_same_networks(server, box):
     again = server.create(network="bridge", allow=ALLOW)
     assert get(again, f"http://{PUBLIC}/") == f"reached {PUBLIC}\n"
     again.delete()
+
+
+@pytest.mark.usefixtures("server")
+def test_whatever_is_killed_beside_the_supervisor_opens_nothing():
+    """No process has to live for the rules: what was closed stays so, and what was open, too."""
+    with server_behind([PUBLIC]) as server:
+        server.outside.listen(80)
+        of_the_host = Outside(server.process.pid)
+        of_the_host.listen(7000)
+        box = server.create(network="bridge", allow=[PUBLIC, "0.0.0.0/0:7000", f"{HOST}:7000"])
+        rules = in_network(server, "nft", "list", "ruleset")
+        assert "masquerade" in rules
+        keepers = children(server.process.pid)
+        victims = [pid for pid in keepers if status(pid).get("Name") not in ("cay-executor", "cay-init")]
+        assert len(victims) > 3
+        with awaited(*victims):
+            for pid in victims:
+                os.kill(pid, signal.SIGKILL)
+        assert in_network(server, "nft", "list", "ruleset") == rules
+        server.wait_until_up()
+        assert connect(box, HOST, 7000) != "reached" and of_the_host.seen == []
+        assert get(box, f"http://{PUBLIC}/") == f"reached {PUBLIC}\n"
 
 
 @pytest.mark.usefixtures("server")

@@ -55,6 +55,12 @@ def passts(server):
     return {pid for name in ("passt", "passt.avx2") for pid in children(server.process.pid, name)}
 
 
+def closings(box):
+    """Also of one that is gone."""
+    return [e["data"] for e in box.server.request("GET", "/v1/events").json
+            if e["sandbox"] == box.id and e["kind"] == "network" and e["data"]["decision"] == "closed"]
+
+
 def test_an_allowed_address_is_reached(server, box):
     assert box.output(f"curl -sS --max-time 20 http://{PUBLIC}/ 2>&1") == f"reached {PUBLIC}\n"
     assert connect(box, OTHER, 7000) == "reached"
@@ -144,6 +150,28 @@ def test_its_process_ends_with_it(server):
     with awaited(pid):
         made.delete()
     wait_until(lambda: pid not in passts(server), "it was not waited for")
+
+
+def test_when_it_is_killed_the_network_is_closed_and_told_to_be(server):
+    before = passts(server)
+    made = server.create(network="pasta", allow=ALLOW)
+    pid, = passts(server) - before
+    with awaited(pid):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: closings(made), "nobody tells")
+    assert connect(made, OTHER, 7000) != "reached"
+    assert made.output("echo alive") == "alive\n"
+    server.kill_server()
+    server.wait_until_up()
+    assert connect(made, PUBLIC, 80) != "reached"
+    made.delete()
+    assert "pasta has ended" in closings(made)[0]["reason"]
+
+
+def test_one_that_ends_as_it_should_is_not_told_to_be_closed(server):
+    made = server.create(network="pasta", allow=ALLOW)
+    made.delete()
+    assert closings(made) == []
 
 
 @pytest.mark.usefixtures("server")

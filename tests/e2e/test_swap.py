@@ -228,6 +228,7 @@ def test_when_the_boundary_is_killed_nothing_goes_out_to_its_hosts(server, box):
     assert "has ended, and they with it" in said
     assert server.outside.requests == []
     assert "other.test" in curl(box, "http://other.test/")
+    assert [told["reason"] for told in network(box, "closed")] == ["what swaps its secrets in has ended, and they with it"]
 
 
 def test_a_boundary_ends_with_its_sandbox(server, box):
