@@ -27,7 +27,8 @@ static int distance(struct str a, struct str b)
 const char *nearest_word(struct str word, const char *const *words, int n)
 {
 	const char *best = NULL;
-	int best_distance = (int)word.len / 3 + 2; /* one slip in three letters, and one more */
+	int best_distance = (int)(word.len + 2) / 3 +
+		1; /* a slip in three letters; an exchange is two */
 	for (int i = 0; i < n; i++) {
 		struct str candidate = str_from(words[i]);
 		if (candidate.len > NEAREST_LEN_MAX || word.len > NEAREST_LEN_MAX)

@@ -88,7 +88,9 @@ void clean_put_line(struct buf *b, struct str s)
 	while (s.len) {
 		unsigned char c = (unsigned char)s.ptr[0];
 		size_t len = utf8_len(s);
-		if (c < 0x20 || c == DEL)
+		if (c == '\n' || c == '\t')
+			buf_putc(b, ' ');
+		else if (c < 0x20 || c == DEL)
 			buf_putc(b, '?');
 		else if (is_harmful(s, len))
 			buf_puts(b, "\xef\xbf\xbd");

@@ -19,5 +19,5 @@ enum { CLEAN_HOLD_MAX = 40 }; /* longest sequence that may be the start of one t
  * are left, and the result says how many bytes of `s` were taken. At most CLEAN_HOLD_MAX are left.
  */
 size_t clean_put(struct buf *b, struct str s, bool has_colour, bool is_end);
-/* Appends `s` as a part of one line: control characters, line feeds and tabs too, become '?'. */
+/* Appends `s` as a part of one line: line feeds and tabs become spaces, other control characters '?'. */
 void clean_put_line(struct buf *b, struct str s);

@@ -7,6 +7,7 @@
 #include "cli/clean.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/out.h"
 #include "version.h"
 
 #include <signal.h>
@@ -39,11 +40,31 @@ const char *command_nearest(struct str word, const char *const *words, int n)
 static int report(const struct command *command, const struct error *err)
 {
 	auto_buf struct buf line = BUF_INIT(4 * ERROR_TEXT_MAX);
-	buf_printf(&line, "cay: %s%s", command ? command->name : "", command ? ": " : "");
-	clean_put_line(&line, str_from(err->text));
+	struct str text = str_from(err->text);
+	buf_puts(&line, "cay: ");
+	if (command) {
+		size_t at = line.len;
+		buf_printf(&line, "%s: ", command->name);
+		/* A server names the action, which is often called as the command is. */
+		if (str_starts(text, str_skip(buf_str(&line), at)))
+			buf_cut(&line, at);
+	}
+	clean_put_line(&line, text);
 	buf_putc(&line, '\n');
 	fwrite(line.ptr, 1, line.len, stderr);
 	return command && command->failure_exit ? command->failure_exit : error_exit(err->code);
+}
+
+/* The command that has another name elsewhere. */
+static const char *known_elsewhere(struct str name)
+{
+	for (const struct command *const *c = command_table; *c; c++) {
+		struct str words = str_from((*c)->also ?: ""), word;
+		while (str_split(&words, ' ', &word))
+			if (name.len && str_eq(word, name))
+				return (*c)->name;
+	}
+	return NULL;
 }
 
 static int unknown_command(const char *name)
@@ -52,7 +73,8 @@ static int unknown_command(const char *name)
 	int n = 0;
 	for (const struct command *const *c = command_table; *c && n < COMMANDS_MAX; c++)
 		names[n++] = (*c)->name;
-	const char *near = command_nearest(str_from(name), names, n);
+	const char *near = known_elsewhere(str_from(name))
+		?: command_nearest(str_from(name), names, n);
 	struct error err;
 	if (near)
 		error_set(&err, ERROR_INVALID, "no command '%.40s'; did you mean '%s'?", name,
@@ -84,8 +106,10 @@ static int run_command(const struct command_binding *bindings, command_fn *other
 	int status = invocation_parse(command, argc, argv, &in, &err);
 	if (status == 0)
 		status = perform(bindings, other, &in, &err);
-	if (status >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+	if (status >= 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+		out_heed_pipe(errno);
 		status = error_sys(&err, errno, "write to standard output");
+	}
 	invocation_fini(&in);
 	return status < 0 ? report(command, &err) : status;
 }

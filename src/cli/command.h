@@ -87,6 +87,7 @@ struct command {
 	const char *name;
 	const char *group;   /* headline in `cay help` */
 	const char *summary; /* imperative, no full stop */
+	const char *also;    /* what the like is called elsewhere, for who types that: "ps list" */
 	const char
 		*description; /* paragraphs, separated by empty lines; wrapped by who prints it */
 	const char *examples; /* "command\0what it does\0…\0" */

@@ -89,13 +89,20 @@ static bool next_attack(struct str *rest, struct str *name, struct str *outcome,
 static void print_attacks(struct buf *b, const struct report *rep)
 {
 	struct str rest = buf_str(&rep->attacks), name, outcome, why;
+	int n = 0, n_allowed = 0;
 	buf_puts(b, "\nattacks from within a sandbox:\n");
 	while (next_attack(&rest, &name, &outcome, &why)) {
+		n++;
+		n_allowed += str_is(outcome, "ALLOWED");
 		buf_printf(b, "%-20.*s %-8.*s %.*s\n", STR_ARG(name), STR_ARG(outcome),
 			STR_ARG(why));
 	}
 	if (rep->attack_why.code != ERROR_OK)
 		buf_printf(b, "%s\n", rep->attack_why.text);
+	else
+		buf_printf(b, "none of %d got through%s\n", n,
+			n_allowed ? " (ALLOWED: it reached nothing but what is the sandbox's own)"
+				  : "");
 }
 
 static void print_text(struct buf *b, const struct report *rep)

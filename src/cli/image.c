@@ -49,7 +49,9 @@ static int print_images(const struct json *answer, const struct image_options *o
 		out_cell(&t, names_of(image, &names));
 		out_cell(&t, buf_str(&size));
 		out_cell(&t, buf_str(&n));
-		out_cell(&t, str_first(json_str(json_find(image, "created_at")), 10));
+		struct str date = str_first(json_str(json_find(image, "created_at")), 10);
+		out_cell(&t,
+			str_is(date, "1970-01-01") ? STR("-") : date); /* of host: never made */
 	}
 	return out_table_end(&t, err);
 }

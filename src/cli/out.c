@@ -9,15 +9,20 @@
 
 enum { CLEAN_MAX = 4 * 1024 * 1024, NOTE_MAX = 16 * 1024 };
 
+void out_heed_pipe(int sys)
+{
+	if (sys != EPIPE)
+		return;
+	signal(SIGPIPE, SIG_DFL);
+	raise(SIGPIPE);
+}
+
 static int write_out(int fd, struct str bytes, struct error *err)
 {
 	struct error own;
 	if (file_write_all(fd, bytes, &own) == 0)
 		return 0;
-	if (own.sys == EPIPE) {
-		signal(SIGPIPE, SIG_DFL);
-		raise(SIGPIPE);
-	}
+	out_heed_pipe(own.sys);
 	if (err)
 		*err = own;
 	return error_wrap(err, fd == STDERR_FILENO ? "standard error" : "standard output");

@@ -22,6 +22,9 @@ void out_init(struct out *o, int fd, bool is_raw);
 int out_write(struct out *o, struct str bytes, struct error *err);
 int out_end(struct out *o, struct error *err); /* writes what is held */
 
+/* Ends this process as SIGPIPE does, if that errno of a write says that nobody reads any more. */
+void out_heed_pipe(int sys);
+
 /* Text of ours, or JSON, to standard output; cleaned if that is a terminal: JSON lets some control characters be. */
 int out_text(struct str text, struct error *err);
 /* The same and a line feed. */

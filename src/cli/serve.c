@@ -51,6 +51,19 @@ static void put_curl(struct buf *b, const char *state, const char *url, const ch
 	buf_printf(b, " %s/v1/sandboxes -d '{}'\n", url[0] ? url : "http://localhost");
 }
 
+/* Their keys are the token that curl shows. */
+static void put_clients(struct buf *b, const char *url)
+{
+	buf_printf(b,
+		"  OpenHands     RUNTIME=remote SANDBOX_REMOTE_RUNTIME_API_URL=%s"
+		" SANDBOX_RUNTIME_CONTAINER_IMAGE=host SANDBOX_API_KEY=TOKEN\n",
+		url);
+	buf_printf(b, "  Daytona       DAYTONA_API_URL=%s/daytona/api DAYTONA_API_KEY=TOKEN\n",
+		url);
+	buf_printf(b, "  MCP           cay mcp, or %s/mcp\n", url);
+	buf_printf(b, "  any other     %s/v1/openapi.json says everything\n", url);
+}
+
 /* What the command line would not find by itself. */
 static void put_differences(struct buf *b, const char *state, const char *url, const char *socket)
 {
@@ -87,10 +100,7 @@ void serve_put_greeting(struct buf *b, const struct serve_options *o, const char
 	put_differences(b, state, url.ptr, socket);
 	put_curl(b, state, url.ptr, socket);
 	if (listen.n)
-		buf_printf(b,
-			"  OpenHands     action server %s/openhands/SANDBOX; the token is its session API key\n"
-			"  any other     %s/v1/openapi.json says everything\n",
-			url.ptr, url.ptr);
+		put_clients(b, url.ptr);
 }
 
 /* In a process of its own. */

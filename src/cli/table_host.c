@@ -13,6 +13,7 @@ const struct command command_doctor = {
 	.name = "doctor",
 	.group = "Host",
 	.summary = "tell what this machine gives, and what would lift each lack",
+	.also = "check info",
 	.options = { doctor_options, json_options },
 	.values_size = sizeof(struct doctor_options),
 };

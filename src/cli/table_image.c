@@ -50,6 +50,7 @@ const struct command command_image = {
 	.name = "image",
 	.group = "Server",
 	.summary = "build, take in, list and remove the images that the server keeps",
+	.also = "images build pull load import",
 	.description =
 		"What is imported is a directory, or a tar archive (plain, gzip, bzip2, xz, zstd) of a root file "
 		"system, of docker save, or of an OCI layout. It is unpacked in a sandbox of its own; layers are kept "

@@ -150,6 +150,7 @@ const struct command command_config = {
 	.name = "config",
 	.group = "Server",
 	.summary = "print what a server would be configured with, and where each value comes from",
+	.also = "settings",
 	.description =
 		"What it prints is a cay.toml. The environment counts more than the file, and the command line of "
 		"`cay serve` more than both. Secrets are not shown.",
@@ -162,6 +163,7 @@ const struct command command_serve = {
 	.name = "serve",
 	.group = "Server",
 	.summary = "serve sandboxes over HTTP",
+	.also = "server start daemon up",
 	.description =
 		"Runs in the foreground until it gets SIGINT or SIGTERM, and takes every sandbox down then. Who "
 		"connects shows the token: CAY_TOKEN, or what the file `token` in the state directory holds; it is "
@@ -229,6 +231,7 @@ const struct command command_create = {
 	.name = "create",
 	.group = "Sandboxes",
 	.summary = "create a sandbox and print its id",
+	.also = "new",
 	.description =
 		"Paths of --image, --workspace and --mount are those of the server's machine.",
 	.examples = "cay create --name demo --memory 2G\0A sandbox called demo:\0"

@@ -32,6 +32,7 @@ const struct command command_exec = {
 	.name = "exec",
 	.group = "Sandboxes",
 	.summary = "run a program in a sandbox",
+	.also = "ssh",
 	.description =
 		"Its output comes as it is written, its exit status becomes that of this command (128+N when signal "
 		"N ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it. When cay itself fails, the "
@@ -147,6 +148,7 @@ const struct command command_py = {
 	.name = "py",
 	.group = "Sandboxes",
 	.summary = "run Python in an interpreter that stays alive in a sandbox",
+	.also = "python",
 	.description =
 		"Variables, imports and the directory survive from one call to the next. What the code prints comes "
 		"as it is printed, then the value of its last expression; of pictures only their description is "
@@ -217,6 +219,7 @@ const struct command command_shell = {
 	.name = "shell",
 	.group = "Sandboxes",
 	.summary = "connect this terminal to a shell session",
+	.also = "attach bash enter",
 	.description =
 		"The session may be one that an agent works in: both see and type the same. The detach key leaves "
 		"it as it is; what runs goes on. Ctrl-D or exit ends the shell itself.",
@@ -236,6 +239,7 @@ const struct command command_cp = {
 	.name = "cp",
 	.group = "Sandboxes",
 	.summary = "copy files and directories into and out of a sandbox",
+	.also = "copy upload download",
 	.description =
 		"One of the two is in a sandbox. A directory is copied with all that is in it. If TO is a directory "
 		"that is there, the copy goes into it under its own name; else TO is the copy's name. From and to - "
@@ -269,6 +273,7 @@ const struct command command_port = {
 	.name = "port",
 	.group = "Sandboxes",
 	.summary = "connect a port of this machine to one inside a sandbox",
+	.also = "forward port-forward",
 	.description =
 		"Prints the address it listens on and forwards connections until it is interrupted. Any protocol "
 		"over TCP will do. Nothing has to be open between the sandbox and the outside.",

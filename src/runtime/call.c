@@ -245,14 +245,15 @@ static void on_end(void *arg, const struct error *reason)
 	struct runtime_call *call = arg;
 	struct error err;
 	const struct sandbox *s = call->sandbox;
-	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_ENDING)
-		error_set(&err, ERROR_GONE, "%s: sandbox %s is %s%s%s", call->action->name, s->id,
-			sandbox_state_name(s->state), s->reason[0] ? ": " : "", s->reason);
-	else if (reason)
+	if (s->state == SANDBOX_STOPPING || s->state == SANDBOX_ENDING) {
+		sandbox_refuse(s, ERROR_GONE, &err);
+		error_wrap(&err, "%s", call->action->name);
+	} else if (reason) {
 		err = *reason;
-	else
+	} else {
 		error_set(&err, ERROR_UNAVAILABLE, "the executor ended %s without an answer",
 			call->action->name);
+	}
 	fail(call, &err);
 }
 
@@ -408,9 +409,7 @@ static int build_request(struct runtime_call *call, struct str params, struct er
 int call_check_usable(struct sandbox *s, struct error *err)
 {
 	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING)
-		return error_set(err, sandbox_is_alive(s) ? ERROR_CONFLICT : ERROR_GONE,
-			"sandbox %s is %s%s%s", s->id, sandbox_state_name(s->state),
-			s->reason[0] ? ": " : "", s->reason);
+		return sandbox_refuse(s, sandbox_is_alive(s) ? ERROR_CONFLICT : ERROR_GONE, err);
 	if (s->n_calls > RUNTIME_CALLS_MAX)
 		return error_set(err, ERROR_LIMIT,
 			"sandbox %s performs %d actions; that is the limit", s->id,

@@ -246,7 +246,8 @@ struct image *images_find(struct images *images, struct str ref, struct error *e
 	if (!image)
 		image = find_id(images, is_id ? str_skip(ref, 7) : ref);
 	if (!image)
-		error_set(err, ERROR_NOT_FOUND, "No such image: %.*s",
+		error_set(err, ERROR_NOT_FOUND,
+			"No such image: %.*s; there is no registry here: `cay image import` takes one in, `cay image build` makes one",
 			STR_ARG(str_first(ref, 200)));
 	return image;
 }

@@ -362,8 +362,7 @@ void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, voi
 	if ((s->state == SANDBOX_PAUSED) == is_paused && sandbox_is_usable(s)) {
 		step_defer(step); /* it is so already */
 	} else if (!lifecycle_find(s->state, is_paused ? LIFE_FROZEN : LIFE_THAWED)) {
-		error_set(&step->error, ERROR_CONFLICT, "sandbox %s is %s", s->id,
-			sandbox_state_name(s->state));
+		sandbox_refuse(s, ERROR_CONFLICT, &step->error);
 		step_defer(step);
 	} else {
 		b->ops->freeze(b, s->backend_id, is_paused, on_frozen, step);
@@ -394,8 +393,7 @@ void runtime_usage(struct sandbox *s, runtime_usage_fn *done, void *arg)
 		b->ops->usage(b, s->backend_id, on_usage, step);
 		return;
 	}
-	error_set(&step->error, ERROR_CONFLICT, "sandbox %s is %s", s->id,
-		sandbox_state_name(s->state));
+	sandbox_refuse(s, ERROR_CONFLICT, &step->error);
 	step_defer(step);
 }
 

@@ -211,8 +211,7 @@ static int perform(struct mcp_run *run, const struct action *action, struct str 
 		return -1;
 	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING &&
 		s->state != SANDBOX_STARTING)
-		return error_set(err, ERROR_UNAVAILABLE, "sandbox %s is %s", s->id,
-			sandbox_state_name(s->state));
+		return sandbox_refuse(s, ERROR_UNAVAILABLE, err);
 	run->call = call_perform_quietly(s, action, params, sink, run);
 	return 0;
 }

@@ -120,6 +120,14 @@ struct str sandbox_label(const struct sandbox *s, struct str key)
 	return STR_NONE;
 }
 
+int sandbox_refuse(const struct sandbox *s, enum error_code code, struct error *err)
+{
+	const char *state = sandbox_state_name(s->state);
+	bool has_more = s->reason[0] && strcmp(s->reason, state) != 0;
+	return error_set(err, code, "sandbox %s is %s%s%s", s->id, state, has_more ? ": " : "",
+		has_more ? s->reason : "");
+}
+
 static void write_date(const char *key, int64_t wall_ms, struct jsonw *w)
 {
 	jsonw_key(w, key);

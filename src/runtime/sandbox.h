@@ -82,6 +82,9 @@ static inline bool sandbox_is_bare(const struct sandbox *s)
 	return s->enforced.controls == 0;
 }
 
+/* "sandbox ID is stopped", and why, if there is more to say; always -1. */
+int sandbox_refuse(const struct sandbox *s, enum error_code code, struct error *err);
+
 /* The value, or STR_NONE. */
 struct str sandbox_label(const struct sandbox *s, struct str key);
 /* {"id":…,"name":…,"state":…,"reason":…,"created_at":…,"spec":{…},"enforced":{…},…} */

@@ -83,7 +83,7 @@ static void what_an_error_quotes_stays_one_line_without_sequences(void **state)
 		STR("a\x1b[31m\r\nb\tc\x7f\xc2\x9b"
 		    "31m\xe2\x80\xae\xff\xc3\xa9"));
 	assert_string_equal(b.ptr,
-		"a?[31m??b?c?\xef\xbf\xbd"
+		"a?[31m? b c?\xef\xbf\xbd"
 		"31m\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9");
 }
 

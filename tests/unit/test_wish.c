@@ -171,7 +171,7 @@ static void the_greeting_names_only_what_is_served(void **state)
 	const char *none = "none", *two[] = { ":9000", "[::1]:9001" };
 	struct serve_options o = { 0 };
 	unsetenv("CAY_TOKEN");
-	assert_greeting(&o, "/s/cay.sock", "http://127.0.0.1:8000/openhands/", "none");
+	assert_greeting(&o, "/s/cay.sock", "http://127.0.0.1:8000/daytona/api", "none");
 	assert_greeting(&o, "none", "CAY_URL=http://127.0.0.1:8000", "unix:");
 	o.listen = (struct option_texts){ &none, 1 };
 	assert_greeting(&o, "/s/cay.sock", "--unix-socket /s/cay.sock", "http://127");

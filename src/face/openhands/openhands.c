@@ -29,15 +29,20 @@ struct waiter {
 	sandbox_handler_fn *fn;
 };
 
+static void refuse(struct http_request *r, const struct sandbox *s)
+{
+	struct error err;
+	sandbox_refuse(s, ERROR_CONFLICT, &err);
+	reply_detail(r, sandbox_state_is_final(s->state) ? 404 : 503, "%s", err.text);
+}
+
 static void serve(struct openhands *oh, struct http_request *r, struct sandbox *s,
 	sandbox_handler_fn *fn)
 {
 	if (s->state == SANDBOX_READY || s->state == SANDBOX_RUNNING)
 		fn(oh, r, s);
 	else
-		reply_detail(r, sandbox_state_is_final(s->state) ? 404 : 503,
-			"sandbox %s is %s%s%s", s->id, sandbox_state_name(s->state),
-			s->reason[0] ? ": " : "", s->reason);
+		refuse(r, s);
 }
 
 static void on_created(void *arg, struct sandbox *s, const struct error *err)
