@@ -27,6 +27,17 @@ int home_put_state(struct buf *b, struct error *err)
 			  : 0;
 }
 
+bool home_put_config(struct buf *b)
+{
+	const char *config = directory_variable("XDG_CONFIG_HOME");
+	const char *home = directory_variable("HOME");
+	if (config)
+		buf_printf(b, "%s/cay", config);
+	else if (home)
+		buf_printf(b, "%s/.config/cay", home);
+	return (config || home) && !b->is_full;
+}
+
 int home_put_socket_of(struct buf *b, const char *state_dir, struct error *err)
 {
 	const char *runtime = directory_variable("XDG_RUNTIME_DIR");

@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+/* Where cay.toml of the user is looked for: $XDG_CONFIG_HOME/cay, or ~/.config/cay. False: nowhere. */
+bool home_put_config(struct buf *b);
 /* Append an absolute path. ERROR_INVALID if the environment names no directory. */
 int home_put_state(struct buf *b, struct error *err);
 int home_put_socket(struct buf *b, struct error *err);

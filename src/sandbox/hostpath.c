@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* https://refspecs.linuxfoundation.org/FHS_3.0/: what it runs, how it is set up, what it keeps. */
@@ -49,16 +50,37 @@ int hostpaths_add(struct hostpaths *p, const char *word, struct error *err)
 	return 0;
 }
 
-int hostpaths_add_own(struct hostpaths *p, const char *dir, struct error *err)
+/* Of what is not there yet, where it will be: as far as there is something, links are followed. */
+static int put_future(char ret[HOST_PATH_SIZE], const char *path, struct error *err)
 {
-	BUG_IF(p->n_own == (int)ARRAY_LEN(p->own),
-		"more directories of our own than there is room for");
+	char there[HOST_PATH_SIZE];
 	struct error why;
-	if (put_real(p->own[p->n_own], dir, &why) < 0 &&
-		(size_t)snprintf(p->own[p->n_own], HOST_PATH_SIZE, "%s", dir) >= HOST_PATH_SIZE)
-		return error_set(err, ERROR_INVALID, "%.60s…: longer than %d bytes", dir,
-			HOST_PATH_SIZE - 1);
-	p->n_own++;
+	auto_free char *begin = mem_strdup(path);
+	if (put_real(ret, path, &why) == 0)
+		return 0;
+	for (char *slash; (slash = strrchr(begin, '/')) && slash != begin;) {
+		*slash = '\0';
+		if (put_real(there, begin, &why) == 0)
+			break;
+	}
+	const char *rest = path + strlen(begin);
+	if (!strrchr(begin, '/') || put_real(there, begin, &why) < 0) {
+		there[0] = '\0';
+		rest = path;
+	}
+	return snprintf(ret, HOST_PATH_SIZE, "%s%s", there, rest) < HOST_PATH_SIZE
+		? 0
+		: error_set(err, ERROR_INVALID, "%.60s…: longer than %d bytes", path,
+			  HOST_PATH_SIZE - 1);
+}
+
+int hostpaths_add_ours(struct hostpaths *p, const char *path, enum hostpath_use use,
+	struct error *err)
+{
+	BUG_IF(p->n_ours == HOSTPATHS_OURS_MAX, "more of our own than there is room for");
+	if (put_future(p->ours[p->n_ours].path, path, err) < 0)
+		return -1;
+	p->ours[p->n_ours++].use = use;
 	return 0;
 }
 
@@ -105,26 +127,50 @@ static int check_standard(const struct hostpaths *p, const char *path, struct er
 	return 0;
 }
 
-int hostpaths_check(const struct hostpaths *p, const char *path, struct error *err)
+/* 1: it is one that is good for this; 0: it has nothing to do with us. */
+static int check_ours(const struct hostpaths *p, const char *path, enum hostpath_use use,
+	struct error *err)
 {
-	for (int i = 0; i < p->n_own; i++)
-		if (is_beneath(path, p->own[i]))
-			return 0;
+	for (int i = 0; i < p->n_ours; i++)
+		if (use <= p->ours[i].use && is_beneath(path, p->ours[i].path))
+			return 1;
+	for (int i = 0; i < p->n_ours; i++)
+		if (is_beneath(path, p->ours[i].path) || is_beneath(p->ours[i].path, path) ||
+			!path[1])
+			return refuse(path, "is or holds what cay itself lives by", err);
+	return 0;
+}
+
+int hostpaths_check(const struct hostpaths *p, const char *path, enum hostpath_use use,
+	struct error *err)
+{
+	if (p->kind == HOSTPATHS_ANY)
+		return 0;
+	int ours = check_ours(p, path, use, err);
+	if (ours != 0)
+		return ours < 0 ? -1 : 0;
 	for (int i = 0; i < p->n; i++)
 		if (is_beneath(path, p->dirs[i]) || !strcmp(p->dirs[i], "/"))
 			return 0;
-	switch (p->kind) {
-	case HOSTPATHS_ANY:
-		return 0;
-	case HOSTPATHS_LISTED:
-		return refuse(path, "is in no directory that was named", err);
-	case HOSTPATHS_STANDARD:
-		break;
-	}
-	return check_standard(p, path, err);
+	return p->kind == HOSTPATHS_LISTED ? refuse(path, "is in no directory that was named", err)
+					   : check_standard(p, path, err);
 }
 
-int hostpaths_open(const struct hostpaths *p, const char *path, int *ret_fd, struct error *err)
+/* One like /tmp, by default: whose it is may replace what others have in it. */
+static int check_shared(const struct hostpaths *p, const char *path, int fd, struct error *err)
+{
+	struct stat st;
+	if (p->kind != HOSTPATHS_STANDARD)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return error_sys(err, errno, "stat %s", path);
+	return S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) && (st.st_mode & S_IWOTH)
+		? refuse(path, "is shared by all users of the host", err)
+		: 0;
+}
+
+int hostpaths_open(const struct hostpaths *p, const char *path, enum hostpath_use use, int *ret_fd,
+	struct error *err)
 {
 	char link[32], real[PATH_MAX];
 	auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
@@ -136,7 +182,7 @@ int hostpaths_open(const struct hostpaths *p, const char *path, int *ret_fd, str
 		if (n <= 0 || n == (ssize_t)sizeof(real) || real[0] != '/')
 			return error_set(err, ERROR_FORBIDDEN, "nobody knows where it leads");
 		real[n] = '\0';
-		if (hostpaths_check(p, real, err) < 0)
+		if (hostpaths_check(p, real, use, err) < 0 || check_shared(p, real, fd, err) < 0)
 			return -1;
 	}
 	*ret_fd = take_fd(&fd);

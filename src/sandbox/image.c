@@ -171,7 +171,7 @@ int image_resolve(const struct host *host, const struct hostpaths *paths, struct
 	auto_fd int place_fd = -1;
 	if (spec->image != IMAGE_DIR)
 		return 0;
-	if (hostpaths_open(paths, spec->image_path, &place_fd, err) < 0)
+	if (hostpaths_open(paths, spec->image_path, HOSTPATH_IMAGE, &place_fd, err) < 0)
 		return error_wrap(err, "image %s", spec->image_path);
 	if (fstat(place_fd, &st) < 0)
 		return error_sys(err, errno, "stat image %s", spec->image_path);

@@ -102,13 +102,20 @@ static int look_at_tree(struct build *b, const struct step *s, int fd, struct er
 	return 0;
 }
 
+static enum hostpath_use use_of(const struct step *s)
+{
+	return s->flags & STEP_LENT      ? HOSTPATH_MOUNT
+		: s->flags & STEP_STAGED ? HOSTPATH_LAYER
+					 : HOSTPATH_IMAGE;
+}
+
 int mounts_tree(struct build *b, const struct step *s, struct error *err)
 {
 	const char *source = s->source ? s->source : b->etc_path;
 	unsigned depth = s->flags & STEP_RECURSIVE ? AT_RECURSIVE : 0;
 	auto_fd int place_fd = -1;
-	if (hostpaths_open(s->flags & STEP_ASKED ? b->plan->paths : NULL, source, &place_fd, err) <
-		0)
+	if (hostpaths_open(s->flags & STEP_ASKED ? b->plan->paths : NULL, source, use_of(s),
+		    &place_fd, err) < 0)
 		return -1;
 	auto_fd int fd = open_tree(place_fd, "",
 		AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth);

@@ -32,6 +32,28 @@ int place_find(struct place *p, const struct supervise_config *config, struct er
 	return 0;
 }
 
+static struct str docker_path(const char *where)
+{
+	struct str path = str_from(where);
+	if (str_starts(path, STR("unix:")))
+		path = str_skip(path, 5);
+	return str_starts(path, STR("//")) ? str_skip(path, 2) : path;
+}
+
+int place_add_ours(const struct place *p, const struct supervise_config *config,
+	struct hostpaths *paths, struct error *err)
+{
+	auto_buf struct buf dir = BUF_INIT(PATH_BYTES_MAX);
+	auto_free char *docker = config->docker ? str_dup(docker_path(config->docker)) : NULL;
+	if (hostpaths_add_ours(paths, p->state_dir, HOSTPATH_LAYER, err) < 0)
+		return -1;
+	if (p->socket_path && hostpaths_add_ours(paths, p->socket_path, HOSTPATH_NONE, err) < 0)
+		return -1;
+	if (docker && hostpaths_add_ours(paths, docker, HOSTPATH_NONE, err) < 0)
+		return -1;
+	return home_put_config(&dir) ? hostpaths_add_ours(paths, dir.ptr, HOSTPATH_NONE, err) : 0;
+}
+
 void place_fini(struct place *p)
 {
 	if (p->has_bound)
@@ -119,11 +141,7 @@ static int docker_open(struct place *p, const char *where, struct server *server
 {
 	if (!where)
 		return 0;
-	struct str path = str_from(where);
-	if (str_starts(path, STR("unix:")))
-		path = str_skip(path, 5);
-	if (str_starts(path, STR("//")))
-		path = str_skip(path, 2);
+	struct str path = docker_path(where);
 	if (!str_starts(path, STR("/")))
 		return error_set(err, ERROR_INVALID, "--docker %s: neither unix:PATH nor a path",
 			where);

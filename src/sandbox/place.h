@@ -22,6 +22,9 @@ struct place {
 
 /* Names, from the configuration and the environment; touches nothing. */
 int place_find(struct place *p, const struct supervise_config *config, struct error *err);
+/* All of it is lent to no sandbox. */
+int place_add_ours(const struct place *p, const struct supervise_config *config,
+	struct hostpaths *paths, struct error *err);
 /* Makes and locks the directory, opens the sockets into server->listener_fds. */
 int place_open(struct place *p, const struct supervise_config *config, bool has_own_uid,
 	struct server *server, struct error *err);

@@ -282,11 +282,13 @@ void rootfs_add_mounts(struct plan *plan)
 		const struct spec_mount *m = &plan->spec.mounts[i];
 		const char *target = plan_text(plan, "%s", m->target);
 		if (m->mode == MOUNT_COPY) {
-			add_overlay(plan, plan_add_tree(plan, m->source, "owner", STEP_ASKED),
+			add_overlay(plan,
+				plan_add_tree(plan, m->source, "owner", STEP_ASKED | STEP_LENT),
 				target, plan_text(plan, "mount%u", i));
 			continue;
 		}
 		uint32_t flags = STEP_ASKED | STEP_RECURSIVE |
+			(m->mode == MOUNT_LAYER ? STEP_STAGED : STEP_LENT) |
 			(m->mode == MOUNT_READ_ONLY ? STEP_READ_ONLY : 0);
 		int32_t tree = plan_add_tree(plan, m->source, "owner", flags);
 		struct step *s = plan_add(plan, STEP_BIND);

@@ -22,7 +22,9 @@ enum {
 	STEP_LAYERED =
 		16, /* overlay: what the layers of the spec have in `source` lies above the tree */
 	STEP_ON_WORK = 32, /* root: the work area's "root" lies below all trees */
-	STEP_ASKED = 64,   /* trees: a path that somebody asked for (hostpath.h) */
+	STEP_ASKED = 64,   /* trees: a path that somebody asked for (hostpath.h), for an image */
+	STEP_STAGED = 128, /* the same: for a layer to be */
+	STEP_LENT = 256,   /* the same: for whatever the sandbox likes */
 };
 
 /* Grows as the steps go. The owner's copy and that of pid 1 part when pid 1 is cloned. */

@@ -45,14 +45,15 @@ static void open_ids(struct stock *s)
 	log_info("supervisor.ids", "agents have the user's own uid: %s", err.text);
 }
 
-/* What unpacked archives are made of is where we put it. */
-static int allow_cache(struct stock *s, struct error *err)
+/* What unpacked archives are made of is where we put it; the locks are nobody else's. */
+static int add_ours(struct stock *s, struct error *err)
 {
 	auto_buf struct buf cache = BUF_INIT(HOST_PATH_SIZE);
 	struct error none; /* no cache: no archive is unpacked, and whoever asks for one is told */
-	return image_put_cache_dir(&s->host, &cache, &none) < 0
-		? 0
-		: hostpaths_add_own(&s->paths, cache.ptr, err);
+	if (image_put_cache_dir(&s->host, &cache, &none) == 0 &&
+		hostpaths_add_ours(&s->paths, cache.ptr, HOSTPATH_IMAGE, err) < 0)
+		return -1;
+	return hostpaths_add_ours(&s->paths, s->host.run_dir, HOSTPATH_NONE, err);
 }
 
 int stock_init(struct stock *s, struct poller *poller, int pool, const struct hostpaths *paths,
@@ -67,7 +68,7 @@ int stock_init(struct stock *s, struct poller *poller, int pool, const struct ho
 	if (program_open("cay-executor", &s->executor_fd, err) < 0)
 		return -1;
 	open_ids(s);
-	if (allow_cache(s, err) < 0 ||
+	if (add_ours(s, err) < 0 ||
 		crew_init(&s->crew, poller, &s->host, &s->paths, s->executor_fd, s->ids_fd, err) <
 			0)
 		return -1;

@@ -260,7 +260,7 @@ static int start_stock(struct supervisor *s, const struct supervise_config *conf
 {
 	struct hostpaths paths = config->host_paths;
 	hostpaths_set_home(&paths, getenv("HOME"));
-	if (hostpaths_add_own(&paths, place->state_dir, err) < 0)
+	if (place_add_ours(place, config, &paths, err) < 0)
 		return -1;
 	return stock_init(&s->stock, &s->poller, pool, &paths, err);
 }

@@ -235,3 +235,6 @@ def server_behind(addresses, *options, prepare="true", uid=None):
 
 
 UPSTREAM, HOST, HOST_LAN = "192.88.99.1", "192.88.99.2", "10.77.0.1"
+ORDINARY = 4711  # a user of a server for which everybody may open this
+TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/net; touch /dev/net/tun 2>/dev/null || true; " \
+      "mount --bind $d/tun /dev/net/tun; rm -r $d"

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import pathlib
+import tempfile
 import threading
 
 import pytest
-from conftest import end_server, start_server
+from conftest import Server, end_server, start_server
+from outside import ORDINARY, become_user
 
 
 @contextlib.contextmanager
@@ -117,6 +119,40 @@ def test_what_is_named_is_lent_and_nothing_else(shared):
         box.delete()
         assert is_refused(create(server, **mount(shared)))
         assert is_refused(create(server, **mount("/etc")))
+
+
+def test_where_the_server_itself_lives_is_lent_to_nobody_though_it_lies_in_what_is():
+    """Whoever may write there, or put another directory in its place, decides what the supervisor believes."""
+    with serving("--host-path", "/tmp", "--docker", f"unix:/tmp/cay-e2e-{os.getpid()}/docker.sock") as server:
+        for source in ("/tmp", server.directory, server.directory / "state", server.directory / "state" / "token",
+                       f"/tmp/cay-e2e-{os.getpid()}", *server.directory.glob("cay*")):
+            for mode in ("rw", "copy", "ro"):
+                assert is_refused(create(server, **mount(source, mode))), (source, mode)
+        (server.directory / "other").mkdir()
+        os.chmod(server.directory / "other", 0o755)
+        create(server, **mount(server.directory / "other")).json["id"]
+    os.rmdir(f"/tmp/cay-e2e-{os.getpid()}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start a server of another user")
+@pytest.mark.parametrize("option", ["/tmp", "standard"])
+def test_the_locks_of_a_user_without_a_runtime_directory_are_lent_to_nobody(option):
+    """They are in /tmp then, where a server may lend what it likes."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-e2e-"))
+    prefix = ["env", "-u", "XDG_RUNTIME_DIR", *become_user(directory, ORDINARY).split()]
+    server = Server(directory, *(["--host-path", "/tmp"] if option == "/tmp" else []), prefix=prefix)
+    try:
+        locks = pathlib.Path(f"/tmp/cay-{ORDINARY}")
+        assert locks.is_dir()
+        for source in ("/tmp", locks, *locks.iterdir()):
+            assert is_refused(create(server, **mount(source))), source
+        (directory / "other").mkdir()
+        os.chown(directory / "other", ORDINARY, ORDINARY)
+        box = server.create(**mount(directory / "other"))
+        assert box.output("touch /mnt/x/file && echo written") == "written\n"
+        box.delete()
+    finally:
+        end_server(server)
 
 
 def test_with_none_nothing_is_lent_and_the_rest_works(shared):

@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 import pytest
-from outside import HOST, HOST_LAN, enter_network, server_behind, skip_without
+from outside import HOST, HOST_LAN, ORDINARY, TUN, enter_network, server_behind, skip_without
 from processes import awaited, children
 from waiting import PATIENCE, wait_until
 
@@ -14,9 +14,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a net
 
 PUBLIC, OTHER, PRIVATE, METADATA = "93.184.216.34", "93.184.216.35", "10.9.9.9", "169.254.169.254"
 ALLOW = [PUBLIC, f"{OTHER}:7000", f"{PRIVATE}:7001"]
-ORDINARY = 4711
-TUN = "d=$(mktemp -d); mknod $d/tun c 10 200; chmod 666 $d/tun; mkdir -p /dev/net; touch /dev/net/tun 2>/dev/null || true; " \
-      "mount --bind $d/tun /dev/net/tun; rm -r $d"
 
 
 # The user has a name, and a range of ids, in the mount namespace of the server.

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 loader = importlib.util.spec_from_file_location("e2e", ROOT / "tests" / "e2e" / "conftest.py")
 e2e = importlib.util.module_from_spec(loader)
 loader.loader.exec_module(e2e)
+PROGRAMS, Server, end_server = e2e.PROGRAMS, e2e.Server, e2e.end_server  # for outside.py
 
 
 def pytest_collection_modifyitems(items):

@@ -47,7 +47,7 @@ static void the_standard_is_what_neither_system_nor_login_uses(void **state)
 	const struct hostpaths paths = { .home = "/people/me" };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct error err = { 0 };
-		int r = hostpaths_check(&paths, rows[i].path, &err);
+		int r = hostpaths_check(&paths, rows[i].path, HOSTPATH_MOUNT, &err);
 		if ((r == 0) != rows[i].is_allowed)
 			fail_msg("%s: %s", rows[i].path, r == 0 ? "allowed" : err.text);
 		if (r < 0)
@@ -60,23 +60,85 @@ static void what_is_named_is_allowed_and_nothing_else(void **state)
 	static struct hostpaths paths;
 	struct error err;
 	assert_int_equal(hostpaths_add(&paths, "/tmp", &err), 0);
-	assert_int_equal(hostpaths_add_own(&paths, "/nowhere/yet", &err), 0);
-	assert_int_equal(hostpaths_check(&paths, "/tmp/x", &err), 0);
-	assert_int_equal(hostpaths_check(&paths, "/tmp", &err), 0);
-	assert_int_equal(hostpaths_check(&paths, "/nowhere/yet/layers", &err), 0);
-	assert_fails(hostpaths_check(&paths, "/tmpx", &err), err, FORBIDDEN, "--host-path");
-	assert_fails(hostpaths_check(&paths, "/srv/data", &err), err, FORBIDDEN, "--host-path");
+	assert_int_equal(hostpaths_check(&paths, "/tmp/x", HOSTPATH_MOUNT, &err), 0);
+	assert_int_equal(hostpaths_check(&paths, "/tmp", HOSTPATH_MOUNT, &err), 0);
+	assert_fails(hostpaths_check(&paths, "/tmpx", HOSTPATH_MOUNT, &err), err, FORBIDDEN,
+		"--host-path");
+	assert_fails(hostpaths_check(&paths, "/srv/data", HOSTPATH_MOUNT, &err), err, FORBIDDEN,
+		"--host-path");
 	assert_fails(hostpaths_add(&paths, "/nowhere/at/all", &err), err, NOT_FOUND,
 		"/nowhere/at/all");
 	static struct hostpaths none;
 	assert_int_equal(hostpaths_add(&none, "none", &err), 0);
-	assert_fails(hostpaths_check(&none, "/tmp", &err), err, FORBIDDEN, "--host-path");
+	assert_fails(hostpaths_check(&none, "/tmp", HOSTPATH_MOUNT, &err), err, FORBIDDEN,
+		"--host-path");
 	static struct hostpaths any;
 	assert_int_equal(hostpaths_add(&any, "any", &err), 0);
-	assert_int_equal(hostpaths_check(&any, "/etc", &err), 0);
+	assert_int_equal(hostpaths_check(&any, "/etc", HOSTPATH_MOUNT, &err), 0);
 	static struct hostpaths all;
 	assert_int_equal(hostpaths_add(&all, "/", &err), 0);
-	assert_int_equal(hostpaths_check(&all, "/etc", &err), 0);
+	assert_int_equal(hostpaths_check(&all, "/etc", HOSTPATH_MOUNT, &err), 0);
+}
+
+static bool is_lent(const struct hostpaths *paths, const char *path, enum hostpath_use use)
+{
+	struct error err;
+	return hostpaths_check(paths, path, use, &err) == 0;
+}
+
+static void where_cay_lives_is_lent_to_nobody_nor_is_what_holds_it(void **state)
+{
+	static struct hostpaths paths;
+	struct error err;
+	assert_int_equal(hostpaths_add(&paths, "/tmp", &err), 0);
+	assert_int_equal(hostpaths_add_ours(&paths, "/tmp/a/locks", HOSTPATH_NONE, &err), 0);
+	assert_int_equal(hostpaths_add_ours(&paths, "/tmp/state", HOSTPATH_LAYER, &err), 0);
+	assert_int_equal(hostpaths_add_ours(&paths, "/cache/x", HOSTPATH_IMAGE, &err), 0);
+	assert_fails(hostpaths_check(&paths, "/tmp/a/locks", HOSTPATH_MOUNT, &err), err, FORBIDDEN,
+		"what cay itself lives by");
+	static const char *const never[] = { "/tmp/a/locks/slots/7", "/tmp/a", "/tmp", "/" };
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		for (int use = HOSTPATH_IMAGE; use <= HOSTPATH_MOUNT; use++)
+			assert_false(is_lent(&paths, never[i], (enum hostpath_use)use));
+	assert_true(is_lent(&paths, "/tmp/a/locksmith", HOSTPATH_MOUNT));
+	assert_true(is_lent(&paths, "/tmp/b", HOSTPATH_MOUNT));
+	assert_true(is_lent(&paths, "/tmp/state/layers/1", HOSTPATH_LAYER));
+	assert_true(is_lent(&paths, "/tmp/state/layers/1", HOSTPATH_IMAGE));
+	assert_false(is_lent(&paths, "/tmp/state/layers/1", HOSTPATH_MOUNT));
+	assert_true(is_lent(&paths, "/cache/x/1", HOSTPATH_IMAGE));
+	assert_false(is_lent(&paths, "/cache/x/1", HOSTPATH_LAYER));
+	assert_int_equal(hostpaths_add(&paths, "any", &err), 0);
+	assert_true(is_lent(&paths, "/tmp/a/locks", HOSTPATH_MOUNT));
+}
+
+static void what_is_not_there_yet_is_known_by_where_it_will_be(void **state)
+{
+	char dir[] = "/tmp/cay-hostpath-XXXXXX", link[64], path[96];
+	static struct hostpaths paths;
+	struct error err;
+	assert_non_null(mkdtemp(dir));
+	snprintf(link, sizeof(link), "%s.link", dir);
+	assert_int_equal(symlink(dir, link), 0);
+	snprintf(path, sizeof(path), "%s/not/yet", link);
+	assert_int_equal(hostpaths_add_ours(&paths, path, HOSTPATH_NONE, &err), 0);
+	snprintf(path, sizeof(path), "%s/not/yet", dir);
+	assert_string_equal(paths.ours[0].path, path);
+	assert_int_equal(hostpaths_add_ours(&paths, "/nowhere/at/all", HOSTPATH_NONE, &err), 0);
+	assert_string_equal(paths.ours[1].path, "/nowhere/at/all");
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void what_all_users_share_is_lent_only_when_it_is_named(void **state)
+{
+	static struct hostpaths paths;
+	struct error err;
+	int fd = -1;
+	assert_fails(hostpaths_open(&paths, "/tmp", HOSTPATH_MOUNT, &fd, &err), err, FORBIDDEN,
+		"shared by all users");
+	assert_int_equal(hostpaths_add(&paths, "/tmp", &err), 0);
+	assert_int_equal(hostpaths_open(&paths, "/tmp", HOSTPATH_MOUNT, &fd, &err), 0);
+	close(fd);
 }
 
 static void a_link_is_what_it_leads_to(void **state)
@@ -88,21 +150,23 @@ static void a_link_is_what_it_leads_to(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(link, sizeof(link), "%s/link", dir);
 	assert_int_equal(symlink("/etc", link), 0);
-	assert_fails(hostpaths_open(&paths, link, &fd, &err), err, FORBIDDEN,
+	assert_fails(hostpaths_open(&paths, link, HOSTPATH_MOUNT, &fd, &err), err, FORBIDDEN,
 		"/etc belongs to the system");
 	assert_int_equal(fd, -1);
-	assert_int_equal(hostpaths_open(NULL, link, &fd, &err), 0);
+	assert_int_equal(hostpaths_open(NULL, link, HOSTPATH_MOUNT, &fd, &err), 0);
 	close(fd);
-	assert_int_equal(hostpaths_open(&paths, dir, &fd, &err), 0);
+	assert_int_equal(hostpaths_open(&paths, dir, HOSTPATH_MOUNT, &fd, &err), 0);
 	close(fd);
 	hostpaths_set_home(&paths, dir);
-	assert_fails(hostpaths_open(&paths, dir, &fd, &err), err, FORBIDDEN, "home directory");
+	assert_fails(hostpaths_open(&paths, dir, HOSTPATH_MOUNT, &fd, &err), err, FORBIDDEN,
+		"home directory");
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(symlink(dir, link), 0);
 	hostpaths_set_home(&paths, link);
-	assert_fails(hostpaths_open(&paths, dir, &fd, &err), err, FORBIDDEN, "home directory");
+	assert_fails(hostpaths_open(&paths, dir, HOSTPATH_MOUNT, &fd, &err), err, FORBIDDEN,
+		"home directory");
 	hostpaths_set_home(&paths, "/");
-	assert_int_equal(hostpaths_open(&paths, dir, &fd, &err), 0);
+	assert_int_equal(hostpaths_open(&paths, dir, HOSTPATH_MOUNT, &fd, &err), 0);
 	close(fd);
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(rmdir(dir), 0);
@@ -113,6 +177,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_standard_is_what_neither_system_nor_login_uses),
 		cmocka_unit_test(what_is_named_is_allowed_and_nothing_else),
+		cmocka_unit_test(where_cay_lives_is_lent_to_nobody_nor_is_what_holds_it),
+		cmocka_unit_test(what_is_not_there_yet_is_known_by_where_it_will_be),
+		cmocka_unit_test(what_all_users_share_is_lent_only_when_it_is_named),
 		cmocka_unit_test(a_link_is_what_it_leads_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
