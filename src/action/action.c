@@ -290,24 +290,15 @@ int action_put_whole(const struct action *a, struct str params_json, struct buf 
 {
 	auto_json struct json *given = NULL;
 	bool is_told = a->flags & ACTION_STREAMS_OUT;
-	if (params_json.len && json_parse(params_json, &given, err) < 0)
+	if (is_told && params_json.len && json_parse(params_json, &given, err) < 0)
 		return error_wrap(err, "%s", a->name);
 	if (!is_told || (given && json_kind(given) != JSON_KIND_OBJECT) ||
 		json_find(given, "capture")) {
 		buf_put(ret, params_json);
 	} else {
-		struct jsonw w = JSONW(ret);
-		void *it = NULL;
-		struct str key;
-		struct json *value;
-		jsonw_open(&w);
-		jsonw_key_bool(&w, "capture", true);
-		while ((value = json_next(given, &it, &key))) {
-			jsonw_key_dyn(&w, key);
-			json_write(value, ret);
-			w.needs_comma = true;
-		}
-		jsonw_close(&w);
+		ptrdiff_t at = str_find_char(params_json, '{');
+		buf_puts(ret, json_len(given) ? "{\"capture\":true," : "{\"capture\":true");
+		buf_put(ret, at < 0 ? STR("}") : str_skip(params_json, (size_t)at + 1));
 	}
 	return ret->is_full ? error_set(err, ERROR_TOO_LARGE, "%s: over %zu bytes of parameters",
 				      a->name, ret->limit)

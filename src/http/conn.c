@@ -384,7 +384,7 @@ static void settle(struct http_conn *c)
 		struct exchange *x = c->current;
 		if (x && x->is_streaming && !c->is_broken)
 			reply_drained(x);
-		if (c->current && c->current->is_closed && !c->is_broken)
+		if (c->current && c->current->is_closed && c->current->is_handled && !c->is_broken)
 			reply_closed(c->current);
 		advance(c, STR_NONE);
 	}

@@ -67,6 +67,10 @@ struct http_server {
 	struct list over;      /* exchange::link: answered in this turn of the loop */
 	int n_requests;
 	int64_t requests_total;
+	struct list waiting;           /* exchange::turn: large bodies, who came first first */
+	const struct guest *last_turn; /* whose was handled last; only compared */
+	struct timer *turn_timer;      /* the end of a pause */
+	bool is_pause;
 	char *scratch; /* every connection reads into this first */
 };
 
@@ -117,6 +121,7 @@ struct http_conn {
 struct exchange {
 	struct http_request r;
 	struct list link;           /* http_server::exchanges or ::over */
+	struct list turn;           /* http_server::waiting, or none */
 	struct http_server *server; /* NULL: gone */
 	struct http_conn *conn;     /* NULL: gone */
 	const struct http_ops *ops;
@@ -174,8 +179,9 @@ void request_begin(struct http_conn *c, struct str bytes);
 void request_body(struct exchange *x, struct str piece);
 bool request_takes_body(const struct exchange *x); /* false: paused, or nobody listens yet */
 void request_body_end(struct exchange *x);
-void exchange_free(struct exchange *x); /* at the end of the loop's turn */
-void exchanges_release(void *arg);      /* http_server::over */
+void request_handle(struct exchange *x); /* the body is whole, and its turn has come */
+void exchange_free(struct exchange *x);  /* at the end of the loop's turn */
+void exchanges_release(void *arg);       /* http_server::over */
 /* The connection has let go of it: the handler is told; without one it is freed. */
 void exchange_abandon(struct exchange *x);
 

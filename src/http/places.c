@@ -243,6 +243,11 @@ bool places_is_over(const struct http_conn *c)
 			c->server->guest_bytes - c->held > HTTP_GUESTS_BYTES);
 }
 
+const struct guest *places_guest_of(const struct exchange *x)
+{
+	return x->conn ? x->conn->guest : x->guest;
+}
+
 void places_give_back(struct http_conn *c)
 {
 	struct http_server *s = c->server;

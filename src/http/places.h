@@ -15,6 +15,7 @@ int places_admit(struct exchange *x, struct error *err);
 void places_answered(struct http_conn *c);
 void places_abandon(struct http_conn *c, struct exchange *x); /* the connection goes, x goes on */
 void places_forget(struct exchange *x);
+const struct guest *places_guest_of(const struct exchange *x); /* NULL: the server's own */
 /* After what is held for a connection has changed. */
 void places_count(struct http_conn *c);
 bool places_is_high(const struct http_conn *c); /* it is to wait for what waits already */

@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "http/places.h"
+#include "http/turns.h"
 #include "wire/json.h"
 #include "wire/url.h"
 
@@ -46,6 +47,7 @@ void exchange_free(struct exchange *x)
 		return;
 	}
 	s->n_requests--;
+	list_remove(&x->turn);
 	list_remove(&x->link);
 	loop_undefer(s->loop, x);
 	if (list_is_empty(&s->over))
@@ -80,6 +82,7 @@ static struct exchange *exchange_new(struct http_conn *c)
 	x->is_closed = c->is_eof;
 	buf_init(&x->body, 0);
 	buf_init(&x->headers, HTTP_HEAD_MAX);
+	list_init(&x->turn);
 	list_append(&c->server->exchanges, &x->link);
 	c->server->n_requests++;
 	c->server->requests_total++;
@@ -396,16 +399,22 @@ static int check_values(const struct exchange *x, struct error *err)
 	return json_check_values(buf_str(&x->body), HTTP_GUEST_VALUES, err);
 }
 
-void request_body_end(struct exchange *x)
+void request_handle(struct exchange *x)
 {
 	struct error err;
+	x->r.body = buf_str(&x->body);
+	if (check_values(x, &err) < 0)
+		http_reply_error(&x->r, &err);
+	else
+		run_handler(x);
+}
+
+void request_body_end(struct exchange *x)
+{
 	x->is_body_whole = true;
 	if (!(x->r.route->flags & HTTP_STREAMS_BODY)) {
-		x->r.body = buf_str(&x->body);
-		if (check_values(x, &err) < 0)
-			http_reply_error(&x->r, &err);
-		else
-			run_handler(x);
+		if (!turns_wait(x))
+			request_handle(x);
 	} else if (x->ops && x->ops->on_body_end && !x->body_end_told) {
 		x->body_end_told = true;
 		x->ops->on_body_end(x->ops_arg);

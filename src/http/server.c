@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "http/places.h"
+#include "http/turns.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -299,6 +300,7 @@ int http_server_new(struct loop *loop, const struct http_config *config, struct 
 	list_init(&s->strangers);
 	list_init(&s->exchanges);
 	list_init(&s->over);
+	turns_init(s);
 	for (int i = 0; i < DEADLINE_MAX; i++)
 		list_init(&s->deadlines[i]);
 	set_config(s, config);
@@ -354,6 +356,7 @@ void http_server_free(struct http_server *s)
 	exchanges_release(&s->over);
 	timer_free(s->timer);
 	timer_free(s->rest_timer);
+	turns_fini(s);
 	router_free(s->router);
 	map_fini(&s->hosts);
 	map_fini(&s->origins);

@@ -5,6 +5,7 @@
 #include "runtime/shed.h"
 #include "wire/frame.h"
 #include "wire/trim.h"
+#include "wire/utf8.h"
 
 /* JSON that did not fit is replaced by how much there was. */
 static void cut_to(struct buf *b, size_t start, size_t bytes)
@@ -58,6 +59,20 @@ static void put_masked(const struct json *value, struct jsonw *w)
 	jsonw_close(w);
 }
 
+/* A long one is cut before it is written: of 16 MiB nobody should write all but 32 KiB in vain. */
+static void put_text(struct str text, struct jsonw *w)
+{
+	struct str kept = str_first(text, EVENT_CONTENT_MAX);
+	if (kept.len == text.len) {
+		jsonw_str(w, text);
+		return;
+	}
+	kept = str_first(kept, kept.len - utf8_incomplete_tail(kept));
+	jsonw_str(w, kept);
+	buf_cut(w->b, w->b->len - 1); /* the closing quote comes later */
+	buf_printf(w->b, "… [%zu more bytes]\"", text.len - kept.len);
+}
+
 static void put_param(const struct field *f, const struct json *value, struct jsonw *w)
 {
 	jsonw_key(w, f->name);
@@ -65,8 +80,8 @@ static void put_param(const struct field *f, const struct json *value, struct js
 		put_masked(value, w);
 		return;
 	}
-	if (json_kind(value) == JSON_KIND_STR && json_str(value).len <= EVENT_CONTENT_MAX) {
-		jsonw_str(w, json_str(value));
+	if (json_kind(value) == JSON_KIND_STR) {
+		put_text(json_str(value), w);
 		return;
 	}
 	auto_buf struct buf text = BUF_INIT(2 * FRAME_PAYLOAD_MAX);

@@ -2,6 +2,7 @@
 #include "wire/trim.h"
 
 #include "wire/json.h"
+#include "wire/json_text.h"
 #include "wire/utf8.h"
 
 struct trim {
@@ -78,11 +79,13 @@ static int string_char(struct trim *t)
 /* Steps over characters that stand for themselves, up to `end`: nearly all of them. */
 static void plain_run(struct trim *t, size_t end)
 {
-	const unsigned char *p = (const unsigned char *)t->in.ptr;
+	size_t n = 1;
 	end = end < t->in.len ? end : t->in.len;
-	while (t->at < end && p[t->at] >= 0x20 && p[t->at] < 0x80 && p[t->at] != '"' &&
-		p[t->at] != '\\')
-		t->at++;
+	while (n && t->at < end) {
+		struct str rest = str_first(str_skip(t->in, t->at), end - t->at);
+		n = (unsigned char)rest.ptr[0] < 0x80 ? json_plain(rest) : utf8_run(rest);
+		t->at += n;
+	}
 }
 
 /* True for the second half of a pair of \u escapes: a cut must not part them. */

@@ -54,6 +54,30 @@ size_t utf8_len(struct str s)
 	return need && n == need ? n : 0;
 }
 
+/* Length of the character at p if it is one of the common ones; 0: it must be looked at closely. */
+static size_t common_len(const unsigned char *p, size_t len)
+{
+	if (len >= 2 && p[0] >= 0xc2 && p[0] < 0xe0 && p[1] >> 6 == 2)
+		return 2;
+	if (len >= 3 && p[0] > 0xe0 && p[0] < 0xf0 && p[0] != 0xed && p[1] >> 6 == 2 &&
+		p[2] >> 6 == 2)
+		return 3;
+	return 0;
+}
+
+size_t utf8_run(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.ptr;
+	size_t at = 0, n = 1;
+	while (n && at < s.len && p[at] >= 0x80) {
+		n = common_len(p + at, s.len - at);
+		if (n == 0)
+			n = utf8_len(str_skip(s, at));
+		at += n;
+	}
+	return at;
+}
+
 uint32_t utf8_char(struct str s, size_t *ret_len)
 {
 	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
@@ -104,16 +128,21 @@ int utf8_put_valid(struct buf *b, struct str s)
 	return b->is_full ? -1 : 0;
 }
 
-int utf8_put(struct buf *b, uint32_t c)
+size_t utf8_write(uint32_t c, char out[static 4])
 {
 	static const unsigned char lead[] = { 0, 0xc0, 0xe0, 0xf0 };
-	char bytes[4];
 	size_t n = 0;
 	if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		c = 0xfffd;
 	int n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-	bytes[n++] = (char)(lead[n_more] | c >> (6 * n_more));
+	out[n++] = (char)(lead[n_more] | c >> (6 * n_more));
 	while (n_more-- > 0)
-		bytes[n++] = (char)(0x80 | (c >> (6 * n_more) & 0x3f));
-	return buf_add(b, bytes, n);
+		out[n++] = (char)(0x80 | (c >> (6 * n_more) & 0x3f));
+	return n;
+}
+
+int utf8_put(struct buf *b, uint32_t c)
+{
+	char bytes[4];
+	return buf_add(b, bytes, utf8_write(c, bytes));
 }

@@ -117,7 +117,9 @@ static int prepare_whole(struct http_request *r, const struct action *action, st
 	if (!action_can_be_whole(action))
 		return error_set(err, ERROR_INVALID,
 			"%s answers with a stream: send 'Accept: text/event-stream'", action->name);
-	return action_put_whole(action, r->body, params, err);
+	/* What needs no word more is taken as it came. */
+	return action->flags & ACTION_STREAMS_OUT ? action_put_whole(action, r->body, params, err)
+						  : 0;
 }
 
 static const struct action *find_action(struct http_request *r, struct error *err)
