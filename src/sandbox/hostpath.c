@@ -110,7 +110,39 @@ static const char *beneath_home(const struct hostpaths *p, const char *path)
 	return name + strcspn(name, "/");
 }
 
-static int check_standard(const struct hostpaths *p, const char *path, struct error *err)
+/*
+ * Where tools keep interpreters of Python and their packages beneath a home directory, and nothing else. `cay tool
+ * host` shows them to a sandbox, so that it has what its caller's Python has.
+ */
+static const char *const pythons[] = {
+	"/.asdf/installs",
+	"/.cache/pypoetry/virtualenvs",
+	"/.conda/envs",
+	"/.local/lib",
+	"/.local/pipx/venvs",
+	"/.local/share/mise/installs",
+	"/.local/share/pipx/venvs",
+	"/.local/share/uv/python",
+	"/.local/share/uv/tools",
+	"/.local/share/virtualenvs",
+	"/.pyenv/versions",
+	"/.virtualenvs",
+};
+
+/* `rest`: beneath a home directory, and hidden there. One of those, or a project's .venv; and nothing hidden in it. */
+static bool is_python(const char *rest)
+{
+	const char *hidden = strstr(rest, "/.");
+	if (is_beneath(hidden, "/.venv"))
+		return !strstr(hidden + 1, "/.");
+	for (size_t i = 0; i < ARRAY_LEN(pythons); i++)
+		if (is_beneath(rest, pythons[i]))
+			return !strstr(rest + strlen(pythons[i]), "/.");
+	return false;
+}
+
+static int check_standard(const struct hostpaths *p, const char *path, enum hostpath_use use,
+	struct error *err)
 {
 	if (!strcmp(path, "/") || !strcmp(path, "/home") || is_beneath(p->home, path))
 		return refuse(path, "is or holds a home directory", err);
@@ -122,7 +154,7 @@ static int check_standard(const struct hostpaths *p, const char *path, struct er
 	const char *rest = beneath_home(p, path);
 	if (rest && !*rest)
 		return refuse(path, "is or holds a home directory", err);
-	if (rest && strstr(rest, "/."))
+	if (rest && strstr(rest, "/.") && !(use == HOSTPATH_READ && is_python(rest)))
 		return refuse(path, "is hidden in a home directory", err);
 	return 0;
 }
@@ -153,7 +185,7 @@ int hostpaths_check(const struct hostpaths *p, const char *path, enum hostpath_u
 		if (is_beneath(path, p->dirs[i]) || !strcmp(p->dirs[i], "/"))
 			return 0;
 	return p->kind == HOSTPATHS_LISTED ? refuse(path, "is in no directory that was named", err)
-					   : check_standard(p, path, err);
+					   : check_standard(p, path, use, err);
 }
 
 /* One like /tmp, by default: whose it is may replace what others have in it. */

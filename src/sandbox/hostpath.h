@@ -5,7 +5,8 @@
  * host than its operator meant to lend.
  *
  *	STANDARD  all but what the system or a login runs or reads: /etc, /usr, /var and their like, home
- *	          directories themselves, and what has a name that begins with '.' beneath one
+ *	          directories themselves, and what has a name that begins with '.' beneath one; but
+ *	          what Python and its packages are kept in there, such as .venv, may be read
  *	LISTED    what lies beneath certain directories
  *	ANY       everything
  *
@@ -26,6 +27,7 @@ enum hostpath_use {
 	HOSTPATH_NONE = 0,
 	HOSTPATH_IMAGE, /* it lies beneath what the sandbox writes */
 	HOSTPATH_LAYER, /* a new one is put together there, or its place is read */
+	HOSTPATH_READ,  /* a mount that cannot be written to */
 	HOSTPATH_MOUNT, /* whatever the sandbox likes */
 };
 

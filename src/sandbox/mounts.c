@@ -104,9 +104,9 @@ static int look_at_tree(struct build *b, const struct step *s, int fd, struct er
 
 static enum hostpath_use use_of(const struct step *s)
 {
-	return s->flags & STEP_LENT      ? HOSTPATH_MOUNT
-		: s->flags & STEP_STAGED ? HOSTPATH_LAYER
-					 : HOSTPATH_IMAGE;
+	if (s->flags & STEP_LENT)
+		return s->flags & STEP_READ_ONLY ? HOSTPATH_READ : HOSTPATH_MOUNT;
+	return s->flags & STEP_STAGED ? HOSTPATH_LAYER : HOSTPATH_IMAGE;
 }
 
 int mounts_tree(struct build *b, const struct step *s, struct error *err)

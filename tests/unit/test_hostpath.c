@@ -55,6 +55,37 @@ static void the_standard_is_what_neither_system_nor_login_uses(void **state)
 	}
 }
 
+static void python_in_a_home_directory_may_be_read(void **state)
+{
+	static const struct {
+		const char *path;
+		bool is_readable;
+	} rows[] = {
+		{ "/root/.pyenv/versions/3.11.7", true },
+		{ "/home/ada/.local/share/uv/python/cpython-3.12", true },
+		{ "/people/me/.local/lib/python3.11/site-packages", true },
+		{ "/home/ada/project/.venv", true },
+		{ "/home/ada/project/.venv/lib/python3.11", true },
+		{ "/home/ada/.pyenv", false },
+		{ "/home/ada/.pyenv/versions/x/.config", false },
+		{ "/home/ada/project/.pyenv/versions", false },
+		{ "/home/ada/.venvs", false },
+		{ "/home/ada/.ssh/.venv", false },
+		{ "/home/ada/.venv/.ssh", false },
+		{ "/home/ada/.local/share/keyrings", false },
+		{ "/etc/.venv", false },
+	};
+	const struct hostpaths paths = { .home = "/people/me" };
+	struct error err;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if ((hostpaths_check(&paths, rows[i].path, HOSTPATH_READ, &err) == 0) !=
+			rows[i].is_readable)
+			fail_msg("%s", rows[i].path);
+		assert_fails(hostpaths_check(&paths, rows[i].path, HOSTPATH_MOUNT, &err), err,
+			FORBIDDEN, "--host-path");
+	}
+}
+
 static void what_is_named_is_allowed_and_nothing_else(void **state)
 {
 	static struct hostpaths paths;
@@ -176,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_standard_is_what_neither_system_nor_login_uses),
+		cmocka_unit_test(python_in_a_home_directory_may_be_read),
 		cmocka_unit_test(what_is_named_is_allowed_and_nothing_else),
 		cmocka_unit_test(where_cay_lives_is_lent_to_nobody_nor_is_what_holds_it),
 		cmocka_unit_test(what_is_not_there_yet_is_known_by_where_it_will_be),
