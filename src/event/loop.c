@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wait is our own: an epoll instance with everybody's descriptors (watches.h). libuv has timers, signals and workers,
- * and its descriptor is one of those watched; it is given a turn when that is readable or a timer is due. So
- * what a turn costs is one system call, and libuv aborts on no descriptor that epoll refuses.
+ * Theory of operation. A turn waits for descriptors (base/poller.h) until the next timer is due, tells whoever waited
+ * for them, runs the timers that are due, and then what was deferred. Signals and workers come by descriptors of
+ * their own. A turn costs one system call, and a look at the clock where timers are set.
  */
 #include "event/loop.h"
 
+#include "base/auto.h"
 #include "base/bug.h"
-#include "base/list.h"
-#include "event/watches.h"
+#include "event/parts.h"
+#include "event/patience.h"
 
-#include <errno.h>
-#include <sys/epoll.h>
-#include <uv.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
 
-enum { CROWDED_MS = 10 };
+enum { CROWDED_MS = 10, AWAY_NS = 20 * 1000 };
 
 struct deferred {
 	struct list link; /* loop::deferred or a turn's list */
@@ -23,28 +24,16 @@ struct deferred {
 };
 
 struct loop {
-	uv_loop_t uv;
-	uv_check_t anchor;    /* libuv looks for signals only while it has something that counts */
 	struct list deferred; /* for the end of this turn */
 	struct list running;  /* those of this turn that are still to come */
-	struct watches watches;
-	struct watch *of_uv;
-	bool is_uv_due;
+	struct poller poller;
+	struct patience patience;
+	struct timers timers;
+	struct signals signals;
+	struct workers *workers;
 	bool is_stopped;
 	char *scratch;
 	bool has_lent; /* the scratch */
-};
-
-struct timer {
-	uv_timer_t uv;
-	loop_fn *fn;
-	void *arg;
-};
-
-struct signal_watch {
-	uv_signal_t uv;
-	loop_fn *fn;
-	void *arg;
 };
 
 static void free_deferred(struct deferred *d)
@@ -68,55 +57,70 @@ static void run_deferred(struct loop *loop)
 	}
 }
 
-static void on_uv(void *arg, int events)
-{
-	struct loop *loop = arg;
-	loop->is_uv_due = true;
-}
-
-static void on_anchor(uv_check_t *check)
-{
-}
-
-/* libuv aborts where epoll refuses one of its own descriptors; it does not mind one that is there already. */
-static int claim(struct loop *loop, int fd, struct error *err)
-{
-	struct epoll_event none = { 0 };
-	if (epoll_ctl(uv_backend_fd(&loop->uv), EPOLL_CTL_ADD, fd, &none) < 0 && errno != EEXIST)
-		return error_sys(err, errno, "watch descriptors with epoll");
-	return 0;
-}
-
-static int start_uv(struct loop *loop, struct error *err)
-{
-	if (claim(loop, loop->uv.async_io_watcher.fd, err) < 0 ||
-		claim(loop, loop->uv.signal_io_watcher.fd, err) < 0)
-		return -1;
-	uv_check_init(&loop->uv, &loop->anchor);
-	uv_check_start(&loop->anchor, on_anchor);
-	uv_run(&loop->uv, UV_RUN_NOWAIT);
-	loop->of_uv = watch_new(loop, uv_backend_fd(&loop->uv), LOOP_READ, on_uv, loop);
-	return 0;
-}
-
 int loop_new(struct loop **ret, struct error *err)
 {
 	struct loop *loop = mem_new(struct loop);
-	int r = uv_loop_init(&loop->uv);
-	if (r < 0) {
-		free(loop);
-		return error_sys(err, -r, "make an event loop");
-	}
-	if (watches_init(&loop->watches, err) < 0 || start_uv(loop, err) < 0) {
-		watches_fini(&loop->watches);
-		uv_loop_close(&loop->uv);
+	if (poller_init(&loop->poller, err) < 0) {
 		free(loop);
 		return -1;
 	}
+	patience_init(&loop->patience);
 	list_init(&loop->deferred);
 	list_init(&loop->running);
 	*ret = loop;
 	return 0;
+}
+
+/* Signals alone keep nothing alive, nor do workers that have nothing to do. */
+static bool is_alive(const struct loop *loop)
+{
+	size_t n_own = (loop->signals.pipe ? 1 : 0) + (loop->workers ? 1 : 0);
+	return !list_is_empty(&loop->deferred) || loop->poller.n_sources > n_own ||
+		loop->timers.n > 0 || workers_is_busy(loop->workers);
+}
+
+static int timeout_ms(const struct loop *loop)
+{
+	return list_is_empty(&loop->deferred) ? timers_wait_ms(&loop->timers) : 0;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+/* Until something is there, or somebody else has had this processor: then it will not be asleep. */
+static bool look_on(struct loop *loop, int64_t began)
+{
+	bool has_news;
+	int64_t before, now = began;
+	do {
+		before = now;
+		sched_yield();
+		has_news = poller_wait(&loop->poller, 0);
+		now = now_ns();
+	} while (!has_news && now - before < AWAY_NS && now - began < PATIENCE_NS);
+	return has_news;
+}
+
+static void wait(struct loop *loop, int timeout_ms)
+{
+	if (poller_wait(&loop->poller, 0) || timeout_ms == 0)
+		return;
+	int64_t began = now_ns();
+	if (!patience_has(&loop->patience) || !look_on(loop, began))
+		poller_wait(&loop->poller, timeout_ms);
+	patience_learn(&loop->patience, now_ns() - began);
+}
+
+static void turn(struct loop *loop, bool waits)
+{
+	wait(loop, waits ? timeout_ms(loop) : 0);
+	poller_tell(&loop->poller);
+	timers_run(&loop->timers);
+	run_deferred(loop);
 }
 
 void loop_free(struct loop *loop)
@@ -124,48 +128,17 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	struct deferred *d;
+	while (workers_is_busy(loop->workers))
+		turn(loop, true);
+	workers_free(take_ptr(loop->workers));
 	while ((d = list_first(&loop->deferred, struct deferred, link)))
 		free_deferred(d);
-	watch_free(loop->of_uv);
-	uv_close((uv_handle_t *)&loop->anchor, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
-	BUG_IF(uv_loop_close(&loop->uv) != 0, "a loop was freed while handles are open");
-	watches_fini(&loop->watches);
+	BUG_IF(loop->poller.n_sources, "a loop was freed while descriptors are watched");
+	timers_fini(&loop->timers);
+	poller_fini(&loop->poller);
+	patience_fini(&loop->patience);
 	free(loop->scratch);
 	free(loop);
-}
-
-/* libuv's own, the watch of it, and the anchor do not count. */
-static bool is_alive(struct loop *loop)
-{
-	if (!list_is_empty(&loop->deferred) || loop->watches.n_active > 1)
-		return true;
-	uv_unref((uv_handle_t *)&loop->anchor);
-	bool is_alive = uv_loop_alive(&loop->uv) != 0;
-	uv_ref((uv_handle_t *)&loop->anchor);
-	return is_alive;
-}
-
-/* Until libuv has something to do that no descriptor tells. */
-static int uv_timeout_ms(struct loop *loop)
-{
-	uv_update_time(&loop->uv);
-	return uv_backend_timeout(&loop->uv);
-}
-
-static int timeout_ms(struct loop *loop)
-{
-	return list_is_empty(&loop->deferred) ? uv_timeout_ms(loop) : 0;
-}
-
-static void turn(struct loop *loop, bool waits)
-{
-	watches_wait(&loop->watches, waits ? timeout_ms(loop) : 0);
-	if (loop->is_uv_due || uv_timeout_ms(loop) == 0) {
-		loop->is_uv_due = false;
-		uv_run(&loop->uv, UV_RUN_NOWAIT);
-	}
-	run_deferred(loop);
 }
 
 char *loop_take_scratch(struct loop *loop)
@@ -203,20 +176,35 @@ void loop_turn(struct loop *loop, bool waits)
 
 int loop_fd(const struct loop *loop)
 {
-	return loop->watches.epoll_fd;
+	return loop->poller.epoll_fd;
 }
 
 int loop_timeout_ms(struct loop *loop)
 {
 	int ms = timeout_ms(loop);
 	/* Who waits for our descriptor cannot wait for what epoll refused. */
-	bool is_crowded = !list_is_empty(&loop->watches.refused);
+	bool is_crowded = !list_is_empty(&loop->poller.refused);
 	return is_crowded && (ms < 0 || ms > CROWDED_MS) ? CROWDED_MS : ms;
 }
 
-struct watches *loop_watches(struct loop *loop)
+struct poller *loop_poller(struct loop *loop)
 {
-	return &loop->watches;
+	return &loop->poller;
+}
+
+struct timers *loop_timers(struct loop *loop)
+{
+	return &loop->timers;
+}
+
+struct signals *loop_signals(struct loop *loop)
+{
+	return &loop->signals;
+}
+
+struct workers **loop_workers(struct loop *loop)
+{
+	return &loop->workers;
 }
 
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
@@ -240,97 +228,4 @@ void loop_undefer(struct loop *loop, void *arg)
 {
 	forget(&loop->deferred, arg);
 	forget(&loop->running, arg);
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-	free(handle); /* uv is the first member of each of our handles */
-}
-
-static void on_timer(uv_timer_t *uv)
-{
-	struct timer *t = (struct timer *)uv;
-	t->fn(t->arg);
-}
-
-struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg)
-{
-	struct timer *t = mem_new(struct timer);
-	t->fn = fn;
-	t->arg = arg;
-	uv_timer_init(&loop->uv, &t->uv);
-	return t;
-}
-
-void timer_set(struct timer *t, int64_t after_ms)
-{
-	uv_update_time(t->uv.loop);
-	uv_timer_start(&t->uv, on_timer, after_ms > 0 ? (uint64_t)after_ms : 0, 0);
-}
-
-void timer_clear(struct timer *t)
-{
-	uv_timer_stop(&t->uv);
-}
-
-void timer_free(struct timer *t)
-{
-	if (!t)
-		return;
-	uv_timer_stop(&t->uv);
-	uv_close((uv_handle_t *)&t->uv, free_handle);
-}
-
-static void on_signal(uv_signal_t *uv, int signo)
-{
-	struct signal_watch *s = (struct signal_watch *)uv;
-	s->fn(s->arg);
-}
-
-struct signal_watch *signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg)
-{
-	struct signal_watch *s = mem_new(struct signal_watch);
-	s->fn = fn;
-	s->arg = arg;
-	uv_signal_init(&loop->uv, &s->uv);
-	uv_signal_start(&s->uv, on_signal, signo);
-	uv_unref((uv_handle_t *)&s->uv);
-	return s;
-}
-
-void signal_free(struct signal_watch *s)
-{
-	if (!s)
-		return;
-	uv_signal_stop(&s->uv);
-	uv_close((uv_handle_t *)&s->uv, free_handle);
-}
-
-struct work {
-	uv_work_t uv;
-	loop_fn *work;
-	loop_fn *done;
-	void *arg;
-};
-
-static void on_work(uv_work_t *uv)
-{
-	struct work *w = (struct work *)uv;
-	w->work(w->arg);
-}
-
-static void on_work_done(uv_work_t *uv, int status)
-{
-	struct work *w = (struct work *)uv;
-	w->done(w->arg);
-	free(w);
-}
-
-void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *arg)
-{
-	struct work *w = mem_new(struct work);
-	w->work = work;
-	w->done = done;
-	w->arg = arg;
-	BUG_IF(uv_queue_work(&loop->uv, &w->uv, on_work, on_work_done) != 0, "no worker thread");
 }

@@ -6,8 +6,6 @@
  * Ownership: *_new gives a handle on the heap; *_free may be called at any time, also from within the
  * handle's own callback; after it the callback is not called again. Freeing a watch does not close its
  * descriptor: free the watch first, then close. All calls belong to the loop's thread.
- *
- * This is the only module that knows libuv.
  */
 #pragma once
 
@@ -63,11 +61,16 @@ void timer_set(struct timer *t, int64_t after_ms); /* once; replaces an earlier 
 void timer_clear(struct timer *t);
 void timer_free(struct timer *t);
 
+/* Signals come to one loop of a process. */
 struct signal_watch *signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg);
 void signal_free(struct signal_watch *s);
+
+enum { LOOP_WORKERS = 16 };
 
 /*
  * Runs `work` in a worker thread, then `done` on the loop. Not in the executor: a process whose children
  * go to another pid namespace cannot make threads; it forks workers instead.
  */
 void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *arg);
+/* All the threads there may be, now: later the system may refuse them. Else each is made when it is wanted. */
+void loop_start_workers(struct loop *loop);

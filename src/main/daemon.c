@@ -12,7 +12,6 @@
 #include "runtime/backend.h"
 #include "runtime/backends.h"
 #include "runtime/git.h"
-#include "runtime/lookup.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
 #include "version.h"
@@ -128,19 +127,6 @@ static void close_all(void)
 	free(d.token);
 }
 
-static void nothing(void *arg)
-{
-}
-
-/* Threads that are there cannot be refused later, when others have used up what this user may have. */
-static void start_threads(void)
-{
-	char number[16];
-	snprintf(number, sizeof(number), "%d", LOOKUP_THREADS);
-	setenv("UV_THREADPOOL_SIZE", number, 1);
-	loop_work(d.loop, nothing, nothing, NULL);
-}
-
 int daemon_run(const struct daemon_options *options, struct error *err)
 {
 	struct gate *gate;
@@ -158,7 +144,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	if (runtime_new(&config, &d.runtime, err) < 0 ||
 		runtime_set_recipe(d.runtime, settings_of_server("image"), err) < 0)
 		return -1;
-	start_threads();
+	loop_start_workers(d.loop); /* before others have used up what this user may have */
 	d.grace = timer_new(d.loop, stop, NULL);
 	struct signal_watch *term = signal_new(d.loop, SIGTERM, on_signal, NULL);
 	struct signal_watch *interrupt = signal_new(d.loop, SIGINT, on_signal, NULL);

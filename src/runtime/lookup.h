@@ -20,11 +20,7 @@ struct lookup;
 struct lookup_share;
 struct lookups;
 
-enum {
-	LOOKUPS_OF_ONE = 2,
-	LOOKUPS_AT_ONCE = 12,
-	LOOKUP_THREADS = 16, /* of libuv, for all that work in one: UV_THREADPOOL_SIZE */
-};
+enum { LOOKUPS_OF_ONE = 2, LOOKUPS_AT_ONCE = 12 }; /* of LOOP_WORKERS */
 
 /* failure: of getaddrinfo; 0: `found` is the callee's, for freeaddrinfo. */
 typedef void lookup_fn(void *arg, struct addrinfo *found, int failure);

@@ -197,7 +197,7 @@ static void builder_kill(struct builder *b)
 /* Killed, as one that is stopped or traced would not see the end of its socket. */
 static void builder_stop(struct builder *b)
 {
-	poller_remove(b->crew->poller, b->sock);
+	poller_remove(b->crew->poller, &b->source);
 	b->sock = close_fd(b->sock);
 	builder_kill(b);
 	b->pidfd = close_fd(b->pidfd);
@@ -289,8 +289,7 @@ static int builder_start(struct crew *c, struct builder *b, struct error *err)
 		return error_sys(err, errno, "make a builder's socket");
 	auto_fd int ours = pair[0], theirs = pair[1];
 	b->source.ready = builder_ready;
-	if (fd_set_nonblock(ours, err) < 0 ||
-		poller_add(c->poller, ours, &b->source, EPOLLIN, err) < 0)
+	if (fd_set_nonblock(ours, err) < 0)
 		return -1;
 	pid_t pid = fork();
 	if (pid < 0)
@@ -304,6 +303,7 @@ static int builder_start(struct crew *c, struct builder *b, struct error *err)
 		return -1;
 	}
 	b->pid = pid;
+	poller_add(c->poller, &b->source, ours, EPOLLIN);
 	b->sock = take_fd(&ours);
 	return 0;
 }

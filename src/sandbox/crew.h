@@ -12,7 +12,7 @@
 
 #include "sandbox/hostpath.h"
 #include "sandbox/launch.h"
-#include "sandbox/poller.h"
+#include "base/poller.h"
 
 enum { CREW_SIZE = 3 };
 

@@ -44,7 +44,7 @@ static struct monitor_reply reply_about(const struct member *m, uint32_t op, uin
 static void watch_end(struct desk *d)
 {
 	if (d->is_watching)
-		poller_remove(d->poller, d->fd);
+		poller_remove(d->poller, &d->source);
 	d->is_watching = false;
 }
 
@@ -301,7 +301,7 @@ static void watch_set(struct desk *d)
 	bool has_news = !list_is_empty(&d->outbox) || (d->untold > 0 && d->has_greeted);
 	uint32_t events = has_news ? EPOLLOUT : stock_is_busy(d->stock) ? 0 : EPOLLIN;
 	if (events != d->events)
-		poller_set(d->poller, d->fd, &d->source, events);
+		poller_set(d->poller, &d->source, events);
 	d->events = events;
 }
 
@@ -380,8 +380,7 @@ int desk_open(struct desk *d, int fd, struct error *err)
 	BUG_IF(d->is_watching || !list_is_empty(&d->outbox), "a desk is opened while it is open");
 	d->fd = fd;
 	d->source.ready = monitor_ready;
-	if (poller_add(d->poller, fd, &d->source, EPOLLIN, err) < 0)
-		return -1;
+	poller_add(d->poller, &d->source, fd, EPOLLIN);
 	d->is_watching = true;
 	d->events = EPOLLIN;
 	return 0;

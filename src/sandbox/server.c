@@ -66,7 +66,7 @@ static void server_ready(struct source *source, uint32_t events)
 	int status = 0;
 	if (waitpid(s->pid, &status, WNOHANG) != s->pid)
 		return;
-	poller_remove(s->poller, s->pidfd);
+	poller_remove(s->poller, &s->source);
 	s->pidfd = close_fd(s->pidfd);
 	s->pid = 0;
 	if (s->is_stopping)
@@ -193,13 +193,14 @@ int server_start(struct server *s, struct error *err)
 	s->restart_ms = 0;
 	s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	s->source.ready = server_ready;
-	if (s->pidfd < 0 || poller_add(s->poller, s->pidfd, &s->source, EPOLLIN, err) < 0) {
+	if (s->pidfd < 0) {
 		server_kill(s);
 		waitpid(pid, NULL, 0);
 		s->pid = 0;
 		s->pidfd = close_fd(s->pidfd);
 		return error_set(err, ERROR_INTERNAL, "cannot watch the server");
 	}
+	poller_add(s->poller, &s->source, s->pidfd, EPOLLIN);
 	s->monitor_fd = take_fd(&ours);
 	return 0;
 }

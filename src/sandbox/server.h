@@ -17,7 +17,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "sandbox/poller.h"
+#include "base/poller.h"
 
 #include <stdint.h>
 #include <sys/types.h>

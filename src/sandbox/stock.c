@@ -102,8 +102,8 @@ static void state_set(struct member *m, enum member_state state)
 
 static void watch_end(struct member *m)
 {
-	poller_remove(m->stock->poller, m->box.init_pidfd);
-	poller_remove(m->stock->poller, m->box.executor_pidfd);
+	poller_remove(m->stock->poller, &m->init_source);
+	poller_remove(m->stock->poller, &m->executor_source);
 }
 
 /* Nothing of it runs any more: launch_reap will not have to wait. */
@@ -122,9 +122,9 @@ static void finish(struct member *m)
 	m->stock->ended(m->stock, m);
 }
 
-static void one_ended(struct member *m, int pidfd, pid_t *pid)
+static void one_ended(struct member *m, struct source *source, int pidfd, pid_t *pid)
 {
-	poller_remove(m->stock->poller, pidfd);
+	poller_remove(m->stock->poller, source);
 	launch_wait(pid, pidfd);
 	stock_end(m, END_EXITED);
 	if (--m->n_running == 0)
@@ -135,24 +135,23 @@ static void one_ended(struct member *m, int pidfd, pid_t *pid)
 static void init_ready(struct source *source, uint32_t events)
 {
 	struct member *m = container_of(source, struct member, init_source);
-	one_ended(m, m->box.init_pidfd, &m->box.init_pid);
+	one_ended(m, source, m->box.init_pidfd, &m->box.init_pid);
 }
 
 static void executor_ready(struct source *source, uint32_t events)
 {
 	struct member *m = container_of(source, struct member, executor_source);
-	one_ended(m, m->box.executor_pidfd, &m->box.executor_pid);
+	one_ended(m, source, m->box.executor_pidfd, &m->box.executor_pid);
 }
 
-static int watch_start(struct member *m, struct error *err)
+static void watch_start(struct member *m)
 {
 	struct poller *p = m->stock->poller;
 	m->init_source.ready = init_ready;
 	m->executor_source.ready = executor_ready;
 	m->n_running = 2;
-	if (poller_add(p, m->box.init_pidfd, &m->init_source, EPOLLIN, err) < 0)
-		return -1;
-	return poller_add(p, m->box.executor_pidfd, &m->executor_source, EPOLLIN, err);
+	poller_add(p, &m->init_source, m->box.init_pidfd, EPOLLIN);
+	poller_add(p, &m->executor_source, m->box.executor_pidfd, EPOLLIN);
 }
 
 static void forget(struct member *m)
@@ -167,15 +166,11 @@ static void forget(struct member *m)
 /* What was left of it when its builder died: pid 1 at most, and that is killed. */
 static void bury(struct member *m)
 {
-	struct error err;
 	m->was_ready = true;
 	m->n_running = 1;
 	m->init_source.ready = init_ready;
 	state_set(m, MEMBER_ENDING);
-	if (poller_add(m->stock->poller, m->box.init_pidfd, &m->init_source, EPOLLIN, &err) == 0)
-		return;
-	log_warn("sandbox.watch", "id=%s error=%s", m->id, err.text);
-	finish(m);
+	poller_add(m->stock->poller, &m->init_source, m->box.init_pidfd, EPOLLIN);
 }
 
 static void make_failed(struct member *m, const struct error *err)
@@ -222,10 +217,13 @@ static void crew_built(struct crew *crew, void *job, const struct box *box, int 
 	m->box = *box;
 	m->control_fd = control_fd;
 	m->enforced = box->enforced;
-	if (!err && (watch_start(m, &failure) < 0 || attach(s, m, &failure) < 0)) {
-		watch_end(m);
-		launch_kill(&m->box);
-		err = &failure;
+	if (!err) {
+		watch_start(m);
+		if (attach(s, m, &failure) < 0) {
+			watch_end(m);
+			launch_kill(&m->box);
+			err = &failure;
+		}
 	}
 	if (err) {
 		make_failed(m, err);

@@ -19,7 +19,7 @@
 #include "sandbox/hostpath.h"
 #include "sandbox/launch.h"
 #include "sandbox/monitor.h"
-#include "sandbox/poller.h"
+#include "base/poller.h"
 #include "sandbox/uplink.h"
 
 enum { STOCK_MAX = UID_SLOTS, STOCK_POOL_MAX = 1024, STOCK_QUEUE_MAX = 64 };

@@ -130,7 +130,8 @@ static int signals_open(struct supervisor *s, struct error *err)
 	if (s->signal_fd < 0)
 		return error_sys(err, errno, "make a signalfd");
 	s->signal_source.ready = signal_ready;
-	return poller_add(&s->poller, s->signal_fd, &s->signal_source, EPOLLIN, err);
+	poller_add(&s->poller, &s->signal_source, s->signal_fd, EPOLLIN);
+	return 0;
 }
 
 static void drop_ended(struct supervisor *s)

@@ -6,9 +6,11 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "base/poller.h"
 
+#include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -18,18 +20,25 @@ static char trace[64];
 
 /* As if somebody had used up what epoll gives a user. */
 static bool is_epoll_full;
-static int n_left; /* what it takes before it is full */
 static int n_refused;
 
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 {
 	int r = (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
-	if (r < 0 || op != EPOLL_CTL_ADD || !is_epoll_full || n_left-- > 0)
+	if (r < 0 || op != EPOLL_CTL_ADD || !is_epoll_full)
 		return r;
 	n_refused++;
 	syscall(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	errno = ENOSPC;
 	return -1;
+}
+
+static int n_looks;
+
+int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int timeout_ms)
+{
+	n_looks++;
+	return (int)syscall(SYS_epoll_wait, epoll_fd, events, max, timeout_ms);
 }
 
 static int make_loop(void **state)
@@ -39,14 +48,11 @@ static int make_loop(void **state)
 	return loop_new(&loop, &err);
 }
 
-enum { OF_LIBUV = 2 };
-
-/* Epoll takes what libuv cannot do without, and nothing else. */
+/* Epoll takes nothing. */
 static int make_crowded_loop(void **state)
 {
 	trace[0] = '\0';
 	is_epoll_full = true;
-	n_left = OF_LIBUV;
 	return loop_new(&loop, &err);
 }
 
@@ -138,6 +144,163 @@ static void work_runs_elsewhere_and_ends_on_the_loop(void **state)
 	loop_run(loop);
 	assert_int_equal(worked, 1);
 	assert_string_equal(trace, "b");
+}
+
+/* As if the system had no more threads. */
+static bool is_without_threads;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return is_without_threads ? EAGAIN : real(thread, attr, run, arg);
+}
+
+static void work_without_threads_is_done_all_the_same(void **state)
+{
+	worked = 0;
+	is_without_threads = true;
+	loop_work(loop, work, note_b, NULL);
+	loop_work(loop, work, note_c, NULL);
+	loop_run(loop);
+	is_without_threads = false;
+	assert_int_equal(worked, 2);
+	assert_string_equal(trace, "bc");
+}
+
+static int meeting[2];
+
+static void come_first(void *arg)
+{
+	char byte;
+	if (read(meeting[0], &byte, 1) == 1)
+		note(byte);
+}
+
+static void come_last(void *arg)
+{
+	assert_int_equal(write(meeting[1], "m", 1), 1);
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void works_do_not_wait_for_each_other(void **state)
+{
+	assert_int_equal(pipe(meeting), 0);
+	loop_work(loop, come_first, nothing, NULL);
+	loop_work(loop, come_last, nothing, NULL);
+	loop_run(loop);
+	assert_string_equal(trace, "m");
+	close(meeting[0]);
+	close(meeting[1]);
+}
+
+static void a_loop_that_goes_away_ends_its_work_before(void **state)
+{
+	worked = 0;
+	loop_work(loop, work, note_b, NULL);
+	loop_free(loop);
+	assert_int_equal(worked, 1);
+	assert_string_equal(trace, "b");
+	assert_int_equal(loop_new(&loop, &err), 0);
+}
+
+/* ---- timers ---- */
+
+enum { N_TIMERS = 200 };
+
+struct alarm {
+	struct timer *timer;
+	int64_t due_ms;
+	bool is_set, has_rung;
+};
+
+static struct alarm alarms[N_TIMERS];
+static int64_t last_due_ms;
+
+static void ring(void *arg)
+{
+	struct alarm *a = arg;
+	assert_true(a->is_set && !a->has_rung);
+	assert_true(a->due_ms >= last_due_ms);
+	last_due_ms = a->due_ms;
+	a->has_rung = true;
+}
+
+/* Within one millisecond of setting them, or once more. */
+static bool set_alarms(unsigned seed)
+{
+	int64_t began = clock_mono_ms();
+	for (int i = 0; i < N_TIMERS; i++) {
+		seed = seed * 1103515245 + 12345;
+		struct alarm *a = &alarms[seed / 65536 % N_TIMERS];
+		a->is_set = seed >> 28 != 0;
+		a->due_ms = 2 * (seed >> 16 & 15);
+		if (a->is_set)
+			timer_set(a->timer, a->due_ms);
+		else
+			timer_clear(a->timer);
+	}
+	return clock_mono_ms() - began <= 1;
+}
+
+static void timers_come_in_the_order_of_their_times_however_they_were_set(void **state)
+{
+	for (int i = 0; i < N_TIMERS; i++)
+		alarms[i] = (struct alarm){ .timer = timer_new(loop, ring, &alarms[i]) };
+	for (int tries = 0; !set_alarms((unsigned)tries); tries++)
+		assert_true(tries < 1000);
+	last_due_ms = 0;
+	loop_run(loop);
+	for (int i = 0; i < N_TIMERS; i++) {
+		assert_int_equal(alarms[i].has_rung, alarms[i].is_set);
+		timer_free(alarms[i].timer);
+	}
+}
+
+struct ringer {
+	struct timer *timer;
+	int rings;
+};
+
+static void ring_again(void *arg)
+{
+	struct ringer *w = arg;
+	if (++w->rings < 1000)
+		timer_set(w->timer, 0);
+}
+
+static void a_timer_that_sets_itself_starves_nobody(void **state)
+{
+	struct ringer w = { 0 };
+	w.timer = timer_new(loop, ring_again, &w);
+	timer_set(w.timer, 0);
+	loop_turn(loop, false);
+	loop_turn(loop, false);
+	assert_int_equal(w.rings, 2);
+	timer_free(w.timer);
+}
+
+static struct timer *three[3];
+
+static void free_all_three(void *arg)
+{
+	note('t');
+	for (int i = 0; i < 3; i++)
+		timer_free(take_ptr(three[i]));
+}
+
+static void a_timer_may_free_those_that_are_due_with_it(void **state)
+{
+	for (int i = 0; i < 3; i++) {
+		three[i] = timer_new(loop, free_all_three, NULL);
+		timer_set(three[i], 0);
+	}
+	loop_run(loop);
+	assert_string_equal(trace, "t");
 }
 
 struct end {
@@ -313,6 +476,23 @@ static void a_watch_may_be_freed_in_its_own_callback(void **state)
 	close(pair[1]);
 }
 
+static void a_turn_looks_once_for_what_is_there(void **state)
+{
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	struct watched w = { .fd = pair[0] };
+	w.watch = watch_new(loop, pair[0], LOOP_READ, free_in_callback, &w);
+	n_looks = 0;
+	loop_turn(loop, true);
+	assert_int_equal(w.calls, 1);
+	assert_int_equal(n_looks, 1);
+	loop_turn(loop, false);
+	assert_int_equal(n_looks, 2);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static struct watched both[2];
 
 static void free_the_other(void *arg, int events)
@@ -410,18 +590,6 @@ static void a_watch_for_nothing_keeps_quiet(void **state)
 }
 
 /* ---- where epoll refuses ---- */
-
-static void a_loop_that_cannot_watch_is_an_error(void **state)
-{
-	struct loop *other;
-	is_epoll_full = true;
-	for (int n = 0; n < OF_LIBUV; n++) {
-		n_left = n;
-		assert_int_equal(loop_new(&other, &err), -1);
-		assert_int_equal(err.sys, ENOSPC);
-	}
-	n_left = 0;
-}
 
 static void read_and_note(void *arg, int events)
 {
@@ -541,6 +709,58 @@ static void a_signal_is_heard(void **state)
 	signal_free(usr1);
 }
 
+static struct signal_watch *hearers[2];
+
+static void hear(void *arg)
+{
+	note('h');
+	for (int i = 0; i < 2; i++)
+		if (&hearers[i] == arg)
+			signal_free(take_ptr(hearers[i]));
+	if (!hearers[0] && !hearers[1])
+		loop_stop(loop);
+}
+
+static void all_who_asked_hear_a_signal_and_may_go_then(void **state)
+{
+	for (int i = 0; i < 2; i++)
+		hearers[i] = signal_new(loop, SIGUSR1, hear, &hearers[i]);
+	timer = timer_new(loop, note_b, NULL);
+	timer_set(timer, 60 * 1000);
+	raise(SIGUSR1);
+	loop_run(loop);
+	assert_string_equal(trace, "hh");
+	timer_free(timer);
+}
+
+enum { MANY = 3 * POLLER_BATCH };
+
+static void count(void *arg, int events)
+{
+	((struct watched *)arg)->calls++;
+}
+
+static void many_that_epoll_refused_all_have_their_turn(void **state)
+{
+	static struct watched many[MANY];
+	int pair[2];
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	for (int i = 0; i < MANY; i++) {
+		many[i].fd = dup(pair[0]);
+		many[i].watch = watch_new(loop, many[i].fd, LOOP_READ, count, &many[i]);
+	}
+	for (int turns = 0; turns < 2 * MANY / POLLER_BATCH; turns++)
+		loop_turn(loop, true);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(many[i].calls, 1);
+		watch_free(many[i].watch);
+		close(many[i].fd);
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
 #define loop_test(name)    cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
 #define crowded_test(name) cmocka_unit_test_setup_teardown(name, make_crowded_loop, free_loop)
 #define both_tests(name)   loop_test(name), crowded_test(name)
@@ -548,9 +768,9 @@ static void a_signal_is_heard(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		loop_test(a_loop_that_cannot_watch_is_an_error),
 		loop_test(what_was_refused_is_given_to_epoll_when_there_is_room),
 		both_tests(timers_come_while_epoll_refuses),
+		loop_test(a_turn_looks_once_for_what_is_there),
 		both_tests(a_watch_may_be_freed_in_its_own_callback),
 		both_tests(a_watch_freed_by_another_of_the_same_turn_is_not_called),
 		both_tests(a_hang_up_is_reported_to_who_reads),
@@ -560,8 +780,16 @@ int main(void)
 		both_tests(deferred_calls_come_in_order_and_new_ones_a_turn_later),
 		both_tests(a_deferred_call_can_be_taken_back_within_the_turn),
 		both_tests(a_timer_fires_once_and_not_before_its_time),
+		loop_test(timers_come_in_the_order_of_their_times_however_they_were_set),
+		loop_test(a_timer_that_sets_itself_starves_nobody),
+		loop_test(a_timer_may_free_those_that_are_due_with_it),
 		both_tests(a_signal_is_heard),
+		both_tests(all_who_asked_hear_a_signal_and_may_go_then),
 		both_tests(work_runs_elsewhere_and_ends_on_the_loop),
+		both_tests(works_do_not_wait_for_each_other),
+		loop_test(work_without_threads_is_done_all_the_same),
+		loop_test(a_loop_that_goes_away_ends_its_work_before),
+		crowded_test(many_that_epoll_refused_all_have_their_turn),
 		both_tests(frames_arrive_and_the_end_after_them),
 		both_tests(a_channel_that_closes_sends_all_it_holds),
 		both_tests(a_paused_reader_fills_the_sender_and_drains_it_later),
