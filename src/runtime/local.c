@@ -19,6 +19,7 @@
 #include "base/program.h"
 #include "event/loop.h"
 #include "runtime/answers.h"
+#include "runtime/handover.h"
 #include "sandbox/bare.h"
 
 #include <fcntl.h>
@@ -49,6 +50,7 @@ struct member {
 	bool is_temporary;
 	pid_t keeper;
 	int pidfd, control_fd, lifeline_fd;
+	struct handover handover;
 	struct watch *watch;
 	backend_fn *destroyed; /* who waits for its end; NULL: nobody */
 	void *destroyed_arg;
@@ -88,6 +90,7 @@ static void member_free(struct member *m)
 	list_remove(&m->link);
 	watch_free(m->watch);
 	close_fd(m->pidfd);
+	handover_fini(&m->handover);
 	close_fd(m->control_fd);
 	close_fd(m->lifeline_fd);
 	free(m->workspace);
@@ -181,6 +184,7 @@ static struct member *member_new(struct local *l, struct list *home, const char 
 {
 	struct member *m = mem_new(struct member);
 	m->local = l;
+	handover_init(&m->handover, l->loop);
 	m->is_temporary = !workspace;
 	m->pidfd = m->control_fd = m->lifeline_fd = -1;
 	list_append(home, &m->link);
@@ -314,13 +318,8 @@ static int local_open_call(struct backend *b, const char *id, int *ret_fd, struc
 	struct member *m = find(local_from(b), id);
 	if (!m)
 		return error_set(err, ERROR_GONE, "sandbox %s has no executor any more", id);
-	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
-		return error_sys(err, errno, "make a call socket");
-	auto_fd int ours = ends[0], theirs = ends[1];
-	if (fd_send(m->control_fd, STR("C"), &theirs, 1, err) < 0)
+	if (handover_call(&m->handover, m->control_fd, ret_fd, err) < 0)
 		return error_wrap(err, "start a call in sandbox %s", id);
-	*ret_fd = take_fd(&ours);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "event/loop.h"
+#include "runtime/handover.h"
 
 #include <sys/socket.h>
 
@@ -54,6 +55,7 @@ struct native {
 
 struct living {
 	int control_fd;
+	struct handover handover;
 };
 
 static const struct backend_ops native_ops;
@@ -66,13 +68,19 @@ static struct native *native_from(struct backend *b)
 
 /* The living. */
 
+static void living_free(struct living *l)
+{
+	handover_fini(&l->handover);
+	close_fd(l->control_fd);
+	free(l);
+}
+
 static void forget_living(struct native *n, const char *id)
 {
 	struct living *l = map_remove(&n->living, str_from(id));
 	if (!l)
 		return;
-	close_fd(l->control_fd);
-	free(l);
+	living_free(l);
 }
 
 static void keep_living(struct native *n, const char *id, int control_fd)
@@ -80,6 +88,7 @@ static void keep_living(struct native *n, const char *id, int control_fd)
 	forget_living(n, id);
 	struct living *l = mem_new(struct living);
 	l->control_fd = control_fd;
+	handover_init(&l->handover, n->loop);
 	fd_set_nonblock(control_fd, NULL);
 	map_put(&n->living, str_from(id), l);
 }
@@ -90,14 +99,8 @@ static int native_open_call(struct backend *b, const char *id, int *ret_fd, stru
 	struct living *l = map_find(&n->living, str_from(id));
 	if (!l)
 		return error_set(err, ERROR_GONE, "sandbox %s has no executor any more", id);
-	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
-		return error_sys(err, errno, "make a call socket");
-	auto_fd int ours = ends[0];
-	auto_fd int theirs = ends[1];
-	if (fd_send(l->control_fd, STR("C"), &theirs, 1, err) < 0)
+	if (handover_call(&l->handover, l->control_fd, ret_fd, err) < 0)
 		return error_wrap(err, "start a call in sandbox %s", id);
-	*ret_fd = take_fd(&ours);
 	return 0;
 }
 
@@ -393,10 +396,8 @@ static void native_free(struct backend *b)
 		ask_free(list_get_first(&n->asks, struct ask, link));
 	size_t i = 0;
 	struct living *l;
-	while ((l = map_next(&n->living, &i, NULL))) {
-		close_fd(l->control_fd);
-		free(l);
-	}
+	while ((l = map_next(&n->living, &i, NULL)))
+		living_free(l);
 	map_fini(&n->living);
 	close_fd(n->fd);
 	free(n);

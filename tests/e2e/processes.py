@@ -19,6 +19,14 @@ def children(pid, name=None):
     return found
 
 
+def descendants(pid, name):
+    """The pids of all of that name that are below it."""
+    below = [pid]
+    for one in below:
+        below += children(one)
+    return [one for one in below if status(one).get("Name") == name]
+
+
 def status(pid):
     """The lines of /proc/PID/status: name -> value, without blanks around it; nothing of one that is gone."""
     with contextlib.suppress(OSError):

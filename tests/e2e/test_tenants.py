@@ -2,13 +2,16 @@
 """Two tenants of one server, each with a token for a sandbox of its own: what one does is nothing to the other."""
 import contextlib
 import json
+import os
 import pathlib
 import resource
 import select
+import signal
 import socket
 import threading
 import time
 
+import processes
 import pytest
 from conftest import BUILD, end_server, start_server
 from mcp import HttpClient, Refused
@@ -554,3 +557,30 @@ def test_who_may_open_the_engines_socket_is_no_guest(engine_socket, many_descrip
             s.connect(engine_socket)
             s.sendall(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
         assert {status_of(s) for s in opened} == {200}
+
+
+# ---- a crowd ----
+
+def test_a_thousand_calls_at_once_wait_for_an_executor_that_is_busy(own_server, many_descriptors):
+    """What its control socket does not take at once waits in the server; beyond the limit there is an error that says so."""
+    box = own_server.create()
+    box.output("true")
+    executors = processes.descendants(own_server.process.pid, "cay-executor")
+    body = json.dumps({"path": "/tmp"})
+    request = (f"POST {box.path}/actions/stat HTTP/1.1\r\nHost: localhost:{own_server.port}\r\n"
+               f"Authorization: Bearer {own_server.token}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
+    with contextlib.ExitStack() as stack:
+        for executor in executors:
+            os.kill(executor, signal.SIGSTOP)
+            stack.callback(os.kill, executor, signal.SIGCONT)
+        opened = [stack.enter_context(connect(own_server)) for _ in range(1000)]
+        for s in opened:
+            s.sendall(request)
+        wait_until(lambda: own_server.request("GET", "/v1/stats").json["calls_under_way"] >= 1000)
+        for s in (crowd := [stack.enter_context(connect(own_server)) for _ in range(50)]):
+            s.sendall(request)
+        for executor in executors:
+            os.kill(executor, signal.SIGCONT)
+        assert {status_of(s) for s in opened} == {200}
+        assert {status_of(s) for s in crowd} == {200, 429}
+    assert box.output("echo still here") == "still here\n"

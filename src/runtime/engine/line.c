@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/num.h"
 #include "event/loop.h"
+#include "runtime/handover.h"
 #include "wire/dial.h"
 
 #include <fcntl.h>
@@ -42,6 +43,7 @@ struct line {
 	struct list callers;
 	size_t n_callers;
 	int control_fd;
+	struct handover handover;
 	struct watch *control_watch;
 	char secret[DIAL_SECRET_SIZE];
 	bool is_new, is_ready;
@@ -71,6 +73,7 @@ static void stop_listening(struct line *l)
 static void let_go(struct line *l)
 {
 	watch_free(take_ptr(l->control_watch));
+	handover_fini(&l->handover);
 	l->control_fd = close_fd(l->control_fd);
 }
 
@@ -247,6 +250,7 @@ int line_new(struct loop *loop, const char *dir, bool is_new, const struct line_
 		.control_fd = -1,
 		.is_new = is_new };
 	list_init(&l->callers);
+	handover_init(&l->handover, loop);
 	if (open_line(l, dir, err) < 0) {
 		line_free(l);
 		return -1;
@@ -261,6 +265,7 @@ void line_free(struct line *l)
 		return;
 	stop_listening(l);
 	watch_free(l->control_watch);
+	handover_fini(&l->handover);
 	close_fd(l->control_fd);
 	close_fd(l->run_fd);
 	explicit_bzero(l->secret, sizeof(l->secret));
@@ -269,14 +274,7 @@ void line_free(struct line *l)
 
 int line_open_call(struct line *l, int *ret_fd, struct error *err)
 {
-	int ends[2];
 	if (l->control_fd < 0)
 		return error_set(err, ERROR_GONE, "its executor has ended");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
-		return error_sys(err, errno, "make a call socket");
-	auto_fd int ours = ends[0], theirs = ends[1];
-	if (fd_send(l->control_fd, STR("C"), &theirs, 1, err) < 0)
-		return -1;
-	*ret_fd = take_fd(&ours);
-	return 0;
+	return handover_call(&l->handover, l->control_fd, ret_fd, err);
 }

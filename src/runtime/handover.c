@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/handover.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+struct end {
+	struct list link; /* handover::waiting */
+	int fd;
+};
+
+static void end_free(struct end *end)
+{
+	list_remove(&end->link);
+	close_fd(end->fd);
+	free(end);
+}
+
+static void rest(struct handover *h)
+{
+	watch_free(take_ptr(h->watch));
+	h->fd = close_fd(h->fd);
+}
+
+static int give(int control_fd, int fd, struct error *err)
+{
+	return fd_send(control_fd, STR("C"), &fd, 1, err);
+}
+
+static void on_room(void *arg, int events)
+{
+	struct handover *h = arg;
+	struct end *end;
+	while ((end = list_first(&h->waiting, struct end, link))) {
+		struct error err;
+		if (give(h->fd, end->fd, &err) < 0 && err.sys == EAGAIN)
+			return;
+		end_free(end); /* given, or nobody is there any more: then its caller sees it end */
+	}
+	rest(h);
+}
+
+/* Another descriptor of the control socket: the first one may be watched already. */
+static int wait_for_room(struct handover *h, int control_fd, struct error *err)
+{
+	if (h->watch)
+		return 0;
+	h->fd = fcntl(control_fd, F_DUPFD_CLOEXEC, 3);
+	if (h->fd < 0)
+		return error_sys(err, errno, "watch a control socket");
+	h->watch = watch_new(h->loop, h->fd, LOOP_WRITE, on_room, h);
+	return 0;
+}
+
+static int give_or_wait(struct handover *h, int control_fd, int *fd, struct error *err)
+{
+	if (list_is_empty(&h->waiting)) {
+		if (give(control_fd, *fd, err) == 0)
+			return 0;
+		if (err->sys != EAGAIN || wait_for_room(h, control_fd, err) < 0)
+			return -1;
+	}
+	struct end *end = mem_new(struct end);
+	end->fd = take_fd(fd);
+	list_append(&h->waiting, &end->link);
+	return 0;
+}
+
+int handover_call(struct handover *h, int control_fd, int *ret_fd, struct error *err)
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return error_sys(err, errno, "make a call socket");
+	auto_fd int ours = ends[0];
+	auto_fd int theirs = ends[1];
+	if (give_or_wait(h, control_fd, &theirs, err) < 0)
+		return -1;
+	*ret_fd = take_fd(&ours);
+	return 0;
+}
+
+void handover_init(struct handover *h, struct loop *loop)
+{
+	*h = (struct handover){ .loop = loop, .fd = -1 };
+	list_init(&h->waiting);
+}
+
+void handover_fini(struct handover *h)
+{
+	while (!list_is_empty(&h->waiting))
+		end_free(list_get_first(&h->waiting, struct end, link));
+	rest(h);
+}
