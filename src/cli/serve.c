@@ -51,6 +51,12 @@ static void put_curl(struct buf *b, const char *state, const char *url, const ch
 	buf_printf(b, " %s/v1/sandboxes -d '{}'\n", url[0] ? url : "http://localhost");
 }
 
+static void put_docker(struct buf *b, const char *where)
+{
+	const char *path = !strncmp(where, "unix:", 5) ? where + 5 : where;
+	buf_printf(b, "  docker        DOCKER_HOST=unix://%s\n", path);
+}
+
 /* Their keys are the token that curl shows. */
 static void put_clients(struct buf *b, const char *url)
 {
@@ -99,6 +105,8 @@ void serve_put_greeting(struct buf *b, const struct serve_options *o, const char
 	buf_puts(b, "\n\n  command line  cay create --name demo && cay shell demo\n");
 	put_differences(b, state, url.ptr, socket);
 	put_curl(b, state, url.ptr, socket);
+	if (o->docker)
+		put_docker(b, o->docker);
 	if (listen.n)
 		put_clients(b, url.ptr);
 }

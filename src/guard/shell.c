@@ -4,8 +4,6 @@
  * command comes before those substituted into its words. Heredocs are read at the line feed behind their
  * command, as a shell does. shell_take.c then goes along the array and takes off prefixes; what it finds to
  * be a text that a shell will run is parsed by the same pass, and appended.
- *
- * Everything lives in the caller's arena; before each allocation stands a look at what is left of it.
  */
 #include "guard/shell.h"
 
@@ -45,79 +43,6 @@ static char peek(const struct parser *p, size_t ahead)
 static bool is_over(const struct parser *p)
 {
 	return p->at >= p->text.len;
-}
-
-static void *take(struct shell_script *s, size_t size)
-{
-	if (arena_has_room(s->arena, size + 64))
-		return arena_alloc(s->arena, size);
-	s->is_cut = true;
-	return NULL;
-}
-
-static struct str keep(struct shell_script *s, struct str text)
-{
-	char *copy = take(s, text.len + 1);
-	if (!copy)
-		return STR("");
-	memcpy(copy, text.ptr ? text.ptr : "", text.len);
-	return str_from_len(copy, text.len);
-}
-
-int shell_add(struct shell_script *s)
-{
-	if (s->n == s->room) {
-		int room = s->room ? 2 * s->room : 16;
-		struct shell_command *more = NULL;
-		if (s->n < SHELL_COMMANDS_MAX)
-			more = take(s, sizeof(*more) * (size_t)room);
-		if (!more) {
-			s->is_cut = true;
-			return -1;
-		}
-		if (s->n)
-			memcpy(more, s->commands, sizeof(*more) * (size_t)s->n);
-		s->commands = more;
-		s->room = room;
-	}
-	s->commands[s->n] = (struct shell_command){ .fed_by = -1, .name = STR("") };
-	return s->n++;
-}
-
-/* Arrays grow at powers of two; the arena keeps the old ones. */
-static void *grow(struct shell_script *s, void *items, int n, size_t size)
-{
-	if (n & (n - 1))
-		return items;
-	char *more = take(s, size * (size_t)(n ? 2 * n : 1));
-	if (more && n)
-		memcpy(more, items, size * (size_t)n);
-	return more;
-}
-
-bool shell_add_word(struct shell_script *s, int command, struct shell_word word)
-{
-	struct shell_command *c = &s->commands[command];
-	if (c->n_words == SHELL_WORDS_MAX) {
-		s->is_cut = true;
-		return false;
-	}
-	struct shell_word *words = grow(s, c->words, c->n_words, sizeof(word));
-	if (!words)
-		return false;
-	c->words = words;
-	c->words[c->n_words++] = word;
-	return true;
-}
-
-static void add_target(struct shell_script *s, struct str **list, int *n, struct str target)
-{
-	struct str *items = grow(s, *list, *n, sizeof(target));
-	if (!items)
-		return;
-	items[*n] = target;
-	*list = items;
-	(*n)++;
 }
 
 /* Variables. */
@@ -331,7 +256,7 @@ static struct shell_word parse_word(struct parser *p, bool *ret_has_quotes)
 		parse_piece(p, &b, &has_quotes);
 	p->script->is_cut |= b.is_full || ++p->n_words > WORDS_TOTAL_MAX;
 	word.sub_to = p->script->n;
-	word.text = keep(p->script, buf_str(&b));
+	word.text = shell_keep(p->script, buf_str(&b));
 	if (ret_has_quotes)
 		*ret_has_quotes = has_quotes;
 	return word;
@@ -400,9 +325,9 @@ static void parse_redirection(struct parser *p, int command, size_t n)
 	struct str target = parse_word(p, NULL).text;
 	struct shell_command *c = &p->script->commands[command];
 	if (is_input)
-		add_target(p->script, &c->reads, &c->n_reads, target);
+		shell_add_target(p->script, &c->reads, &c->n_reads, target);
 	else
-		add_target(p->script, &c->writes, &c->n_writes, target);
+		shell_add_target(p->script, &c->writes, &c->n_writes, target);
 }
 
 /* What is substituted in a heredoc is run, unless its delimiter is quoted. */

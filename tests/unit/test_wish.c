@@ -173,6 +173,8 @@ static void the_greeting_names_only_what_is_served(void **state)
 	unsetenv("CAY_TOKEN");
 	assert_greeting(&o, "/s/cay.sock", "http://127.0.0.1:8000/daytona/api", "none");
 	assert_greeting(&o, "none", "CAY_URL=http://127.0.0.1:8000", "unix:");
+	o.docker = "unix:/d.sock";
+	assert_greeting(&o, "/s/cay.sock", "DOCKER_HOST=unix:///d.sock\n", "none");
 	o.listen = (struct option_texts){ &none, 1 };
 	assert_greeting(&o, "/s/cay.sock", "--unix-socket /s/cay.sock", "http://127");
 	o.listen = (struct option_texts){ two, 2 };
