@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guest_internal: what guest.c, which serves guests, and guest_start.c, which makes them, share. */
+/*
+ * guest_internal: what guest.c (their lives, and what comes from them), guest_request.c (what that means) and guest_start.c
+ * (which makes them) share.
+ */
 #pragma once
 
 #include "executor/guest.h"
@@ -41,7 +44,12 @@ struct guest {
 	bool is_freed; /* as soon as nobody holds it */
 };
 
-/* Callbacks of what a guest watches. */
+/* guest_request.c: the callers hold the guest, which may be freed meanwhile. */
+void guest_dispatch(struct guest *g, const struct guest_packet *p);
+void guest_fail_all(struct guest *g, const struct error *reason);
+void guest_forget_all(struct guest *g);
+
+/* Callbacks of what a guest watches. With events 0 guest_on_exit has its parent's word alone. */
 void guest_on_channel(void *arg, int events);
 void guest_on_pipe(void *arg, int events); /* arg: struct guest_pipe */
 void guest_on_exit(void *arg, int events);
