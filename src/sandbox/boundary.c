@@ -25,9 +25,12 @@ static char *const *environment(void)
 	return vector;
 }
 
-static int prepare(int sock, int program_fd, bool has_own_uid, struct error *err)
+static int prepare(int sock, int program_fd, const struct cgroup *cgroup, bool has_own_uid,
+	struct error *err)
 {
 	sigset_t none;
+	if (cgroup_enter_keeper(cgroup, err) < 0)
+		return -1;
 	/* Out of each other's way before they get their places. */
 	sock = fcntl(sock, F_DUPFD_CLOEXEC, PROGRAM_FD + 1);
 	program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, PROGRAM_FD + 1);
@@ -44,18 +47,20 @@ static int prepare(int sock, int program_fd, bool has_own_uid, struct error *err
 	return 0;
 }
 
-_Noreturn static void child(int sock, int program_fd, bool has_own_uid, pid_t parent)
+_Noreturn static void child(int sock, int program_fd, const struct cgroup *cgroup, bool has_own_uid,
+	pid_t parent)
 {
 	char name[] = "cay-boundary", *const argv[] = { name, NULL };
 	struct error err;
-	if (prepare(sock, program_fd, has_own_uid, &err) < 0)
+	if (prepare(sock, program_fd, cgroup, has_own_uid, &err) < 0)
 		log_error("boundary.start", "error=%s", err.text);
 	else if (getppid() == parent)
 		syscall(SYS_execveat, PROGRAM_FD, "", argv, environment(), AT_EMPTY_PATH);
 	_exit(127);
 }
 
-int boundary_start(struct boundary *b, bool has_own_uid, struct error *err)
+int boundary_start(struct boundary *b, const struct cgroup *cgroup, bool has_own_uid,
+	struct error *err)
 {
 	int pair[2], bytes = SOCKET_BYTES;
 	auto_fd int program_fd = -1;
@@ -69,7 +74,7 @@ int boundary_start(struct boundary *b, bool has_own_uid, struct error *err)
 	if (pid < 0)
 		return error_sys(err, errno, "fork the boundary");
 	if (pid == 0)
-		child(theirs, program_fd, has_own_uid, parent);
+		child(theirs, program_fd, cgroup, has_own_uid, parent);
 	b->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (b->pidfd < 0) {
 		kill(pid, SIGKILL);

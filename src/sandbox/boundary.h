@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "base/error.h"
+#include "sandbox/cgroup.h"
 
 #include <stdbool.h>
 
@@ -19,5 +19,7 @@ struct boundary {
 
 #define BOUNDARY_INIT ((struct boundary){ .fd = -1, .pidfd = -1 })
 
-int boundary_start(struct boundary *b, bool has_own_uid, struct error *err);
+/* cgroup: of the sandbox; it enters the group of its keepers. */
+int boundary_start(struct boundary *b, const struct cgroup *cgroup, bool has_own_uid,
+	struct error *err);
 void boundary_stop(struct boundary *b);

@@ -59,16 +59,25 @@ const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind)
 	return drivers[kind];
 }
 
+int cgroup_enter_keeper(const struct cgroup *c, struct error *err)
+{
+	if (c->dir_fds[PART_KEEPER] < 0)
+		return 0;
+	auto_fd int fd = openat(c->dir_fds[PART_KEEPER], c->driver->door, O_WRONLY | O_CLOEXEC);
+	return fd < 0 || write(fd, "0", 1) != 1 ? error_sys(err, errno, "enter the keepers' group")
+						: 0;
+}
+
 void cgroup_close_doors(struct cgroup *c)
 {
-	for (int i = 0; i < PART_MAX; i++)
+	for (int i = 0; i < PART_COUNT; i++)
 		c->tasks_fds[i] = close_fd(c->tasks_fds[i]);
 }
 
 void cgroup_close(struct cgroup *c)
 {
 	cgroup_close_doors(c);
-	for (int i = 0; i < PART_MAX; i++)
+	for (int i = 0; i < PART_COUNT; i++)
 		c->dir_fds[i] = close_fd(c->dir_fds[i]);
 }
 

@@ -7,6 +7,10 @@
  *
  * Groups do not vanish with the processes in them. So their paths are first written into the record of
  * who owns them (idmap.c: the file of the slot), from which anybody who gets the lock can remove them.
+ *
+ * Who keeps a sandbox (the executor, pasta, the boundary) is not in its groups, which the agent could fill. Where the
+ * sandbox has a limit on the cpu, its keepers have the same in a group of their own (decision 45): what they do is
+ * what the agent makes them do.
  */
 #pragma once
 
@@ -16,8 +20,9 @@ struct launch_usage;
 
 struct cgroup {
 	const struct cgroup_driver *driver;
-	int dir_fds[PART_MAX];   /* v1: one per part; v2: the first */
-	int tasks_fds[PART_MAX]; /* for who enters */
+	int dir_fds
+		[PART_COUNT]; /* v1: one per part; v2: the first; and the keeper's, if it has one */
+	int tasks_fds[PART_COUNT]; /* for who enters */
 };
 
 struct cgroup_driver {
@@ -34,16 +39,19 @@ struct cgroup_driver {
 	/* To read how often this part's limit was hit (-1: unknown); the format is the kernel's. */
 	int (*open_counter)(const struct cgroup *c, enum cgroup_part part);
 	bool is_born_into; /* pid 1, by clone3 with dir_fds[0] */
+	const char *door;  /* the file that who enters writes into */
 };
 
 extern const struct cgroup_driver cgroup_none, cgroup_v1, cgroup_v2;
 
-#define CGROUP_INIT                                \
-	((struct cgroup){ .driver = &cgroup_none,  \
-		.dir_fds = { -1, -1, -1, -1, -1 }, \
-		.tasks_fds = { -1, -1, -1, -1, -1 } })
+#define CGROUP_INIT                                    \
+	((struct cgroup){ .driver = &cgroup_none,      \
+		.dir_fds = { -1, -1, -1, -1, -1, -1 }, \
+		.tasks_fds = { -1, -1, -1, -1, -1, -1 } })
 
 const struct cgroup_driver *cgroup_driver(enum cgroup_kind kind);
+/* By a keeper itself, with the rights of the owner; nothing where there is no group for it. */
+int cgroup_enter_keeper(const struct cgroup *c, struct error *err);
 void cgroup_close(struct cgroup *c);
 /* Once all who enter have: an owner of thousands has few descriptors to spare. */
 void cgroup_close_doors(struct cgroup *c);

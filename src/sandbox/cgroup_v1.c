@@ -11,6 +11,8 @@
 
 static int open_v1(struct cgroup *c, enum cgroup_part part, struct error *err)
 {
+	if (part == PART_KEEPER)
+		return 0; /* cgroup_enter_keeper */
 	c->tasks_fds[part] = openat(c->dir_fds[part], "tasks", O_WRONLY | O_CLOEXEC);
 	return c->tasks_fds[part] < 0 ? error_sys(err, errno, "open tasks") : 0;
 }
@@ -96,4 +98,5 @@ const struct cgroup_driver cgroup_v1 = {
 	.kill = kill_v1,
 	.usage = usage_v1,
 	.open_counter = open_counter_v1,
+	.door = "tasks",
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cgroup v2: one group in one hierarchy. pid 1 is born into it. The executor stays outside, so that an agent that
+ * cgroup v2: one group in one hierarchy, and one for the keepers beside it. pid 1 is born into it. The executor stays outside, so that an agent that
  * takes every process it may have, or all memory, does not take it from its keeper; what the executor starts enters by
  * itself, through a descriptor that the owner of the group has opened: the kernel looks at who opened it.
  * https://docs.kernel.org/admin-guide/cgroup-v2.html
@@ -72,6 +72,8 @@ int cgroup_v2_hand_on(const char *dir, uint32_t parts, struct error *err)
 
 static int open_v2(struct cgroup *c, enum cgroup_part part, struct error *err)
 {
+	if (part == PART_KEEPER)
+		return 0; /* cgroup_enter_keeper */
 	c->tasks_fds[part] = openat(c->dir_fds[0], "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	return c->tasks_fds[part] < 0 ? error_sys(err, errno, "open cgroup.procs") : 0;
 }
@@ -81,7 +83,8 @@ static int limit_v2(const struct cgroup *c, enum cgroup_part part, const char *f
 {
 	if (!strcmp(file, "memory.swap.max") && faccessat(c->dir_fds[0], file, F_OK, 0) < 0)
 		return 0; /* a kernel without swap has no such file */
-	return file_write_once(c->dir_fds[0], file, str_from(value), err);
+	return file_write_once(c->dir_fds[part == PART_KEEPER ? part : 0], file, str_from(value),
+		err);
 }
 
 static int enter_v2(const struct cgroup *c, struct error *err)
@@ -147,4 +150,5 @@ const struct cgroup_driver cgroup_v2 = {
 	.usage = usage_v2,
 	.open_counter = open_counter_v2,
 	.is_born_into = true,
+	.door = "cgroup.procs",
 };

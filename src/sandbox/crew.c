@@ -42,7 +42,7 @@ struct answer {
 	struct error error; /* FAILED */
 };
 
-enum { BORN_FDS = 2, DONE_FDS = 2 + PART_MAX };
+enum { BORN_FDS = 2, DONE_FDS = 2 + PART_COUNT };
 _Static_assert((int)DONE_FDS <= (int)FD_PASS_MAX,
 	"a box takes more descriptors than one message carries");
 
@@ -73,7 +73,7 @@ static int done(int sock, const struct plan *plan, const struct box *box, int co
 		.enforced = box->enforced,
 	};
 	int fds[DONE_FDS] = { box->executor_pidfd, control_fd }, n = 2;
-	for (int i = 0; i < PART_MAX; i++) {
+	for (int i = 0; i < PART_COUNT; i++) {
 		if (box->cgroup.dir_fds[i] < 0 ||
 			i == PART_CPU) /* its limit is set, and all it is for */
 			continue;
@@ -126,7 +126,7 @@ static void build(const struct crew *c, int sock, struct spec *spec)
 	struct answer failed = { .kind = ANSWER_FAILED };
 	int r = image_resolve(c->host, c->paths, spec, &failed.error);
 	if (r == 0)
-		r = plan_make(spec, c->host, PLAN_CAN_FREEZE, &plan, &failed.error);
+		r = plan_make(spec, c->host, PLAN_IS_KEPT, &plan, &failed.error);
 	if (r == 0) {
 		plan.paths = c->paths;
 		r = build_planned(c, sock, &plan, &failed.error);
@@ -239,7 +239,7 @@ static bool take_done(struct builder *b, const struct answer *a, const int *fds,
 	box->namespaces = a->namespaces;
 	box->enforced = a->enforced;
 	box->cgroup.driver = cgroup_driver((enum cgroup_kind)a->groups);
-	for (int i = 0, from = 2; i < PART_MAX; i++)
+	for (int i = 0, from = 2; i < PART_COUNT; i++)
 		if (a->group_dirs & 1U << i)
 			box->cgroup.dir_fds[i] = fds[from++];
 	job_over(b, fds[1], NULL);

@@ -227,7 +227,8 @@ static int on_boundary(struct desk *d, const struct monitor_request *request, st
 	struct member *m = find_living(d, request, err);
 	if (!m ||
 		(m->boundary.fd < 0 &&
-			boundary_start(&m->boundary, d->stock->host.is_root, err) < 0))
+			boundary_start(&m->boundary, &m->box.cgroup, d->stock->host.is_root, err) <
+				0))
 		return -1;
 	struct monitor_reply reply = reply_about(m, request->op, request->serial);
 	reply_send(d, &reply, m->boundary.fd);

@@ -19,7 +19,8 @@ static const char *const masks[] = {
 #undef MASK
 };
 
-static const char *const part_words[PART_MAX] = { "memory", "pids", "cpu", "cpuacct", "freezer" };
+static const char *const part_words[PART_COUNT] = { "memory", "pids", "cpu", "cpuacct", "freezer",
+	"keeper" };
 
 const char *host_mask(unsigned i)
 {

@@ -21,7 +21,16 @@ enum { AGENT_UID = 1000 }; /* and gid, in the sandbox */
 enum cgroup_kind { CGROUP_NONE = 0, CGROUP_V1, CGROUP_V2 };
 
 /* The v1 hierarchies that are of use; on v2 they are controllers of the one hierarchy. */
-enum cgroup_part { PART_MEMORY = 0, PART_PIDS, PART_CPU, PART_CPUACCT, PART_FREEZER, PART_MAX };
+enum cgroup_part {
+	PART_MEMORY = 0,
+	PART_PIDS,
+	PART_CPU,
+	PART_CPUACCT,
+	PART_FREEZER,
+	PART_MAX,
+	PART_KEEPER = PART_MAX, /* no hierarchy: a second group, beside that of the cpu or of all */
+	PART_COUNT,
+};
 
 struct host_cgroup {
 	uint32_t

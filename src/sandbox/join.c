@@ -167,6 +167,8 @@ static int become(struct join *j, struct error *err)
 	if (setsid() < 0)
 		return error_sys(err, errno, "start a session");
 	go_first();
+	if (cgroup_enter_keeper(&j->box->cgroup, err) < 0)
+		return -1;
 	if (join_namespaces(j, err) < 0 || put_fds(j, err) < 0 || drop_ids(j, err) < 0)
 		return -1;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)

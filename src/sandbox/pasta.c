@@ -101,7 +101,7 @@ static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, 
 }
 
 _Noreturn static void child(const char *program, int said_fd, pid_t parent, pid_t init_pid,
-	const char *pid_file)
+	const struct cgroup *cgroup, const char *pid_file)
 {
 	char user_ns[64], net_ns[64];
 	sigset_t none;
@@ -116,13 +116,14 @@ _Noreturn static void child(const char *program, int said_fd, pid_t parent, pid_
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	bool is_in_group = cgroup_enter_keeper(cgroup, NULL) == 0;
 	int null_fd = open("/dev/null", O_RDWR);
 	dup2(null_fd, 0);
 	dup2(null_fd, 1);
 	dup2(said_fd, 2);
 	syscall(SYS_close_range, 3, ~0U, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() == parent)
+	if (is_in_group && getppid() == parent)
 		execve(program, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
 	_exit(127);
 }
@@ -170,7 +171,8 @@ static int allow_namespaces(int user_ns_fd, const char *number, struct error *er
 	return 0;
 }
 
-static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct error *err)
+static int start(pid_t init_pid, const struct cgroup *cgroup, const char *fifo, struct pasta *ret,
+	struct error *err)
 {
 	int pair[2];
 	const char *program = find_program();
@@ -186,7 +188,7 @@ static int start(pid_t init_pid, const char *fifo, struct pasta *ret, struct err
 	if (pid < 0)
 		return error_sys(err, errno, "fork");
 	if (pid == 0)
-		child(program, theirs, parent, init_pid, fifo);
+		child(program, theirs, parent, init_pid, cgroup, fifo);
 	ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (ret->pidfd >= 0 && await(fifo_fd, ret->pidfd, ours, err) == 0)
 		return 0;
@@ -206,8 +208,8 @@ static uint16_t open_log(int user_ns_fd, int net_ns_fd, int *ret_fd)
 	return 0;
 }
 
-int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret,
-	int *ret_decisions_fd, struct error *err)
+int pasta_attach(const struct spec_net *net, pid_t init_pid, const struct cgroup *cgroup,
+	struct pasta *ret, int *ret_decisions_fd, struct error *err)
 {
 	auto_fd int decisions_fd = -1;
 	char user_ns[64], net_ns[64], dir[] = "/tmp/cay-pasta-XXXXXX", fifo[64];
@@ -228,7 +230,7 @@ int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret,
 	int r = mkfifo(fifo, 0600) < 0 ? error_sys(err, errno, "make %s", fifo)
 				       : allow_namespaces(user_fd, "16", err);
 	if (r == 0)
-		r = start(init_pid, fifo, ret, err);
+		r = start(init_pid, cgroup, fifo, ret, err);
 	unlink(fifo);
 	rmdir(dir);
 	/* Without a way to take that back there is no sandbox. */
@@ -268,6 +270,7 @@ static int make_namespaces(int ready_fd)
 int pasta_probe(struct error *err)
 {
 	static const struct spec_net closed;
+	const struct cgroup none = CGROUP_INIT;
 	struct pasta p = PASTA_INIT;
 	auto_fd int decisions_fd = -1;
 	int pair[2];
@@ -285,7 +288,7 @@ int pasta_probe(struct error *err)
 	}
 	close(pair[1]);
 	int r = pid > 0 && read(pair[0], &byte, 1) == 1
-		? pasta_attach(&closed, pid, &p, &decisions_fd, err)
+		? pasta_attach(&closed, pid, &none, &p, &decisions_fd, err)
 		: error_set(err, ERROR_UNSUPPORTED, "no user namespace with a network can be made");
 	close(pair[0]);
 	pasta_detach(&p);

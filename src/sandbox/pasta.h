@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "sandbox/cgroup.h"
 #include "sandbox/spec.h"
 
 #include <sys/types.h>
@@ -18,11 +19,12 @@ struct pasta {
 #define PASTA_INIT ((struct pasta){ .pidfd = -1 })
 
 /*
- * Returns when the device is there. init_pid: a process in the sandbox's namespaces. *ret_decisions_fd: the caller's
+ * Returns when the device is there. init_pid: a process in the sandbox's namespaces. cgroup: of the sandbox; it enters
+ * the group of its keepers. *ret_decisions_fd: the caller's
  * (filterlog.h), or -1.
  */
-int pasta_attach(const struct spec_net *net, pid_t init_pid, struct pasta *ret,
-	int *ret_decisions_fd, struct error *err);
+int pasta_attach(const struct spec_net *net, pid_t init_pid, const struct cgroup *cgroup,
+	struct pasta *ret, int *ret_decisions_fd, struct error *err);
 void pasta_detach(struct pasta *p);
 /* Whether that would work here: tried in namespaces of its own. */
 int pasta_probe(struct error *err);

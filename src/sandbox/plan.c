@@ -212,10 +212,12 @@ static int choose_parts(struct plan *plan, const struct spec_limits *asked, int 
 			*rows[i].in_force = SPEC_UNLIMITED;
 		}
 	}
-	if (flags & PLAN_CAN_FREEZE)
+	if (flags & PLAN_IS_KEPT)
 		plan->parts |= plan->host.cgroup.parts &
 			(1U << PART_CPUACCT | 1U << PART_FREEZER | 1U << PART_MEMORY |
 				1U << PART_PIDS);
+	if ((flags & PLAN_IS_KEPT) && (plan->parts & 1U << PART_CPU))
+		plan->parts |= 1U << PART_KEEPER;
 	if (plan->spec.limits.disk_bytes != SPEC_UNLIMITED)
 		plan->enforced.controls |= BIT(DISK);
 	return 0;
@@ -277,7 +279,27 @@ static void add_group(struct plan *plan, unsigned part, unsigned dir)
 	struct step *s = plan_add(plan, STEP_CGROUP);
 	s->tree = (int32_t)part;
 	s->source = plan_text(plan, "%s", plan->host.cgroup.dirs[dir]);
-	s->path = plan_text(plan, "cay/%s", plan->spec.id);
+	s->path = plan_text(plan, "cay/%s%s", plan->spec.id, part == PART_KEEPER ? ".keeper" : "");
+}
+
+/* Less than this is too little to serve anybody. */
+static const char *quota(struct plan *plan, int64_t cpu_milli)
+{
+	enum { KEEPER_MILLI_MIN = 100 };
+	return plan_text(plan, "%lld", (long long)MAX(cpu_milli, KEEPER_MILLI_MIN) * 100);
+}
+
+static void add_keeper(struct plan *plan, bool is_v2)
+{
+	int64_t cpu_milli = plan->spec.limits.cpu_milli;
+	if (!(plan->parts & 1U << PART_KEEPER))
+		return;
+	add_group(plan, PART_KEEPER, is_v2 ? 0 : PART_CPU);
+	if (is_v2)
+		add_limit(plan, PART_KEEPER, "cpu.max",
+			plan_text(plan, "%s 100000", quota(plan, cpu_milli)));
+	else
+		add_limit(plan, PART_KEEPER, "cpu.cfs_quota_us", quota(plan, cpu_milli));
 }
 
 /*
@@ -292,12 +314,14 @@ static void add_cgroups(struct plan *plan)
 	if (is_v2) {
 		add_group(plan, 0, 0);
 		add_v2_limits(plan);
+		add_keeper(plan, true);
 		return;
 	}
 	for (unsigned i = 0; i < PART_MAX; i++)
 		if (plan->parts & 1U << i)
 			add_group(plan, i, i);
 	add_v1_limits(plan);
+	add_keeper(plan, false);
 	for (uint32_t i = first; i < plan->n_steps; i++)
 		plan->steps[i].stage = STAGE_BESIDE;
 }

@@ -61,7 +61,8 @@ enum plan_ids {
 };
 
 enum {
-	PLAN_CAN_FREEZE = 1, /* the owner will freeze the sandbox and ask for its cpu time */
+	/* An executor keeps it; its owner will freeze it and ask for its cpu time. */
+	PLAN_IS_KEPT = 1,
 };
 
 struct plan {

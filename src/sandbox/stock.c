@@ -110,10 +110,10 @@ static void watch_end(struct member *m)
 static void finish(struct member *m)
 {
 	int64_t oom_kills = 0;
+	boundary_stop(&m->boundary); /* these may be in a group that goes */
+	uplink_detach(&m->stock->router, &m->uplink);
 	launch_reap(&m->box, &oom_kills);
 	m->control_fd = close_fd(m->control_fd);
-	boundary_stop(&m->boundary);
-	uplink_detach(&m->stock->router, &m->uplink);
 	if (oom_kills > 0 && m->reason == END_EXITED)
 		m->reason = END_OUT_OF_MEMORY;
 	state_set(m, MEMBER_ENDED);
@@ -204,8 +204,8 @@ static int attach(struct stock *s, struct member *m, struct error *err)
 {
 	if (!uplink_is_wanted(m->network))
 		return 0;
-	return uplink_attach(&s->router, m->network, &m->net, m->box.init_pid, s->host.run_dir,
-		&m->uplink, err);
+	return uplink_attach(&s->router, m->network, &m->net, &m->box, s->host.run_dir, &m->uplink,
+		err);
 }
 
 static void crew_built(struct crew *crew, void *job, const struct box *box, int control_fd,
@@ -426,7 +426,7 @@ int stock_offer(const struct stock *s, struct enforced *ret, struct error *err)
 	static struct spec spec;
 	struct lock lock;
 	id_make(spec.id);
-	if (plan_make(&spec, &s->host, PLAN_CAN_FREEZE, &plan, err) < 0)
+	if (plan_make(&spec, &s->host, PLAN_IS_KEPT, &plan, err) < 0)
 		return -1;
 	int r = lock_make(&plan.spec, &lock, err);
 	*ret = plan.enforced;

@@ -20,14 +20,15 @@ int uplink_probe(uint32_t network, const char *run_dir, struct error *err)
 	return check_root(err) < 0 ? -1 : router_probe(run_dir, err);
 }
 
-int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net, pid_t init_pid,
-	const char *run_dir, struct uplink *ret, struct error *err)
+int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net,
+	const struct box *box, const char *run_dir, struct uplink *ret, struct error *err)
 {
 	if (network == NETWORK_PASTA)
-		return pasta_attach(net, init_pid, &ret->pasta, &ret->decisions_fd, err);
+		return pasta_attach(net, box->init_pid, &box->cgroup, &ret->pasta,
+			&ret->decisions_fd, err);
 	if (check_root(err) < 0)
 		return -1;
-	return router_attach(r, net, init_pid, run_dir, &ret->port, &ret->decisions_fd, err);
+	return router_attach(r, net, box->init_pid, run_dir, &ret->port, &ret->decisions_fd, err);
 }
 
 void uplink_detach(struct router *r, struct uplink *u)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "sandbox/launch.h"
 #include "sandbox/pasta.h"
 #include "sandbox/router.h"
 
@@ -22,8 +23,8 @@ static inline bool uplink_is_wanted(uint32_t network)
 	return network == NETWORK_BRIDGE || network == NETWORK_PASTA;
 }
 
-int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net, pid_t init_pid,
-	const char *run_dir, struct uplink *ret, struct error *err);
+int uplink_attach(struct router *r, uint32_t network, const struct spec_net *net,
+	const struct box *box, const char *run_dir, struct uplink *ret, struct error *err);
 /* Whether there would be one on this host: done, and undone. */
 int uplink_probe(uint32_t network, const char *run_dir, struct error *err);
 void uplink_detach(struct router *r, struct uplink *u);

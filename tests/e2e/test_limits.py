@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs into a limit is told which one; the sandbox goes on."""
+import os
+import pathlib
 import re
 import threading
+import time
 
+import processes
 import pytest
-from waiting import PATIENCE
+from conftest import Sandbox
+from waiting import PATIENCE, wait_until
 
 LIMITS = {"memory_bytes": 64 << 20, "pids": 32, "disk_bytes": 8 << 20, "disk_inodes": 2000}
 HITS = {
@@ -163,6 +168,51 @@ def test_an_agent_that_stops_whatever_begins_does_not_stop_its_keeper(server):
     box.action("process_kill_all")
     assert box.action("exec", argv=["echo", "on"])["stdout"] == "on\n"
     box.delete()
+
+
+FLOOD = "printf '\\033[2J\\033[24S%.0s' $(seq 100000) > flood; (while :; do cat flood; done) & echo begun"
+SECRETS = {"KEY": {"value": "a secret of ours", "hosts": ["http://api.test"]}}
+
+
+def keepers(server):
+    return {pid for name in ("cay-executor", "cay-boundary") for pid in processes.children(server.process.pid, name)}
+
+
+def with_cpu(server, milli, **wishes):
+    reply = server.request("POST", "/v1/sandboxes", {"limits": {"cpu_milli": milli}, **wishes})
+    if reply.status == 501:
+        pytest.skip(reply.json["error"]["message"])
+    assert reply.status == 201, reply.body
+    return Sandbox(server, reply.json)
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_what_an_agent_makes_its_keeper_do_counts_against_the_same_limit(server):
+    """A terminal is cheap to write to and dear to keep: without this a tenth of a core got a whole one to work for it."""
+    before = keepers(server)
+    box = with_cpu(server, 100)
+    executor, = keepers(server) - before
+    assert "begun" in box.output(FLOOD)
+    began, used = time.monotonic(), cpu_seconds(executor)
+    wait_until(lambda: time.monotonic() - began > 2 and cpu_seconds(executor) > used + 0.05)
+    took = time.monotonic() - began
+    assert cpu_seconds(executor) - used < 0.1 * took + 0.1
+    box.delete()
+
+
+def test_all_that_keep_a_sandbox_are_in_one_group_that_goes_with_it(server):
+    before = keepers(server)
+    plain, box = with_cpu(server, 500), with_cpu(server, 500, network="proxy", secrets=SECRETS)
+    groups = [pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii") for pid in keepers(server) - before]
+    assert len(groups) == 3 and all(f"{made.id}.keeper" in "".join(groups) for made in (plain, box))
+    assert sum(f"{box.id}.keeper" in group for group in groups) == 2
+    plain.delete()
+    box.delete()
+    assert not [d for base, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs if d.startswith((plain.id, box.id))]
 
 
 KILLS_EVERYTHING = "import os, signal\nwhile True:\n    try: os.kill(-1, signal.SIGKILL)\n    except OSError: pass"

@@ -101,7 +101,7 @@ static const struct {
 } plans[] = {
 	{ "root, cgroup v1, the default spec", &plain, &root_v1, 0 },
 	{ "root, cgroup v1, to be frozen, mounts, root mode, the host's network", &rich, &root_v1,
-		PLAN_CAN_FREEZE },
+		PLAN_IS_KEPT },
 	{ "root, cgroup v2, a directory as image, no network", &image, &root_v2, 0 },
 	{ "root, cgroup v2, /lib is no link", &plain, &root_v2, 0 },
 	{ "an ordinary user without cgroups", &plain, &user_bare, 0 },

@@ -92,7 +92,7 @@ def cgroups(server):
     found = set()
     for base, dirs, _ in os.walk("/sys/fs/cgroup"):
         found |= {os.path.join(base, d) for d in dirs if f"cay/{server.process.pid}" in os.path.join(base, d)
-                  or (base.endswith("/cay") and d in server.made)}
+                  or (base.endswith("/cay") and d.split(".")[0] in server.made)}
     return found
 
 

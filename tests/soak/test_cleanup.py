@@ -80,7 +80,7 @@ def test_lives_leave_nothing_behind(way):
             lives += 1
             known = {os.readlink(f"/proc/{pid}/ns/mnt") for pid in named(server, "cay-init")} \
                 if way != "delete" else set()
-            box = server.create(limits={"pids": 64, "disk_bytes": 8 << 20, "memory_bytes": 256 << 20})
+            box = server.create(limits={"pids": 64, "disk_bytes": 8 << 20, "memory_bytes": 256 << 20, "cpu_milli": 1500})
             box.mount_namespace = mount_namespace(server, known) if way != "delete" else None
             name = rng.choice(sorted(WORST))
             reply = box.request("POST", "/actions/run", {"command": WORST[name], "timeout_ms": 2000})

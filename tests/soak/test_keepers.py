@@ -12,7 +12,7 @@ from conftest import SCALE, descendants, e2e
 from waiting import wait_until
 
 KILLS = 30 * SCALE
-NETWORKS = [{"network": "none"}, {"network": "loopback"}, {"network": "proxy", "allow": ["192.0.2.1:443"]}]
+NETWORKS = [{"network": "none"}, {"network": "loopback", "limits": {"cpu_milli": 200}}, {"network": "proxy", "allow": ["192.0.2.1:443"]}]
 KEEPERS = ["cay-supervisor", "cayd", "cay-builder", "cay-janitor", "cay-executor", "cay-init", "any"]
 
 
@@ -25,7 +25,7 @@ def began(pid):
 
 
 def groups_of(made):
-    return [os.path.join(base, d) for base, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs if d in made]
+    return [os.path.join(base, d) for base, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs if d.split(".")[0] in made]
 
 
 def work(server, rng, made):

@@ -86,7 +86,7 @@ int main(void)
 		fprintf(stderr, "%s\n", err.text);
 		return 77;
 	}
-	if (plan_make(&spec, &host, PLAN_CAN_FREEZE, &plan, &err) < 0 ||
+	if (plan_make(&spec, &host, PLAN_IS_KEPT, &plan, &err) < 0 ||
 		launch_start(&plan, NULL, NULL, NULL, &box, NULL, &err) < 0)
 		return fail("start", &err);
 	snprintf(path, sizeof(path), "%s/cay/%s", host.cgroup.dirs[0], spec.id);
