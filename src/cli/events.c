@@ -62,12 +62,50 @@ static void put_result(struct buf *b, const struct json *data)
 	}
 }
 
+static void put_words(struct buf *b, const struct json *data, const char *const *keys)
+{
+	for (; *keys; keys++) {
+		struct str word = json_str(json_find(data, *keys));
+		if (word.len)
+			buf_printf(b, " %.*s", STR_ARG(word));
+	}
+}
+
+static void put_reason(struct buf *b, const struct json *data)
+{
+	struct str reason = json_str(json_find(data, "reason"));
+	if (reason.len)
+		buf_puts(b, ": ");
+	put_short(b, reason);
+}
+
+/* "denied udp 10.9.9.9:53: it is not allowed", "swapped GITHUB_TOKEN api.github.com:443" */
+static void put_network(struct buf *b, const struct json *data)
+{
+	static const char *const keys[] = { "decision", "protocol", "secret", "name", NULL };
+	static const char *const where[] = { "address", NULL };
+	int64_t port = json_int(json_find(data, "port"));
+	put_words(b, data, keys);
+	if (!json_find(data, "name"))
+		put_words(b, data, where);
+	if (port)
+		buf_printf(b, ":%lld", (long long)port);
+	put_reason(b, data);
+}
+
+/* "run blocked HIGH rules: it removes a system directory" */
+static void put_verdict(struct buf *b, const struct json *data)
+{
+	static const char *const keys[] = { "verdict", "risk", "by", NULL };
+	put_words(b, data, keys);
+	put_reason(b, data);
+}
+
 static void put_detail(struct buf *b, struct str kind, const struct json *data)
 {
 	if (str_is(kind, "state")) {
-		struct str reason = json_str(json_find(data, "reason"));
-		buf_printf(b, " %.*s%s%.*s", STR_ARG(json_str(json_find(data, "state"))),
-			reason.len ? ": " : "", STR_ARG(reason));
+		buf_printf(b, " %.*s", STR_ARG(json_str(json_find(data, "state"))));
+		put_reason(b, data);
 		return;
 	}
 	struct str action = json_str(json_find(data, "action"));
@@ -77,6 +115,10 @@ static void put_detail(struct buf *b, struct str kind, const struct json *data)
 		put_params(b, json_find(data, "params"));
 	else if (str_is(kind, "observation"))
 		put_result(b, data);
+	else if (str_is(kind, "network"))
+		put_network(b, data);
+	else if (str_is(kind, "verdict"))
+		put_verdict(b, data);
 	else
 		json_write(data, b);
 }

@@ -321,7 +321,8 @@ int supervise(const struct supervise_config *config, struct error *err)
 	}
 	if (s.has_failed)
 		r = error_set(err, ERROR_UNAVAILABLE,
-			"the server could not start with state directory %s%s", place.state_dir,
+			"the server could not start with state directory %s%s; its last words are above",
+			place.state_dir,
 			s.server.has_own_uid ? ", which it calls " SERVER_STATE_DIR : "");
 	if (is_clean(&s))
 		janitor_stop(s.janitor);

@@ -543,6 +543,16 @@ def test_events_tell_what_was_done(place, box):
     assert place.out("events", "--after", events[-1]["seq"], box) == ""
 
 
+def test_events_tell_decisions_in_words(place):
+    place.out("create", "--name", "told", "--network", "proxy", "--allow", "no.example", "--guard", "rules")
+    place.cay("exec", "told", "rm", "-rf", "/", status=125)
+    place.out("exec", "told", "getent", "hosts", "example.org", status=2)
+    said = place.out("events", "told")
+    assert re.search(r"  verdict exec blocked HIGH rules: removes a system or home directory", said), said
+    assert re.search(r"  network denied example\.org: the name is not allowed", said), said
+    place.out("rm", "told")
+
+
 def test_events_are_followed(place, box):
     with subprocess.Popen(place.argv("events", "-f", "--json"), env=place.env, stdout=subprocess.PIPE, text=True) as p:
         place.out("exec", box, "echo", "followed")
