@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, is_closed, wait_until
 
 BUILD = pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 PROGRAM = BUILD / "tests" / "unit" / "http_server_main"
@@ -91,16 +91,6 @@ def fresh():
     s = Server("tcp", TOKEN)
     yield s
     s.stop()
-
-
-def is_closed(s):
-    """True once the peer closes; fails by the socket's timeout."""
-    try:
-        while s.recv(65536):
-            pass
-    except ConnectionResetError:
-        pass
-    return True
 
 
 def wait_for_stats(server, **wanted):

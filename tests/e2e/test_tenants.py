@@ -16,7 +16,7 @@ import pytest
 from conftest import BUILD, end_server, start_server
 from mcp import HttpClient, Refused
 from test_roles import path_of, table
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, is_closed, wait_until
 
 
 class Tenant:
@@ -439,16 +439,6 @@ SERVE = ("nohup python3 -c \"import http.server, socketserver\nsocketserver.Thre
          "until (exec 3<>/dev/tcp/127.0.0.1/8321) 2>/dev/null; do sleep 0.02; done")
 
 
-def has_ended(s):
-    """The server closes the connection, whatever it still says before."""
-    try:
-        while s.recv(65536):
-            pass
-    except ConnectionResetError:
-        pass
-    return True
-
-
 LIFETIMES = (2000, 10000, 50000)  # ms: on a busy machine a token may end before it is used
 
 
@@ -467,7 +457,7 @@ def test_what_goes_on_under_a_token_ends_with_it(server):
                 s.sendall(request)
             if ask(server, box.path, token) != 200:
                 continue
-            assert all(has_ended(s) for s in opened)
+            assert all(is_closed(s) for s in opened)
             assert ask(server, box.path, token) == 401
             assert own.recv(12) == b"HTTP/1.1 200" and not is_closed_soon(own), "what others have begun goes on"
             break

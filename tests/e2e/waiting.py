@@ -12,3 +12,13 @@ def wait_until(condition, what="still not so", seconds=PATIENCE):
         assert time.monotonic() < deadline, f"{what} after {seconds} s"
         time.sleep(0.005)
     return value
+
+
+def is_closed(s):
+    """True once the peer closes the connection, whatever it still says before; fails by the socket's timeout."""
+    try:
+        while s.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
