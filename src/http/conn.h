@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "http/server.h"
+#include "http/turns.h"
 #include "wire/http1.h"
 
 #include <sys/uio.h>
@@ -67,10 +68,7 @@ struct http_server {
 	struct list over;      /* exchange::link: answered in this turn of the loop */
 	int n_requests;
 	int64_t requests_total;
-	struct list waiting;           /* exchange::turn: large bodies, who came first first */
-	const struct guest *last_turn; /* whose was handled last; only compared */
-	struct timer *turn_timer;      /* the end of a pause */
-	bool is_pause;
+	struct turns turns;
 	char *scratch; /* every connection reads into this first */
 };
 
@@ -121,7 +119,7 @@ struct http_conn {
 struct exchange {
 	struct http_request r;
 	struct list link;           /* http_server::exchanges or ::over */
-	struct list turn;           /* http_server::waiting, or none */
+	struct list turn;           /* turns::waiting, or none */
 	struct http_server *server; /* NULL: gone */
 	struct http_conn *conn;     /* NULL: gone */
 	const struct http_ops *ops;

@@ -2,6 +2,7 @@
 #include "http/turns.h"
 
 #include "base/auto.h"
+#include "http/conn.h"
 #include "http/places.h"
 
 #include <time.h>
@@ -20,10 +21,10 @@ static int64_t processor_us(void)
 static struct exchange *find_next(const struct http_server *s)
 {
 	struct exchange *x;
-	list_for_each(x, &s->waiting, turn)
-		if (places_guest_of(x) != s->last_turn)
+	list_for_each(x, &s->turns.waiting, turn)
+		if (places_guest_of(x) != s->turns.last)
 			return x;
-	return list_first(&s->waiting, struct exchange, turn);
+	return list_first(&s->turns.waiting, struct exchange, turn);
 }
 
 /* Nothing was begun for him, and nothing is. */
@@ -37,22 +38,24 @@ static void leave(struct exchange *x)
 static void take(struct http_server *s, struct exchange *x)
 {
 	int64_t start = processor_us();
-	s->last_turn = places_guest_of(x);
-	s->is_pause = true; /* a handler may have a turn of the loop in it */
+	s->turns.last = places_guest_of(x);
+	s->turns.is_pause = true; /* a handler may have a turn of the loop in it */
 	list_remove(&x->turn);
 	if (x->is_closed)
 		leave(x);
 	else
 		request_handle(x);
-	int64_t pause_ms = (processor_us() - start + 999) / 1000;
-	timer_set(s->turn_timer, MIN(pause_ms, PAUSE_MAX_MS));
+	s->turns.owed_us += processor_us() - start;
+	int64_t pause_ms = s->turns.owed_us / 1000;
+	s->turns.owed_us %= 1000;
+	timer_set(s->turns.timer, MIN(pause_ms, PAUSE_MAX_MS));
 }
 
 static void on_timer(void *arg)
 {
 	struct http_server *s = arg;
 	struct exchange *x = find_next(s);
-	s->is_pause = false;
+	s->turns.is_pause = false;
 	if (x)
 		take(s, x);
 }
@@ -62,19 +65,19 @@ bool turns_wait(struct exchange *x)
 	struct http_server *s = x->server;
 	if (!s || x->body.len < HTTP_TURN_BYTES)
 		return false;
-	list_append(&s->waiting, &x->turn);
-	if (!s->is_pause)
+	list_append(&s->turns.waiting, &x->turn);
+	if (!s->turns.is_pause)
 		take(s, x);
 	return true;
 }
 
 void turns_init(struct http_server *s)
 {
-	list_init(&s->waiting);
-	s->turn_timer = timer_new(s->loop, on_timer, s);
+	list_init(&s->turns.waiting);
+	s->turns.timer = timer_new(s->loop, on_timer, s);
 }
 
 void turns_fini(struct http_server *s)
 {
-	timer_free(s->turn_timer);
+	timer_free(s->turns.timer);
 }

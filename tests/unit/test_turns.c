@@ -5,7 +5,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "http/server.h"
-#include "http/turns.h"
+#include "http/conn.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -36,6 +36,12 @@ static void take_long(struct http_request *r)
 	http_reply(r, 200, "text/plain", STR("large"));
 }
 
+static void take_little(struct http_request *r)
+{
+	n_large++;
+	http_reply(r, 200, "text/plain", STR("little"));
+}
+
 static void take_no_time(struct http_request *r)
 {
 	n_large_before_small = n_large;
@@ -44,6 +50,7 @@ static void take_no_time(struct http_request *r)
 
 static const struct http_route routes[] = {
 	{ "POST", "/large", take_long, HTTP_NO_AUTH },
+	{ "POST", "/little", take_little, HTTP_NO_AUTH },
 	{ "GET", "/small", take_no_time, HTTP_NO_AUTH },
 	{ 0 },
 };
@@ -94,12 +101,17 @@ static int ask(struct str head, size_t body)
 	return fd;
 }
 
-static void ask_large(void)
+static void ask_all(const char *what)
 {
 	auto_free char *head = mem_printf(
-		"POST /large HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", BODY);
+		"POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", what, BODY);
 	for (int i = 0; i < N_LARGE; i++)
 		large[i] = ask(str_from(head), BODY);
+}
+
+static void ask_large(void)
+{
+	ask_all("large");
 }
 
 static void turn_until(const int *what, int least)
@@ -142,15 +154,27 @@ static void large_bodies_leave_half_of_the_time_to_others(void **state)
 	close_all(0);
 }
 
+/* Nobody waits a millisecond after a body that took a few microseconds. */
+static void bodies_that_take_no_time_have_no_pause(void **state)
+{
+	int n_turns = 0;
+	n_large = 0;
+	ask_all("little");
+	while (n_large < N_LARGE && ++n_turns < 500)
+		loop_turn(loop, false);
+	assert_int_equal(n_large, N_LARGE);
+	close_all(0);
+}
+
 static void who_leaves_before_his_turn_is_forgotten(void **state)
 {
 	ask_large();
 	turn_until(&n_large, 1);
 	int before = n_large;
 	close_all(2);
-	for (int i = 0; i < 10000 && (n_large < 2 || !list_is_empty(&server->waiting)); i++)
+	for (int i = 0; i < 10000 && (n_large < 2 || !list_is_empty(&server->turns.waiting)); i++)
 		loop_turn(loop, true);
-	assert_true(list_is_empty(&server->waiting));
+	assert_true(list_is_empty(&server->turns.waiting));
 	assert_in_range(n_large, 2, before + 2);
 	close(large[0]);
 	close(large[1]);
@@ -170,6 +194,8 @@ int main(void)
 			a_small_request_waits_for_one_large_body_and_not_for_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_bodies_leave_half_of_the_time_to_others,
 			setup, teardown),
+		cmocka_unit_test_setup_teardown(bodies_that_take_no_time_have_no_pause, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(who_leaves_before_his_turn_is_forgotten, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(a_server_ends_while_bodies_wait, setup, teardown),
