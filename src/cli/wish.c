@@ -53,7 +53,13 @@ int wish_image(const char *text, char ret_path[SPEC_PATH_SIZE], struct error *er
 	ret_path[0] = '\0';
 	if (!strcmp(text, "host"))
 		return 0;
-	return host_path(str_from(text), ret_path, err) < 0 ? error_wrap(err, "--image") : 0;
+	if (host_path(str_from(text), ret_path, err) == 0)
+		return 0;
+	if (err->code == ERROR_NOT_FOUND && !strchr(text, '/'))
+		return error_set(err, ERROR_NOT_FOUND,
+			"--image: %s: No such file or directory; images by name are a server's: cay create",
+			text);
+	return error_wrap(err, "--image");
 }
 
 static int parse_mount(const char *text, struct spec_mount *ret, struct error *err)

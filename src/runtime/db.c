@@ -256,7 +256,11 @@ static int on_commit(void *arg, sqlite3 *sqlite, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* SQLite tries a hundred times for a lock, and rests ever longer, ten seconds in all: the loop cannot wait for that. */
+/*
+ * The one place in cay that sleeps and looks again, and it is SQLite that does: a lock that somebody from outside holds
+ * (a backup, the sqlite3 program) is let go without a word. It tries a hundred times and rests ever longer, ten seconds
+ * in all; the loop cannot wait for that, so it rests for a millisecond at most.
+ */
 static int nap(sqlite3_vfs *vfs, int us)
 {
 	const struct timespec time = { .tv_nsec = (long)MIN(us, NAP_US) * 1000 };

@@ -106,6 +106,8 @@ static void what_cannot_be_meant_is_named(void **state)
 	static const struct {
 		const char *words[4], *says;
 	} rows[] = {
+		{ { "--image", "python:3.12", "true" }, "images by name are a server's" },
+		{ { "--image", "./nosuch", "true" }, "--image: ./nosuch: No such file" },
 		{ { "-v", "/usr", "true" }, "--mount: '/usr' is not SOURCE:TARGET[:MODE]" },
 		{ { "-v", "/a:/b:ro:more", "true" }, "--mount: '/a:/b:ro:more' is not" },
 		{ { "-v", "/a:/b:rx", "true" },
