@@ -15,7 +15,7 @@
 enum { MEMBER_ARGS, MEMBER_KWARGS, MEMBER_REDIRECT, MEMBERS };
 
 /* In the request's arena. */
-struct exchange {
+struct act {
 	struct http_request *r;
 	struct runtime_call *call; /* NULL: it is over */
 	bool has_stdout;
@@ -97,64 +97,64 @@ static bool take_members(struct http_request *r, struct str *members)
 
 /* ---- the answer ---- */
 
-static void reply_output(struct exchange *x, struct str output, struct str said)
+static void reply_output(struct act *act, struct str output, struct str said)
 {
 	auto_buf struct buf b = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&b);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "output", output);
-	if (x->has_stdout)
+	if (act->has_stdout)
 		jsonw_key_str(&w, "stdout", said);
 	jsonw_close(&w);
-	http_reply_json(x->r, 200, &b);
+	http_reply_json(act->r, 200, &b);
 }
 
 static void on_result(void *arg, struct str text)
 {
-	struct exchange *x = arg;
+	struct act *act = arg;
 	auto_json struct json *result = NULL;
 	struct error err;
-	x->call = NULL;
+	act->call = NULL;
 	if (json_parse(text, &result, &err) < 0) {
-		reply_failed(x->r, 500, str_from(err.text));
+		reply_failed(act->r, 500, str_from(err.text));
 		return;
 	}
 	const struct json *failure = json_find(result, "error");
 	if (json_kind(failure) == JSON_KIND_OBJECT) {
-		reply_failed(x->r, 500, json_str(json_find(failure, "message")));
+		reply_failed(act->r, 500, json_str(json_find(failure, "message")));
 		return;
 	}
-	reply_output(x, json_str(json_find(result, "output")),
+	reply_output(act, json_str(json_find(result, "output")),
 		json_str(json_find(result, "stdout")));
 }
 
 static void on_error(void *arg, const struct error *err)
 {
-	struct exchange *x = arg;
+	struct act *act = arg;
 	auto_buf struct buf refusal = BUF_INIT(65536);
-	x->call = NULL;
+	act->call = NULL;
 	if (gate_is_refusal(err)) {
-		camel_put_refusal(&refusal, http_param(x->r, "tool"), err);
-		reply_output(x, buf_str(&refusal), STR(""));
+		camel_put_refusal(&refusal, http_param(act->r, "tool"), err);
+		reply_output(act, buf_str(&refusal), STR(""));
 		return;
 	}
 	if (err->code == ERROR_NOT_FOUND)
-		camel_reply_detail(x->r, 404, "Not Found");
+		camel_reply_detail(act->r, 404, "Not Found");
 	else if (err->code == ERROR_LIMIT)
-		http_reply_header(x->r, "Retry-After", "1");
+		http_reply_header(act->r, "Retry-After", "1");
 	if (err->code != ERROR_NOT_FOUND)
-		reply_failed(x->r, err->code == ERROR_LIMIT ? 503 : 500, str_from(err->text));
+		reply_failed(act->r, err->code == ERROR_LIMIT ? 503 : 500, str_from(err->text));
 }
 
 /* Nobody waits for it any more: the tool is told. */
 static void on_closed(void *arg)
 {
-	struct exchange *x = arg;
-	if (!x->call)
+	struct act *act = arg;
+	if (!act->call)
 		return;
-	runtime_call_cancel(x->call);
-	x->call = NULL;
-	reply_failed(x->r, 500, STR("the client went away"));
+	runtime_call_cancel(act->call);
+	act->call = NULL;
+	reply_failed(act->r, 500, STR("the client went away"));
 }
 
 static void put_params(struct http_request *r, const struct str *members, struct buf *b)
@@ -193,9 +193,9 @@ void camel_call(struct http_request *r)
 		camel_reply_detail(r, 413, "the arguments are too large");
 		return;
 	}
-	struct exchange *x = arena_new(&r->arena, struct exchange);
-	x->r = r;
-	x->has_stdout = members[MEMBER_REDIRECT].ptr && pyjson_is_true(members[MEMBER_REDIRECT]);
-	x->call = runtime_perform(s, &tool_call_action, buf_str(&params), &sink, x);
-	http_listen(r, &ops, x);
+	struct act *act = arena_new(&r->arena, struct act);
+	act->r = r;
+	act->has_stdout = members[MEMBER_REDIRECT].ptr && pyjson_is_true(members[MEMBER_REDIRECT]);
+	act->call = runtime_perform(s, &tool_call_action, buf_str(&params), &sink, act);
+	http_listen(r, &ops, act);
 }

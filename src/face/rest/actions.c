@@ -9,7 +9,7 @@
 #include "wire/frame.h"
 
 /* In the request's arena: it lives as long as the request. */
-struct exchange {
+struct act {
 	struct http_request *r;
 	struct runtime_call *call; /* NULL: it is over */
 	struct sse sse;
@@ -17,73 +17,73 @@ struct exchange {
 
 static void on_closed(void *arg)
 {
-	struct exchange *x = arg;
+	struct act *act = arg;
 	struct error err;
-	if (!x->call)
+	if (!act->call)
 		return;
-	runtime_call_cancel(x->call);
-	x->call = NULL;
-	if (x->sse.r) {
-		http_stream_end(x->r, false);
+	runtime_call_cancel(act->call);
+	act->call = NULL;
+	if (act->sse.r) {
+		http_stream_end(act->r, false);
 		return;
 	}
 	error_set(&err, ERROR_CANCELLED, "the client went away");
-	http_reply_error(x->r, &err);
+	http_reply_error(act->r, &err);
 }
 
 /* As one JSON answer. */
 
 static void on_result(void *arg, struct str json)
 {
-	struct exchange *x = arg;
-	x->call = NULL;
-	http_reply(x->r, 200, "application/json", json);
+	struct act *act = arg;
+	act->call = NULL;
+	http_reply(act->r, 200, "application/json", json);
 }
 
 static void on_error(void *arg, const struct error *err)
 {
-	struct exchange *x = arg;
-	x->call = NULL;
-	http_reply_error(x->r, err);
+	struct act *act = arg;
+	act->call = NULL;
+	http_reply_error(act->r, err);
 }
 
 static const struct call_sink whole_sink = { .result = on_result, .error = on_error };
 
 /* As an event stream. */
 
-static void pause_if_full(struct exchange *x)
+static void pause_if_full(struct act *act)
 {
-	if (http_stream_is_full(x->r))
-		runtime_call_pause(x->call, true);
+	if (http_stream_is_full(act->r))
+		runtime_call_pause(act->call, true);
 }
 
 static void on_stream_drain(void *arg)
 {
-	struct exchange *x = arg;
-	if (x->call)
-		runtime_call_pause(x->call, false);
+	struct act *act = arg;
+	if (act->call)
+		runtime_call_pause(act->call, false);
 }
 
 static void on_data(void *arg, uint8_t channel, struct str bytes)
 {
-	struct exchange *x = arg;
-	sse_send_data(&x->sse, channel, bytes);
-	pause_if_full(x);
+	struct act *act = arg;
+	sse_send_data(&act->sse, channel, bytes);
+	pause_if_full(act);
 }
 
 static void on_event(void *arg, struct str json)
 {
-	struct exchange *x = arg;
-	sse_send(&x->sse, 0, "event", json);
-	pause_if_full(x);
+	struct act *act = arg;
+	sse_send(&act->sse, 0, "event", json);
+	pause_if_full(act);
 }
 
-static void end_stream(struct exchange *x, const char *event, struct str json)
+static void end_stream(struct act *act, const char *event, struct str json)
 {
-	x->call = NULL;
-	sse_flush(&x->sse);
-	sse_send(&x->sse, 0, event, json);
-	http_stream_end(x->r, true);
+	act->call = NULL;
+	sse_flush(&act->sse);
+	sse_send(&act->sse, 0, event, json);
+	http_stream_end(act->r, true);
 }
 
 static void on_stream_result(void *arg, struct str json)
@@ -93,9 +93,9 @@ static void on_stream_result(void *arg, struct str json)
 
 static void on_stream_error(void *arg, const struct error *err)
 {
-	struct exchange *x = arg;
-	if (!x->sse.r) { /* refused before it began: that is no stream */
-		on_error(x, err);
+	struct act *act = arg;
+	if (!act->sse.r) { /* refused before it began: that is no stream */
+		on_error(act, err);
 		return;
 	}
 	auto_buf struct buf b = BUF_INIT(8192);
@@ -146,13 +146,13 @@ void actions_perform(struct http_request *r)
 		http_reply_error(r, &err);
 		return;
 	}
-	struct exchange *x = arena_new(&r->arena, struct exchange);
-	x->r = r;
-	x->call = runtime_perform(s, action, params.len ? buf_str(&params) : r->body,
-		is_stream ? &stream_sink : &whole_sink, x);
-	if (is_stream && !runtime_call_is_over(x->call))
-		sse_begin(&x->sse, r);
-	http_listen(r, &ops, x);
+	struct act *act = arena_new(&r->arena, struct act);
+	act->r = r;
+	act->call = runtime_perform(s, action, params.len ? buf_str(&params) : r->body,
+		is_stream ? &stream_sink : &whole_sink, act);
+	if (is_stream && !runtime_call_is_over(act->call))
+		sse_begin(&act->sse, r);
+	http_listen(r, &ops, act);
 	if (action->flags & ACTION_STREAMS_IN)
-		runtime_call_eof(x->call, 0);
+		runtime_call_eof(act->call, 0);
 }
