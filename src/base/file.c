@@ -57,7 +57,8 @@ int file_write_once(int dir_fd, const char *path, struct str data, struct error 
 	return 0;
 }
 
-int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, struct error *err)
+static int replace(int dir_fd, const char *path, struct str data, mode_t mode, bool flushes,
+	struct error *err)
 {
 	auto_free char *temp = mem_printf("%s.new-%d", path, (int)getpid());
 	auto_fd int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
@@ -65,6 +66,8 @@ int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, str
 	if (fd < 0)
 		return error_sys(err, errno, "create %s", temp);
 	int r = file_write_all(fd, data, err);
+	if (r == 0 && flushes && fsync(fd) < 0)
+		r = error_sys(err, errno, "flush %s", temp);
 	if (r == 0 && renameat(dir_fd, temp, dir_fd, path) < 0)
 		r = error_sys(err, errno, "rename %s", temp);
 	if (r < 0) {
@@ -72,6 +75,16 @@ int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, str
 		return error_wrap(err, "replace %s", path);
 	}
 	return 0;
+}
+
+int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, struct error *err)
+{
+	return replace(dir_fd, path, data, mode, false, err);
+}
+
+int file_replace_and_flush(const char *path, struct str data, mode_t mode, struct error *err)
+{
+	return replace(AT_FDCWD, path, data, mode, true, err);
 }
 
 int file_mkdirs(const char *path, mode_t mode, struct error *err)

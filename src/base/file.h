@@ -18,6 +18,8 @@ int file_write_all(int fd, struct str data, struct error *err);
 int file_write_once(int dir_fd, const char *path, struct str data, struct error *err);
 /* Replaces by a rename, so that a reader sees the old or the new content and never a part. */
 int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, struct error *err);
+/* And what is in it is on the disk before its name: for what is made once. It waits for the disk. */
+int file_replace_and_flush(const char *path, struct str data, mode_t mode, struct error *err);
 /* mkdir -p of an absolute or relative host path. */
 int file_mkdirs(const char *path, mode_t mode, struct error *err);
 /* rm -r below dir_fd, by descriptors, never through a symbolic link, never onto another mount. */

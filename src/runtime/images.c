@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "runtime/image_cache.h"
+#include "runtime/image_fresh.h"
 #include "runtime/internal.h"
 
 #include <dirent.h>
@@ -20,6 +21,7 @@ struct images {
 	char *dir, *layers_dir;
 	int layers_fd, records_fd, dir_fd;
 	struct image_cache *cache;
+	struct image_fresh *fresh;
 	struct list all;
 	size_t n;
 	struct map names; /* "name:tag" → struct image */
@@ -66,24 +68,33 @@ static int write_names(struct images *images, struct error *err)
 		jsonw_str(&w, str_from(image->id));
 	}
 	jsonw_close(&w);
+	/* What a power failure leaves of the one may be nothing: then there is the other. */
+	renameat(images->dir_fd, "names", images->dir_fd, "names.old");
 	return file_replace(images->dir_fd, "names", buf_str(&b), 0600, err);
 }
 
-static void read_names(struct images *images)
+static bool read_names_of(struct images *images, const char *file)
 {
 	auto_buf struct buf text = BUF_INIT((IMAGE_NAME_MAX + 80) * (size_t)IMAGE_NAMES_MAX);
 	auto_json struct json *names = NULL;
 	const struct json *id;
 	struct str name;
 	void *it = NULL;
-	if (file_read(images->dir_fd, "names", &text, NULL) < 0 ||
+	if (file_read(images->dir_fd, file, &text, NULL) < 0 ||
 		json_parse(buf_str(&text), &names, NULL) < 0)
-		return;
+		return false;
 	while ((id = json_next(names, &it, &name))) {
 		struct image *image = find_id(images, json_str(id));
 		if (image)
 			map_put(&images->names, name, image);
 	}
+	return true;
+}
+
+static void read_names(struct images *images)
+{
+	if (!read_names_of(images, "names") && read_names_of(images, "names.old"))
+		log_warn("image.names", "text=\"they are those before the last change\"");
 }
 
 static void each_entry(int dir_fd, struct images *images,
@@ -145,6 +156,17 @@ void images_sweep(struct images *images)
 	images->n_unfinished = 0;
 }
 
+/* It was renamed to its digest, and the power failed: it goes with what else was not finished. */
+static void lose_layer(void *arg, const char *digest)
+{
+	struct images *images = arg;
+	char id[ID_SIZE];
+	id_make(id);
+	auto_free char *away = mem_printf("old-%s", id);
+	if (renameat(images->layers_fd, digest, images->layers_fd, away) < 0 && errno != ENOENT)
+		log_error("image.unfinished", "layer=%.12s error=%s", digest, strerror(errno));
+}
+
 static void add_host(struct images *images)
 {
 	struct image *image = mem_new(struct image);
@@ -184,6 +206,7 @@ int images_open(struct runtime *rt, const char *dir, struct images **ret, struct
 		return -1;
 	}
 	images->cache = image_cache_open(cache_fd);
+	images->fresh = image_fresh_open(rt->loop, images->layers_fd, lose_layer, images);
 	each_entry(images->records_fd, images, load_one);
 	each_entry(images->layers_fd, images, note_unfinished);
 	read_names(images);
@@ -202,6 +225,7 @@ void images_free(struct images *images)
 	free(images->unfinished);
 	map_fini(&images->names);
 	image_cache_free(images->cache);
+	image_fresh_free(images->fresh);
 	close_fd(images->layers_fd);
 	close_fd(images->records_fd);
 	close_fd(images->dir_fd);
@@ -457,6 +481,11 @@ void images_remove_dir(struct images *images, const char *name)
 const char *images_layers_dir(const struct images *images)
 {
 	return images->layers_dir;
+}
+
+int images_mark_fresh(struct images *images, const char *digest, struct error *err)
+{
+	return image_fresh_mark(images->fresh, digest, err);
 }
 
 bool images_has_layer(const struct images *images, const char *digest)

@@ -68,6 +68,8 @@ int images_apply(struct images *images, struct create *create, struct arena *are
 /* For import.c and build.c. */
 const char *images_layers_dir(const struct images *images);
 bool images_has_layer(const struct images *images, const char *digest);
+/* Before there is a new one (image_fresh.h). */
+int images_mark_fresh(struct images *images, const char *digest, struct error *err);
 /* While something is imported, layers of no image are not collected. */
 void images_hold(struct images *images, bool is_held);
 struct runtime *images_runtime(const struct images *images);

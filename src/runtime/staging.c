@@ -109,6 +109,8 @@ int staging_keep(const struct staging *st, const char *dir, const char *digest, 
 	const char *layers = images_layers_dir(st->images);
 	auto_free char *from = mem_printf("%s/%s/%s", layers, st->name, dir);
 	auto_free char *to = mem_printf("%s/%s", layers, digest);
+	if (!images_has_layer(st->images, digest) && images_mark_fresh(st->images, digest, err) < 0)
+		return -1;
 	if (rename(from, to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
 		return error_sys(err, errno, "keep layer %.12s", digest);
 	return 0;

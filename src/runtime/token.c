@@ -27,7 +27,7 @@ static int make(const char *path, struct error *err)
 	id_make(first);
 	id_make(second);
 	auto_free char *text = mem_printf("%s%s\n", first, second);
-	return file_replace(AT_FDCWD, path, str_from(text), 0600, err);
+	return file_replace_and_flush(path, str_from(text), 0600, err);
 }
 
 static int load_file(const char *path, char **ret, struct error *err)
@@ -35,7 +35,7 @@ static int load_file(const char *path, char **ret, struct error *err)
 	auto_buf struct buf b = BUF_INIT(4 * TOKEN_MAX);
 	struct stat st;
 	int r = stat(path, &st);
-	/* Empty is what a power failure may leave of a file that had just been made. */
+	/* Empty is what a power failure may leave of a file that somebody had just made. */
 	bool is_missing = r < 0 ? errno == ENOENT : S_ISREG(st.st_mode) && st.st_size == 0;
 	if (r == 0 && !S_ISREG(st.st_mode))
 		return error_set(err, ERROR_INVALID, "%s is no file", path);

@@ -12,7 +12,9 @@ import tempfile
 import pytest
 
 import conftest
+import rootfs
 from conftest import PATIENCE, PROGRAMS
+from processes import awaited
 from waiting import wait_until
 
 SERVER_UID = 0x2FFFFFF0
@@ -83,8 +85,10 @@ def events(server):
 
 
 def close(server):
-    server.process.kill()
-    server.process.wait()
+    """Whoever comes next finds the sockets free: the server ends when the supervisor has."""
+    with awaited(server.server_pid()):
+        server.process.kill()
+        server.process.wait()
     server.log.close()
 
 
@@ -198,3 +202,53 @@ def test_what_is_no_file_is_refused(state, name, kind):
     if IS_ROOT:
         os.chown(path, SERVER_UID, SERVER_UID, follow_symlinks=False)
     assert name in refusal(state)
+
+
+def load_image(state):
+    """A server with an image of one layer, and where the layers are."""
+    server = serve(state)
+    archive = rootfs.docker_save([rootfs.tar({"etc/whole": b"whole"})], ["small:1"])
+    assert server.request("POST", "/v1/images", archive, headers={"Content-Type": "application/x-tar"}).status in (200, 201)
+    return server, state / "images" / "layers"
+
+
+def marks(layers):
+    return [name for name in os.listdir(layers) if name.startswith("fresh-")]
+
+
+def test_a_layer_that_a_power_cut_may_have_emptied_is_not_taken_for_whole(state):
+    """Names of files reach the disk before what is in them. What cut it off has another number of the boot."""
+    server, layers = load_image(state)
+    mark, = marks(layers)
+    digest = mark.rsplit("-", 1)[1]
+    close(server)
+    (layers / mark).rename(layers / f"fresh-00c0ffee-{digest}")
+    os.truncate(layers / digest / "etc" / "whole", 0)
+    server = serve(state)
+    assert server.request("GET", "/v1/images/small:1").status == 404
+    wait_until(lambda: sorted(os.listdir(layers)) == [])
+    close(server)
+    server, layers = load_image(state)  # as if it had never been there
+    assert server.request("GET", "/v1/images/small:1").status == 200
+    assert (layers / digest / "etc" / "whole").read_bytes() == b"whole"
+    close(server)
+
+
+def test_a_layer_is_taken_for_whole_once_it_is_on_the_disk_and_by_the_next_server(state):
+    server, layers = load_image(state)
+    assert len(marks(layers)) == 1
+    close(server)  # killed: it is the same boot
+    server = serve(state)
+    assert server.request("GET", "/v1/images/small:1").status == 200
+    wait_until(lambda: not marks(layers))
+    close(server)
+
+
+def test_names_that_a_power_cut_emptied_are_those_before(state):
+    server, _ = load_image(state)
+    assert server.request("POST", "/v1/images/small:1", {"name": "later:1"}).status in (200, 201, 204)
+    close(server)
+    (state / "images" / "names").write_bytes(b"")
+    server = serve(state)
+    assert server.request("GET", "/v1/images/small:1").status == 200
+    close(server)

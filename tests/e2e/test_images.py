@@ -41,7 +41,8 @@ def names(docker):
 
 
 def layer_dirs(server):
-    return set(os.listdir(server.state / "images" / "layers"))
+    """But for the marks of what is not flushed yet."""
+    return {d for d in os.listdir(server.state / "images" / "layers") if not d.startswith("fresh-")}
 
 
 def run(docker, image, *command, **body):
