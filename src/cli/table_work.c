@@ -71,7 +71,8 @@ static const struct command_option tool_options[] = {
 		"add: a directory of the sandbox with Python modules; host: one of this machine, which the sandbox "
 		"sees; may be given often" },
 	{ "python", 0, OPTION_TEXT, TOOL(python), "PROGRAM",
-		"add, host: the sandbox's interpreter (default: python3)" },
+		"add, host: the sandbox's interpreter (default: python3); host: or that of an environment of this "
+		"machine, as a relative path: .venv/bin/python" },
 	{ "api", 0, OPTION_TEXT, TOOL(api), "FILE",
 		"host: CAMEL's api.py, beside which CAMEL itself is found, in the place of which it serves" },
 	{ "env", 'e', OPTION_TEXTS, TOOL(env), "NAME[=VALUE]",

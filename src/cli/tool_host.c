@@ -265,12 +265,31 @@ static void take_python(struct places *p, const char *prefix, const char *packag
 	}
 }
 
+/* A name, or an absolute path, is the sandbox's own; DIR/bin/python is an environment of this machine. */
+static int name_python(struct places *p, const char *given, struct error *err)
+{
+	char here[PATH_MAX];
+	if (given[0] == '/' || !strchr(given, '/')) {
+		p->python = mem_strdup(given);
+		return 0;
+	}
+	if (!getcwd(here, sizeof(here)) || access(given, X_OK) < 0)
+		return error_sys(err, errno, "--python %.100s", given);
+	auto_free char *whole = mem_printf("%s/%s", here,
+		given[0] == '.' && given[1] == '/' ? given + 2 : given);
+	auto_free char *prefix = above(whole, 2);
+	take_python(p, prefix, NULL);
+	return p->python
+		? 0
+		: error_set(err, ERROR_INVALID, "--python %.100s: is no DIR/bin/python", given);
+}
+
 /* …/lib/python3.x/site-packages/camel/runtimes/api.py, or CAMEL's sources. */
 static int find_places(struct places *p, const struct tool_options *o, struct error *err)
 {
 	char path[PATH_MAX];
-	if (o->python)
-		p->python = mem_strdup(o->python);
+	if (o->python && name_python(p, o->python, err) < 0)
+		return -1;
 	for (int i = 0; i < o->paths.n; i++) {
 		if (!realpath(o->paths.items[i], path))
 			return error_sys(err, errno, "--path %.100s", o->paths.items[i]);

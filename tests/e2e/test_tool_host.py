@@ -127,6 +127,16 @@ def test_a_pack_that_does_not_load_is_named_and_the_others_are_served(start, por
     assert "kit.missing" in said and "no_such_module" in said
 
 
+def test_an_environment_of_this_machine_is_named_by_a_relative_path(start, port, tmp_path):
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
+    packages = next((tmp_path / ".venv" / "lib").glob("python3*")) / "site-packages"
+    (packages / "only_there.py").write_text("def where() -> str:\n    import sys\n    return sys.prefix\n")
+    start("tool", "host", "--python", ".venv/bin/python", "only_there.where")
+    assert call(port, "where") == str(tmp_path / ".venv")
+    refused = start("tool", "host", "--python", "none/bin/python", "kit.shout", is_good=False)
+    assert refused.wait(PATIENCE) == 5 and "--python none/bin/python: No such file" in refused.stderr.read()
+
+
 def test_the_directory_cannot_be_changed_from_within(start, port, tmp_path):
     (tmp_path / "sly.py").write_text("import os\ndef write():\n    open(os.path.dirname(__file__) + '/x', 'w')\n")
     start("tool", "host", "sly.write")
