@@ -2,9 +2,9 @@
 /*
  * This process becomes the supervisor, so that whoever started it signals and waits for the right one. Who
  * then greets? A herald: a process forked before, and away from the supervisor's children, that waits for
- * the one byte on the supervisor's --ready-fd, prints the greeting, passes the byte on to the caller's own
- * --ready-fd and is gone. If the supervisor ends before, the herald reads the end of its pipe and so does
- * who waits for the caller's descriptor.
+ * the line on the supervisor's --ready-fd, prints the greeting, passes the line on to the caller's own
+ * --ready-fd and is gone. The line holds the ports that the kernel chose, which nobody knew before. If the
+ * supervisor ends first, the herald reads the end of its pipe and so does who waits for the caller's descriptor.
  */
 #include "cli/serve.h"
 
@@ -19,7 +19,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-enum { PATH_BYTES_MAX = 4096, GREETING_MAX = 16 * 1024, SETTINGS_MAX = 96 * 1024 };
+enum { PATH_BYTES_MAX = 4096, GREETING_MAX = 16 * 1024, PORTS_MAX = 256, SETTINGS_MAX = 96 * 1024 };
 
 extern char **environ;
 
@@ -111,32 +111,65 @@ void serve_put_greeting(struct buf *b, const struct serve_options *o, const char
 		put_clients(b, url.ptr);
 }
 
-/* In a process of its own. */
-static _Noreturn void herald(int from_fd, int to_fd, struct str greeting)
+/* `line`: a port for each address with port 0, each after a blank. */
+static void set_ports(struct serve_options *o, struct arena *arena, struct str line)
+{
+	struct str port = STR_NONE;
+	for (int i = 0; i < o->listen.n; i++) {
+		struct str where = str_from(o->listen.items[i]);
+		if (!str_ends(where, STR(":0")))
+			continue;
+		while (str_split(&line, ' ', &port) && !port.len)
+			;
+		if (port.len)
+			o->listen.items[i] = arena_printf(arena, "%.*s%.*s", (int)where.len - 1,
+				where.ptr, STR_ARG(port));
+	}
+}
+
+static bool read_line(int fd, struct buf *ret)
 {
 	char byte;
 	ssize_t n;
-	while ((n = read(from_fd, &byte, 1)) < 0 && errno == EINTR)
-		;
-	if (n == 1) {
-		file_write_all(STDOUT_FILENO, greeting, NULL);
+	while ((n = read(fd, &byte, 1)) == 1 || (n < 0 && errno == EINTR)) {
+		if (n < 0)
+			continue;
+		if (byte == '\n')
+			return true;
+		buf_putc(ret, byte);
+	}
+	return false;
+}
+
+/* In a process of its own. */
+static _Noreturn void herald(int from_fd, int to_fd, struct serve_options *o, const char *state,
+	const char *socket)
+{
+	auto_arena struct arena arena = ARENA_INIT(GREETING_MAX);
+	auto_buf struct buf line = BUF_INIT(PORTS_MAX), greeting = BUF_INIT(GREETING_MAX);
+	if (read_line(from_fd, &line)) {
+		set_ports(o, &arena, buf_str(&line));
+		serve_put_greeting(&greeting, o, state, socket);
+		file_write_all(STDOUT_FILENO, buf_str(&greeting), NULL);
+		buf_putc(&line, '\n');
 		if (to_fd > 0)
-			file_write_all(to_fd, str_from_len(&byte, 1), NULL);
+			file_write_all(to_fd, buf_str(&line), NULL);
 	}
 	_exit(0);
 }
 
 /* Forked twice: it is no child of who becomes the supervisor. */
-static int start_herald(int to_fd, struct str greeting, int *ret_fd, struct error *err)
+static int start_herald(struct serve_options *o, const char *state, const char *socket, int *ret_fd,
+	struct error *err)
 {
-	int fds[2];
+	int fds[2], to_fd = (int)o->ready_fd;
 	if (pipe(fds) < 0)
 		return error_sys(err, errno, "pipe");
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(fds[1]);
 		if (fork() == 0)
-			herald(fds[0], to_fd, greeting);
+			herald(fds[0], to_fd, o, state, socket);
 		_exit(0);
 	}
 	close(fds[0]);
@@ -263,8 +296,7 @@ int serve_main(struct invocation *in, struct error *err)
 {
 	struct serve_options *o = in->values;
 	auto_config struct config config = CONFIG_INIT;
-	auto_buf struct buf state = BUF_INIT(PATH_BYTES_MAX), socket = BUF_INIT(PATH_BYTES_MAX),
-			    greeting = BUF_INIT(GREETING_MAX);
+	auto_buf struct buf state = BUF_INIT(PATH_BYTES_MAX), socket = BUF_INIT(PATH_BYTES_MAX);
 	auto_fd int program_fd = -1;
 	int ready_fd = -1;
 	if (o->ready_fd && fcntl((int)o->ready_fd, F_GETFD) < 0)
@@ -276,8 +308,7 @@ int serve_main(struct invocation *in, struct error *err)
 	if (find_places(o, &state, &socket, err) < 0 ||
 		program_open("cay-supervisor", &program_fd, err) < 0)
 		return -1;
-	serve_put_greeting(&greeting, o, state.ptr, socket.ptr);
-	if (start_herald((int)o->ready_fd, buf_str(&greeting), &ready_fd, err) < 0)
+	if (start_herald(o, state.ptr, socket.ptr, &ready_fd, err) < 0)
 		return -1;
 	const char **words = make_words(in, &config, &said, state.ptr, socket.ptr, ready_fd);
 	fexecve(program_fd, (char *const *)(uintptr_t)words, environ);

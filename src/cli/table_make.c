@@ -127,8 +127,9 @@ static const struct command_option serve_options[] = {
 		"how many sandboxes to keep ready (default: 2 for root with native, else 0)",
 		.min = 0, .max = 1024 },
 	{ "ready-fd", 0, OPTION_INT, SERVE(ready_fd), "FD",
-		"write one byte to this descriptor when requests are accepted", .min = 3,
-		.max = 1048576 },
+		"write a line to this descriptor when requests are accepted: the ports that were chosen for --listen "
+		"HOST:0, each after a blank",
+		.min = 3, .max = 1048576 },
 	{ "config", 0, OPTION_TEXT, SERVE(config), "FILE",
 		"read this file (default: ./cay.toml, else ~/.config/cay/cay.toml, if there is one); see "
 		"cay.toml(5)",

@@ -115,7 +115,7 @@ static void on_ready(struct desk *d)
 {
 	d->has_served = true;
 	if (d->ready_fd >= 0) {
-		if (write(d->ready_fd, "\n", 1) != 1)
+		if (dprintf(d->ready_fd, "%s\n", d->ready) < 0)
 			log_warn("ready.write", "error=%s", strerror(errno));
 		d->ready_fd = close_fd(d->ready_fd);
 	}

@@ -22,7 +22,8 @@ struct desk {
 	const char *
 		state_dir; /* where the server sees it as SERVER_STATE_DIR; NULL: it sees it as it is */
 	int fd;            /* of the server's socket, which belongs to `struct server` */
-	int ready_fd;      /* gets one byte, and is closed, at the first HELLO; or -1 */
+	int ready_fd; /* gets `ready` and the end of its line, and is closed, at the first HELLO; or -1 */
+	const char *ready;
 	bool has_served;                 /* a server has said HELLO, now or before */
 	struct list outbox;              /* letters */
 	uint32_t events;                 /* that are waited for */

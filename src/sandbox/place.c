@@ -10,7 +10,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 enum { PATH_BYTES_MAX = 4096 };
@@ -153,12 +155,28 @@ static int docker_open(struct place *p, const char *where, struct server *server
 	return 0;
 }
 
-static int tcp_open(const char *where, struct server *server, struct error *err)
+static void note_port(struct place *p, const char *where, int fd)
+{
+	struct sockaddr_storage address = { 0 };
+	struct sockaddr_in in; /* the port lies at the same place in a sockaddr_in6 */
+	socklen_t len = sizeof(address);
+	size_t used = strlen(p->ports);
+	if (!str_ends(str_from(where), STR(":0")) ||
+		getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return;
+	memcpy(&in, &address, sizeof(in));
+	snprintf(p->ports + used, sizeof(p->ports) - used, " %d", ntohs(in.sin_port));
+	log_info("listen.port", "where=%s port=%d", where, ntohs(in.sin_port));
+}
+
+static int tcp_open(struct place *p, const char *where, struct server *server, struct error *err)
 {
 	bool is_open;
-	if (listen_tcp(where, &server->listener_fds[server->n_listeners], &is_open, err) < 0)
+	int *fd = &server->listener_fds[server->n_listeners];
+	if (listen_tcp(where, fd, &is_open, err) < 0)
 		return -1;
 	server->n_listeners++;
+	note_port(p, where, *fd);
 	if (is_open)
 		log_warn("listen.open",
 			"where=%s text=\"other machines can connect; all that keeps them out is the token\"",
@@ -166,17 +184,17 @@ static int tcp_open(const char *where, struct server *server, struct error *err)
 	return 0;
 }
 
-static int all_tcp_open(const struct supervise_config *config, struct server *server,
-	struct error *err)
+static int all_tcp_open(struct place *p, const struct supervise_config *config,
+	struct server *server, struct error *err)
 {
 	if (config->n_listen == 0)
-		return tcp_open("127.0.0.1:8000", server, err);
+		return tcp_open(p, "127.0.0.1:8000", server, err);
 	if (config->n_listen == 1 && !strcmp(config->listen[0], "none"))
 		return server->n_listeners > 0 || config->docker
 			? 0
 			: error_set(err, ERROR_INVALID, "nothing to listen on");
 	for (int i = 0; i < config->n_listen; i++)
-		if (tcp_open(config->listen[i], server, err) < 0)
+		if (tcp_open(p, config->listen[i], server, err) < 0)
 			return -1;
 	return 0;
 }
@@ -185,7 +203,7 @@ int place_open(struct place *p, const struct supervise_config *config, bool has_
 	struct server *server, struct error *err)
 {
 	if (state_open(p, has_own_uid, err) < 0 || socket_open(p, server, err) < 0 ||
-		all_tcp_open(config, server, err) < 0)
+		all_tcp_open(p, config, server, err) < 0)
 		return -1;
 	return docker_open(p, config->docker, server, err);
 }

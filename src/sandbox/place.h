@@ -13,6 +13,8 @@ struct place {
 	char *socket_path; /* heap; NULL: none */
 	bool has_bound;    /* the socket file is ours to remove */
 	char *docker_path; /* heap; NULL: none, or not ours yet */
+	char ports
+		[64]; /* that the kernel chose where port 0 was asked for, in that order, each after a blank */
 };
 
 #define PLACE_INIT             \

@@ -304,7 +304,7 @@ int supervise(const struct supervise_config *config, struct error *err)
 	s = (struct supervisor){
 		.poller = POLLER_INIT,
 		.signal_fd = -1,
-		.desk = { .fd = -1, .ready_fd = config->ready_fd },
+		.desk = { .fd = -1, .ready_fd = config->ready_fd, .ready = place.ports },
 		.server = SERVER_INIT,
 		.stock = STOCK_INIT,
 	};

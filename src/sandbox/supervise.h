@@ -25,7 +25,11 @@ struct supervise_config {
 		backend; /* of the server, which makes its own sandboxes then; NULL: we make them */
 	struct hostpaths host_paths; /* what sandboxes may be given of the host */
 	int pool;                    /* sandboxes kept ready; -1: 2 as root, else none */
-	int ready_fd; /* gets one byte, and is closed, when the server is up for the first time; or -1 */
+	/*
+	 * Gets a line, and is closed, when the server is up for the first time; or -1. The line holds the ports that
+	 * the kernel chose where port 0 was to be listened on, each after a blank.
+	 */
+	int ready_fd;
 };
 
 int supervise(const struct supervise_config *config, struct error *err);

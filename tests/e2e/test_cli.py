@@ -14,6 +14,7 @@ import subprocess
 import tarfile
 import tempfile
 import termios
+import urllib.request
 import fcntl
 
 import pytest
@@ -269,6 +270,30 @@ def test_serve_greets_with_what_every_client_needs(place):
     assert f"{place.dir}/state/token" in text and "curl" in text
     assert all(client in text for client in ("SANDBOX_REMOTE_RUNTIME_API_URL=http", "DAYTONA_API_URL=http", "/mcp"))
     assert place.env["CAY_TOKEN"] not in text
+
+
+def test_serve_tells_which_port_the_kernel_chose(tmp_path):
+    """Wherever it says an address: for people, for programs that wait for it, and in the log."""
+    os.chmod(tmp_path, 0o755)
+    ready, tell = os.pipe()
+    with open(tmp_path / "greeting", "wb") as greeting, open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen([CAY, "serve", "--state", tmp_path / "state", "--socket", "none", "--listen", "127.0.0.1:0",
+                                   "--listen", ":0", "--ready-fd", str(tell)], pass_fds=[tell], stdout=greeting, stderr=log)
+    os.close(tell)
+    try:
+        with open(ready) as line:
+            first, second = line.read().split()
+        text = (tmp_path / "greeting").read_text()
+        assert text.startswith(f"cay serves. http://127.0.0.1:{first} http://127.0.0.1:{second}\n")
+        assert f"CAY_URL=http://127.0.0.1:{first} " in text and f"http://127.0.0.1:{first}/v1/sandboxes" in text
+        assert ":0 " not in text and ":0/" not in text
+        assert f"port={second}" in (tmp_path / "log").read_text()
+        for port in (first, second):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/health", timeout=60) as reply:
+                assert reply.status == 200
+    finally:
+        server.terminate()
+        assert server.wait(60) == 0
 
 
 def test_serve_says_why_it_does_not_start(place):

@@ -547,7 +547,9 @@ def test_ready_is_told_once_a_server_is_up(directory):
     os.close(theirs)
     server, _ = listener.accept()
     server.send(b"hello")
-    assert os.read(ours, 16) == b"\n"
+    line = os.read(ours, 16)
+    with socket.create_connection(("127.0.0.1", int(line)), PATIENCE):
+        assert line.startswith(b" ") and line.endswith(b"\n")
     assert os.read(ours, 16) == b""
     process.terminate()
     assert process.wait(PATIENCE) == 0
