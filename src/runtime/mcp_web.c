@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. A post is a message on its way, until its reply is over. What a reply says of a request's
- * failure becomes that request's error, so that the others and the session go on; a server that cannot be reached
- * ends the link, and with it all of them. A request that is cancelled takes its post along.
+ * failure becomes that request's error, so that the others and the session go on, as when it ends or breaks off without
+ * an answer; a server that cannot be reached ends the link, and with it all of them. A request that is cancelled takes its post along.
  *
  *	FIRST → STREAMABLE            the first message was taken
  *	FIRST → OPENING → STREAMING   it was refused: a stream is opened, which says where to post
@@ -159,6 +159,13 @@ static void refuse(struct mcp_web *web, int64_t id, struct str words)
 	give(web, buf_str(&text));
 }
 
+static void refuse_broken(struct mcp_web *web, int64_t id, const struct error *why)
+{
+	struct error err = *why;
+	error_wrap(&err, "its reply broke off without an answer");
+	refuse(web, id, str_from(err.text));
+}
+
 static int on_event(void *arg, const struct sse_event *event, struct error *err)
 {
 	struct post *p = arg;
@@ -232,6 +239,8 @@ static void take_reply(struct mcp_web *web, struct post *p, int status, bool was
 	if (status >= 200 && status < 300) {
 		if (status == 200 && !was_stream && web->state == STREAMABLE)
 			give(web, str_trim(buf_str(&p->answer)));
+		if (web->state == STREAMABLE) /* if that was no answer, there will be none */
+			refuse(web, p->id, STR("its reply ended without an answer"));
 	} else if (status == 404 && web->session) {
 		error_set(&err, ERROR_UNAVAILABLE, "its session is over");
 		web_end(web, &err);
@@ -254,7 +263,9 @@ static void on_done(void *arg, const struct error *err)
 		welcome(web, p);
 	p->fetch = NULL;
 	enter(web);
-	if (err) {
+	if (err && err->code == ERROR_UNAVAILABLE && web->state == STREAMABLE && status && p->id) {
+		refuse_broken(web, p->id, err); /* that one's alone */
+	} else if (err) {
 		web_end(web, err);
 	} else if (is_for_stream(web, p, status)) {
 		list_remove(&p->link);

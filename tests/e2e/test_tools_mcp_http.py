@@ -17,6 +17,7 @@ from waiting import PATIENCE, wait_until
 TOOLS = [{"name": name, "description": "Does " + name, "inputSchema": {
     "type": "object", "properties": {"by": {"type": "integer"}}, "required": []}}
     for name in ("count", "fail", "slow", "broken", "notes", "lose")]
+SILENT = [{**TOOLS[0], "name": name} for name in ("none", "half", "other", "empty", "accepted", "no-content", "cut")]
 
 
 class Mcp(http.server.BaseHTTPRequestHandler):
@@ -53,8 +54,9 @@ class Mcp(http.server.BaseHTTPRequestHandler):
                     "serverInfo": {"name": "t", "version": "1"}}
         if m["method"] == "tools/list":
             at = int(params.get("cursor", 0))
-            more = {"nextCursor": str(at + 3)} if at + 3 < len(TOOLS) else {}
-            return {"tools": TOOLS[at:at + 3], **more}
+            tools = TOOLS + (SILENT if self.server.kind == "silent" else [])
+            more = {"nextCursor": str(at + 3)} if at + 3 < len(tools) else {}
+            return {"tools": tools[at:at + 3], **more}
         self.server.n += params["arguments"].get("by", 0)
         return {"content": [{"type": "text", "text": str(self.server.n)}], "isError": params["name"] == "fail"}
 
@@ -112,12 +114,37 @@ class Mcp(http.server.BaseHTTPRequestHandler):
             return
         session = {"Mcp_Session_Id": f"s{server.session}"} if m["method"] == "initialize" else {}
         answer = {"jsonrpc": "2.0", "id": m["id"], "result": self.result(m)}
+        if tool in UNANSWERED:
+            UNANSWERED[tool](self, answer)
+            return
         if server.kind == "json":
             self.reply(200, json.dumps(answer), **session)
             return
         note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
         self.reply(200, ": hi\r\n\r\n" + (self.message(note) if tool == "notes" else "") + self.message(answer),
                    "text/event-stream", **session)
+
+
+def break_off(request, answer):
+    """In the middle of a chunk."""
+    request.send_response(200)
+    request.send_header("Content-Type", "text/event-stream")
+    request.send_header("Transfer-Encoding", "chunked")
+    request.end_headers()
+    request.wfile.write(b"fff\r\nevent: message\r\ndata: {\"jsonrpc\"")
+    request.close_connection = True
+
+
+# Tools of it whose call is never answered, and how the reply to it ends.
+UNANSWERED = {
+    "none": lambda r, answer: r.reply(200, ": nothing\n\n", "text/event-stream"),
+    "half": lambda r, answer: r.reply(200, r.message(answer)[:30], "text/event-stream"),
+    "other": lambda r, answer: r.reply(200, r.message({**answer, "id": answer["id"] + 77}), "text/event-stream"),
+    "empty": lambda r, answer: r.reply(200),
+    "accepted": lambda r, answer: r.reply(202),
+    "no-content": lambda r, answer: r.reply(204),
+    "cut": break_off,
+}
 
 
 @contextlib.contextmanager
@@ -181,6 +208,23 @@ def test_a_reply_that_is_none_fails_that_call_alone(box):
         assert add(box, far).status == 200
         assert "it answered 500: out of luck" in call(box, "broken").json["error"]["message"]
         assert value(box, "count", by=1) == "1"
+        assert len([m for m in far.messages if m["method"] == "initialize"]) == 1
+
+
+def test_a_reply_that_ends_without_an_answer_fails_that_call_at_once(box):
+    """Nobody waits until a deadline for what cannot come any more; here there is none."""
+    with mcp_server("silent") as far:
+        assert add(box, far).status == 200
+        slow = []
+        caller = threading.Thread(target=lambda: slow.append(value(box, "slow", by=1)))
+        caller.start()
+        assert far.waiting.wait(PATIENCE)
+        for tool in UNANSWERED:
+            error = call(box, tool).json["error"]["message"]
+            assert f"its reply {'broke off' if tool == 'cut' else 'ended'} without an answer" in error, (tool, error)
+        far.released.set()
+        caller.join(PATIENCE)
+        assert slow == ["1"], "another call and the session go on"
         assert len([m for m in far.messages if m["method"] == "initialize"]) == 1
 
 
