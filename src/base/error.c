@@ -20,6 +20,20 @@ static const struct row *row(enum error_code code)
 	return &rows[code < ERROR_MAX ? code : ERROR_INTERNAL];
 }
 
+/*
+ * Errors quote what others said, and end on terminals: nothing in them moves a cursor or sets a title. Of the C1
+ * controls there are only those in UTF-8; where bytes stand alone, no terminal takes them for one.
+ */
+static void defuse(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+		else if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+	}
+}
+
 __attribute__((format(printf, 4, 0))) static void fill(struct error *err, enum error_code code,
 	int sys, const char *fmt, va_list ap)
 {
@@ -30,6 +44,7 @@ __attribute__((format(printf, 4, 0))) static void fill(struct error *err, enum e
 	int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	if (sys && n >= 0 && (size_t)n < sizeof(err->text))
 		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s", strerror(sys));
+	defuse(err->text);
 }
 
 void error_fill_code(struct error *err, enum error_code code, const char *fmt, ...)
@@ -68,6 +83,7 @@ void error_fill_context(struct error *err, const char *fmt, ...)
 	memmove(err->text + keep + 2, err->text, cause + 1);
 	memcpy(err->text, context, keep);
 	memcpy(err->text + keep, ": ", 2);
+	defuse(err->text);
 }
 
 enum error_code error_code_from_sys(int sys)

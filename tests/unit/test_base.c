@@ -38,6 +38,17 @@ static void wrapping_loses_context_and_never_the_cause(void **state)
 	assert_text(err.text, "open /nowhere: No such file or directory");
 }
 
+static void what_an_error_quotes_does_nothing_to_a_terminal(void **state)
+{
+	error_set(&err, ERROR_PROTOCOL, "it said %s",
+		"\x1b]0;x\x07\r\xc2\x9b"
+		"31m\x7f d\xc3\xa9j\xc3\xa0\n\tvu");
+	assert_string_equal(err.text, "it said ?]0;x????31m? d\xc3\xa9j\xc3\xa0\n\tvu");
+	error_wrap(&err, "asking %s", "\x1b[1m");
+	assert_string_equal(err.text,
+		"asking ?[1m: it said ?]0;x????31m? d\xc3\xa9j\xc3\xa0\n\tvu");
+}
+
 static void an_error_name_leads_back_to_its_code(void **state)
 {
 	for (int i = 0; i < ERROR_MAX; i++)
@@ -232,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_error_keeps_its_cause_when_wrapped),
 		cmocka_unit_test(wrapping_loses_context_and_never_the_cause),
+		cmocka_unit_test(what_an_error_quotes_does_nothing_to_a_terminal),
 		cmocka_unit_test(an_error_name_leads_back_to_its_code),
 		cmocka_unit_test(views_are_cut_and_searched_without_copying),
 		cmocka_unit_test(splitting_gives_every_piece_the_empty_ones_too),

@@ -94,6 +94,15 @@ static enum error_code code_of(int status)
 	return ERROR_INTERNAL;
 }
 
+int ask_parse(struct str body, struct json **ret, struct error *err)
+{
+	if (json_parse(body, ret, err) == 0)
+		return 0;
+	error_wrap(err, "the server's answer");
+	err->code = ERROR_PROTOCOL; /* it is not the caller's who was misunderstood */
+	return -1;
+}
+
 static int judge(const struct ask *a, int status, struct str body, struct error *err)
 {
 	auto_buf struct buf detail = BUF_INIT(DETAIL_MAX);
@@ -101,7 +110,9 @@ static int judge(const struct ask *a, int status, struct str body, struct error 
 		return 0;
 	if (status < 400)
 		return error_set(err, ERROR_PROTOCOL,
-			"the server answered %d: a redirect is not followed", status);
+			status < 300 ? "the server answered %d"
+				     : "the server answered %d: a redirect is not followed",
+			status);
 	auto_json struct json *json = NULL;
 	const struct json *ours = NULL;
 	if (json_parse(body, &json, NULL) == 0)

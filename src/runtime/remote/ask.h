@@ -70,5 +70,7 @@ void ask_drop(struct ask *a); /* NULL is fine */
 void ask_wake(struct ask *a); /* pull has something again */
 void ask_pause(struct ask *a, bool is_paused);
 
+/* What came as an answer. ERROR_PROTOCOL: it is no JSON. */
+int ask_parse(struct str body, struct json **ret, struct error *err);
 /* The sentence in an error's body: {"detail":…}, {"error":{"message":…}}, {"message":…}, or its beginning. */
 void ask_put_detail(struct str body, struct buf *b);

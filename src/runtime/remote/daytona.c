@@ -35,7 +35,7 @@ static void on_made(struct tenant *m, struct str body, const struct error *err)
 		e = *err;
 		error_wrap(&e, "POST /sandbox");
 		tenant_end(m, &e);
-	} else if (json_parse(body, &box, &e) < 0 || daytona_take(d, box, &e) < 0) {
+	} else if (ask_parse(body, &box, &e) < 0 || daytona_take(d, box, &e) < 0) {
 		tenant_end(m, &e);
 	} else {
 		b->events->started(b->events_arg, m->id);
@@ -147,9 +147,8 @@ static void on_page(void *arg, int status, struct str body, const struct error *
 		house_started(&d->house, err);
 		return;
 	}
-	if (json_parse(body, &page, &e) < 0) {
+	if (ask_parse(body, &page, &e) < 0) {
 		error_wrap(&e, "GET /sandbox");
-		e.code = ERROR_PROTOCOL;
 		house_started(&d->house, &e);
 		return;
 	}

@@ -153,7 +153,7 @@ static void on_workdir(struct tenant *m, struct str body, const struct error *er
 	const struct daytona_member *d = daytona_member_from(m);
 	auto_json struct json *reply = NULL;
 	struct error e;
-	if (err || json_parse(body, &reply, &e) < 0) {
+	if (err || ask_parse(body, &reply, &e) < 0) {
 		tenant_end(m, err ? err : &e);
 		return;
 	}
@@ -199,7 +199,7 @@ void daytona_on_state(struct tenant *m, struct str body, const struct error *err
 {
 	auto_json struct json *box = NULL;
 	struct error e;
-	if (err || (body.len && json_parse(body, &box, &e) < 0))
+	if (err || (body.len && ask_parse(body, &box, &e) < 0))
 		tenant_end(m, err ? err : &e);
 	else
 		daytona_judge(m, box);

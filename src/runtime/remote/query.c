@@ -29,9 +29,7 @@ static void on_answer(void *arg, int status, struct str body, const struct error
 	memcpy(reply.id, copy.id, sizeof(reply.id));
 	if (err)
 		reply.error = *err;
-	else if (body.len && json_parse(body, &json, &reply.error) < 0)
-		reply.error.code = ERROR_PROTOCOL;
-	else
+	else if (!body.len || ask_parse(body, &json, &reply.error) == 0)
 		copy.take(copy.queries->owner, json, &reply);
 	copy.done(copy.arg, &reply);
 }

@@ -36,9 +36,8 @@ static void on_list(void *arg, int status, struct str body, const struct error *
 		house_started(&r->house, err);
 		return;
 	}
-	if (!err && json_parse(body, &list, &e) < 0) {
+	if (!err && ask_parse(body, &list, &e) < 0) {
 		error_wrap(&e, "GET /list");
-		e.code = ERROR_PROTOCOL;
 		house_started(&r->house, &e);
 		return;
 	}

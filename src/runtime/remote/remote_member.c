@@ -215,7 +215,7 @@ static void on_start(struct tenant *m, struct str body, const struct error *err)
 		e = *err;
 		error_wrap(&e, "POST /start");
 		tenant_end(m, &e);
-	} else if (json_parse(body, &runtime, &e) < 0 || remote_take_runtime(r, runtime, &e) < 0) {
+	} else if (ask_parse(body, &runtime, &e) < 0 || remote_take_runtime(r, runtime, &e) < 0) {
 		tenant_end(m, &e);
 	} else {
 		m->site.workdir = take_ptr(r->workdir);
@@ -246,7 +246,7 @@ static void on_session(struct tenant *m, struct str body, const struct error *er
 		start(r);
 		return;
 	}
-	if (err || json_parse(body, &runtime, &e) < 0) {
+	if (err || ask_parse(body, &runtime, &e) < 0) {
 		tenant_end(m, err ? err : &e);
 		return;
 	}
