@@ -53,11 +53,14 @@ class Listener:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.close_all()
+        if self.path:
+            os.unlink(self.path)
+
+    def close_all(self):
         for connection in list(self.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        if self.path:
-            os.unlink(self.path)
 
     def accept(self):
         while not self.over.is_set():
@@ -207,7 +210,8 @@ class Liar(Listener):
         super().__init__(path)
 
     def lie(self, seed, share):
-        """Which lies were told until now."""
+        """Which lies were told until now. Connections end: what goes on in one is not for those who come later."""
+        self.close_all()
         with self.lock:
             told = self.told
             self.rng, self.share, self.told = random.Random(seed), share, []
