@@ -188,7 +188,12 @@ def editor(server):
 
 
 def token_of(box):
-    return box.server.request("GET", f"/openhands/{box.id}/vscode/connection_token").json["token"]
+    return box.server.request("GET", f"/openhands/{box.id}/vscode/connection_token").json.get("editor_token")
+
+
+def way_of(box, token=""):
+    """What clients show at /{runtime_id}/vscode; for the bearer of a token."""
+    return box.server.request("GET", f"/openhands/{box.id}/vscode/connection_token", token=token).json["token"]
 
 
 def test_an_editor_that_is_not_there_is_told(server):
@@ -211,9 +216,9 @@ def test_without_the_plugin_there_is_no_token(server, box):
 
 
 def test_a_person_with_the_token_is_led_to_the_editor(server, editor):
-    token = token_of(editor)
+    token, way = token_of(editor), way_of(editor)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
-    reply = server.request("GET", f"/{editor.id}/vscode?tkn={token}&folder=/workspace", token=None, connection=connection)
+    reply = server.request("GET", f"/{editor.id}/vscode?tkn={way}&folder=/workspace", token=None, connection=connection)
     assert reply.status == 302
     host, _, rest = reply.headers["Location"].removeprefix("http://").partition("/")
     assert host == f"8765-{editor.id}.localhost:{server.port}" and rest.startswith("?cay_ticket=")
@@ -222,8 +227,35 @@ def test_a_person_with_the_token_is_led_to_the_editor(server, editor):
     cookie = reply.headers["Set-Cookie"].split(";")[0]
     reply = server.request("GET", f"/?tkn={token}&folder=/workspace", token=None, headers={"Host": host, "Cookie": cookie})
     assert reply.body == b"the editor"
-    for wrong in ("", "?tkn=", "?tkn=wrong"):
+    ticket = way.partition(".")[2]
+    for wrong in ("", "?tkn=", "?tkn=wrong", f"?tkn={token}", f"?tkn={token}.", f"?tkn=wrong.{ticket}", f"?tkn={token}.x{ticket[1:]}"):
         assert server.request("GET", f"/{editor.id}/vscode{wrong}", token=None, connection=connection).status == 403
+
+
+def test_who_was_a_tenant_once_has_no_way_to_the_editor_any_more(server, editor):
+    """Not with what he was told, not with the editor's token, which he has seen inside, and not with the link he got."""
+    made = editor.request("POST", "/tokens", {"lifetime_ms": 5000}).json
+    owner = way_of(editor)
+    former = way_of(editor, made["token"])
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+
+    def come(way):
+        return server.request("GET", f"/{editor.id}/vscode?tkn={way}", token=None, connection=connection)
+
+    link = come(former).headers["Location"]
+    host, _, rest = link.removeprefix("http://").partition("/")
+    cookie = server.request("GET", "/" + rest, token=None, headers={"Host": host}).headers["Set-Cookie"].split(";")[0]
+    path = "/" + rest.partition("&")[0].partition("?")[0] + f"?tkn={token_of(editor)}"
+
+    def editor_of(cookie):
+        return server.request("GET", path, token=None, headers={"Host": host, "Cookie": cookie})
+
+    assert editor_of(cookie).body == b"the editor"
+    wait_until(lambda: server.request("GET", editor.path, token=made["token"]).status == 401)
+    assert come(former).status == 403 and come(token_of(editor)).status == 403
+    assert editor_of(cookie).status in (401, 403)
+    assert server.request("GET", "/" + rest, token=None, headers={"Host": host}).status in (401, 403)
+    assert come(owner).status == 302, "whose token goes on goes on"
 
 
 def test_the_token_outlives_the_server(own_server):
