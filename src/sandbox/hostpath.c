@@ -159,6 +159,13 @@ static int check_standard(const struct hostpaths *p, const char *path, enum host
 	return 0;
 }
 
+static int refuse_ours(const char *path, const char *ours, struct error *err)
+{
+	return error_set(err, ERROR_FORBIDDEN,
+		"%.90s is or holds what cay itself lives by, %.90s; what sandboxes may be given, `cay serve --host-path` says",
+		path, ours);
+}
+
 /* 1: it is one that is good for this; 0: it has nothing to do with us. */
 static int check_ours(const struct hostpaths *p, const char *path, enum hostpath_use use,
 	struct error *err)
@@ -169,7 +176,7 @@ static int check_ours(const struct hostpaths *p, const char *path, enum hostpath
 	for (int i = 0; i < p->n_ours; i++)
 		if (is_beneath(path, p->ours[i].path) || is_beneath(p->ours[i].path, path) ||
 			!path[1])
-			return refuse(path, "is or holds what cay itself lives by", err);
+			return refuse_ours(path, p->ours[i].path, err);
 	return 0;
 }
 

@@ -69,10 +69,12 @@ static void server_ready(struct source *source, uint32_t events)
 	poller_remove(s->poller, &s->source);
 	s->pidfd = close_fd(s->pidfd);
 	s->pid = 0;
+	const char *how = WIFSIGNALED(status) ? "signal" : "exit";
+	int which = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 	if (s->is_stopping)
-		log_info("server.ended", "status=%#x", status);
+		log_info("server.ended", "%s=%d", how, which);
 	else
-		log_error("server.ended", "status=%#x restart_ms=%d", status, plan_restart(s));
+		log_error("server.ended", "%s=%d restart_ms=%d", how, which, plan_restart(s));
 	s->ended(s);
 	s->monitor_fd = close_fd(s->monitor_fd);
 }

@@ -41,8 +41,13 @@ struct supervisor {
 
 static void member_ended(struct stock *stock, struct member *m)
 {
+	static const char *const reasons[] = {
+		[END_DESTROYED] = "destroyed",
+		[END_EXITED] = "exited",
+		[END_OUT_OF_MEMORY] = "out_of_memory",
+	};
 	struct supervisor *s = stock->owner;
-	log_info("sandbox.ended", "id=%s reason=%d", m->id, (int)m->reason);
+	log_info("sandbox.ended", "id=%s reason=%s", m->id, reasons[m->reason]);
 	desk_ended(&s->desk, m);
 }
 

@@ -75,8 +75,11 @@ def venv(version, *requirements, place=HOME):
 class Server:
     """`cay serve` on a free port of 127.0.0.1 with a state directory of its own."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, has_docker=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-clients-"))
+        self.docker = self.directory / "docker.sock"  # not where a client works: what holds it is lent to nobody
+        if has_docker:
+            options += ("--docker", f"unix:{self.docker}")
         os.chmod(self.directory, 0o755)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
@@ -102,8 +105,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(*options):
-    server = Server(*options)
+def serve(*options, has_docker=False):
+    server = Server(*options, has_docker=has_docker)
     try:
         yield server
     finally:
