@@ -25,10 +25,13 @@ struct images {
 	struct list all;
 	size_t n;
 	struct map names; /* "name:tag" → struct image */
+	struct map lost;  /* "name:tag" of one that is damaged → images */
 	int n_held;
 	char **unfinished; /* directories that a server before us was at */
 	size_t n_unfinished;
 };
+
+#define WORDS_OF_LOSS "its record or a layer is missing; import or build it again"
 
 static void enlist(struct images *images, struct image *image)
 {
@@ -73,6 +76,14 @@ static int write_names(struct images *images, struct error *err)
 	return file_replace(images->dir_fd, "names", buf_str(&b), 0600, err);
 }
 
+/* Who asks for it shall hear that it was there. */
+static void lose_name(struct images *images, struct str name, struct str id)
+{
+	map_put(&images->lost, name, images);
+	log_warn("image.lost", "name=%.*s id=%.12s text=\"" WORDS_OF_LOSS "\"", STR_ARG(name),
+		id.ptr ? id.ptr : "");
+}
+
 static bool read_names_of(struct images *images, const char *file)
 {
 	auto_buf struct buf text = BUF_INIT((IMAGE_NAME_MAX + 80) * (size_t)IMAGE_NAMES_MAX);
@@ -87,6 +98,8 @@ static bool read_names_of(struct images *images, const char *file)
 		struct image *image = find_id(images, json_str(id));
 		if (image)
 			map_put(&images->names, name, image);
+		else
+			lose_name(images, name, json_str(id));
 	}
 	return true;
 }
@@ -224,6 +237,7 @@ void images_free(struct images *images)
 		free(images->unfinished[i]);
 	free(images->unfinished);
 	map_fini(&images->names);
+	map_fini(&images->lost);
 	image_cache_free(images->cache);
 	image_fresh_free(images->fresh);
 	close_fd(images->layers_fd);
@@ -269,7 +283,9 @@ struct image *images_find(struct images *images, struct str ref, struct error *e
 		image = map_find(&images->names, buf_str(&name));
 	if (!image)
 		image = find_id(images, is_id ? str_skip(ref, 7) : ref);
-	if (!image)
+	if (!image && map_find(&images->lost, buf_str(&name)))
+		error_set(err, ERROR_NOT_FOUND, "image %s is damaged: " WORDS_OF_LOSS, name.ptr);
+	else if (!image)
 		error_set(err, ERROR_NOT_FOUND,
 			"No such image: %.*s; there is no registry here: `cay image import` takes one in, `cay image build` makes one",
 			STR_ARG(str_first(ref, 200)));

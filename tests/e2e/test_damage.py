@@ -216,6 +216,31 @@ def marks(layers):
     return [name for name in os.listdir(layers) if name.startswith("fresh-")]
 
 
+def is_told_of(server, image):
+    """Who asks for it, and who reads the log, learns that it was there, and what to do."""
+    words = "its record or a layer is missing; import or build it again"
+    reply = server.request("GET", f"/v1/images/{image}")
+    assert reply.status == 404 and f"image {image} is damaged: {words}" in reply.json["error"]["message"], reply.body
+    made = server.request("POST", "/v1/sandboxes", {"image": image})
+    assert made.status == 404 and words in made.json["error"]["message"], made.body
+    assert f"image.lost name={image} " in server.log_text() and words in server.log_text()
+    return True
+
+
+def test_an_image_whose_record_is_damaged_is_told_of_until_it_is_there_again(state):
+    server, _ = load_image(state)
+    close(server)
+    record, = (state / "images" / "records").iterdir()
+    os.truncate(record, 20)
+    server = serve(state)
+    assert is_told_of(server, "small:1")
+    assert server.request("GET", "/v1/images/other").json["error"]["message"].startswith("No such image")
+    close(server)
+    server, _ = load_image(state)
+    assert server.request("GET", "/v1/images/small:1").status == 200
+    close(server)
+
+
 def test_a_layer_that_a_power_cut_may_have_emptied_is_not_taken_for_whole(state):
     """Names of files reach the disk before what is in them. What cut it off has another number of the boot."""
     server, layers = load_image(state)
@@ -225,7 +250,7 @@ def test_a_layer_that_a_power_cut_may_have_emptied_is_not_taken_for_whole(state)
     (layers / mark).rename(layers / f"fresh-00c0ffee-{digest}")
     os.truncate(layers / digest / "etc" / "whole", 0)
     server = serve(state)
-    assert server.request("GET", "/v1/images/small:1").status == 404
+    assert is_told_of(server, "small:1")
     wait_until(lambda: sorted(os.listdir(layers)) == [])
     close(server)
     server, layers = load_image(state)  # as if it had never been there
