@@ -248,6 +248,17 @@ def test_limits_reach_the_sandbox(server, docker):
     container.remove()
 
 
+@pytest.mark.parametrize("command, is_oom", [("b = bytearray(300 << 20)", True), ("import os; os.kill(os.getpid(), 9)", False)])
+def test_who_was_killed_for_want_of_memory_is_told_apart(server, docker, command, is_oom):
+    container = docker.start("-c", f"python3 -c '{command}'; exit $?", Entrypoint=["/bin/sh"], HostConfig={"Memory": 64 << 20})
+    if "memory" not in server.request("GET", f"/v1/sandboxes/{container.id}").json["enforced"]["controls"]:
+        container.remove()
+        pytest.skip("this host gives no memory limit")
+    assert container.wait() == 137
+    assert container.inspect()["State"]["OOMKilled"] is is_oom
+    container.remove()
+
+
 def test_binds_and_mounts_show_directories_of_the_host(docker, tmp_path):
     os.chmod(tmp_path, 0o755)
     (tmp_path / "file").write_text("from the host")

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from conftest import PROGRAMS, end_server, start_server
+from scripted import HANG, Scripted
 from waiting import PATIENCE, wait_until
 
 
@@ -133,6 +134,24 @@ def test_harm_is_refused_and_nothing_of_it_happens(guarded):
     assert (reply.status, reply.code) == (403, "forbidden")
     assert "it runs what it downloads, unseen" in reply.json["error"]["message"]
     assert act(box, "exec", argv=["test", "-e", "/tmp/happened"]).json["exit_code"] == 1
+
+
+def test_a_sandbox_that_has_the_model_busy_leaves_others_their_place():
+    with Scripted() as model:
+        model.on("POST", "/v1/chat/completions", HANG)
+        with serving(llm_url=f"{model.url}/v1", llm_key="k", llm_timeout_ms=60000, llm_retries=0) as server:
+            ours, theirs = (make(server, mode="llm") for _ in range(2))
+            begun = [Waiting(ours, "run", command=f"echo {i}", session=f"s{i}") for i in range(80)]
+            wait_until(lambda: len(verdicts(ours)) == 16)
+            assert all("64 of its actions are being assessed" in json.dumps(v) for v in verdicts(ours))
+            wait_until(lambda: model.count("POST", "/v1/chat/completions") == 64)
+            other = Waiting(theirs, "run", command="ls")
+            wait_until(lambda: model.count("POST", "/v1/chat/completions") == 65)
+            assert not verdicts(theirs)
+            ours.delete()
+            theirs.delete()
+            for waiting in [*begun, other]:
+                waiting.join(PATIENCE)
 
 
 def test_a_sandbox_with_many_questions_leaves_others_their_place(guarded):
