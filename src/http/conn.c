@@ -496,7 +496,7 @@ void conn_new(struct http_server *server, int fd, struct peer *peer)
 	buf_init(&c->in, IN_MAX);
 	buf_init(&c->out, OUT_MAX);
 	list_init(&c->link);
-	list_append(&server->strangers, &c->strange);
+	places_greet(c);
 	list_append(&server->conns, &c->all);
 	server->n_conns++;
 	c->watch = watch_new(server->loop, fd, LOOP_READ, on_ready, c);

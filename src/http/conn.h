@@ -58,8 +58,9 @@ struct http_server {
 	bool is_resting; /* the listeners are not watched */
 	struct timer *rest_timer;
 	int n_conns;
-	struct list conns;                   /* http_conn::all */
-	struct list strangers;               /* http_conn::strange, who came first first */
+	struct list conns;     /* http_conn::all */
+	struct list strangers; /* http_conn::strange, who came first first */
+	int n_strangers;
 	struct list deadlines[DEADLINE_MAX]; /* http_conn::link, oldest first */
 	int deadline_ms[DEADLINE_MAX];
 	struct timer *timer;

@@ -4,6 +4,7 @@
  *
  *	all together        max_connections
  *	one address         max_per_peer; on a Unix socket there is none
+ *	strangers           max_strangers, and half as many from one address
  *	one guest           max_per_guest connections with a request that is not answered yet, or an upgrade
  *	all guests          max_guests of those
  *
@@ -34,6 +35,7 @@
 /* Who is connected from one address. */
 struct peer {
 	int n_conns;
+	int n_strangers;
 	socklen_t key_len;
 	char key[16];
 };
@@ -76,8 +78,17 @@ static bool evict(const struct http_server *s, const struct peer *peer)
 	return s->n_conns < before;
 }
 
+static void cut_stranger(const struct http_server *s, const struct peer *peer)
+{
+	struct http_conn *c = find_stranger(s, peer);
+	if (c)
+		conn_free(c);
+}
+
 bool places_make_room(struct http_server *s)
 {
+	if (s->n_strangers >= s->config.max_strangers)
+		cut_stranger(s, NULL);
 	return s->n_conns < s->config.max_connections || evict(s, NULL);
 }
 
@@ -105,10 +116,14 @@ struct peer *places_take(struct http_server *s, const struct sockaddr_storage *a
 		memcpy(key.key, &((const struct sockaddr_in *)a)->sin_addr, 4);
 	}
 	struct peer *peer = get_peer(s, &key);
+	if (peer->n_strangers > 0 && peer->n_strangers >= s->config.max_strangers / 2) {
+		cut_stranger(s, peer);
+		peer = get_peer(s, &key); /* it may have gone with that one */
+	}
 	if (peer->n_conns >= s->config.max_per_peer) {
 		if (!evict(s, peer))
 			return NULL;
-		peer = get_peer(s, &key); /* it went with its only connection */
+		peer = get_peer(s, &key);
 	}
 	peer->n_conns++;
 	return peer;
@@ -153,6 +168,24 @@ static int count_guest(struct http_server *s, const char *sandbox, struct guest 
 	return 0;
 }
 
+void places_greet(struct http_conn *c)
+{
+	list_append(&c->server->strangers, &c->strange);
+	c->server->n_strangers++;
+	if (c->peer)
+		c->peer->n_strangers++;
+}
+
+static void let_in(struct http_conn *c)
+{
+	if (list_is_empty(&c->strange))
+		return;
+	list_remove(&c->strange);
+	c->server->n_strangers--;
+	if (c->peer)
+		c->peer->n_strangers--;
+}
+
 static void on_end(void *arg)
 {
 	conn_break(arg);
@@ -162,7 +195,7 @@ int places_admit(struct exchange *x, struct error *err)
 {
 	struct http_conn *c = x->conn;
 	const struct http_face *face = x->r.face;
-	list_remove(&c->strange);
+	let_in(c);
 	if (x->is_own || !x->server->token)
 		return 0;
 	const struct grant *grant = &x->r.grant;
@@ -252,7 +285,7 @@ void places_give_back(struct http_conn *c)
 {
 	struct http_server *s = c->server;
 	places_answered(c);
-	list_remove(&c->strange);
+	let_in(c);
 	if (c->peer && --c->peer->n_conns == 0) {
 		map_remove(&s->peers, str_from_len(c->peer->key, c->peer->key_len));
 		free(c->peer);

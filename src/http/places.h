@@ -12,6 +12,7 @@ struct peer *places_take(struct http_server *server, const struct sockaddr_stora
 void places_give_back(struct http_conn *c);
 /* The request was let in. ERROR_LIMIT: too many like it are under way. */
 int places_admit(struct exchange *x, struct error *err);
+void places_greet(struct http_conn *c); /* it is new, and a stranger until it is admitted */
 void places_answered(struct http_conn *c);
 void places_abandon(struct http_conn *c, struct exchange *x); /* the connection goes, x goes on */
 void places_forget(struct exchange *x);

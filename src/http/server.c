@@ -24,7 +24,7 @@
 
 enum {
 	ACCEPTS_PER_TURN = 64,
-	CONNECTIONS_MAX = 4096,
+	CONNECTIONS_MAX = 16384,
 	DISCARD_MS = 2000,
 	PING_MS = 15000,
 	REST_MS = 100,
@@ -261,6 +261,16 @@ static int or_standard(int value, int standard)
 	return value > 0 ? value : standard;
 }
 
+/* Of who is not the owner: what all of them may hold does not grow with the places. */
+static void set_shares(struct http_config *c)
+{
+	int all = c->max_connections;
+	c->max_per_peer = or_standard(c->max_per_peer, MAX(all / 2, 1));
+	c->max_strangers = or_standard(c->max_strangers, MIN(all, 4096));
+	c->max_per_guest = or_standard(c->max_per_guest, MAX(MIN(all / 8, 512), 1));
+	c->max_guests = or_standard(c->max_guests, MAX(MIN(all * 3 / 8, 1536), 1));
+}
+
 static void set_config(struct http_server *s, const struct http_config *config)
 {
 	struct rlimit files = { 1024, 1024 };
@@ -269,11 +279,7 @@ static void set_config(struct http_server *s, const struct http_config *config)
 							  : CONNECTIONS_MAX;
 	s->config = *config;
 	s->config.max_connections = or_standard(config->max_connections, places);
-	s->config.max_per_peer = or_standard(config->max_per_peer, s->config.max_connections / 2);
-	s->config.max_per_guest = or_standard(config->max_per_guest,
-		MAX(s->config.max_connections / 8, 1));
-	s->config.max_guests = or_standard(config->max_guests,
-		MAX(s->config.max_connections * 3 / 8, 1));
+	set_shares(&s->config);
 	s->config.head_ms = or_standard(config->head_ms, 5000);
 	s->deadline_ms[DEADLINE_HEAD] = s->config.head_ms;
 	s->deadline_ms[DEADLINE_IDLE] = or_standard(config->idle_ms, 75000);

@@ -57,11 +57,13 @@ struct http_config {
 	const char *const
 		*hosts; /* further values of Host, "name" or "name:port", NULL-terminated */
 	const char *const *origins; /* further values of Origin, "https://name", NULL-terminated */
-	int max_connections; /* [4096, but at most half the descriptors the process may open] */
+	int max_connections; /* [16,384, but at most half the descriptors the process may open] */
 	int max_per_peer;    /* TCP connections from one address [max_connections / 2] */
+	int max_strangers;   /* that were not let in yet; half of it from one address
+				[4,096, but at most max_connections] */
 	/* Requests under way by what is not the server's own token: for one sandbox, and in all (http/places.c). */
-	int max_per_guest; /* [max_connections / 8] */
-	int max_guests;    /* [max_connections * 3 / 8] */
+	int max_per_guest; /* [512, but at most max_connections / 8] */
+	int max_guests;    /* [1,536, but at most max_connections * 3 / 8] */
 	int head_ms;       /* from accept, or first byte, to the end of the headers [5,000] */
 	int idle_ms;       /* keep-alive without a request [75,000] */
 	int stall_ms;      /* a body or a reply moves less than 4 KiB in this time [30,000] */

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS = 8192 }; /* 64 KiB of the kernel's memory */
+enum { DESCRIPTORS = 16384 }; /* 128 KiB of the kernel's memory */
 
 static int confine(const char *state_dir, struct error *err)
 {
@@ -22,7 +22,7 @@ static int confine(const char *state_dir, struct error *err)
 }
 
 /*
- * As many as 5,000 clients need. The table of descriptors grows by doubling, and where threads share it each time waits
+ * As many as 5,000 clients and 1,000 sandboxes need. The table of descriptors grows by doubling, and where threads share it each time waits
  * for an RCU grace period: ten milliseconds in the middle of somebody's request. So it is grown before there are any.
  */
 static void make_room_for_descriptors(void)

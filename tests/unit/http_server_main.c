@@ -296,6 +296,7 @@ int main(int argc, char **argv)
 		.token = argc > 2 ? argv[2] : NULL,
 		.max_connections = 2000,
 		.max_per_peer = 2000,
+		.max_strangers = 4000,
 		.head_ms = 400,
 		.idle_ms = 60000,
 		.stall_ms = 600,
