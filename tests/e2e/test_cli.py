@@ -86,6 +86,34 @@ def test_what_an_error_quotes_cannot_drive_the_terminal():
     assert not set(said) & set("\x1b\x9b\u202e"), "U+009B is ESC [ as well"
 
 
+WORDS = "\x1b[2J\x07\u009b2J\u202ewords"
+TOOL = f"def talk() -> str:\n    import sys\n    print({WORDS!r}); print({WORDS!r}, file=sys.stderr)\n    return {WORDS!r}\n"
+FAILS = f"def talk() -> str:\n    print({WORDS!r})\n    raise ValueError({WORDS!r})\n"
+
+
+def with_tool(text):
+    return [["exec", "BOX", "python3", "-c", f"open('kit.py', 'w').write({text!r})"], ["tool", "add", "BOX", "kit.talk"],
+            ["tool", "call", "BOX", "talk"]]
+
+
+@pytest.mark.parametrize("commands", [
+    [["run", "--", WORDS]],
+    [["cp", f"BOX:/{WORDS}", "/nonexistent"]],
+    [["rm", f"{WORDS}1", f"{WORDS}2"]],
+    [["exec", "BOX", WORDS]],
+    [["exec", "-d", "BOX", "sh", "-c", f": {WORDS}"], ["logs", "BOX"]],
+    [["exec", "BOX", "sh", "-c", f"git init -q r && touch 'r/{WORDS}'"], ["git", "BOX", "changes", "-C", "r"]],
+    with_tool(TOOL), with_tool(FAILS)], ids=["run", "cp", "rm", "exec", "logs", "git", "tool", "a tool that fails"])
+def test_what_an_agent_says_cannot_drive_the_terminal(place, box, commands):
+    """Wherever the client prints it itself. What a program writes goes to a pipe as it is."""
+    for command in commands:
+        done = subprocess.run(place.argv(*[word.replace("BOX", box) for word in command]), capture_output=True, text=True,
+                              env=place.env, cwd=place.dir, timeout=60, check=False)
+        said = done.stdout + done.stderr
+    assert "words" in said
+    assert not set(said) & set("\x1b\x07\u009b\u202e"), said
+
+
 @pytest.mark.parametrize("command", [["help"], ["run", "--dry-run", "--", "true"]])
 def test_a_closed_pipe_ends_quietly(command):
     reading, writing = os.pipe()
