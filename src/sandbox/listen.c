@@ -126,7 +126,7 @@ int listen_tcp(const char *where, int *ret_fd, bool *ret_is_open, struct error *
 		return error_sys(err, errno, "set SO_REUSEADDR");
 	socklen_t size = a.any.sa_family == AF_INET ? sizeof(a.v4) : sizeof(a.v6);
 	if (bind(fd, &a.any, size) < 0)
-		return error_sys(err, errno, "bind to %s", where);
+		return error_sys(err, errno, "bind to %s (--listen names another)", where);
 	if (listen(fd, BACKLOG) < 0)
 		return error_sys(err, errno, "listen on %s", where);
 	*ret_is_open = !is_loopback(&a);
