@@ -99,7 +99,7 @@ def with_tool(text):
 @pytest.mark.parametrize("commands", [
     [["run", "--", WORDS]],
     [["cp", f"BOX:/{WORDS}", "/nonexistent"]],
-    [["rm", f"{WORDS}1", f"{WORDS}2"]],
+    [["rm", "\u202ewords", "\u202ewords too"]],
     [["exec", "BOX", WORDS]],
     [["exec", "-d", "BOX", "sh", "-c", f": {WORDS}"], ["logs", "BOX"]],
     [["exec", "BOX", "sh", "-c", f"git init -q r && touch 'r/{WORDS}'"], ["git", "BOX", "changes", "-C", "r"]],
