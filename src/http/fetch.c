@@ -60,6 +60,8 @@ static int describe(CURLcode code, const char *where, struct error *err)
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_FAIL_REWIND: /* a kept connection broke; not asked again */
 		return error_set(err, ERROR_UNAVAILABLE, "%s: %s", where, curl_easy_strerror(code));
+	case CURLE_UNSUPPORTED_PROTOCOL: /* of the answer: the URL's was looked at */
+		return error_set(err, ERROR_PROTOCOL, "%s: what it sent is no HTTP", where);
 	default:
 		return error_set(err, ERROR_PROTOCOL, "%s: %s", where, curl_easy_strerror(code));
 	}

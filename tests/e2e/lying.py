@@ -207,6 +207,7 @@ class Liar(Listener):
         self.upstream, self.elsewhere = upstream, elsewhere
         self.lock, self.share, self.rng, self.told = threading.Lock(), 0, random.Random(0), []
         self.last = (200, "", b"{}")
+        self.host = f"localhost:{upstream[1]}" if isinstance(upstream, tuple) else "localhost"
         super().__init__(path)
 
     def lie(self, seed, share):
@@ -221,8 +222,7 @@ class Liar(Listener):
         connection = http.client.HTTPConnection("localhost", timeout=SHORTLY)
         connection.sock = self.dial()
         kept = {n: v for n, v in headers.items() if n not in ("transfer-encoding", "connection", "expect", "content-length")}
-        host = f"localhost:{self.upstream[1]}" if isinstance(self.upstream, tuple) else "localhost"
-        connection.request(line[0], line[1], body or None, {**kept, "host": host})
+        connection.request(line[0], line[1], body or None, {**kept, "host": self.host})
         response = connection.getresponse()
         text = b""
         with contextlib.suppress(TimeoutError):
@@ -243,7 +243,7 @@ class Liar(Listener):
         with self.lock:
             is_lie = self.rng.random() < self.share
             rng = random.Random(self.rng.random())
-        if "upgrade" in headers:
+        if "upgrade" in headers or "event-stream" in headers.get("accept", ""):
             return self.tunnel(connection, reader, line, headers, body, rng if is_lie else None)
         status, kind, text, told = self.call_upstream(line, headers, body)
         if not is_lie:
@@ -288,9 +288,9 @@ class Liar(Listener):
         return goes_on
 
     def tunnel(self, connection, reader, line, headers, body, rng):
-        """What was upgraded; if there is a rng, with a byte falsified now and then, and an early end."""
+        """What was upgraded, or has no end; if there is a rng, with a byte falsified now and then, and an early end."""
         with self.dial() as up:
-            lines = [f"{line[0]} {line[1]} HTTP/1.1"] + [f"{n}: {v}" for n, v in headers.items()]
+            lines = [f"{line[0]} {line[1]} HTTP/1.1"] + [f"{n}: {v}" for n, v in {**headers, "host": self.host}.items()]
             up.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
             while not self.over.is_set():
                 for s in select.select([connection, up], [], [], SHORTLY)[0]:

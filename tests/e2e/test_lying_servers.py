@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Servers that cayd talks to are somebody else's, and lie (lying.py): an OpenHands deployment, a Daytona service, an engine, a model that
+Servers that cayd talks to are somebody else's, and lie (lying.py): another cay server, an OpenHands deployment, a Daytona service, an engine, a model that
 judges. Whoever asks cayd meanwhile is told in words what went wrong; cayd neither ends nor waits for ever, keeps no descriptor and no
 sandbox that nobody can remove, and works as before once they are honest again. No key goes where a redirect leads.
 
@@ -97,6 +97,15 @@ def honest_work(server, wishes):
     box.delete()
 
 
+def works_again(server, wishes):
+    """Bytes of a lie may wait in a kept connection: who finds them is told, and the next one has another connection."""
+    with contextlib.suppress(AssertionError):
+        honest_work(server, wishes)
+        return True
+    remove_all(server)
+    return False
+
+
 def lied_to(server, liar, elsewhere, key, wishes, seed):
     """One round, and that nothing of it is left."""
     honest_work(server, wishes)
@@ -107,7 +116,7 @@ def lied_to(server, liar, elsewhere, key, wishes, seed):
     told = liar.lie(0, 0)
     try:
         wait_until(lambda: remove_all(server), "a sandbox that nobody can remove")
-        honest_work(server, wishes)
+        wait_until(lambda: works_again(server, wishes), "honest, and not believed")
         assert server.server_pid() == pid, "cayd has ended"
         wait_until(lambda: len(processes.descriptors(pid)) <= before + 4, "descriptors are left")
         shown = [visit for visit in elsewhere.visits if key in json.dumps(visit)]
@@ -122,7 +131,7 @@ def far_with_liar(scheme, path, variable):
     far = start_server()
     try:
         with Elsewhere() as elsewhere, Liar(("127.0.0.1", far.port), elsewhere) as liar, \
-                gateway(f"{scheme}+{liar.url}{path}", **{variable: far.token}) as near:
+                gateway(f"{scheme}{liar.url}{path}", **{variable: far.token}) as near:
             yield near, liar, elsewhere, far.token
     finally:
         end_server(far)
@@ -130,19 +139,30 @@ def far_with_liar(scheme, path, variable):
 
 @pytest.fixture(scope="module")
 def deployment():
-    with far_with_liar("openhands", "", "SANDBOX_API_KEY") as all_of_it:
+    with far_with_liar("openhands+", "", "SANDBOX_API_KEY") as all_of_it:
+        yield all_of_it
+
+
+@pytest.fixture(scope="module")
+def peer():
+    with far_with_liar("", "", "CAY_REMOTE_TOKEN") as all_of_it:
         yield all_of_it
 
 
 @pytest.fixture(scope="module")
 def service():
-    with far_with_liar("daytona", "/daytona/api", "DAYTONA_API_KEY") as all_of_it:
+    with far_with_liar("daytona+", "/daytona/api", "DAYTONA_API_KEY") as all_of_it:
         yield all_of_it
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_openhands_deployment_lies(deployment, seed):
     lied_to(*deployment, {}, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_another_cay_server_lies(peer, seed):
+    lied_to(*peer, {}, seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
