@@ -18,7 +18,7 @@ from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for networks of its own")
 
-KILLS = 8 * SCALE
+KILLS = 5 * SCALE
 PUBLIC, OTHER = "93.184.216.34", "93.184.216.35"
 LIST = [f"{PUBLIC}:80", "0.0.0.0/0:7000"]  # the host listens on 7000
 SWAP = {"network": "proxy", "allow": [f"{PUBLIC}:80"], "secrets": {"KEY": {"value": "a secret of ours", "hosts": ["http://api.test"]}}}
