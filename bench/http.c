@@ -3,9 +3,9 @@
  * usage: http NAME ADDRESS REQUESTS CLIENTS FILE [new]
  *
  * Sends the HTTP/1.1 request that FILE holds, byte for byte, REQUESTS times over CLIENTS keep-alive
- * connections to ADDRESS (a Unix socket's path, or PORT of 127.0.0.1), and prints the round trips and the
- * rate. Each connection has one request under way; an answer other than 2xx ends the run. With `new` each request
- * has a connection of its own, which is part of its time.
+ * connections to ADDRESS (a Unix socket's path, or PORT of 127.0.0.1), and prints the round trips
+ * and the rate. Each connection has one request under way; an answer other than 2xx ends the run.
+ * With `new` each request has a connection of its own, which is part of its time.
  */
 #include "stats.h"
 

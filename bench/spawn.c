@@ -2,9 +2,9 @@
 /*
  * usage: spawn ROUNDS NAME cmd arg… +++ NAME cmd arg… +++ …
  *
- * Starts the commands in turn (A B C A B C …), ROUNDS times each after three rounds of warming up, and
- * prints two lines for each: NAME.first_byte, from before the fork to the first byte on its standard
- * output, and NAME.whole, until it was reaped. A command that fails ends the run.
+ * Starts the commands in turn (A B C A B C …), ROUNDS times each after three rounds of warming up,
+ * and prints two lines for each: NAME.first_byte, from before the fork to the first byte on its
+ * standard output, and NAME.whole, until it was reaped. A command that fails ends the run.
  */
 #include "stats.h"
 

@@ -14,7 +14,8 @@
  *
  * Link with `pkg-config --cflags --libs cay`. examples/ in the source has whole programs.
  *
- * Backends. Where sandboxes live is said by a name or a URL, and a program changes nothing else to move:
+ * Backends. Where sandboxes live is said by a name or a URL, and a program changes nothing else to
+ * move:
  *
  *	local                       on this machine, as this user, WITHOUT ISOLATION, in a directory of their own
  *	cli                         the same, with a new shell for each command
@@ -23,19 +24,22 @@
  *	action+http[s]://HOST       that of an OpenHands action execution server, called "default"
  *
  * The key comes with the options, or from the environment: SANDBOX_API_KEY of a Remote Runtime API,
- * SESSION_API_KEY of an action server, CAY_TOKEN of a cay server, and of all if there is nothing else.
+ * SESSION_API_KEY of an action server, CAY_TOKEN of a cay server, and of all if there is nothing
+ * else.
  *
- * JSON. A wish for a sandbox is the body of POST /v1/sandboxes, an action's parameters and result are those of
- * POST /v1/sandboxes/ID/actions/ACTION: cay_actions tells all of them with their schemas. Texts that this library
- * gives are UTF-8, end with NUL, belong to the caller and go with cay_free.
+ * JSON. A wish for a sandbox is the body of POST /v1/sandboxes, an action's parameters and result
+ * are those of POST /v1/sandboxes/ID/actions/ACTION: cay_actions tells all of them with their
+ * schemas. Texts that this library gives are UTF-8, end with NUL, belong to the caller and go with
+ * cay_free.
  *
  * Sandboxes are called by id, name, or the first four or more characters of an id.
  *
- * Waiting. Functions that say so wait for their answer, running a loop inside; callbacks come from there, and
- * from cay_turn, never from anywhere else. A callback must not call what waits (CAY_CONFLICT), nor cay_close. A
- * program with a loop of its own polls cay_fd and calls cay_turn.
+ * Waiting. Functions that say so wait for their answer, running a loop inside; callbacks come from
+ * there, and from cay_turn, never from anywhere else. A callback must not call what waits
+ * (CAY_CONFLICT), nor cay_close. A program with a loop of its own polls cay_fd and calls cay_turn.
  *
- * Threads. A struct cay and everything of it belongs to one thread at a time; several may be open at once.
+ * Threads. A struct cay and everything of it belongs to one thread at a time; several may be open
+ * at once.
  *
  * Errors. Who can fail gives NULL or -1 and fills *err, which may be NULL.
  */
@@ -93,8 +97,9 @@ CAY_API const char *cay_version(void);
 CAY_API void cay_free(void *text);
 
 /*
- * What becomes of a sandbox, in OpenHands' words: STARTING_RUNTIME, BUILDING_RUNTIME, RUNTIME_STARTED, READY,
- * STOPPED, ERROR, ERROR_RUNTIME_DISCONNECTED. The last two are errors; `text` says more, or is "".
+ * What becomes of a sandbox, in OpenHands' words: STARTING_RUNTIME, BUILDING_RUNTIME,
+ * RUNTIME_STARTED, READY, STOPPED, ERROR, ERROR_RUNTIME_DISCONNECTED. The last two are errors;
+ * `text` says more, or is "".
  */
 typedef void cay_status_fn(void *arg, const char *id, const char *status, int is_error,
 	const char *text);
@@ -131,8 +136,9 @@ CAY_API char *cay_perform(struct cay *cay, const char *sandbox, const char *acti
 	const char *params_json, struct cay_error *err);
 
 /*
- * The same without waiting. After `result` or `error`, of which exactly one comes unless it is cancelled, the call
- * is gone. Bytes and texts are good until the function returns. Functions may be NULL.
+ * The same without waiting. After `result` or `error`, of which exactly one comes unless it is
+ * cancelled, the call is gone. Bytes and texts are good until the function returns. Functions may
+ * be NULL.
  */
 struct cay_sink {
 	void (*data)(void *arg, int channel, const void *bytes,
@@ -157,8 +163,9 @@ CAY_API void cay_call_cancel(struct cay_call *call);
 CAY_API int cay_call_wait(struct cay_call *call, struct cay_error *err);
 
 /*
- * What happens, from number `after` on: {"seq":…,"sandbox":…,"time":…,"kind":"state" | "action" | "observation",
- * "data":{…}}. sandbox NULL: of all. What is seen is what this program does, and what its sandboxes do by themselves.
+ * What happens, from number `after` on: {"seq":…,"sandbox":…,"time":…,"kind":"state" | "action" |
+ * "observation", "data":{…}}. sandbox NULL: of all. What is seen is what this program does, and
+ * what its sandboxes do by themselves.
  */
 typedef void cay_event_fn(void *arg, const char *json, size_t len);
 CAY_API struct cay_follower *cay_follow(struct cay *cay, const char *sandbox, int64_t after,

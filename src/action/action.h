@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * action: the verb model. One const row per action says its name, what it does and its parameters; from
- * the row come decoding, the JSON Schema, the OpenAPI document, the help of the command line and a tool
- * list. Who performs an action binds a function to the row in a table of its own (executor/verbs.c).
+ * action: the verb model. One const row per action says its name, what it does and its parameters;
+ * from the row come decoding, the JSON Schema, the OpenAPI document, the help of the command line
+ * and a tool list. Who performs an action binds a function to the row in a table of its own
+ * (executor/verbs.c).
  *
  *	struct run_params { struct str command; int64_t timeout_ms; };
  *	static const struct field run_fields[] = {
@@ -14,8 +15,8 @@
  *	};
  *
  * Decoding: unknown fields, wrong types, values out of range, missing required fields and NUL in a
- * string (unless FIELD_BINARY) are ERROR_INVALID and name the field. A field that is absent or null gets
- * its standard value, else zero (STR_NONE, NULL).
+ * string (unless FIELD_BINARY) are ERROR_INVALID and name the field. A field that is absent or null
+ * gets its standard value, else zero (STR_NONE, NULL).
  */
 #pragma once
 
@@ -89,8 +90,9 @@ const struct action *action_find(struct str name); /* NULL if there is none */
 bool action_has_field(const struct action *a, const char *name);
 
 /*
- * One JSON answer has no place for data. An action can be performed so if it sends none, or can put it into its
- * result: then it is told so by the field `capture`, unless the caller said what it wants. Appends the parameters.
+ * One JSON answer has no place for data. An action can be performed so if it sends none, or can put
+ * it into its result: then it is told so by the field `capture`, unless the caller said what it
+ * wants. Appends the parameters.
  */
 bool action_can_be_whole(const struct action *a);
 int action_put_whole(const struct action *a, struct str params_json, struct buf *ret,
@@ -99,7 +101,10 @@ int action_put_whole(const struct action *a, struct str params_json, struct buf 
 /* Fills params (zeroed by the arena) from a JSON object; NULL or JSON null is an empty object. */
 int action_decode(const struct action *a, const struct json *params, struct arena *arena,
 	void **ret_params, struct error *err);
-/* The same for any row of fields: faces and the server decode their own bodies with it. `what` names it. */
+/*
+ * The same for any row of fields: faces and the server decode their own bodies with it. `what`
+ * names it.
+ */
 int fields_decode(const struct field *fields, size_t params_size, const char *what,
 	const struct json *object, struct arena *arena, void **ret_params, struct error *err);
 /* Writes {"type":"object","properties":{…},"required":[…],"additionalProperties":false}. */

@@ -71,9 +71,10 @@ static void end(struct channel *c, const struct error *reason)
 }
 
 /*
- * Sends what the socket takes. A peer that takes nothing any more may have sent its last words before it
- * closed: they wait to be received, and the end comes behind them. So this is no end, only silence; which the
- * peer is told, for it may live and wait for what the kernel had no memory to carry (ENOBUFS).
+ * Sends what the socket takes. A peer that takes nothing any more may have sent its last words
+ * before it closed: they wait to be received, and the end comes behind them. So this is no end,
+ * only silence; which the peer is told, for it may live and wait for what the kernel had no memory
+ * to carry (ENOBUFS).
  */
 static void flush(struct channel *c)
 {
@@ -101,7 +102,9 @@ static void flush(struct channel *c)
 	}
 }
 
-/* Gives the whole frames on. How many bytes are left; *ret_bad: what they begin with is no frame. */
+/*
+ * Gives the whole frames on. How many bytes are left; *ret_bad: what they begin with is no frame.
+ */
 static size_t give_frames(struct channel *c, struct str in, bool *ret_bad, struct error *err)
 {
 	struct frame frame;

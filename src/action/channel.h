@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * channel: one end of a call socket on a loop. Frames come in through a callback and go out through a
- * queue with a ceiling; the kernel's socket buffer is the back-pressure between two programs.
+ * channel: one end of a call socket on a loop. Frames come in through a callback and go out through
+ * a queue with a ceiling; the kernel's socket buffer is the back-pressure between two programs.
  *
- * The callback sees each frame once, in order; its payload is valid until it returns. After the peer is
- * gone, or sent what is no frame, `on_end` is called once, with NULL for a clean end. The owner frees the
- * channel, in a callback if it likes. A sender of much data stops while channel_is_full and goes on when
- * on_drain is called; a queue that grows beyond CHANNEL_QUEUE_MAX ends the channel (ERROR_LIMIT).
+ * The callback sees each frame once, in order; its payload is valid until it returns. After the
+ * peer is gone, or sent what is no frame, `on_end` is called once, with NULL for a clean end. The
+ * owner frees the channel, in a callback if it likes. A sender of much data stops while
+ * channel_is_full and goes on when on_drain is called; a queue that grows beyond CHANNEL_QUEUE_MAX
+ * ends the channel (ERROR_LIMIT).
  */
 #pragma once
 
@@ -30,7 +31,10 @@ struct channel_ops {
 struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops *ops, void *arg);
 /* Closes at once: what is queued is dropped. */
 void channel_free(struct channel *c);
-/* Frees as soon as everything queued has been sent (or the peer is gone); no callback comes any more. */
+/*
+ * Frees as soon as everything queued has been sent (or the peer is gone); no callback comes any
+ * more.
+ */
 void channel_close(struct channel *c);
 void channel_send(struct channel *c, enum frame_kind kind, uint8_t channel, struct str payload);
 bool channel_is_full(const struct channel *c);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * document_actions: what takes a program of the sandbox's own to know about a file: what an edit broke in it, and what
- * a document says. Both need Python in the sandbox, and are performed as its user.
+ * document_actions: what takes a program of the sandbox's own to know about a file: what an edit
+ * broke in it, and what a document says. Both need Python in the sandbox, and are performed as its
+ * user.
  */
 #pragma once
 

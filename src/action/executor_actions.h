@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * executor_actions: what the server and the executor of a sandbox say to each other about the sandbox as a
- * whole. The server performs `configure` once, before anything of the caller's.
+ * executor_actions: what the server and the executor of a sandbox say to each other about the
+ * sandbox as a whole. The server performs `configure` once, before anything of the caller's.
  *
  * An event of `subscribe`:
  *	{"event":"session_started","session":"main","pid":12}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file_actions: parameters of the file group (read write append edit list stat mkdir remove move glob
- * grep upload download), as action_decode fills them. The rows are in file_actions.c, what they do is in
- * executor/.
+ * file_actions: parameters of the file group (read write append edit list stat mkdir remove move
+ * glob grep upload download), as action_decode fills them. The rows are in file_actions.c, what
+ * they do is in executor/.
  *
- * All paths are the sandbox's own. A relative one starts at `cwd`, which itself starts at the configured
- * working directory. "..", symbolic links and absolute links are followed as a process inside would see
- * them; nothing leads out of the sandbox's root.
+ * All paths are the sandbox's own. A relative one starts at `cwd`, which itself starts at the
+ * configured working directory. "..", symbolic links and absolute links are followed as a process
+ * inside would see them; nothing leads out of the sandbox's root.
  */
 #pragma once
 

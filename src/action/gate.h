@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gate: who is asked before an action or a tool call is performed. The runtime knows this struct of
- * functions and nothing behind it; src/guard is one, main sets it (runtime_config::gate). Without a gate,
- * or where its settings say nothing, everything passes.
+ * functions and nothing behind it; src/guard is one, main sets it (runtime_config::gate). Without a
+ * gate, or where its settings say nothing, everything passes.
  *
- * `ask` decides at once, or later through `done`: exactly once, never from inside `ask`, not after `drop`.
- * Whoever asks writes down each note, an event's data, before it goes on. All on the loop's thread.
+ * `ask` decides at once, or later through `done`: exactly once, never from inside `ask`, not after
+ * `drop`. Whoever asks writes down each note, an event's data, before it goes on. All on the loop's
+ * thread.
  */
 #pragma once
 
@@ -31,7 +32,10 @@ struct gate_asker {
 
 enum gate_answer { GATE_REFUSED = -1, GATE_PASSED = 0, GATE_WAITS = 1 };
 
-/* How the text of every refusal begins, for who has to tell one from a failure of the action itself. */
+/*
+ * How the text of every refusal begins, for who has to tell one from a failure of the action
+ * itself.
+ */
 #define GATE_REFUSAL "the guard "
 
 static inline bool gate_is_refusal(const struct error *err)
@@ -43,8 +47,8 @@ static inline bool gate_is_refusal(const struct error *err)
 struct gate {
 	/*
 	 * What a sandbox wishes (NULL: nothing) and the server demands, as one JSON object for
-	 * gate_question::settings; nothing is appended if nothing is to be asked. ERROR_FORBIDDEN for a wish to be
-	 * guarded less than the server demands.
+	 * gate_question::settings; nothing is appended if nothing is to be asked. ERROR_FORBIDDEN
+	 * for a wish to be guarded less than the server demands.
 	 */
 	int (*settings)(struct gate *gate, const struct json *wish, struct buf *ret,
 		struct error *err);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_actions: what building an image asks of an executor. They are the runtime's own: not in action_table, so
- * that no face offers them.
+ * image_actions: what building an image asks of an executor. They are the runtime's own: not in
+ * action_table, so that no face offers them.
  *
- * gather gives the files that COPY and ADD choose beneath a directory, as a tar archive of what they become beneath
- * the destination, or tells just what they are: {"items":[{"path","kind"}], "digest","bytes","entries"}; kind is
- * file, directory or archive (a tar, which ADD unpacks). Two sets of files have the same digest if they have the same
- * names, types, permissions and contents; dates do not matter.
+ * gather gives the files that COPY and ADD choose beneath a directory, as a tar archive of what
+ * they become beneath the destination, or tells just what they are: {"items":[{"path","kind"}],
+ * "digest","bytes","entries"}; kind is file, directory or archive (a tar, which ADD unpacks). Two
+ * sets of files have the same digest if they have the same names, types, permissions and contents;
+ * dates do not matter.
  *
- * layer gives what was changed in a sandbox that keeps its layer (struct spec) as a layer of an image, with its
- * whiteouts: {"bytes","entries","file_bytes","foreign"}; foreign: how many entries do not belong to root.
+ * layer gives what was changed in a sandbox that keeps its layer (struct spec) as a layer of an
+ * image, with its whiteouts: {"bytes","entries","file_bytes","foreign"}; foreign: how many entries
+ * do not belong to root.
  */
 #pragma once
 

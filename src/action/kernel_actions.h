@@ -2,8 +2,8 @@
 /*
  * kernel_actions: cells, pieces of code for an interpreter that stays alive, and the interpreters.
  *
- * A kernel is made by its first use; variables, imports and the directory survive from one cell to the next.
- * `cell` gives
+ * A kernel is made by its first use; variables, imports and the directory survive from one cell to
+ * the next. `cell` gives
  *
  *	{"status":"ok",           ok | error | interrupted | timed_out | ended
  *	 "limit":"memory",        as `run` has it; only of a cell that failed so
@@ -23,13 +23,15 @@
  *	 "is_new_kernel":true,    it was the first cell of its kernel
  *	 "duration_ms":3}
  *
- * Without `capture` what is printed comes as data, channel 1 and 2, and every other output as an event.
+ * Without `capture` what is printed comes as data, channel 1 and 2, and every other output as an
+ * event.
  *
- * interrupted: kernel_interrupt, or the control {"signal":"INT"}. timed_out: timeout_ms passed and the cell was
- * interrupted; the kernel goes on with all its state, unless it does not react to that within
- * CELL_GRACE_MS: then it is ended. ended: the kernel is gone (os._exit, a crash, killed); `error` says how, and
- * the next cell starts a new one. Cells for one kernel run one after the other, in the order of their coming; one
- * that waits for a kernel that ends is ERROR_UNAVAILABLE. A cell goes on when its caller is lost.
+ * interrupted: kernel_interrupt, or the control {"signal":"INT"}. timed_out: timeout_ms passed and
+ * the cell was interrupted; the kernel goes on with all its state, unless it does not react to that
+ * within CELL_GRACE_MS: then it is ended. ended: the kernel is gone (os._exit, a crash, killed);
+ * `error` says how, and the next cell starts a new one. Cells for one kernel run one after the
+ * other, in the order of their coming; one that waits for a kernel that ends is ERROR_UNAVAILABLE.
+ * A cell goes on when its caller is lost.
  *
  * A kernel in kernel_list, kernel_open, …:
  *	{"kernel":"default","spec":"python","pid":12,"status":"idle","n_cells":3,"n_waiting":0,

@@ -19,10 +19,11 @@
  *	 "started_ms":1764000000000,
  *	 "duration_ms":1}
  *
- * Its log is one sequence of pieces of stdout (channel 1) and stderr (channel 2), in the order in which they
- * were read; a position in it is the number of bytes before it. It stays until process_remove, or until more
- * than PROCESS_RETAINED_MAX have ended since: then the oldest goes, and the id is ERROR_GONE. What all logs of a sandbox
- * hold is at most PROCESS_LOGS_MAX: beyond that the largest gives half of its own, from its middle.
+ * Its log is one sequence of pieces of stdout (channel 1) and stderr (channel 2), in the order in
+ * which they were read; a position in it is the number of bytes before it. It stays until
+ * process_remove, or until more than PROCESS_RETAINED_MAX have ended since: then the oldest goes,
+ * and the id is ERROR_GONE. What all logs of a sandbox hold is at most PROCESS_LOGS_MAX: beyond
+ * that the largest gives half of its own, from its middle.
  */
 #pragma once
 

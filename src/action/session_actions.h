@@ -2,8 +2,8 @@
 /*
  * session_actions: what can be done with a shell session, and what comes of it.
  *
- * A session is a bash on a terminal of its own: directory, variables, functions and jobs survive from one
- * run to the next. It is made by its first use. `run` gives
+ * A session is a bash on a terminal of its own: directory, variables, functions and jobs survive
+ * from one run to the next. It is made by its first use. `run` gives
  *
  *	{"status":"exited",       exited | running | quiet | waiting_for_input | ended
  *	 "exit_code":0,           null unless exited or ended; 128+n when signal n ended it
@@ -19,11 +19,12 @@
  *	 "duration_ms":3,         since the command began
  *	 "is_new_shell":false}    the shell is fresh: nothing of earlier runs is in it
  *
- * running: timeout_ms passed. quiet: nothing came for quiet_ms. waiting_for_input: the kernel shows the
- * command asleep in a read from its terminal. In these three the command goes on; another run with `input`,
- * with `keys`, or with neither of them and an empty command, goes on with it. A run with a new command while
- * one is running is ERROR_CONFLICT and names what runs; one with nothing to wait for is ERROR_CONFLICT too.
- * ended: the shell itself is gone (exit, exec, kill, set -e); the next run starts a new one.
+ * running: timeout_ms passed. quiet: nothing came for quiet_ms. waiting_for_input: the kernel shows
+ * the command asleep in a read from its terminal. In these three the command goes on; another run
+ * with `input`, with `keys`, or with neither of them and an empty command, goes on with it. A run
+ * with a new command while one is running is ERROR_CONFLICT and names what runs; one with nothing
+ * to wait for is ERROR_CONFLICT too. ended: the shell itself is gone (exit, exec, kill, set -e);
+ * the next run starts a new one.
  *
  * A session in session_open, session_list:
  *	{"session":"main","pid":12,"status":"idle","command":"","cwd":"/workspace","cols":1000,"rows":50,

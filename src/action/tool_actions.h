@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tool_actions: named functions with a JSON Schema that an agent may call, and what implements them.
+ * tool_actions: named functions with a JSON Schema that an agent may call, and what implements
+ * them.
  *
  * Tools come in packs. A pack is made by one tool_add and is one of
  *
@@ -13,11 +14,11 @@
  *	{"pack":"camel.toolkits.MathToolkit","kind":"python","state":"ready","calls":0,"starts":1,
  *	 "error":null,"tools":["math_add",…],"hidden":[],"timeout_ms":600000}
  *
- * `state` is ready, or stopped: its interpreter is started by the next call. `hidden` are tools of the pack whose
- * name another pack had before.
+ * `state` is ready, or stopped: its interpreter is started by the next call. `hidden` are tools of
+ * the pack whose name another pack had before.
  *
- * What a tool's function does, also that it raises, is a result; only what keeps it from being called, or from
- * coming to an end, is an error.
+ * What a tool's function does, also that it raises, is a result; only what keeps it from being
+ * called, or from coming to an end, is an error.
  */
 #pragma once
 
@@ -72,7 +73,10 @@ extern const struct action tool_add_action, tool_call_action, tool_list_action, 
 
 /* Whether it is a path that a tool server answers itself. */
 bool tool_name_is_taken(struct str name);
-/* Letters, digits, _ and -, at most TOOL_NAME_MAX, and none of the paths that a tool server has itself. */
+/*
+ * Letters, digits, _ and -, at most TOOL_NAME_MAX, and none of the paths that a tool server has
+ * itself.
+ */
 int tool_check_name(struct str name, struct error *err);
 /* The text of {"args":[…],"kwargs":{…}}: that of `call`, else of `args` and `kwargs`. */
 int tool_put_call(const struct tool_call_params *p, struct buf *b, struct error *err);

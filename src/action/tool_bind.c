@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a call's arguments to one object, for tools whose implementation takes names only. What Python says when
- * arguments do not fit is said here in its words, so that an agent reads one language.
+ * From a call's arguments to one object, for tools whose implementation takes names only. What
+ * Python says when arguments do not fit is said here in its words, so that an agent reads one
+ * language.
  */
 #include "action/tool_bind.h"
 
@@ -53,7 +54,10 @@ static bool kind_is(enum json_kind kind, struct str type)
 	return false;
 }
 
-/* "type" alone, as a word or an array of words; what else a schema may ask for is the tool's to judge. */
+/*
+ * "type" alone, as a word or an array of words; what else a schema may ask for is the tool's to
+ * judge.
+ */
 static bool value_fits(const struct json *value, const struct json *schema)
 {
 	const struct json *type = json_find(schema, "type");

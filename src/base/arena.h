@@ -7,8 +7,8 @@
  *	...
  *	arena_fini(&a);
  *
- * Everything given out is zeroed and aligned for any type. Beyond the ceiling arena_alloc aborts as out
- * of memory does: bound what comes from input before (arena_has_room).
+ * Everything given out is zeroed and aligned for any type. Beyond the ceiling arena_alloc aborts as
+ * out of memory does: bound what comes from input before (arena_has_room).
  */
 #pragma once
 

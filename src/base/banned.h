@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that this code base does without. The build includes this file before every source, after the
- * headers that declare them, so that a use does not compile. Each line says what to use instead.
+ * Calls that this code base does without. The build includes this file before every source, after
+ * the headers that declare them, so that a use does not compile. Each line says what to use
+ * instead.
  */
 #pragma once
 

@@ -33,8 +33,8 @@ void buf_reset(struct buf *b)
 }
 
 /*
- * Makes cap > len + more. The caller has checked the ceiling, so the sum cannot overflow; nor does doubling
- * go beyond what the ceiling can ever need.
+ * Makes cap > len + more. The caller has checked the ceiling, so the sum cannot overflow; nor does
+ * doubling go beyond what the ceiling can ever need.
  */
 static void grow(struct buf *b, size_t more)
 {

@@ -2,10 +2,10 @@
 /*
  * buf: a growing string of bytes that knows its ceiling.
  *
- * Invariants: `ptr` is never NULL and ptr[len] is always '\0', also before the first append, so a buf
- * that holds text can be passed where a C string is wanted. `len` never exceeds the ceiling given at
- * birth. An append that would exceed it changes nothing, sets `is_full` and returns -1; every later
- * append fails too. So a long chain of appends needs one check, at its end:
+ * Invariants: `ptr` is never NULL and ptr[len] is always '\0', also before the first append, so a
+ * buf that holds text can be passed where a C string is wanted. `len` never exceeds the ceiling
+ * given at birth. An append that would exceed it changes nothing, sets `is_full` and returns -1;
+ * every later append fails too. So a long chain of appends needs one check, at its end:
  *
  *	auto_buf struct buf b = BUF_INIT(64 * 1024);
  *	buf_puts(&b, "HTTP/1.1 ");
@@ -13,8 +13,8 @@
  *	if (b.is_full)
  *		return error_set(err, ERROR_TOO_LARGE, "reply head over %zu bytes", b.limit);
  *
- * Memory: the owner calls buf_fini, or lets auto_buf do it. Out of memory aborts; the ceiling is what
- * protects against sizes that come from input. Not for sharing between threads.
+ * Memory: the owner calls buf_fini, or lets auto_buf do it. Out of memory aborts; the ceiling is
+ * what protects against sizes that come from input. Not for sharing between threads.
  */
 #pragma once
 

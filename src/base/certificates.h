@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* certificates: where distributions keep the file of all certificate authorities that programs believe. */
+/*
+ * certificates: where distributions keep the file of all certificate authorities that programs
+ * believe.
+ */
 #pragma once
 
 /* Of Debian, Fedora, Alpine and others; NULL-terminated. */

@@ -21,8 +21,9 @@ static const struct row *row(enum error_code code)
 }
 
 /*
- * Errors quote what others said, and end on terminals: nothing in them moves a cursor or sets a title. Of the C1
- * controls there are only those in UTF-8; where bytes stand alone, no terminal takes them for one.
+ * Errors quote what others said, and end on terminals: nothing in them moves a cursor or sets a
+ * title. Of the C1 controls there are only those in UTF-8; where bytes stand alone, no terminal
+ * takes them for one.
  */
 static void defuse(char *text)
 {

@@ -34,11 +34,11 @@ struct error {
 };
 
 /*
- * Each fills *err and is -1: macros around functions without a value, so that a compiler or an analyzer
- * that sees one file alone knows that `return error_set(…)` is a failure.
+ * Each fills *err and is -1: macros around functions without a value, so that a compiler or an
+ * analyzer that sees one file alone knows that `return error_set(…)` is a failure.
  *
- * error_sys appends ": " and strerror(sys), and picks the code from sys. error_wrap puts "context: " in
- * front of the text of an error that is filled already.
+ * error_sys appends ": " and strerror(sys), and picks the code from sys. error_wrap puts "context:
+ * " in front of the text of an error that is filled already.
  */
 #define error_set(err, code, ...)                            \
 	({                                                   \

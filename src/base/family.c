@@ -94,8 +94,8 @@ void family_usage(pid_t ancestor, struct family_usage *ret)
 }
 
 /*
- * Whoever is killed leaves its children to us, and its end is a SIGCHLD: so each of them is seen, and each
- * round after the first is caused by an end.
+ * Whoever is killed leaves its children to us, and its end is a SIGCHLD: so each of them is seen,
+ * and each round after the first is caused by an end.
  */
 bool family_end(int64_t timeout_ms)
 {

@@ -104,7 +104,9 @@ int file_mkdirs(const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
-/* Depth is bounded by the descriptors a process may hold; a deeper tree is refused, not followed. */
+/*
+ * Depth is bounded by the descriptors a process may hold; a deeper tree is refused, not followed.
+ */
 static int remove_children(int fd, dev_t dev, int depth, struct error *err);
 
 static int remove_entry(int dir_fd, const char *name, dev_t dev, int depth, struct error *err)

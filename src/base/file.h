@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file: whole files and directories of the host that cay itself owns or is told to trust (state, proc,
- * configuration). Paths that come from a sandbox are never opened here: see executor/path.h.
+ * file: whole files and directories of the host that cay itself owns or is told to trust (state,
+ * proc, configuration). Paths that come from a sandbox are never opened here: see executor/path.h.
  */
 #pragma once
 
@@ -18,7 +18,9 @@ int file_write_all(int fd, struct str data, struct error *err);
 int file_write_once(int dir_fd, const char *path, struct str data, struct error *err);
 /* Replaces by a rename, so that a reader sees the old or the new content and never a part. */
 int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, struct error *err);
-/* And what is in it is on the disk before its name: for what is made once. It waits for the disk. */
+/*
+ * And what is in it is on the disk before its name: for what is made once. It waits for the disk.
+ */
 int file_replace_and_flush(const char *path, struct str data, mode_t mode, struct error *err);
 /* mkdir -p of an absolute or relative host path. */
 int file_mkdirs(const char *path, mode_t mode, struct error *err);
@@ -28,5 +30,7 @@ int fd_set_nonblock(int fd, struct error *err);
 /* Sends and receives one datagram with up to 8 descriptors on a Unix socket; sizes in bytes. */
 enum { FD_PASS_MAX = 8 };
 int fd_send(int sock, struct str data, const int *fds, int n_fds, struct error *err);
-/* Returns the datagram's size, 0 at the end. *n_fds: room in, count out. Received fds are CLOEXEC. */
+/*
+ * Returns the datagram's size, 0 at the end. *n_fds: room in, count out. Received fds are CLOEXEC.
+ */
 ssize_t fd_recv(int sock, void *data, size_t size, int *fds, int *n_fds, struct error *err);

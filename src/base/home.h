@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * home: where a server keeps state, token and socket, unless it is told otherwise. Said once, for who
- * starts it and for who looks for it.
+ * home: where a server keeps state, token and socket, unless it is told otherwise. Said once, for
+ * who starts it and for who looks for it.
  *
  *	root     /var/lib/cay                                /run/cay/cay.sock
  *	others   $XDG_STATE_HOME/cay, or ~/.local/state/cay  $XDG_RUNTIME_DIR/cay/cay.sock, or
@@ -12,7 +12,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* Where cay.toml of the user is looked for: $XDG_CONFIG_HOME/cay, or ~/.config/cay. False: nowhere. */
+/*
+ * Where cay.toml of the user is looked for: $XDG_CONFIG_HOME/cay, or ~/.config/cay. False: nowhere.
+ */
 bool home_put_config(struct buf *b);
 /* Append an absolute path. ERROR_INVALID if the environment names no directory. */
 int home_put_state(struct buf *b, struct error *err);

@@ -15,7 +15,9 @@ void id_make(char ret_id[ID_SIZE])
 		"the kernel gives no random bytes");
 	for (int i = 0; i < ID_LEN; i++)
 		ret_id[i] = alphabet[random[i] & 31];
-	/* The first character is a letter, so that an id is also a valid host name and identifier. */
+	/*
+	 * The first character is a letter, so that an id is also a valid host name and identifier.
+	 */
 	ret_id[0] = alphabet[random[0] % 26];
 	ret_id[ID_LEN] = '\0';
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * list: intrusive, doubly linked, circular. A link that is in no list points to itself, so list_remove
- * is safe to call twice. Each member says which head it hangs on: struct list link; // registry::all
+ * list: intrusive, doubly linked, circular. A link that is in no list points to itself, so
+ * list_remove is safe to call twice. Each member says which head it hangs on: struct list link; //
+ * registry::all
  */
 #pragma once
 

@@ -50,7 +50,9 @@ static uint32_t decode(const unsigned char *s, size_t *ret_len)
 	return is_good ? c : 0xfffd;
 }
 
-/* What would move the cursor, start an escape sequence, break the line, or turn the writing around. */
+/*
+ * What would move the cursor, start an escape sequence, break the line, or turn the writing around.
+ */
 static bool is_control(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f ||

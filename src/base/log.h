@@ -3,9 +3,9 @@
  * log: one line, one event: `sandbox.start id=a1 backend=native ms=3` on standard error.
  *
  * Programs log, libraries return. The event is a dotted name; the rest is printf-made `key=value`
- * pairs. Secrets and the output of programs never enter the log. With log_set_json each line is a JSON
- * object. Control characters, those that turn the writing around, and bytes
- * that are no UTF-8 are escaped in both forms.
+ * pairs. Secrets and the output of programs never enter the log. With log_set_json each line is a
+ * JSON object. Control characters, those that turn the writing around, and bytes that are no UTF-8
+ * are escaped in both forms.
  */
 #pragma once
 

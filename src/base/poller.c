@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What epoll says carries descriptor and generation, not a pointer: a source may be removed, and its descriptor have
- * another one, between what happened and when it is told. What poll(2) says is put into the same list, and whoever was in it
- * goes to the end of those that wait, so that many cannot keep out the last.
+ * What epoll says carries descriptor and generation, not a pointer: a source may be removed, and
+ * its descriptor have another one, between what happened and when it is told. What poll(2) says is
+ * put into the same list, and whoever was in it goes to the end of those that wait, so that many
+ * cannot keep out the last.
  */
 #include "base/poller.h"
 

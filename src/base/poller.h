@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * poller: descriptors, and the wait for what happens to them. The supervisor's, and beneath event/loop.h everybody's.
+ * poller: descriptors, and the wait for what happens to them. The supervisor's, and beneath
+ * event/loop.h everybody's.
  *
  *	struct thing { struct source source; ... };
  *	thing->source.ready = thing_ready;
@@ -8,13 +9,14 @@
  *	...
  *	struct thing *thing = container_of(source, struct thing, source);
  *
- * How many descriptors epoll takes is limited for each user of the host (fs.epoll.max_user_watches), and whoever has the
- * same uid can use them up: code in a sandbox, where an ordinary user runs the server. So a descriptor that epoll
- * refuses is no failure: it waits in a list, and for as long as there is one poll(2) waits, which needs
- * nothing that others could take.
+ * How many descriptors epoll takes is limited for each user of the host
+ * (fs.epoll.max_user_watches), and whoever has the same uid can use them up: code in a sandbox,
+ * where an ordinary user runs the server. So a descriptor that epoll refuses is no failure: it
+ * waits in a list, and for as long as there is one poll(2) waits, which needs nothing that others
+ * could take.
  *
- * A source may be removed, and so may any other, while one is handled: what was said of it before is not told any more. It
- * belongs to its owner, who removes it before the descriptor is closed.
+ * A source may be removed, and so may any other, while one is handled: what was said of it before
+ * is not told any more. It belongs to its owner, who removes it before the descriptor is closed.
  */
 #pragma once
 
@@ -55,13 +57,19 @@ struct poller {
 int poller_init(struct poller *p, struct error *err);
 /* Sources that are still there are forgotten. */
 void poller_fini(struct poller *p);
-/* events: EPOLLIN and EPOLLOUT; errors and hang-ups are told unasked. No descriptor has two sources. */
+/*
+ * events: EPOLLIN and EPOLLOUT; errors and hang-ups are told unasked. No descriptor has two
+ * sources.
+ */
 void poller_add(struct poller *p, struct source *source, int fd, uint32_t events);
 void poller_set(struct poller *p, struct source *source, uint32_t events);
 /* Nothing, if it is not in. */
 void poller_remove(struct poller *p, struct source *source);
 
-/* Waits until there is something to tell. timeout_ms -1: for ever. False: the time is up, or a signal came. */
+/*
+ * Waits until there is something to tell. timeout_ms -1: for ever. False: the time is up, or a
+ * signal came.
+ */
 bool poller_wait(struct poller *p, int timeout_ms);
 /* Tells it: calls whoever waited for it. */
 void poller_tell(struct poller *p);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program: how cay's programs find each other: beside the running one, else in ../libexec/cay from there;
- * never by PATH. The directory can be set instead (--libexec), before the first program_open.
+ * program: how cay's programs find each other: beside the running one, else in ../libexec/cay from
+ * there; never by PATH. The directory can be set instead (--libexec), before the first
+ * program_open.
  */
 #pragma once
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each side has a descriptor, TLS unless the connection is in the clear, and bytes that wait to
- * be sent. What comes from one side is decrypted, goes through the swap, is encrypted for the other side and waits
- * there; while too much waits, nothing more is read from where it comes from.
+ * Theory of operation. Each side has a descriptor, TLS unless the connection is in the clear, and
+ * bytes that wait to be sent. What comes from one side is decrypted, goes through the swap, is
+ * encrypted for the other side and waits there; while too much waits, nothing more is read from
+ * where it comes from.
  *
  *	inside ──▶ tls (we are the server) ──▶ swap_request ──▶ tls (we are the client) ──▶ outside
  *	inside ◀── tls                     ◀── swap_reply   ◀── tls                     ◀── outside
  *
- * The server has to prove its name before a byte of a request leaves: what is said before waits in its TLS. What is
- * wrong is told to the program as a reply of HTTP, and nothing is taken from the server any more then. The relay ends
- * when all is said, or AFTER_MS later.
+ * The server has to prove its name before a byte of a request leaves: what is said before waits in
+ * its TLS. What is wrong is told to the program as a reply of HTTP, and nothing is taken from the
+ * server any more then. The relay ends when all is said, or AFTER_MS later.
  */
 #include "boundary/relay.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay: one connection through the boundary: a program of the sandbox on one side, the server it wants on the other. */
+/*
+ * relay: one connection through the boundary: a program of the sandbox on one side, the server it
+ * wants on the other.
+ */
 #pragma once
 
 #include "base/list.h"

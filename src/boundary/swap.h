@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * swap: one HTTP/1.1 connection whose requests carry placeholders, and leave with secrets in their place. Bytes in,
- * bytes out: no descriptor, no clock.
+ * swap: one HTTP/1.1 connection whose requests carry placeholders, and leave with secrets in their
+ * place. Bytes in, bytes out: no descriptor, no clock.
  *
  *	struct swap s;
  *	swap_init(&s, "api.example.org", 443, rules, n, allowed);
@@ -9,12 +9,13 @@
  *	swap_reply(&s, from_the_server, &to_the_client);
  *	swap_fini(&s);
  *
- * A placeholder is looked for in the value of the one header that its rule names, and behind "Basic " in what that
- * encodes; nowhere else. Every request has to ask for the host that the connection was begun to. What two servers
- * could read in two ways is refused (wire/http1.h), so that no request hides in another one.
+ * A placeholder is looked for in the value of the one header that its rule names, and behind "Basic
+ * " in what that encodes; nowhere else. Every request has to ask for the host that the connection
+ * was begun to. What two servers could read in two ways is refused (wire/http1.h), so that no
+ * request hides in another one.
  *
- * Of what comes back, secrets that stand in it as they are become asterisks: an accident of the server is not the
- * agent's luck. That is no wall: a server that wants to tell a secret can.
+ * Of what comes back, secrets that stand in it as they are become asterisks: an accident of the
+ * server is not the agent's luck. That is no wall: a server that wants to tell a secret can.
  */
 #pragma once
 

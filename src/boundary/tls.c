@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each connection has two memory BIOs: what came over the wire goes into one, what OpenSSL wants
- * to send is taken out of the other after each step. One key on P-256 signs for a CA, another is that of every host it
- * vouches for; a certificate is made for each connection, which takes 0.1 ms.
+ * Theory of operation. Each connection has two memory BIOs: what came over the wire goes into one,
+ * what OpenSSL wants to send is taken out of the other after each step. One key on P-256 signs for
+ * a CA, another is that of every host it vouches for; a certificate is made for each connection,
+ * which takes 0.1 ms.
  */
 #include "boundary/tls.h"
 
@@ -55,7 +56,9 @@ static void harden(SSL_CTX *ctx)
 
 /* ---- who is believed ---- */
 
-/* What is no certificate is left out, as OpenSSL itself would; none at all is believed by nobody. */
+/*
+ * What is no certificate is left out, as OpenSSL itself would; none at all is believed by nobody.
+ */
 static int add_certificates(X509_STORE *store, struct str pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls: both roles of TLS over bytes, and the certificates that one of them needs. The only module that knows OpenSSL.
+ * tls: both roles of TLS over bytes, and the certificates that one of them needs. The only module
+ * that knows OpenSSL.
  *
- * A `tls` has no descriptor. tls_feed takes what came over the wire, tls_write what is to be said; both append what
- * has to go over the wire to `wire`, which its owner sends. What is written before the two sides agree waits, up to
- * TLS_EARLY_MAX.
+ * A `tls` has no descriptor. tls_feed takes what came over the wire, tls_write what is to be said;
+ * both append what has to go over the wire to `wire`, which its owner sends. What is written before
+ * the two sides agree waits, up to TLS_EARLY_MAX.
  *
  * TLS 1.2 and 1.3, ALPN http/1.1 and nothing else, no renegotiation, no tickets, no compression.
  */
@@ -24,8 +25,8 @@ int tls_trust_new(struct str pem, struct tls_trust **ret, struct error *err);
 void tls_trust_free(struct tls_trust *trust);
 
 /*
- * names: what it may vouch for, itself and below; whoever believes in it believes it nothing else (name
- * constraints). The key never leaves this memory.
+ * names: what it may vouch for, itself and below; whoever believes in it believes it nothing else
+ * (name constraints). The key never leaves this memory.
  */
 int tls_ca_new(const char *title, const char *const *names, size_t n, struct tls_ca **ret,
 	struct error *err);

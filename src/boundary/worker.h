@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker: the boundary of one sandbox, as a process of its own (cay-boundary). It alone has the values of the secrets
- * that are swapped in where hostile bytes are read; the sandbox has placeholders, the server says them here once.
+ * worker: the boundary of one sandbox, as a process of its own (cay-boundary). It alone has the
+ * values of the secrets that are swapped in where hostile bytes are read; the sandbox has
+ * placeholders, the server says them here once.
  *
- * The supervisor starts it when the server asks (MONITOR_BOUNDARY) with descriptor 3, a SOCK_SEQPACKET pair whose
- * other end goes to the server, and to the next server after that one. A message is JSON, with descriptors where it
- * says so. To the worker:
+ * The supervisor starts it when the server asks (MONITOR_BOUNDARY) with descriptor 3, a
+ * SOCK_SEQPACKET pair whose other end goes to the server, and to the next server after that one. A
+ * message is JSON, with descriptors where it says so. To the worker:
  *
  *	{"op":"secrets","title":…,"secrets":[{"name":…,"placeholder":…,"value":…,"header":…,"hosts":[…]}]}  once
  *	{"op":"connect","name":"api.example.org","port":443}      with two descriptors: the program's side, the server's
@@ -16,8 +17,8 @@
  *	{"event":"used","secret":NAME,"name":…,"port":…}
  *	{"event":"refused","name":…,"port":…,"reason":…}
  *
- * It ends when nobody has the other end any more. It opens nothing and connects to nothing: `locks` is called
- * before it reads a first byte, to see to that.
+ * It ends when nobody has the other end any more. It opens nothing and connects to nothing: `locks`
+ * is called before it reads a first byte, to see to that.
  */
 #pragma once
 

@@ -2,9 +2,10 @@
 /*
  * attack: one way out of a sandbox, as a small function in a static program that runs inside.
  *
- * Each is harmless where it succeeds: it opens and does not write, it passes arguments that a kernel which
- * lets it through must refuse with something else than a layer of the sandbox does. So the same function
- * runs on the bare host as its own negative control: there it must come out REACHED, or it proves nothing.
+ * Each is harmless where it succeeds: it opens and does not write, it passes arguments that a
+ * kernel which lets it through must refuse with something else than a layer of the sandbox does. So
+ * the same function runs on the bare host as its own negative control: there it must come out
+ * REACHED, or it proves nothing.
  */
 #pragma once
 
@@ -39,7 +40,9 @@ enum layer {
 /* Where it may be REACHED all the same, since nothing is to be gained there. */
 enum may {
 	MAY_ROOT_MODE = 1, /* uid 0 of the sandbox: it owns a copy of the system */
-	/* A single id, the caller's own: pid 1 has it too, and so have cay's own files in the root. */
+	/*
+	 * A single id, the caller's own: pid 1 has it too, and so have cay's own files in the root.
+	 */
 	MAY_ONE_ID = 2,
 	MAY_ALL = 4, /* in a network of one's own: any port is */
 };
@@ -62,9 +65,9 @@ struct finding blocked(int sys);
 struct finding absent(int sys);
 
 /*
- * From the result of a call whose arguments are bad on purpose: success and errnos that only the call
- * itself gives are REACHED; those with which a layer refuses are BLOCKED. ENOSYS is BLOCKED inside, and
- * on the bare host says that the kernel has no such call: see main.c.
+ * From the result of a call whose arguments are bad on purpose: success and errnos that only the
+ * call itself gives are REACHED; those with which a layer refuses are BLOCKED. ENOSYS is BLOCKED
+ * inside, and on the bare host says that the kernel has no such call: see main.c.
  */
 struct finding judge(long r);
 /* The same for an open(2)-like result: closes it, names the path. */

@@ -2,11 +2,12 @@
 /*
  * usage: cay-canary --list | [--bare] [NAME...]
  *
- * Attacks the sandbox that it runs in. Prints one line for each attack: NAME, BLOCKED or REACHED or ALLOWED or
- * ABSENT, and why. Each runs in a child of its own. Exit 0: none was REACHED. --bare: this is the host itself,
- * where ENOSYS means that there is no such call, and nothing is ALLOWED.
+ * Attacks the sandbox that it runs in. Prints one line for each attack: NAME, BLOCKED or REACHED or
+ * ALLOWED or ABSENT, and why. Each runs in a child of its own. Exit 0: none was REACHED. --bare:
+ * this is the host itself, where ENOSYS means that there is no such call, and nothing is ALLOWED.
  *
- * A server sends it into its first sandboxes (sandbox/canary.h), `cay doctor --attack` into one of yours.
+ * A server sends it into its first sandboxes (sandbox/canary.h), `cay doctor --attack` into one of
+ * yours.
  */
 #include "canary/attack.h"
 

@@ -135,7 +135,10 @@ static struct finding system_files(void)
 	return f;
 }
 
-/* Every way to give a file the bits, each on a file of its own: the number of the first that worked, or 0. */
+/*
+ * Every way to give a file the bits, each on a file of its own: the number of the first that
+ * worked, or 0.
+ */
 static int way_to_set_id(const char *path)
 {
 	enum { MODE = 06755, FCHMODAT2 = 452 };

@@ -77,7 +77,10 @@ static struct finding signal_driver(void)
 
 static struct finding signal_everybody(void)
 {
-	/* All that one may signal: in a sandbox that is what belongs to it, so the answer is ESRCH or fine. */
+	/*
+	 * All that one may signal: in a sandbox that is what belongs to it, so the answer is ESRCH
+	 * or fine.
+	 */
 	const char *pid = getenv("ESCAPE_HOST_PID");
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%s/status", pid ? pid : "0");
@@ -101,7 +104,10 @@ const struct attack process_attacks[] = {
 	{ "vm-read-init", MANY, true, read_init, "read memory of pid 1" },
 	{ "pidfd-getfd", MANY, true, steal_fd, "take a descriptor of pid 1" },
 	{ "kcmp", MANY, true, compare_init, "compare with pid 1" },
-	/* Landlock says no since Linux 6.12; before, the kernel drops whatever pid 1 has no handler for. */
+	/*
+	 * Landlock says no since Linux 6.12; before, the kernel drops whatever pid 1 has no handler
+	 * for.
+	 */
 	{ "signal-init", MANY, true, signal_init, "signal pid 1", MAY_ONE_ID | MAY_ROOT_MODE },
 	{ "prlimit-init", MANY, true, limit_init, "set limits of pid 1" },
 	{ "prlimit-pointer", MANY, true, limit_init_high_pointer,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What changes sandboxes: cay pause, resume, stop and rm. Each of several is tried; the first failure is the
- * command's.
+ * What changes sandboxes: cay pause, resume, stop and rm. Each of several is tried; the first
+ * failure is the command's.
  */
 #include "cli/client.h"
 

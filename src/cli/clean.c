@@ -5,7 +5,10 @@
 
 enum { ESC = 0x1b, DEL = 0x7f };
 
-/* Length of the SGR sequence at the front of s; 0: there is none; -1: there may be, with more bytes. */
+/*
+ * Length of the SGR sequence at the front of s; 0: there is none; -1: there may be, with more
+ * bytes.
+ */
 static int sgr_len(struct str s)
 {
 	for (size_t i = 1; i < s.len && i < CLEAN_HOLD_MAX; i++) {
@@ -23,7 +26,9 @@ static bool is_c1(struct str s, size_t len)
 	return len == 2 && (unsigned char)s.ptr[0] == 0xc2 && (unsigned char)s.ptr[1] < 0xa0;
 }
 
-/* U+202A to U+202E and U+2066 to U+2069 turn the order of what follows: "exe.txt" may be "txt.exe". */
+/*
+ * U+202A to U+202E and U+2066 to U+2069 turn the order of what follows: "exe.txt" may be "txt.exe".
+ */
 static bool is_turn(struct str s, size_t len)
 {
 	unsigned char last = len == 3 ? (unsigned char)s.ptr[2] : 0;

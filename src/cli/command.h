@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command: the command line as data. One const row per command says its name, arguments and options; from
- * the rows come the parser, --help, the man pages and the completion of bash. cli/table_*.c hold every row.
+ * command: the command line as data. One const row per command says its name, arguments and
+ * options; from the rows come the parser, --help, the man pages and the completion of bash.
+ * cli/table_*.c hold every row.
  *
- * `cay` and `cay-client` share the rows; each binds functions to those it performs itself and hands the
- * result to command_main (src/main/cay.c, src/main/cay-client.c):
+ * `cay` and `cay-client` share the rows; each binds functions to those it performs itself and hands
+ * the result to command_main (src/main/cay.c, src/main/cay-client.c):
  *
  *	static const struct command_binding bindings[] = {
  *		{ "run", run_main },
@@ -12,9 +13,10 @@
  *	};
  *	return command_main("cay", bindings, argc, argv);
  *
- * A function gets its options decoded into the struct that its row names (cli/options.h) and returns the
- * exit status, or -1 with *err filled; command_main then prints one line `cay: exec: …` on standard error
- * and the status is the error's of base/error.def. Standard output carries results and nothing else.
+ * A function gets its options decoded into the struct that its row names (cli/options.h) and
+ * returns the exit status, or -1 with *err filled; command_main then prints one line `cay: exec: …`
+ * on standard error and the status is the error's of base/error.def. Standard output carries
+ * results and nothing else.
  */
 #pragma once
 
@@ -88,12 +90,12 @@ struct command {
 	const char *group;   /* headline in `cay help` */
 	const char *summary; /* imperative, no full stop */
 	const char *also;    /* what the like is called elsewhere, for who types that: "ps list" */
-	const char
-		*description; /* paragraphs, separated by empty lines; wrapped by who prints it */
-	const char *examples; /* "command\0what it does\0…\0" */
+	/* paragraphs, separated by empty lines; wrapped by who prints it */
+	const char *description;
+	const char *examples;                     /* "command\0what it does\0…\0" */
 	const struct command_argument *arguments; /* ended by an empty one; NULL: none */
-	const struct command_option
-		*options[OPTION_TABLES_MAX]; /* tables, each ended by an empty row */
+	/* tables, each ended by an empty row */
+	const struct command_option *options[OPTION_TABLES_MAX];
 	int failure_exit; /* of cay's own failures; 0: that of the error (base/error.def) */
 	size_t values_size; /* of the struct in cli/options.h, which begins with struct common_options */
 };
@@ -117,8 +119,8 @@ struct invocation {
 };
 
 /*
- * Takes the words after the command's name apart. ERROR_INVALID names the word; an unknown option comes
- * with the nearest known one. With --help nothing is demanded. invocation_fini in any case.
+ * Takes the words after the command's name apart. ERROR_INVALID names the word; an unknown option
+ * comes with the nearest known one. With --help nothing is demanded. invocation_fini in any case.
  */
 int invocation_parse(const struct command *command, int argc, char **argv, struct invocation *ret,
 	struct error *err);
@@ -132,9 +134,10 @@ struct command_binding {
 };
 
 /*
- * The whole of a main(): --help, --version, an unknown command's nearest one, the binding's function, the
- * error line. A command without a binding goes to `other` (cay: exec cay-client), if that is not NULL.
- * `argv` starts with the program's name. SIGPIPE is ignored from here on: a closed pipe is an EPIPE.
+ * The whole of a main(): --help, --version, an unknown command's nearest one, the binding's
+ * function, the error line. A command without a binding goes to `other` (cay: exec cay-client), if
+ * that is not NULL. `argv` starts with the program's name. SIGPIPE is ignored from here on: a
+ * closed pipe is an EPIPE.
  */
 int command_main(const struct command_binding *bindings, command_fn *other, int argc, char **argv);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cay confirmations, confirm and reject: what guarded agents wait for. They show the approver's token. */
+/*
+ * cay confirmations, confirm and reject: what guarded agents wait for. They show the approver's
+ * token.
+ */
 #include "cli/client.h"
 
 #include "base/auto.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One end is in a sandbox, the other is a file, a directory or `-`. A file's bytes go as they are; a
- * directory goes as a tar stream, which a child process makes or takes apart while this one talks HTTP:
- * libcurl pulls uploads from a descriptor and pushes downloads, libarchive does the opposite.
+ * One end is in a sandbox, the other is a file, a directory or `-`. A file's bytes go as they are;
+ * a directory goes as a tar stream, which a child process makes or takes apart while this one talks
+ * HTTP: libcurl pulls uploads from a descriptor and pushes downloads, libarchive does the opposite.
  */
 #include "cli/client.h"
 

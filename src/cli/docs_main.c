@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usage: cay-docs man | config | completion FILE: prints cay(1), cay.toml(5), or FILE behind the tables it works with. At build time. */
+/*
+ * usage: cay-docs man | config | completion FILE: prints cay(1), cay.toml(5), or FILE behind the
+ * tables it works with. At build time.
+ */
 #include "base/file.h"
 #include "cli/docs.h"
 

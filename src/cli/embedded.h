@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * embedded: a server for the length of one command, so that a command line which speaks to cay servers speaks to an
- * OpenHands deployment as well. It keeps nothing: what there is, the other side is asked for each time. It ends,
- * with its directory, when its lifeline does, whatever happens to us (base/keeper.h).
+ * embedded: a server for the length of one command, so that a command line which speaks to cay
+ * servers speaks to an OpenHands deployment as well. It keeps nothing: what there is, the other
+ * side is asked for each time. It ends, with its directory, when its lifeline does, whatever
+ * happens to us (base/keeper.h).
  */
 #pragma once
 

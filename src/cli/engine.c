@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One connection for each request, closed by the engine; the caller waits, and not for long.
+ * Theory of operation. One connection for each request, closed by the engine; the caller waits, and
+ * not for long.
  */
 #include "cli/engine.h"
 
@@ -97,7 +98,10 @@ static int take_answer(struct str answer, struct buf *body, int *ret_status, str
 	return 0;
 }
 
-/* ret NULL: what it says is of no interest. A status of 400 and above is an error, 404 ERROR_NOT_FOUND. */
+/*
+ * ret NULL: what it says is of no interest. A status of 400 and above is an error, 404
+ * ERROR_NOT_FOUND.
+ */
 static int ask(const char *socket_path, const char *method, const char *path, struct json **ret,
 	struct error *err)
 {

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 /*
- * Removes containers of servers that are no more: those of a state directory of this machine that nobody serves, and
- * what never ran or runs no more of any other. `found` is called with a line for each. `given` NULL: the usual engine,
- * if there is one and it answers.
+ * Removes containers of servers that are no more: those of a state directory of this machine that
+ * nobody serves, and what never ran or runs no more of any other. `found` is called with a line for
+ * each. `given` NULL: the usual engine, if there is one and it answers.
  */
 int engine_sweep(const char *given, bool is_dry, void (*found)(void *ctx, const char *what),
 	void *ctx, struct error *err);

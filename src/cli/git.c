@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cay git: repositories of a sandbox. A token is read from a variable, so that it is in no command line. */
+/*
+ * cay git: repositories of a sandbox. A token is read from a variable, so that it is in no command
+ * line.
+ */
 #include "cli/client.h"
 
 #include "base/auto.h"

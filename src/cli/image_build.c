@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cay image build and extend. The context goes out as it is packed, without what .dockerignore leaves out; the
- * Dockerfile goes with it, also one from elsewhere. What the build prints goes to standard error, so that standard
- * output has the image's id and nothing else.
+ * cay image build and extend. The context goes out as it is packed, without what .dockerignore
+ * leaves out; the Dockerfile goes with it, also one from elsewhere. What the build prints goes to
+ * standard error, so that standard output has the image's id and nothing else.
  */
 #include "cli/image.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cay mcp: a bridge between lines of JSON-RPC on standard input and output and POST /mcp/{sandbox}. Each line
- * becomes a request of its own, so a long call delays no other, and a cancellation gets through. Nothing but
- * messages goes to standard output. The end of the input ends it once everything is answered; SIGTERM and
- * SIGINT at once. A sandbox that was made for it goes then; if that is not possible, its idle timeout ends it.
+ * cay mcp: a bridge between lines of JSON-RPC on standard input and output and POST /mcp/{sandbox}.
+ * Each line becomes a request of its own, so a long call delays no other, and a cancellation gets
+ * through. Nothing but messages goes to standard output. The end of the input ends it once
+ * everything is answered; SIGTERM and SIGINT at once. A sandbox that was made for it goes then; if
+ * that is not possible, its idle timeout ends it.
  */
 #include "cli/client.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * networks: which of the networks that lead out by address can be had here, found out by doing it. cay-supervisor does,
- * since it has what it takes; it is asked by running it.
+ * networks: which of the networks that lead out by address can be had here, found out by doing it.
+ * cay-supervisor does, since it has what it takes; it is asked by running it.
  */
 #pragma once
 

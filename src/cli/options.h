@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * options: what the options of each command are decoded into. Every struct begins with struct
- * common_options; those that describe a sandbox with struct spec_options. The rows are in cli/table_*.c.
+ * common_options; those that describe a sandbox with struct spec_options. The rows are in
+ * cli/table_*.c.
  */
 #pragma once
 

@@ -25,7 +25,10 @@ int out_end(struct out *o, struct error *err); /* writes what is held */
 /* Ends this process as SIGPIPE does, if that errno of a write says that nobody reads any more. */
 void out_heed_pipe(int sys);
 
-/* Text of ours, or JSON, to standard output; cleaned if that is a terminal: JSON lets some control characters be. */
+/*
+ * Text of ours, or JSON, to standard output; cleaned if that is a terminal: JSON lets some control
+ * characters be.
+ */
 int out_text(struct str text, struct error *err);
 /* The same and a line feed. */
 int out_line(struct str text, struct error *err);

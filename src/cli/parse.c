@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes a command line apart by its row, in one pass: options may stand before, between and after the
- * arguments, `--` ends them, and so does the first word of a program to run (ARGUMENT_COMMAND), whose own
- * options are none of ours. Long options take their value after '=' or as the next word, short ones may be
- * bundled (-it) and take it attached or as the next word. No abbreviations: scripts outlive new options.
+ * Takes a command line apart by its row, in one pass: options may stand before, between and after
+ * the arguments, `--` ends them, and so does the first word of a program to run (ARGUMENT_COMMAND),
+ * whose own options are none of ours. Long options take their value after '=' or as the next word,
+ * short ones may be bundled (-it) and take it attached or as the next word. No abbreviations:
+ * scripts outlive new options.
  */
 #include "base/auto.h"
 #include "base/buf.h"

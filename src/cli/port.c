@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cay port: a port of this machine that leads to one inside a sandbox. Each connection that is accepted
- * becomes a WebSocket with the action `connect`; one poll(2) loop moves the bytes of all of them. What one
- * side does not take stops the reading from the other: of the local socket while the WebSocket is full, of
- * the WebSocket while bytes wait for the local socket.
+ * cay port: a port of this machine that leads to one inside a sandbox. Each connection that is
+ * accepted becomes a WebSocket with the action `connect`; one poll(2) loop moves the bytes of all
+ * of them. What one side does not take stops the reading from the other: of the local socket while
+ * the WebSocket is full, of the WebSocket while bytes wait for the local socket.
  */
 #include "cli/client.h"
 

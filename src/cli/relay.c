@@ -116,8 +116,8 @@ static void fill(struct pump *p)
 }
 
 /*
- * The caller's terminal is gone: so is the one inside, whose session the kernel tells by SIGHUP. Raw mode
- * knows no other end of input.
+ * The caller's terminal is gone: so is the one inside, whose session the kernel tells by SIGHUP.
+ * Raw mode knows no other end of input.
  */
 static void hang_up(struct relay *r)
 {

@@ -2,10 +2,10 @@
 /*
  * relay: what stands between the caller's standard descriptors and a command in a sandbox.
  *
- * A terminal of the host never gets into a sandbox: who holds one can push keys into it, and change its
- * settings. When input and output are both a terminal, the command gets one of the sandbox's own, and this
- * relays; a single descriptor that is a terminal is replaced by a pipe. Everything else is passed as it
- * is, without a copy: then there is nothing to relay, and that costs nothing.
+ * A terminal of the host never gets into a sandbox: who holds one can push keys into it, and change
+ * its settings. When input and output are both a terminal, the command gets one of the sandbox's
+ * own, and this relays; a single descriptor that is a terminal is replaced by a pipe. Everything
+ * else is passed as it is, without a copy: then there is nothing to relay, and that costs nothing.
  */
 #pragma once
 
@@ -46,8 +46,9 @@ void relay_size(uint16_t *ret_rows, uint16_t *ret_columns);
 void relay_resize(struct relay *r);
 
 /*
- * For poll: fills at most 2 * RELAY_PUMPS_MAX entries and returns how many; relay_move then does what they
- * say is possible. relay_drain moves what is left of the output until its end, with every writer gone.
+ * For poll: fills at most 2 * RELAY_PUMPS_MAX entries and returns how many; relay_move then does
+ * what they say is possible. relay_drain moves what is left of the output until its end, with every
+ * writer gone.
  */
 struct pollfd;
 int relay_watch(const struct relay *r, struct pollfd *fds);

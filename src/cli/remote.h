@@ -7,10 +7,11 @@
  *	if (remote_open(in, &s, err) < 0 || remote_get_json(&s, "/v1/sandboxes", &list, err) < 0)
  *		return -1;
  *
- * The URL of an OpenHands deployment is served by a server for the length of the command (cli/embedded.h).
+ * The URL of an OpenHands deployment is served by a server for the length of the command
+ * (cli/embedded.h).
  *
- * Nobody listening is one sentence that says what to do. The token of the state directory goes to the
- * socket or to this machine, never to another: for that there is CAY_TOKEN.
+ * Nobody listening is one sentence that says what to do. The token of the state directory goes to
+ * the socket or to this machine, never to another: for that there is CAY_TOKEN.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command's descriptors are the caller's own unless they are a terminal (relay.h), so most runs only
- * wait: for the command's status, for signals to pass on, for the deadline.
+ * The command's descriptors are the caller's own unless they are a terminal (relay.h), so most runs
+ * only wait: for the command's status, for signals to pass on, for the deadline.
  */
 #include "cli/run.h"
 
@@ -234,8 +234,9 @@ static int status_to_exit(const struct run *run, int64_t oom_kills)
 }
 
 /*
- * A janitor costs as much as a tenth of a short run, and is of use only to who is killed. A run that is
- * killed before it has one leaves its cgroups to the next that draws its slot, and to `cay gc`.
+ * A janitor costs as much as a tenth of a short run, and is of use only to who is killed. A run
+ * that is killed before it has one leaves its cgroups to the next that draws its slot, and to `cay
+ * gc`.
  */
 static int start_janitor_timer(struct run *run, struct error *err)
 {

@@ -4,5 +4,7 @@
 
 #include "cli/command.h"
 
-/* The command's exit status, 128 + N for signal N; 125 our own failure, 126 and 127 as in a shell. */
+/*
+ * The command's exit status, 128 + N for signal N; 125 our own failure, 126 and 127 as in a shell.
+ */
 int run_main(struct invocation *in, struct error *err);

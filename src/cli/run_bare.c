@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Three processes: this one, which waits and watches the deadline; the keeper, which makes
- * sure of the end (base/keeper.h); the command. They share a process group, so a terminal serves the command as
- * if it had been started without us. What else this one is sent goes through the keeper to the command.
+ * Theory of operation. Three processes: this one, which waits and watches the deadline; the keeper,
+ * which makes sure of the end (base/keeper.h); the command. They share a process group, so a
+ * terminal serves the command as if it had been started without us. What else this one is sent goes
+ * through the keeper to the command.
  */
 #include "cli/run_bare.h"
 
@@ -24,8 +25,8 @@ struct bare {
 	const char *workspace;
 	bool is_temporary;
 	int lifeline[2];
-	int report
-		[2]; /* the error of a command that cannot be started; else it is closed by exec */
+	/* the error of a command that cannot be started; else it is closed by exec */
+	int report[2];
 	pid_t keeper;
 	bool is_late;
 };

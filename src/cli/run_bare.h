@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run_bare: `cay run --backend local`: a command on the bare host, and the end of all that it started. */
+/*
+ * run_bare: `cay run --backend local`: a command on the bare host, and the end of all that it
+ * started.
+ */
 #pragma once
 
 #include "cli/options.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This process becomes the supervisor, so that whoever started it signals and waits for the right one. Who
- * then greets? A herald: a process forked before, and away from the supervisor's children, that waits for
- * the line on the supervisor's --ready-fd, prints the greeting, passes the line on to the caller's own
- * --ready-fd and is gone. The line holds the ports that the kernel chose, which nobody knew before. If the
- * supervisor ends first, the herald reads the end of its pipe and so does who waits for the caller's descriptor.
+ * This process becomes the supervisor, so that whoever started it signals and waits for the right
+ * one. Who then greets? A herald: a process forked before, and away from the supervisor's children,
+ * that waits for the line on the supervisor's --ready-fd, prints the greeting, passes the line on
+ * to the caller's own --ready-fd and is gone. The line holds the ports that the kernel chose, which
+ * nobody knew before. If the supervisor ends first, the herald reads the end of its pipe and so
+ * does who waits for the caller's descriptor.
  */
 #include "cli/serve.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One poll(2) loop over the socket, standard input and a signalfd. Output is written where it is received
- * and may block: while it does nothing is read, and the program in the sandbox waits. Input is read only
- * while the socket takes it. The loop ends with a result or an error; a socket that closes before is one.
+ * One poll(2) loop over the socket, standard input and a signalfd. Output is written where it is
+ * received and may block: while it does nothing is read, and the program in the sandbox waits.
+ * Input is read only while the socket takes it. The loop ends with a result or an error; a socket
+ * that closes before is one.
  */
 #include "cli/stream.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stream: one action over a WebSocket, connected to this program's standard streams until its result
- * comes: data on channel 1 goes to standard output, on channel 2 to standard error; standard input goes to
- * channel 0; signals and the size of the window become controls.
+ * stream: one action over a WebSocket, connected to this program's standard streams until its
+ * result comes: data on channel 1 goes to standard output, on channel 2 to standard error; standard
+ * input goes to channel 0; signals and the size of the window become controls.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How sandboxes come to be: run, serve, config, create. A value of `standard` that depends on who calls (state
- * directory, socket) is set by base/home.h and told in the help in words.
+ * How sandboxes come to be: run, serve, config, create. A value of `standard` that depends on who
+ * calls (state directory, socket) is set by base/home.h and told in the help in words.
  */
 #include "cli/options.h"
 #include "cli/tables.h"

@@ -17,7 +17,10 @@
 			.help = "on a terminal too, print control characters as they are" \
 	}
 
-/* Where the exit status is another program's, ours is what env, timeout and docker use for their own. */
+/*
+ * Where the exit status is another program's, ours is what env, timeout and docker use for their
+ * own.
+ */
 enum { OWN_FAILURE = 125 };
 
 extern const struct command_option help_options[];   /* --help */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cay tool: tools of a sandbox, or, with --http, of any tool server of CAMEL's kind, which this program then calls
- * itself. In place of a sandbox's server there is then no server of ours at all.
+ * cay tool: tools of a sandbox, or, with --http, of any tool server of CAMEL's kind, which this
+ * program then calls itself. In place of a sandbox's server there is then no server of ours at all.
  */
 #include "cli/tool.h"
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A port for a sandbox's tools: of one that is there (serve), or of a new one (host). The port lives as long as the
- * stream that we hold, and so does host's sandbox: however this program ends, nothing is left of it. A signal that would end
- * it ends these first, so that the next one finds the port free; a second one ends it at once.
+ * A port for a sandbox's tools: of one that is there (serve), or of a new one (host). The port
+ * lives as long as the stream that we hold, and so does host's sandbox: however this program ends,
+ * nothing is left of it. A signal that would end it ends these first, so that the next one finds
+ * the port free; a second one ends it at once.
  *
- * host stands in for `python3 …/camel/runtimes/api.py ENTRYPOINT…` (main/cay.c), which finds CAMEL beside the file,
- * modules in the directory where it is started, and packages where its interpreter does. So the new sandbox sees
- * these places, read-only and under their own names; only root's home is closed to an agent, and what lies there is
- * seen below /opt/host. Packs load side by side, and one that does not load is named while the others are served.
+ * host stands in for `python3 …/camel/runtimes/api.py ENTRYPOINT…` (main/cay.c), which finds CAMEL
+ * beside the file, modules in the directory where it is started, and packages where its interpreter
+ * does. So the new sandbox sees these places, read-only and under their own names; only root's home
+ * is closed to an agent, and what lies there is seen below /opt/host. Packs load side by side, and
+ * one that does not load is named while the others are served.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -245,7 +247,10 @@ static void add_modules(struct places *p, const char *dir)
 	p->modules[p->n_modules++] = seen_as(dir);
 }
 
-/* An environment's interpreter, with the installation that it belongs to. One that moves does not know its packages. */
+/*
+ * An environment's interpreter, with the installation that it belongs to. One that moves does not
+ * know its packages.
+ */
 static void take_python(struct places *p, const char *prefix, const char *packages)
 {
 	char real[PATH_MAX];
@@ -265,7 +270,10 @@ static void take_python(struct places *p, const char *prefix, const char *packag
 	}
 }
 
-/* A name, or an absolute path, is the sandbox's own; DIR/bin/python is an environment of this machine. */
+/*
+ * A name, or an absolute path, is the sandbox's own; DIR/bin/python is an environment of this
+ * machine.
+ */
 static int name_python(struct places *p, const char *given, struct error *err)
 {
 	char here[PATH_MAX];
@@ -414,7 +422,10 @@ int tool_host(const struct tool_call_of_cli *c, struct error *err)
 {
 	struct host h = { .c = c, .s = REMOTE_INIT };
 	int r = serve_new(&h, err);
-	/* The server removes it when the stream breaks; not if there was none, or if the server was another. */
+	/*
+	 * The server removes it when the stream breaks; not if there was none, or if the server was
+	 * another.
+	 */
 	if (h.id[0]) {
 		auto_buf struct buf path = BUF_INIT(LINE_MAX_BYTES);
 		remote_put_path(&path, h.id, "");

@@ -2,11 +2,12 @@
 /*
  * tree: a directory of this machine as a tar stream, and back.
  *
- * What comes out of a sandbox was written by a stranger. tree_unpack makes nothing but beneath dir_fd:
- * absolute names and ".." are refused, every directory on the way is opened without following a link, an
- * entry replaces what has its name instead of writing through it, set-id bits are dropped, devices and
- * FIFOs are passed over. Links are made as they are: they may point anywhere, and are the reader's to
- * distrust. An archive that is cut or wrong leaves what was unpacked before.
+ * What comes out of a sandbox was written by a stranger. tree_unpack makes nothing but beneath
+ * dir_fd: absolute names and ".." are refused, every directory on the way is opened without
+ * following a link, an entry replaces what has its name instead of writing through it, set-id bits
+ * are dropped, devices and FIFOs are passed over. Links are made as they are: they may point
+ * anywhere, and are the reader's to distrust. An archive that is cut or wrong leaves what was
+ * unpacked before.
  */
 #pragma once
 

@@ -103,7 +103,10 @@ static bool is_kept(const struct tree_how *how, const char *path)
 	return false;
 }
 
-/* A directory that is left out may hold an exception, or what is kept: it is looked into all the same. */
+/*
+ * A directory that is left out may hold an exception, or what is kept: it is looked into all the
+ * same.
+ */
 static bool is_left_out(const struct packing *p, const char *path, bool is_dir)
 {
 	const struct tree_how *how = p->how;

@@ -61,7 +61,10 @@ static int plain_path(const char *path, char ret[PACK_PATH_MAX + 1], struct erro
 	return 0;
 }
 
-/* One step down; the name is neither ".." nor holds a '/'. Made if it is missing; never through a link. */
+/*
+ * One step down; the name is neither ".." nor holds a '/'. Made if it is missing; never through a
+ * link.
+ */
 static int open_step(int dir_fd, const char *name, struct error *err)
 {
 	int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;

@@ -34,7 +34,9 @@ static int copy_path(struct str path, char ret[SPEC_PATH_SIZE], struct error *er
 	return 0;
 }
 
-/* An absolute path stays as it is (it may be of another machine); a relative one has to be there. */
+/*
+ * An absolute path stays as it is (it may be of another machine); a relative one has to be there.
+ */
 static int host_path(struct str path, char ret[SPEC_PATH_SIZE], struct error *err)
 {
 	char relative[SPEC_PATH_SIZE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Every value is a piece of a TOML tree, whatever it came from: the file's own tree, that
- * of a row's standard, or that of a variable, which is rewritten as TOML first.
+ * Theory of operation. Every value is a piece of a TOML tree, whatever it came from: the file's own
+ * tree, that of a row's standard, or that of a variable, which is rewritten as TOML first.
  */
 #include "config/config.h"
 

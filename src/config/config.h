@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config: what a server is told by a file, cay.toml, and by the environment. The keys are rows of key.def:
- * OpenHands' own (section 6.10 of its documentation) as they are, and sections of ours.
+ * config: what a server is told by a file, cay.toml, and by the environment. The keys are rows of
+ * key.def: OpenHands' own (section 6.10 of its documentation) as they are, and sections of ours.
  *
  *	auto_config struct config c = CONFIG_INIT;
  *	if (config_load(&c, NULL, err) < 0) …     "cay.toml: line 3: sandbox.volume: no such key; did you mean volumes?"
  *	config_text(&c, KEY_GIT_USER_NAME)
  *
- * What counts: command line (config_set), environment, file, standard, in this order. The file is the one that is
- * named, else ./cay.toml, else $XDG_CONFIG_HOME/cay/cay.toml or ~/.config/cay/cay.toml; none is fine.
+ * What counts: command line (config_set), environment, file, standard, in this order. The file is
+ * the one that is named, else ./cay.toml, else $XDG_CONFIG_HOME/cay/cay.toml or
+ * ~/.config/cay/cay.toml; none is fine.
  *
- * Variables: KEY for core, SANDBOX_KEY, SECURITY_KEY, KUBERNETES_KEY, MCP_KEY as the original has it, and
- * CAY_SERVE_KEY, CAY_GUARD_KEY, CAY_LIMITS_KEY. As there, an empty one counts for nothing, true and 1 are true,
- * lists and maps are written as in Python, and one that cannot be read is left aside, with a warning.
+ * Variables: KEY for core, SANDBOX_KEY, SECURITY_KEY, KUBERNETES_KEY, MCP_KEY as the original has
+ * it, and CAY_SERVE_KEY, CAY_GUARD_KEY, CAY_LIMITS_KEY. As there, an empty one counts for nothing,
+ * true and 1 are true, lists and maps are written as in Python, and one that cannot be read is left
+ * aside, with a warning.
  */
 #pragma once
 

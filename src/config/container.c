@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What OpenHands' configuration says of containers: GPUs, networks, and docker-py's arguments of a container
- * (docker_runtime_kwargs). Of these there is one row for each that is taken: as a limit of the sandbox, whatever its
- * backend, or as a member of the Engine API's HostConfig. What would weaken the isolation, or is cay's own to say, is
- * refused, by its name, like all that is not known.
+ * What OpenHands' configuration says of containers: GPUs, networks, and docker-py's arguments of a
+ * container (docker_runtime_kwargs). Of these there is one row for each that is taken: as a limit
+ * of the sandbox, whatever its backend, or as a member of the Engine API's HostConfig. What would
+ * weaken the isolation, or is cay's own to say, is refused, by its name, like all that is not
+ * known.
  */
 #include "config/parts.h"
 

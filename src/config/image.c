@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The image of sandboxes that name none: sandbox.base_container_image, runtime_extra_deps and what goes with them, as
- * the settings of runtime/recipe.h.
+ * The image of sandboxes that name none: sandbox.base_container_image, runtime_extra_deps and what
+ * goes with them, as the settings of runtime/recipe.h.
  */
 #include "config/parts.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parts: what settings.c puts together, and what the parts have to know of where sandboxes live. Private to config. */
+/*
+ * parts: what settings.c puts together, and what the parts have to know of where sandboxes live.
+ * Private to config.
+ */
 #pragma once
 
 #include "config/config.h"
@@ -12,7 +15,9 @@ enum config_backend {
 	BACKEND_OTHER,
 };
 
-/* image.c: the member "image"; none, if sandboxes that name no image are to have the host's tools. */
+/*
+ * image.c: the member "image"; none, if sandboxes that name no image are to have the host's tools.
+ */
 int config_put_image(const struct config *c, enum config_backend backend, struct jsonw *w,
 	struct error *err);
 
@@ -22,5 +27,8 @@ int config_put_container(const struct config *c, enum config_backend backend, st
 /* Members of "create": gpus and networks. */
 int config_put_devices(const struct config *c, enum config_backend backend, struct jsonw *w,
 	struct error *err);
-/* What docker_runtime_kwargs say of one of limits' members; 0: nothing. Checked by config_put_container. */
+/*
+ * What docker_runtime_kwargs say of one of limits' members; 0: nothing. Checked by
+ * config_put_container.
+ */
 int64_t config_container_limit(const struct config *c, const char *name);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A turn waits for descriptors (base/poller.h) until the next timer is due, tells whoever waited
- * for them, runs the timers that are due, and then what was deferred. Signals and workers come by descriptors of
- * their own. A turn costs one system call, and a look at the clock where timers are set.
+ * Theory of operation. A turn waits for descriptors (base/poller.h) until the next timer is due,
+ * tells whoever waited for them, runs the timers that are due, and then what was deferred. Signals
+ * and workers come by descriptors of their own. A turn costs one system call, and a look at the
+ * clock where timers are set.
  */
 #include "event/loop.h"
 

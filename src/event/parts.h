@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parts: what a loop is made of. Internal to this layer; who uses a loop sees loop.h, of which watches.c, timers.c,
- * signals.c and workers.c are the parts that their names say.
+ * parts: what a loop is made of. Internal to this layer; who uses a loop sees loop.h, of which
+ * watches.c, timers.c, signals.c and workers.c are the parts that their names say.
  */
 #pragma once
 
@@ -14,8 +14,8 @@ struct poller *loop_poller(struct loop *loop);
 struct timers {
 	struct timer **heap;
 	size_t n, size;
-	uint64_t
-		n_set; /* ever: of two that are due at once the one that was set before comes first */
+	/* ever: of two that are due at once the one that was set before comes first */
+	uint64_t n_set;
 };
 
 struct timers *loop_timers(struct loop *loop);
@@ -25,7 +25,10 @@ int timers_wait_ms(const struct timers *ts);
 /* Calls those that are due, but none that is set meanwhile. */
 void timers_run(struct timers *ts);
 
-/* The signals of a process come to the loop that asked for them first, for as long as it asks for any. */
+/*
+ * The signals of a process come to the loop that asked for them first, for as long as it asks for
+ * any.
+ */
 struct signals {
 	struct watch *pipe; /* NULL: it asks for none */
 	struct list all;    /* signal_watch::link */

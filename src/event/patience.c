@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 /*
- * What a wait teaches counts up or down: one short one in three is worth the time of the two others. How many want to run
- * is a mean over the last waits; at a single moment whoever is being woken is among them, and who woke it still is.
+ * What a wait teaches counts up or down: one short one in three is worth the time of the two
+ * others. How many want to run is a mean over the last waits; at a single moment whoever is being
+ * woken is among them, and who woke it still is.
  */
 enum { PROMISE_MAX = 8, PROMISE_OF_SHORT = 2, ONE = 1024, MEMORY = 16 };
 

@@ -2,11 +2,12 @@
 /*
  * patience: whether a loop that has nothing to do looks again for a moment before it sleeps.
  *
- * A processor that sleeps takes long to be woken, in a virtual machine most of all: 25 µs for what takes 2 between two
- * programs that are both awake; and a call wakes four to six programs in turn. So who got something to do soon
- * after there was nothing, and more than once of late, does not sleep at once. But only while nearly every program that
- * wants to run has a processor: where some wait, no processor goes to sleep, and who looks would be in their way, and
- * have to wait behind them when there is something to do.
+ * A processor that sleeps takes long to be woken, in a virtual machine most of all: 25 µs for what
+ * takes 2 between two programs that are both awake; and a call wakes four to six programs in turn.
+ * So who got something to do soon after there was nothing, and more than once of late, does not
+ * sleep at once. But only while nearly every program that wants to run has a processor: where some
+ * wait, no processor goes to sleep, and who looks would be in their way, and have to wait behind
+ * them when there is something to do.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handler writes the signal's number into a pipe that the loop reads. The pipe is the process's: what is forked has
- * the handler too until it executes something, so that looks whose signal it is.
+ * The handler writes the signal's number into a pipe that the loop reads. The pipe is the
+ * process's: what is forked has the handler too until it executes something, so that looks whose
+ * signal it is.
  */
 #include "event/parts.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A binary heap. A timer knows its place in it, so that it can be set anew and taken out at any time. */
+/*
+ * A binary heap. A timer knows its place in it, so that it can be set anew and taken out at any
+ * time.
+ */
 #include "event/parts.h"
 
 #include "base/auto.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A watch that asks for nothing is not in the poller at all: errors and hang-ups are told there whether one asks for
- * them or not.
+ * A watch that asks for nothing is not in the poller at all: errors and hang-ups are told there
+ * whether one asks for them or not.
  */
 #include "event/parts.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work waits in `waiting` until a thread takes it; what is done waits in `done` until the loop, which an eventfd wakes,
- * tells of it. `lock` guards both lists and what is counted of them; the rest is the loop's. A thread is made when
- * there is work for which none is idle, until there are LOOP_WORKERS; where the system refuses one, what there are do it, and
- * where there is none at all, the loop itself.
+ * Work waits in `waiting` until a thread takes it; what is done waits in `done` until the loop,
+ * which an eventfd wakes, tells of it. `lock` guards both lists and what is counted of them; the
+ * rest is the loop's. A thread is made when there is work for which none is idle, until there are
+ * LOOP_WORKERS; where the system refuses one, what there are do it, and where there is none at all,
+ * the loop itself.
  */
 #include "event/parts.h"
 

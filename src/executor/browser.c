@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One step is under way, the others wait in order; `active` is the first of them and its
- * request has been sent. A caller that goes away takes a waiting step along; one under way is let go on, and its
- * result is dropped.
+ * Theory of operation. One step is under way, the others wait in order; `active` is the first of
+ * them and its request has been sent. A caller that goes away takes a waiting step along; one under
+ * way is let go on, and its result is dropped.
  *
- * browser_end is the only way out of running: it kills both children, fails the step under way and leaves the
- * corpses to be reaped as they come. Then the next step, if one waits, starts another browser.
+ * browser_end is the only way out of running: it kills both children, fails the step under way and
+ * leaves the corpses to be reaped as they come. Then the next step, if one waits, starts another
+ * browser.
  */
 #include "executor/browser.h"
 

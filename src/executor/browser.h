@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * browser: the sandbox's browser as the executor sees it: two children. One is Chromium, the agent's like any
- * process, with its debugging pipe on descriptors 3 and 4. The other is the driver (browser_driver.h), a fork of the
- * executor that holds the other ends: what a page sends is parsed there, in the agent's cgroup, behind a worker's
- * locks, and not in the executor.
+ * browser: the sandbox's browser as the executor sees it: two children. One is Chromium, the
+ * agent's like any process, with its debugging pipe on descriptors 3 and 4. The other is the driver
+ * (browser_driver.h), a fork of the executor that holds the other ends: what a page sends is parsed
+ * there, in the agent's cgroup, behind a worker's locks, and not in the executor.
  *
- * It starts with the first step and stays. Steps of several callers are performed one after the other. Whatever
- * ends one of the two ends both; the step under way fails with ERROR_UNAVAILABLE, and the next one starts anew,
- * with a fresh profile.
+ * It starts with the first step and stays. Steps of several callers are performed one after the
+ * other. Whatever ends one of the two ends both; the step under way fails with ERROR_UNAVAILABLE,
+ * and the next one starts anew, with a fresh profile.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A call of a program is a row: its parameters as a Python function would have them, and who
- * performs it. What does not fit the row is refused in Python's words (TypeError), what does not work in those of
- * Playwright, since that is what agents were trained to read.
+ * Theory of operation. A call of a program is a row: its parameters as a Python function would have
+ * them, and who performs it. What does not fit the row is refused in Python's words (TypeError),
+ * what does not work in those of Playwright, since that is what agents were trained to read.
  */
 #include "executor/browser_functions.h"
 

@@ -210,7 +210,10 @@ static int serve(struct driver *d, int fd, struct str request)
 	return -1;
 }
 
-/* One whole frame; between requests the browser's events are taken in. 0: the executor wants no more. */
+/*
+ * One whole frame; between requests the browser's events are taken in. 0: the executor wants no
+ * more.
+ */
 static int next_request(struct driver *d, int fd, struct buf *in, struct frame *ret,
 	struct error *err)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * browser_driver: the process that drives a browser: a fork of the executor that runs driver_main and nothing else.
- * It blocks where it likes, has a deadline for everything, and is killed with its browser when that is not enough.
+ * browser_driver: the process that drives a browser: a fork of the executor that runs driver_main
+ * and nothing else. It blocks where it likes, has a deadline for everything, and is killed with its
+ * browser when that is not enough.
  *
- * It reads one FRAME_REQUEST after the other from its socket (a struct browse_params as JSON, checked by the
- * executor) and answers each with a FRAME_RESULT or FRAME_ERROR. An error means that the browser is of no use any
- * more; what went wrong within a page is in the result. FRAME_EOF: end the browser in order, and then yourself.
+ * It reads one FRAME_REQUEST after the other from its socket (a struct browse_params as JSON,
+ * checked by the executor) and answers each with a FRAME_RESULT or FRAME_ERROR. An error means that
+ * the browser is of no use any more; what went wrong within a page is in the result. FRAME_EOF: end
+ * the browser in order, and then yourself.
  *
- * This header is what its files share: browser_driver.c (requests), browser_events.c, browser_tabs.c, browser_elements.c,
- * browser_input.c, browser_calls.c, browser_observe.c.
+ * This header is what its files share: browser_driver.c (requests), browser_events.c,
+ * browser_tabs.c, browser_elements.c, browser_input.c, browser_calls.c, browser_observe.c.
  */
 #pragma once
 
@@ -104,7 +106,9 @@ int tabs_index(const struct driver *d); /* of the active one; -1 */
 int tabs_tidy(struct driver *d, struct error *err);
 /* ERROR_TIMEOUT if the document of that loader has not loaded in time. */
 int tabs_wait_loaded(struct tab *tab, const char *loader, int64_t deadline_ms, struct error *err);
-/* Lets what an action set going come to rest; never fails, and takes no longer than the step has. */
+/*
+ * Lets what an action set going come to rest; never fails, and takes no longer than the step has.
+ */
 void tabs_settle(struct driver *d, bool is_interactive);
 
 /* ---- browser_elements.c ---- */
@@ -142,7 +146,10 @@ int input_drag(struct driver *d, double x, double y);
 
 /* ---- browser_calls.c ---- */
 
-/* Complains and is -1 unless there are calls, each of a function there is: else nothing is performed. */
+/*
+ * Complains and is -1 unless there are calls, each of a function there is: else nothing is
+ * performed.
+ */
 int calls_check(struct driver *d, const struct py_call *calls, size_t n);
 /* Performs one call of a program; complains and is -1 if it fails. */
 int calls_perform(struct driver *d, const struct py_call *call, bool *ret_is_interactive);

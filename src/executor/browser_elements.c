@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A bid leads to the browser's own number of the node (page_marks), and that to a handle of it
- * (DOM.resolveNode), in whatever frame or shadow tree it is. What it looks like is asked of the page; where it is,
- * of the browser, which knows the offsets of frames.
+ * Theory of operation. A bid leads to the browser's own number of the node (page_marks), and that
+ * to a handle of it (DOM.resolveNode), in whatever frame or shadow tree it is. What it looks like
+ * is asked of the page; where it is, of the browser, which knows the offsets of frames.
  */
 #include "executor/browser_driver.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Every page that is opened, by whomever, is told; we attach to it then, and it becomes a tab,
- * and active, as with a person who sees it come up. (The browser could attach us by itself, Target.setAutoAttach: but
- * with that a page that opens a window stands still for ever in Chromium 156.) What follows is told as events of its session:
- * which document it loads and how far that is, what it has on the network, dialogs, file choosers. Dialogs are
- * answered at once, since a page stands still until then: an alert is accepted, a question is not.
+ * Theory of operation. Every page that is opened, by whomever, is told; we attach to it then, and
+ * it becomes a tab, and active, as with a person who sees it come up. (The browser could attach us
+ * by itself, Target.setAutoAttach: but with that a page that opens a window stands still for ever
+ * in Chromium 156.) What follows is told as events of its session: which document it loads and how
+ * far that is, what it has on the network, dialogs, file choosers. Dialogs are answered at once,
+ * since a page stands still until then: an alert is accepted, a question is not.
  *
  * Nothing here waits within an event: what has to be said then is told (cdp_tell).
  */

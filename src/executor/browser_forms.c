@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is done with an element: it is pointed at, filled, or given files. The browser's input is used wherever a
- * person's would do; a function in the page only prepares for it, or does what a native control would.
+ * What is done with an element: it is pointed at, filled, or given files. The browser's input is
+ * used wherever a person's would do; a function in the page only prepares for it, or does what a
+ * native control would.
  */
 #include "executor/browser_functions.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * browser_functions: who performs the calls of a program; the table is in browser_calls.c. Values stand in the order
- * of a function's parameters there, checked for their kind; NULL: not given. Each complains and is -1 if it fails.
+ * browser_functions: who performs the calls of a program; the table is in browser_calls.c. Values
+ * stand in the order of a function's parameters there, checked for their kind; NULL: not given.
+ * Each complains and is -1 if it fails.
  */
 #pragma once
 

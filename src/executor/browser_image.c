@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. libpng's simplified interface gives and takes whole images as RGB. The labels are drawn with
- * letters of 5 by 7 dots, each dot two by two pixels: bids are letters and digits, nothing else. Compression is the
- * fastest: the image goes over a local socket, and time counts.
+ * Theory of operation. libpng's simplified interface gives and takes whole images as RGB. The
+ * labels are drawn with letters of 5 by 7 dots, each dot two by two pixels: bids are letters and
+ * digits, nothing else. Compression is the fastest: the image goes over a local socket, and time
+ * counts.
  */
 #include "executor/browser_image.h"
 

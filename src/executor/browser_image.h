@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * browser_image: the set of marks: a screenshot with a dashed box and a label with the bid for each marked
- * element. The only file that knows libpng.
+ * browser_image: the set of marks: a screenshot with a dashed box and a label with the bid for each
+ * marked element. The only file that knows libpng.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mouse and keyboard. Events go in where a real device's would, so a page cannot tell them apart. Keys are named as
- * in the DOM ("Enter", "ArrowDown", "KeyA", "a"), on a US keyboard.
+ * Mouse and keyboard. Events go in where a real device's would, so a page cannot tell them apart.
+ * Keys are named as in the DOM ("Enter", "ArrowDown", "KeyA", "a"), on a US keyboard.
  */
 #include "executor/browser_driver.h"
 
@@ -115,8 +115,9 @@ static void intercept_drags(struct driver *d, bool is_on)
 }
 
 /*
- * From where the mouse is to x, y. What is draggable begins a drag of its own when the mouse moves with the button
- * down; that is told, and goes on with events of its own. All else sees the mouse alone.
+ * From where the mouse is to x, y. What is draggable begins a drag of its own when the mouse moves
+ * with the button down; that is told, and goes on with events of its own. All else sees the mouse
+ * alone.
  */
 int input_drag(struct driver *d, double x, double y)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Chromium runs as the agent's user with the sandbox's locks, as any other program; so
- * --no-sandbox is right: the sandbox is around it, and layers of its own need namespaces that no agent may make.
- * Without isolation of sites every frame of a page is in one process, which takes a third of the memory and lets one
- * session see all of the page; what that guards against is other sites' data in the memory of one process, and all
- * of it is this one agent's.
+ * Theory of operation. Chromium runs as the agent's user with the sandbox's locks, as any other
+ * program; so --no-sandbox is right: the sandbox is around it, and layers of its own need
+ * namespaces that no agent may make. Without isolation of sites every frame of a page is in one
+ * process, which takes a third of the memory and lets one session see all of the page; what that
+ * guards against is other sites' data in the memory of one process, and all of it is this one
+ * agent's.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -19,7 +20,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/* In the order in which they are tried. Debian's launcher is a shell script: past it, the start is faster. */
+/*
+ * In the order in which they are tried. Debian's launcher is a shell script: past it, the start is
+ * faster.
+ */
 static const char *const programs[] = { "/usr/lib/chromium/chromium", "chromium",
 	"chromium-browser", "google-chrome-stable", "google-chrome", "chrome", "headless_shell" };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The tree is walked once; an element has an entry in a table that says what stands before and
- * after its text. Nothing is written until there is text: breaks and prefixes are kept as wishes (`breaks`,
- * `pending`), the larger wins, so that empty elements leave nothing behind.
+ * Theory of operation. The tree is walked once; an element has an entry in a table that says what
+ * stands before and after its text. Nothing is written until there is text: breaks and prefixes are
+ * kept as wishes (`breaks`, `pending`), the larger wins, so that empty elements leave nothing
+ * behind.
  */
 #include "executor/browser_markdown.h"
 
@@ -150,7 +151,10 @@ static void line(struct writer *w, int32_t at, const char *mark)
 	want_breaks(w, 1);
 }
 
-/* A mark goes before the first and behind the last of the text: `_so_`, whatever blanks are around it. */
+/*
+ * A mark goes before the first and behind the last of the text: `_so_`, whatever blanks are around
+ * it.
+ */
 static void inline_mark(struct writer *w, int32_t at, const char *mark)
 {
 	size_t pending = w->pending.len;

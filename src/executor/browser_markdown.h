@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * browser_markdown: a page as Markdown: headings, lists, links, tables and code as html2text writes them, no line
- * broken, images left out. Only text that is drawn is there: nothing hidden, no script.
+ * browser_markdown: a page as Markdown: headings, lists, links, tables and code as html2text writes
+ * them, no line broken, images left out. Only text that is drawn is there: nothing hidden, no
+ * script.
  */
 #pragma once
 

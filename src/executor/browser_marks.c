@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Bids: documents are walked from the top, each iframe's document after it. An element that
- * had a bid in the last snapshot keeps it, if its document is the same, which its loader tells: another document
- * in the same frame may use the browser's numbers anew.
+ * Theory of operation. Bids: documents are walked from the top, each iframe's document after it. An
+ * element that had a bid in the last snapshot keeps it, if its document is the same, which its
+ * loader tells: another document in the same frame may use the browser's numbers anew.
  *
- * Marks: what a click at the centre of an element meets is the drawn node there with the highest paint order. As in
- * the set of marks of He et al. (2024), a mark excludes those of its ancestors, and a button or link those of its
- * descendants.
+ * Marks: what a click at the centre of an element meets is the drawn node there with the highest
+ * paint order. As in the set of marks of He et al. (2024), a mark excludes those of its ancestors,
+ * and a button or link those of its descendants.
  */
 #include "executor/browser_marks.h"
 

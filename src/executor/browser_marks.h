@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* browser_marks: which elements of a page an agent may want to point at. Sets page_node::is_marked. */
+/*
+ * browser_marks: which elements of a page an agent may want to point at. Sets page_node::is_marked.
+ */
 #pragma once
 
 #include "executor/browser_page.h"

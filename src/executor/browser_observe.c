@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Everything that a look needs is asked for at once, so that the browser's processes work side
- * by side: the snapshot and the accessibility trees come from the page's process while the picture is encoded in
- * another. The frames' trees need the frames' ids, which come first and cost little.
+ * Theory of operation. Everything that a look needs is asked for at once, so that the browser's
+ * processes work side by side: the snapshot and the accessibility trees come from the page's
+ * process while the picture is encoded in another. The frames' trees need the frames' ids, which
+ * come first and cost little.
  *
- * A page that does not answer is busy with a script of its own. That is stopped (Runtime.terminateExecution); if it
- * does not answer then either, the tab is closed, another is opened, and the step says so.
+ * A page that does not answer is busy with a script of its own. That is stopped
+ * (Runtime.terminateExecution); if it does not answer then either, the tab is closed, another is
+ * opened, and the step says so.
  */
 #include "executor/browser_driver.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A snapshot is a list of documents, each with parallel arrays: names, parents, numbers into a
- * common table of strings, and another set of arrays for what is laid out. Node numbers here run through all
- * documents. The nodes of a document come in document order, a shadow tree before the children of its host.
+ * Theory of operation. A snapshot is a list of documents, each with parallel arrays: names,
+ * parents, numbers into a common table of strings, and another set of arrays for what is laid out.
+ * Node numbers here run through all documents. The nodes of a document come in document order, a
+ * shadow tree before the children of its host.
  */
 #include "executor/browser_page.h"
 
@@ -65,7 +66,10 @@ static void link_children(struct page *p, const struct page_document *d)
 	}
 }
 
-/* What is in a fragment that is no shadow tree (a template's), or in one of the browser's own, has no bid. */
+/*
+ * What is in a fragment that is no shadow tree (a template's), or in one of the browser's own, has
+ * no bid.
+ */
 static void find_elements(struct page *p, const struct page_document *d, const struct json *nodes)
 {
 	const struct json *roots = json_find(nodes, "shadowRootType"),

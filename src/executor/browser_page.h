@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * browser_page: what a page holds, out of one DOMSnapshot.captureSnapshot: every node of every document, where it
- * is drawn, and the ids (bids) by which an agent names elements.
+ * browser_page: what a page holds, out of one DOMSnapshot.captureSnapshot: every node of every
+ * document, where it is drawn, and the ids (bids) by which an agent names elements.
  *
- * A bid is a number in document order within the top document, "a" for its first iframe, "a0" for the first
- * element in that. An element keeps its bid as long as its document lives; what comes later gets the numbers after
- * those that were given. Nothing is written into the page: elements are known by the browser's own numbers.
+ * A bid is a number in document order within the top document, "a" for its first iframe, "a0" for
+ * the first element in that. An element keeps its bid as long as its document lives; what comes
+ * later gets the numbers after those that were given. Nothing is written into the page: elements
+ * are known by the browser's own numbers.
  *
- * Boxes are in pixels of the viewport. A mark says that an agent may want to point at the element: it can be
- * clicked, and a click at its centre meets it.
+ * Boxes are in pixels of the viewport. A mark says that an agent may want to point at the element:
+ * it can be clicked, and a click at its centre meets it.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tabs are opened, closed and waited for here; how far each of them is, browser_events.c is told. */
+/*
+ * Tabs are opened, closed and waited for here; how far each of them is, browser_events.c is told.
+ */
 #include "executor/browser_driver.h"
 
 #include "base/auto.h"

@@ -2,10 +2,11 @@
 /*
  * call: one action being performed by the executor, from its request to its result.
  *
- * A verb binds an action row to functions. `start` gets decoded params (they live in call->arena, as long
- * as the call). It may finish at once or later; exactly one call_finish or call_fail ends the call, after
- * which the call is gone. What belongs to a verb's call hangs on call->state; `drop` is called before the
- * call goes away, whether it finished, failed, or lost its caller, and frees that state.
+ * A verb binds an action row to functions. `start` gets decoded params (they live in call->arena,
+ * as long as the call). It may finish at once or later; exactly one call_finish or call_fail ends
+ * the call, after which the call is gone. What belongs to a verb's call hangs on call->state;
+ * `drop` is called before the call goes away, whether it finished, failed, or lost its caller, and
+ * frees that state.
  *
  * The struct serves the socket: after a result it waits, without a verb, for the next request.
  *
@@ -53,8 +54,8 @@ struct verb {
 extern const struct verb *const verb_table[];
 
 /*
- * From within start, in its place: the call goes on as one of another action, whose result is wrapped. What that
- * action sends before its result goes nowhere.
+ * From within start, in its place: the call goes on as one of another action, whose result is
+ * wrapped. What that action sends before its result goes nowhere.
  */
 void call_become(struct call *call, const struct action *action, struct str params_json,
 	call_wrap_fn *wrap);

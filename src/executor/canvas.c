@@ -199,7 +199,10 @@ static bool is_space(const struct cell *cell)
 	return cell->chars[0] == 0 || (cell->chars[0] == ' ' && cell->chars[1] == 0);
 }
 
-/* Blanks at the end of a line are nothing; but a space that was written is text where the line goes on. */
+/*
+ * Blanks at the end of a line are nothing; but a space that was written is text where the line goes
+ * on.
+ */
 static int text_end(const struct line *line, int cols)
 {
 	cols = MIN(cols, line->used);

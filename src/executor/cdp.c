@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A request that is waited for has a place in `waiting` by its number; its answer is kept
- * there until cdp_wait takes it. Requests of cdp_tell have none, and what answers them finds no place. An answer
- * over the ceiling is known by its head, which begins with the number: {"id":17,…
+ * Theory of operation. A request that is waited for has a place in `waiting` by its number; its
+ * answer is kept there until cdp_wait takes it. Requests of cdp_tell have none, and what answers
+ * them finds no place. An answer over the ceiling is known by its head, which begins with the
+ * number: {"id":17,…
  */
 #include "executor/cdp.h"
 
@@ -115,7 +116,9 @@ static int hex_unit(const char *p)
 	return unit;
 }
 
-/* What a page holds may be half a surrogate pair, which is no Unicode: in place, U+FFFD for each. */
+/*
+ * What a page holds may be half a surrogate pair, which is no Unicode: in place, U+FFFD for each.
+ */
 static void mend(struct buf *text)
 {
 	for (char *p = text->ptr, *end = p + text->len; p + 6 <= end; p++) {

@@ -3,18 +3,18 @@
  * cdp: the client's side of the Chrome DevTools Protocol over a pair of pipes
  * (https://chromedevtools.github.io/devtools-protocol/; the framing is wire/nuljson.h).
  *
- * It blocks, with a deadline each time: it belongs to the browser's driver, a process of its own (see
- * executor/browser.h). What comes is dispatched while something is waited for: events to one function, which may
- * send and must not wait.
+ * It blocks, with a deadline each time: it belongs to the browser's driver, a process of its own
+ * (see executor/browser.h). What comes is dispatched while something is waited for: events to one
+ * function, which may send and must not wait.
  *
  *	auto_cdp_reply struct cdp_reply reply = { 0 };
  *	if (cdp_call(cdp, session, "Page.navigate", &params, deadline_ms, &reply, err) < 0)
  *		return -1;
  *	... json_find(reply.result, "loaderId") ...
  *
- * Several requests may be under way: cdp_send each, then cdp_wait for each. Errors: ERROR_PROTOCOL, the browser
- * refused, with its words; ERROR_TIMEOUT; ERROR_TOO_LARGE, its answer is over CDP_MESSAGE_MAX; ERROR_UNAVAILABLE,
- * it is gone, and every later call says the same.
+ * Several requests may be under way: cdp_send each, then cdp_wait for each. Errors: ERROR_PROTOCOL,
+ * the browser refused, with its words; ERROR_TIMEOUT; ERROR_TOO_LARGE, its answer is over
+ * CDP_MESSAGE_MAX; ERROR_UNAVAILABLE, it is gone, and every later call says the same.
  */
 #pragma once
 

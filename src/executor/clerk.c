@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The clerk is a guest that is started by the first call that needs it, and closed when nobody has
- * needed it for a while: it costs some 15 MiB, and 40 ms to start. It works on one file after the other. One that dies
- * fails the calls that it had, and the next call starts another.
+ * Theory of operation. The clerk is a guest that is started by the first call that needs it, and
+ * closed when nobody has needed it for a while: it costs some 15 MiB, and 40 ms to start. It works
+ * on one file after the other. One that dies fails the calls that it had, and the next call starts
+ * another.
  */
 #include "executor/clerk.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clerk: the verbs lint and convert, by a Python program of ours in the sandbox (executor/python/clerk.py). */
+/*
+ * clerk: the verbs lint and convert, by a Python program of ours in the sandbox
+ * (executor/python/clerk.py).
+ */
 #pragma once
 
 #include "executor/call.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The executor lives in the sandbox's network namespace, so a plain socket reaches
- * what listens there, and nothing else. One descriptor, one watch: while it connects the watch waits for
- * room to write; then what it waits for follows from the two directions (await). A direction that is held
- * up stops the other end of it: a caller that does not read stops the reading from the socket, a socket
- * that takes nothing stops the reading from the caller.
+ * Theory of operation. The executor lives in the sandbox's network namespace, so a plain socket
+ * reaches what listens there, and nothing else. One descriptor, one watch: while it connects the
+ * watch waits for room to write; then what it waits for follows from the two directions (await). A
+ * direction that is held up stops the other end of it: a caller that does not read stops the
+ * reading from the socket, a socket that takes nothing stops the reading from the caller.
  *
  * `localhost` is tried as 127.0.0.1 and then as ::1: a server may listen on either alone.
  */
@@ -93,7 +93,9 @@ static void settle(struct connect *c)
 		await(c);
 }
 
-/* The socket takes nothing any more. What it sent before may still be read, so this is no failure. */
+/*
+ * The socket takes nothing any more. What it sent before may still be read, so this is no failure.
+ */
 static void end_output(struct connect *c)
 {
 	c->out_ended = true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* connect: bytes both ways between a call and a socket inside the sandbox. See action/network_actions.h. */
+/*
+ * connect: bytes both ways between a call and a socket inside the sandbox. See
+ * action/network_actions.h.
+ */
 #pragma once
 
 #include "executor/call.h"

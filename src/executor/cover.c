@@ -73,7 +73,10 @@ void cover_data(struct call *call, uint8_t channel, struct str bytes)
 	buf_put(&held->bytes, bytes);
 	auto_buf struct buf out = BUF_INIT(SIZE_MAX / 2);
 	mask_put(mask, buf_str(&held->bytes), MASK_PLAIN, &out);
-	/* Its end may be the beginning of a secret; that of what was put in the place of one is not. */
+	/*
+	 * Its end may be the beginning of a secret; that of what was put in the place of one is
+	 * not.
+	 */
 	size_t tail = mask_tail(mask, buf_str(&out));
 	buf_reset(&held->bytes);
 	buf_put(&held->bytes, str_skip(buf_str(&out), out.len - tail));

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cover: the values of variables that were named as secrets (configure) stay out of what calls send: results,
- * events and data. Not out of what is bytes of a file or of a connection (ACTION_RAW), which would be spoilt.
+ * cover: the values of variables that were named as secrets (configure) stay out of what calls
+ * send: results, events and data. Not out of what is bytes of a file or of a connection
+ * (ACTION_RAW), which would be spoilt.
  *
- * A secret may come in two pieces of data. What may be the beginning of one is held back until the next
- * piece, the end of the call, or COVER_HOLD_MS have passed.
+ * A secret may come in two pieces of data. What may be the beginning of one is held back until the
+ * next piece, the end of the call, or COVER_HOLD_MS have passed.
  */
 #pragma once
 

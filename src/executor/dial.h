@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dial: the executor's side of wire/dial.h. It connects at its start, again at each SIGHUP, and ends when it has been
- * without a server for the length of its lease: whatever happens to the server, its container does not stay.
+ * dial: the executor's side of wire/dial.h. It connects at its start, again at each SIGHUP, and
+ * ends when it has been without a server for the length of its lease: whatever happens to the
+ * server, its container does not stay.
  */
 #pragma once
 

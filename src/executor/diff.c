@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. What both texts have in common at their beginning and end is cut away by bytes, at
- * line boundaries, but for the lines of context; only the window between is split into lines, numbered
- * and compared. So an edit of one line in a big file costs its bytes once. difflib looks at whole texts,
- * and what it finds depends on that, so DIFF_BARE takes the window only when the texts are too long.
+ * Theory of operation. What both texts have in common at their beginning and end is cut away by
+ * bytes, at line boundaries, but for the lines of context; only the window between is split into
+ * lines, numbered and compared. So an edit of one line in a big file costs its bytes once. difflib
+ * looks at whole texts, and what it finds depends on that, so DIFF_BARE takes the window only when
+ * the texts are too long.
  */
 #include "executor/diff.h"
 

@@ -7,8 +7,8 @@
  *	DIFF_BARE   byte for byte what Python's difflib makes of text.split("\n"), each line without
  *	            trailing blanks, joined by "\n": what agent frameworks show.
  *
- * Both texts stay the caller's. Work has a ceiling: texts that differ too much are given as one change of
- * everything between their common beginning and end, which is true as well, only longer.
+ * Both texts stay the caller's. Work has a ceiling: texts that differ too much are given as one
+ * change of everything between their common beginning and end, which is true as well, only longer.
  */
 #pragma once
 
@@ -16,6 +16,8 @@
 
 enum diff_style { DIFF_PATCH, DIFF_BARE };
 
-/* Appends to `out`; nothing if the texts are equal. `context`: unchanged lines around each change. */
+/*
+ * Appends to `out`; nothing if the texts are equal. `context`: unchanged lines around each change.
+ */
 void diff_unified(struct buf *out, const char *name, struct str before, struct str after,
 	enum diff_style style, int context);

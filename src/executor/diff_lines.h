@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * diff_lines: two texts as numbered lines, and which of them are marked as changed. Shared by diff.c and
- * the two ways of finding changes. Equal lines, on either side, have equal ids.
+ * diff_lines: two texts as numbered lines, and which of them are marked as changed. Shared by
+ * diff.c and the two ways of finding changes. Equal lines, on either side, have equal ids.
  */
 #pragma once
 
@@ -21,5 +21,8 @@ struct diff_lines {
 
 /* Marks a shortest edit script between the parts that differ. */
 void diff_myers(struct diff_lines *l);
-/* Marks what Python's difflib.SequenceMatcher finds; false, with nothing marked, if that is too much work. */
+/*
+ * Marks what Python's difflib.SequenceMatcher finds; false, with nothing marked, if that is too
+ * much work.
+ */
 bool diff_matcher(struct diff_lines *d);

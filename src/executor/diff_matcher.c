@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The matching of Python's difflib.SequenceMatcher (Ratcliff and Obershelp), written from its
- * documentation and its observable results: the longest common block, the earliest of several, then the
- * same left and right of it. Lines that make up more than one percent of 200 or more do not start a block
- * ("popular"), but a block grows over them.
+ * documentation and its observable results: the longest common block, the earliest of several, then
+ * the same left and right of it. Lines that make up more than one percent of 200 or more do not
+ * start a block ("popular"), but a block grows over them.
  * https://docs.python.org/3/library/difflib.html#difflib.SequenceMatcher
  */
 #include "executor/diff_lines.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Eugene W. Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), the greedy form: for each
- * number of edits d, how far each diagonal k = x - y is reached. The fronts of all d are kept to walk
- * back; that is d² numbers, hence the ceiling on d.
+ * Eugene W. Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), the greedy form: for
+ * each number of edits d, how far each diagonal k = x - y is reached. The fronts of all d are kept
+ * to walk back; that is d² numbers, hence the ceiling on d.
  */
 #include "executor/diff_lines.h"
 

@@ -96,7 +96,10 @@ void edit_view_range(struct edit_outcome *o, const char *path, struct str text, 
 	edit_put_numbered(&o->text, shown, path, first);
 }
 
-/* Finds every place, not overlapping; an empty needle is everywhere. The offset of the first, or -1. */
+/*
+ * Finds every place, not overlapping; an empty needle is everywhere. The offset of the first, or
+ * -1.
+ */
 static ptrdiff_t find_all(struct edit_outcome *o, struct str text, struct str needle,
 	size_t *ret_count)
 {

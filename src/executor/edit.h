@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * edit: the editor's commands on a text in memory; no file is touched. The words that an agent is shown
- * are those of OpenHands' editor, so that every face shows the same.
+ * edit: the editor's commands on a text in memory; no file is touched. The words that an agent is
+ * shown are those of OpenHands' editor, so that every face shows the same.
  *
- * What the editor refuses is an outcome, not an error: `failure` says which kind, `text` the sentence.
+ * What the editor refuses is an outcome, not an error: `failure` says which kind, `text` the
+ * sentence.
  */
 #pragma once
 

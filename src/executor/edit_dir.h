@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* edit_dir: what the editor shows of a directory: two levels, links followed, hidden names left out. */
+/*
+ * edit_dir: what the editor shows of a directory: two levels, links followed, hidden names left
+ * out.
+ */
 #pragma once
 
 #include "executor/edit.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A connection that was accepted is `caught`: where it wants to go is what the address
- * stands for that it was begun to, and on the ports of the web what its first bytes say as well; both have to
- * agree. Then the server is told, and either takes it (egress_take) or has it refused. Whatever is not taken
- * in TAKE_MS is let go of.
+ * Theory of operation. A connection that was accepted is `caught`: where it wants to go is what the
+ * address stands for that it was begun to, and on the ports of the web what its first bytes say as
+ * well; both have to agree. Then the server is told, and either takes it (egress_take) or has it
+ * refused. Whatever is not taken in TAKE_MS is let go of.
  *
  *	accept ──▶ LISTENING (web ports: first bytes) ──▶ TOLD ──▶ taken
  *	                     └──────────▶ refused ◀─────────┘
  *
- * The listeners outlive the call of the server: while there is none (it is being started again), connections
- * wait to be accepted.
+ * The listeners outlive the call of the server: while there is none (it is being started again),
+ * connections wait to be accepted.
  */
 #include "executor/egress.h"
 
@@ -354,8 +354,9 @@ int egress_claim(struct executor *e, int64_t id, int *ret_fd, struct buf *ret_fi
 /* ---- sockets ---- */
 
 /*
- * What the kernel keeps of a connection, either way, for as long as its other side takes nothing: megabytes if it may
- * choose, and it is counted for us and not for the sandbox. Through a loopback so much is plenty.
+ * What the kernel keeps of a connection, either way, for as long as its other side takes nothing:
+ * megabytes if it may choose, and it is counted for us and not for the sandbox. Through a loopback
+ * so much is plenty.
  */
 static void bound_buffers(int fd)
 {

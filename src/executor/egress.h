@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * egress: connections that programs of the sandbox begin to the outside, where its network is `proxy`: every
- * address is the sandbox's own there (sandbox/net.c), so they end here. See action/network_actions.h.
+ * egress: connections that programs of the sandbox begin to the outside, where its network is
+ * `proxy`: every address is the sandbox's own there (sandbox/net.c), so they end here. See
+ * action/network_actions.h.
  *
- * What is on the way out is read here, outside of the agent's reach and with none of the server's rights: the
- * questions of resolvers, the server name of TLS, the Host of HTTP. A name that may be connected to is answered with
- * an address that stands for it and for nothing else, so no question of the sandbox's ever leaves it.
+ * What is on the way out is read here, outside of the agent's reach and with none of the server's
+ * rights: the questions of resolvers, the server name of TLS, the Host of HTTP. A name that may be
+ * connected to is answered with an address that stands for it and for nothing else, so no question
+ * of the sandbox's ever leaves it.
  */
 #pragma once
 

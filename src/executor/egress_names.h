@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* egress_names: addresses that stand for names. Each name gets one, once; an address is never given twice. */
+/*
+ * egress_names: addresses that stand for names. Each name gets one, once; an address is never given
+ * twice.
+ */
 #pragma once
 
 #include "base/map.h"

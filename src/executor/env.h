@@ -26,7 +26,10 @@ void env_fini(struct env *env);
 void env_copy(struct env *env, const struct env *from);
 /* The value, or NULL. */
 const char *env_get(const struct env *env, struct str name);
-/* ERROR_INVALID for a name that is none, ERROR_LIMIT beyond the ceilings. An empty value is a value. */
+/*
+ * ERROR_INVALID for a name that is none, ERROR_LIMIT beyond the ceilings. An empty value is a
+ * value.
+ */
 int env_set(struct env *env, struct str name, struct str value, struct error *err);
 void env_unset(struct env *env, struct str name);
 /* Sets every entry; the names are checked before the first is set. */

@@ -7,7 +7,10 @@ enum {
 	DIGITS_MAX = 4,
 };
 
-/* Nearly all bytes are plain, and there are many of them: 64 at a time without a branch, so that it vectorizes. */
+/*
+ * Nearly all bytes are plain, and there are many of them: 64 at a time without a branch, so that it
+ * vectorizes.
+ */
 size_t escape_plain(struct str in)
 {
 	const unsigned char *p = (const unsigned char *)in.ptr;

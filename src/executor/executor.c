@@ -24,7 +24,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* What runs goes on. If there has been no call at all, who built the sandbox was killed before anybody knew of it. */
+/*
+ * What runs goes on. If there has been no call at all, who built the sandbox was killed before
+ * anybody knew of it.
+ */
 static void lose_control(struct executor *e)
 {
 	if (e->dial) {
@@ -133,7 +136,10 @@ char *executor_path(const struct executor *e, struct str path)
 	return path.len ? mem_printf("%s/%.*s", e->workdir, STR_ARG(path)) : mem_strdup(e->workdir);
 }
 
-/* Calls, processes and sessions need more descriptors than is usual; children get what we were given. */
+/*
+ * Calls, processes and sessions need more descriptors than is usual; children get what we were
+ * given.
+ */
 static void raise_descriptors(struct confine *c)
 {
 	struct rlimit limit;

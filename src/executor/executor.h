@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * executor: what serves one sandbox. It owns the loop, the control socket, the calls, the sessions and
- * the processes; every verb reaches them through call->executor.
+ * executor: what serves one sandbox. It owns the loop, the control socket, the calls, the sessions
+ * and the processes; every verb reaches them through call->executor.
  *
  * The control socket is SOCK_SEQPACKET. A message of one byte 'C' with one descriptor attached, a
- * connected stream socket, is a new call (executor/call.h). When the control socket ends the executor
- * goes on: a server that comes back gets the same socket again from the supervisor. The executor dies
- * with the supervisor, by the parent death signal that it was started with.
+ * connected stream socket, is a new call (executor/call.h). When the control socket ends the
+ * executor goes on: a server that comes back gets the same socket again from the supervisor. The
+ * executor dies with the supervisor, by the parent death signal that it was started with.
  *
- * One thread. The executor cannot make threads (its children go to another pid namespace), and it must
- * not block on anything the sandbox controls: opens are O_NONBLOCK, heavy work goes to forked workers.
+ * One thread. The executor cannot make threads (its children go to another pid namespace), and it
+ * must not block on anything the sandbox controls: opens are O_NONBLOCK, heavy work goes to forked
+ * workers.
  */
 #pragma once
 

@@ -93,7 +93,9 @@ static void info_start(struct call *call, const void *params)
 {
 	struct executor *e = call->executor;
 	int64_t now = clock_mono_ms();
-	/* The executor is outside the pid namespace: /proc has no entry for it, so rss is the peak. */
+	/*
+	 * The executor is outside the pid namespace: /proc has no entry for it, so rss is the peak.
+	 */
 	struct rusage usage = { 0 };
 	getrusage(RUSAGE_SELF, &usage);
 	auto_buf struct buf b = BUF_INIT(32768);

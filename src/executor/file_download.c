@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb download. A file's bytes are read as the caller takes them; an archive is made by a worker.
- * What is announced is kept: a file that grows is given up to the size it had, one that shrinks ends
- * early, or is filled up with zeros in an archive, and the result says so.
+ * The verb download. A file's bytes are read as the caller takes them; an archive is made by a
+ * worker. What is announced is kept: a file that grows is given up to the size it had, one that
+ * shrinks ends early, or is filled up with zeros in an archive, and the result says so.
  */
 #include "base/auto.h"
 #include "base/bug.h"

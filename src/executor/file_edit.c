@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb edit: finds the file, judges it, lets edit.c work on its text, and puts the new text in its
- * place. A file in an encoding other than UTF-8, or with CRLF, is edited as UTF-8 with LF and written
- * back as it was.
+ * The verb edit: finds the file, judges it, lets edit.c work on its text, and puts the new text in
+ * its place. A file in an encoding other than UTF-8, or with CRLF, is edited as UTF-8 with LF and
+ * written back as it was.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -375,7 +375,9 @@ static void put_result_with(struct buf *b, const struct editing *e, size_t diff_
 	jsonw_close(&w);
 }
 
-/* A diff that makes the result too long for a frame is left out; the file has been written by now. */
+/*
+ * A diff that makes the result too long for a frame is left out; the file has been written by now.
+ */
 static void put_result(struct buf *b, const struct editing *e)
 {
 	put_result_with(b, e, DIFF_MAX);

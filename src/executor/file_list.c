@@ -62,8 +62,8 @@ static bool put_entry(struct jsonw *w, const struct path_root *root, const char 
 }
 
 /*
- * The order of a walk: by components, each by bytes; a directory comes before what is in it. Comparing
- * paths as if the slash sorted below every other byte gives the same.
+ * The order of a walk: by components, each by bytes; a directory comes before what is in it.
+ * Comparing paths as if the slash sorted below every other byte gives the same.
  */
 static int compare_paths(struct str a, struct str b)
 {
@@ -192,7 +192,10 @@ static void put_link(struct jsonw *w, const struct path_root *root, const char *
 	}
 }
 
-/* What the path stands for, or the link that its last component is; the latter is looked at first, and mostly is none. */
+/*
+ * What the path stands for, or the link that its last component is; the latter is looked at first,
+ * and mostly is none.
+ */
 static int stat_path(const struct path_root *root, const char *path, bool follows,
 	struct stat *ret_st, bool *ret_is_link, struct error *err)
 {

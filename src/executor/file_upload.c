@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb upload. A file goes to a temporary name as it comes and takes its own at the end; an archive
- * goes through a pipe to a worker.
+ * The verb upload. A file goes to a temporary name as it comes and takes its own at the end; an
+ * archive goes through a pipe to a worker.
  */
 #include "base/auto.h"
 #include "base/bug.h"

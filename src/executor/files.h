@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * files: what the verbs of the file group share: the sandbox's root, the workers, the editor's history,
- * and how results are written.
+ * files: what the verbs of the file group share: the sandbox's root, the workers, the editor's
+ * history, and how results are written.
  */
 #pragma once
 
@@ -15,17 +15,17 @@
 struct files {
 	struct path_root root;
 	struct workers jobs; /* searches, removals: as fast as they can */
-	struct workers
-		streams; /* archives: as fast as the caller, who may be slow; apart from the jobs */
-	struct path_root
-		layer_root; /* of the upper layers (layer.c); fd -1: they are not ours to give */
+	/* archives: as fast as the caller, who may be slow; apart from the jobs */
+	struct workers streams;
+	/* of the upper layers (layer.c); fd -1: they are not ours to give */
+	struct path_root layer_root;
 	struct workers layers;
 	struct edit_history history;
 };
 
 /*
- * Takes root_fd; place: see path.h. With `walks` the kernel's openat2 is not used, as on kernels before 5.6. `confine` stays
- * the caller's and must live as long.
+ * Takes root_fd; place: see path.h. With `walks` the kernel's openat2 is not used, as on kernels
+ * before 5.6. `confine` stays the caller's and must live as long.
  */
 struct files *files_new(struct loop *loop, int root_fd, const char *place, bool walks,
 	const struct confine *confine);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fork: a child as fork(2) makes it, with a pidfd, and in a cgroup from the start. The child's handlers of signals are
- * the standard ones; what was ignored still is.
+ * fork: a child as fork(2) makes it, with a pidfd, and in a cgroup from the start. The child's
+ * handlers of signals are the standard ones; what was ignored still is.
  *
- * By clone3, or where that is refused (Docker's own filter of system calls, and ours, have it ENOSYS) by clone, which
- * knows no cgroup: then only a cgroup_fd of -1 works.
+ * By clone3, or where that is refused (Docker's own filter of system calls, and ours, have it
+ * ENOSYS) by clone, which knows no cgroup: then only a cgroup_fd of -1 works.
  */
 #pragma once
 
@@ -16,14 +16,14 @@
 pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err);
 
 /*
- * An agent can stop whatever is in its pid namespace, our children too, before they have done what they are for.
- * fork_await waits until fd is readable, or closed at the other end, and has a child that was stopped go on meanwhile;
- * false: not in FORK_PATIENCE_MS.
+ * An agent can stop whatever is in its pid namespace, our children too, before they have done what
+ * they are for. fork_await waits until fd is readable, or closed at the other end, and has a child
+ * that was stopped go on meanwhile; false: not in FORK_PATIENCE_MS.
  */
 enum { FORK_PATIENCE_MS = 10000 };
 bool fork_await(int pidfd, int fd);
 /*
- * The same for who need not wait: has it go on if it was stopped, and returns when to look again: soon if it was, as whoever
- * stops it goes on doing so, and each time it gets but a little further.
+ * The same for who need not wait: has it go on if it was stopped, and returns when to look again:
+ * soon if it was, as whoever stops it goes on doing so, and each time it gets but a little further.
  */
 int fork_continue(int pidfd, int look_after_ms);

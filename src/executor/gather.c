@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb gather, in a worker. The directory is the root of all that is opened: a source that is a symbolic
- * link is followed as if the directory were "/", so nothing outside of it is ever given. Links beneath a source are
- * given as they are. Each pattern is looked for in one walk, no deeper than it has slashes.
+ * The verb gather, in a worker. The directory is the root of all that is opened: a source that is a
+ * symbolic link is followed as if the directory were "/", so nothing outside of it is ever given.
+ * Links beneath a source are given as they are. Each pattern is looked for in one walk, no deeper
+ * than it has slashes.
  *
- * The same walk gives the archive or its digest: a digest is made of one line for each entry and of the files' bytes.
+ * The same walk gives the archive or its digest: a digest is made of one line for each entry and of
+ * the files' bytes.
  */
 #include "action/image_actions.h"
 #include "base/auto.h"

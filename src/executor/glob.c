@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Braces are expanded first, into a bounded number of alternatives; each is split
- * into components. A path is matched component by component against the set of positions that an
- * alternative can be at (bit i: the first i components are used up), so "**" needs no backtracking.
+ * Theory of operation. Braces are expanded first, into a bounded number of alternatives; each is
+ * split into components. A path is matched component by component against the set of positions that
+ * an alternative can be at (bit i: the first i components are used up), so "**" needs no
+ * backtracking.
  */
 #include "executor/glob.h"
 

@@ -7,8 +7,8 @@
  *	{a,b{c,d}}            alternatives
  *	\x                    x itself
  *
- * A leading dot is only matched by a dot, unless hidden is set. Matching takes time in proportion to the
- * pattern times the path, whatever the pattern.
+ * A leading dot is only matched by a dot, unless hidden is set. Matching takes time in proportion
+ * to the pattern times the path, whatever the pattern.
  */
 #pragma once
 
@@ -38,7 +38,7 @@ bool glob_match(const struct glob *g, struct str path);
 /* Whether something below this directory can match. */
 bool glob_may_match_below(const struct glob *g, struct str dir);
 /*
- * The leading components without wildcards, joined by slashes: where a search can start. They are taken
- * out of the pattern. Appends to `dir`, with a slash after each.
+ * The leading components without wildcards, joined by slashes: where a search can start. They are
+ * taken out of the pattern. Appends to `dir`, with a slash after each.
  */
 void glob_take_prefix(struct glob *g, struct buf *dir);

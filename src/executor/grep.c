@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. The file comes through one buffer that holds a whole line at least, up to
- * GREP_LINE_MAX; of a longer line the rest is passed over. Lines before a match are kept as short copies
- * in a ring. A pattern without special characters is searched with memmem in whole buffers, and lines
- * are only looked at where it occurs.
+ * GREP_LINE_MAX; of a longer line the rest is passed over. Lines before a match are kept as short
+ * copies in a ring. A pattern without special characters is searched with memmem in whole buffers,
+ * and lines are only looked at where it occurs.
  */
 #include "executor/grep.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * grep: the lines of a file that match, with lines around them, in memory that depends on neither the
- * file's length nor its lines': GREP_LINE_MAX bytes of each line are searched and GREP_SHOWN_MAX given.
+ * grep: the lines of a file that match, with lines around them, in memory that depends on neither
+ * the file's length nor its lines': GREP_LINE_MAX bytes of each line are searched and
+ * GREP_SHOWN_MAX given.
  */
 #pragma once
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. What comes here was recognized by executor/escape.h: text, a few controls, and well-formed
- * sequences of a short list, of which each has a row in `sequences`. What they do is that of xterm
- * (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html) as far as it changes which characters are where.
+ * Theory of operation. What comes here was recognized by executor/escape.h: text, a few controls,
+ * and well-formed sequences of a short list, of which each has a row in `sequences`. What they do
+ * is that of xterm (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html) as far as it changes
+ * which characters are where.
  *
- * The cursor is always on the canvas. After the last column of a line was written it stays there, `is_pending`, and
- * the next character goes to the next line: so a line may be as long as the terminal is wide.
+ * The cursor is always on the canvas. After the last column of a line was written it stays there,
+ * `is_pending`, and the next character goes to the next line: so a line may be as long as the
+ * terminal is wide.
  */
 #include "executor/grid.h"
 
@@ -79,7 +81,9 @@ static void give_lines(struct grid *g, const struct canvas *c, int n)
 	}
 }
 
-/* The lines within the margins, up by n or down. What leaves the screen at its top is given away. */
+/*
+ * The lines within the margins, up by n or down. What leaves the screen at its top is given away.
+ */
 static void scroll(struct grid *g, int n)
 {
 	if (g->top == 0 && !g->is_alternate)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * grid: a terminal as it is, cell by cell, for programs that move the cursor. Lines that scroll off its
- * top are given to `on_line`. It costs 24 bytes per cell: made when it is needed, freed when it is not.
+ * grid: a terminal as it is, cell by cell, for programs that move the cursor. Lines that scroll off
+ * its top are given to `on_line`. It costs 24 bytes per cell: made when it is needed, freed when it
+ * is not.
  */
 #pragma once
 
@@ -9,7 +10,9 @@
 
 struct grid;
 
-/* A line that left the screen, without blanks at its end; is_wrapped: it goes on in the next one. */
+/*
+ * A line that left the screen, without blanks at its end; is_wrapped: it goes on in the next one.
+ */
 typedef void grid_line_fn(void *arg, struct str line, bool is_wrapped);
 
 struct grid *grid_new(int cols, int rows, grid_line_fn *on_line, void *arg);

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The interpreter gets its channel as descriptor 0, as a shell does, with one line of
- * program (boot) that reads the rest from there: first guest.py, as a bare packet, then the sources. guest.py
- * moves the channel to a high descriptor that no exec inherits and opens /dev/null in its place.
+ * Theory of operation. The interpreter gets its channel as descriptor 0, as a shell does, with one
+ * line of program (boot) that reads the rest from there: first guest.py, as a bare packet, then the
+ * sources. guest.py moves the channel to a high descriptor that no exec inherits and opens
+ * /dev/null in its place.
  *
- * Descriptors 1 and 2 are pipes. What Python itself prints may come over the channel as output of a request; what
- * programs and C code write comes through the pipes, and its place among the packets is found like this: a packet
- * says whether there was anything unread in the pipes when it was sent; if so they are emptied before it is given
- * on. When a pipe is readable, the packets that wait go first.
+ * Descriptors 1 and 2 are pipes. What Python itself prints may come over the channel as output of a
+ * request; what programs and C code write comes through the pipes, and its place among the packets
+ * is found like this: a packet says whether there was anything unread in the pipes when it was
+ * sent; if so they are emptied before it is given on. When a pipe is readable, the packets that
+ * wait go first.
  *
- * A forked guest is no child of ours. The credentials of its first packet, which the kernel vouches for and
- * translates, say who it is here; a pidfd of that tells of its end, and its parent, which reaps it, of its status.
- * Signals can reach only what is the agent's own, whatever a guest claims.
+ * A forked guest is no child of ours. The credentials of its first packet, which the kernel vouches
+ * for and translates, say who it is here; a pidfd of that tells of its end, and its parent, which
+ * reaps it, of its status. Signals can reach only what is the agent's own, whatever a guest claims.
  *
- * The end: the pidfd becomes readable; what is left of its process group is killed; then everything it had sent is
- * read, at the pace of the owner, its requests fail, and on_exit comes. A guest that closes its channel and lives on cannot be talked to: it is killed.
+ * The end: the pidfd becomes readable; what is left of its process group is killed; then everything
+ * it had sent is read, at the pace of the owner, its requests fail, and on_exit comes. A guest that
+ * closes its channel and lives on cannot be talked to: it is killed.
  */
 #include "executor/guest.h"
 
@@ -189,7 +192,10 @@ static void keep_last_words(struct guest *g, struct str bytes)
 	buf_put(&g->last_words, bytes);
 }
 
-/* Reads up to `most` bytes; false when there is nothing more to read now. The caller holds the guest. */
+/*
+ * Reads up to `most` bytes; false when there is nothing more to read now. The caller holds the
+ * guest.
+ */
 static bool read_pipe(struct guest_pipe *pipe, size_t most)
 {
 	static char bytes[READ_STEP]; /* one thread, not kept */
@@ -329,8 +335,9 @@ static void on_timer(void *arg)
 }
 
 /*
- * What it has left in its process group ends with it: a fork bomb would go on otherwise, with nobody to stop it. Its
- * parent may have reaped it; should the number be another group's by now, that is the agent's too.
+ * What it has left in its process group ends with it: a fork bomb would go on otherwise, with
+ * nobody to stop it. Its parent may have reaped it; should the number be another group's by now,
+ * that is the agent's too.
  */
 static void end_group(const struct guest *g)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest: a Python program of ours inside the sandbox, in its own interpreter, as the agent, under the same
- * locks and in the same cgroup as any child. It lives from one request to the next and may run the agent's
- * code within itself: whatever it says is input from outside.
+ * guest: a Python program of ours inside the sandbox, in its own interpreter, as the agent, under
+ * the same locks and in the same cgroup as any child. It lives from one request to the next and may
+ * run the agent's code within itself: whatever it says is input from outside.
  *
  *	static const struct guest_source sources[] = { { "greet", "import cay_guest\n…" } };
  *	struct guest_plan plan = { .what = "greeter", .sources = sources, .n_sources = 1 };
@@ -10,14 +10,16 @@
  *		return -1;
  *	guest_ask(guest, &request, STR("{\"name\":\"Ann\"}"), err);  // on_event…, then on_result or on_error
  *
- * The Python side is executor/python/guest.py, which says how a program looks. Requests are JSON and may be
- * many at once; each has any number of events and output, and one end. A guest that dies ends its requests
- * with ERROR_UNAVAILABLE that says how it died, then comes on_exit; start another then.
+ * The Python side is executor/python/guest.py, which says how a program looks. Requests are JSON
+ * and may be many at once; each has any number of events and output, and one end. A guest that dies
+ * ends its requests with ERROR_UNAVAILABLE that says how it died, then comes on_exit; start another
+ * then.
  *
- * guest_fork makes a guest of one that waits: the new one has its interpreter, modules and globals, and a
- * channel, an output and a process group of its own, within a millisecond or two.
+ * guest_fork makes a guest of one that waits: the new one has its interpreter, modules and globals,
+ * and a channel, an output and a process group of its own, within a millisecond or two.
  *
- * Callbacks come from the loop, never from within guest_ask; guest_free may be called in any of them.
+ * Callbacks come from the loop, never from within guest_ask; guest_free may be called in any of
+ * them.
  */
 #pragma once
 
@@ -63,8 +65,8 @@ struct guest_ops {
 int guest_start(struct executor *e, const struct guest_plan *plan, const struct guest_ops *ops,
 	void *arg, struct guest **ret, struct error *err);
 /*
- * ERROR_UNAVAILABLE if `from` has ended. The child sees guest.arguments anew; cwd and env are set before it
- * goes on. Its callbacks are its own; `from` may be freed.
+ * ERROR_UNAVAILABLE if `from` has ended. The child sees guest.arguments anew; cwd and env are set
+ * before it goes on. Its callbacks are its own; `from` may be freed.
  */
 int guest_fork(struct guest *from, const struct guest_plan *plan, const struct guest_ops *ops,
 	void *arg, struct guest **ret, struct error *err);
@@ -102,7 +104,10 @@ void guest_ring(struct guest *g, uint32_t number);
 
 /* Stops and resumes reading what comes: the guest waits in its writes. */
 void guest_pause(struct guest *g, bool is_paused);
-/* To its whole process group if is_group. One that is only being forked gets it as soon as it is there. */
+/*
+ * To its whole process group if is_group. One that is only being forked gets it as soon as it is
+ * there.
+ */
 int guest_signal(struct guest *g, int signo, bool is_group, struct error *err);
 /* In on_exit: the limit of the sandbox that it has run into (executor/limit.h), or NULL. */
 const char *guest_limit(const struct guest *g);

@@ -73,7 +73,9 @@ void guest_channel_flush(struct guest_channel *c)
 	update(c);
 }
 
-/* A packet that cannot be sent because the peer is gone is dropped: its end is heard of otherwise. */
+/*
+ * A packet that cannot be sent because the peer is gone is dropped: its end is heard of otherwise.
+ */
 static void send_packet(struct guest_channel *c, struct str packet)
 {
 	uint32_t size = (uint32_t)packet.len;
@@ -219,7 +221,9 @@ static bool parse(const struct guest_channel *c, const struct received *r, struc
 					 : ret->kind == GUEST_MESSAGE;
 }
 
-/* True when the message is whole. One that grows too large is dropped, whatever pieces still come. */
+/*
+ * True when the message is whole. One that grows too large is dropped, whatever pieces still come.
+ */
 static bool assemble(struct guest_channel *c, struct guest_packet *p)
 {
 	if ((p->flags & GUEST_FIRST) && (p->flags & GUEST_LAST)) {

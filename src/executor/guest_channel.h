@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_channel: packets between the executor and a guest (executor/guest.h), over a SOCK_SEQPACKET pair.
+ * guest_channel: packets between the executor and a guest (executor/guest.h), over a SOCK_SEQPACKET
+ * pair.
  *
  *	char     nonce[16]   of this guest: a packet without it is passed over
  *	uint8    kind        enum guest_kind
@@ -10,8 +11,9 @@
  *	uint32   request     little endian; 0: none
  *	payload              at most GUEST_PAYLOAD_MAX bytes; a message longer than that has several packets
  *
- * A socket that keeps bounds, and the nonce, because the guest runs the agent's code in its own process: what
- * that prints on a descriptor it found is a packet of its own that nobody takes for one of ours.
+ * A socket that keeps bounds, and the nonce, because the guest runs the agent's code in its own
+ * process: what that prints on a descriptor it found is a packet of its own that nobody takes for
+ * one of ours.
  */
 #pragma once
 
@@ -63,7 +65,10 @@ int guest_channel_send_raw(struct guest_channel *c, struct str bytes, struct err
 /* ERROR_LIMIT if the guest takes nothing and the queue is full. */
 int guest_channel_send(struct guest_channel *c, uint32_t request, struct str message,
 	struct error *err);
-/* ERROR_UNAVAILABLE unless it can be sent at once. A peer that is gone is no error: so is who it would have made. */
+/*
+ * ERROR_UNAVAILABLE unless it can be sent at once. A peer that is gone is no error: so is who it
+ * would have made.
+ */
 int guest_channel_send_fds(struct guest_channel *c, uint8_t kind, const int *fds, int n_fds,
 	struct error *err);
 void guest_channel_flush(struct guest_channel *c);

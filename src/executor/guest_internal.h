@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_internal: what guest.c (their lives, and what comes from them), guest_request.c (what that means) and guest_start.c
- * (which makes them) share.
+ * guest_internal: what guest.c (their lives, and what comes from them), guest_request.c (what that
+ * means) and guest_start.c (which makes them) share.
  */
 #pragma once
 

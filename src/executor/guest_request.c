@@ -56,8 +56,8 @@ static void end_request(struct guest *g, struct guest_request *r, const struct g
 }
 
 /*
- * How many values a JSON text has at most: a tree of them takes many times the bytes of the text, and the text is
- * the agent's. Commas and brackets within strings do not count.
+ * How many values a JSON text has at most: a tree of them takes many times the bytes of the text,
+ * and the text is the agent's. Commas and brackets within strings do not count.
  */
 static size_t count_values(struct str json)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a guest comes to be: a process of ours, or a fork of another guest (executor/guest.c says how they live). */
+/*
+ * How a guest comes to be: a process of ours, or a fork of another guest (executor/guest.c says how
+ * they live).
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "executor/guest_internal.h"

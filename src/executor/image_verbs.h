@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image_verbs: rows for executor/verbs.c of what building an image asks for (action/image_actions.h). */
+/*
+ * image_verbs: rows for executor/verbs.c of what building an image asks for
+ * (action/image_actions.h).
+ */
 #pragma once
 
 #include "executor/call.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The kernel's guest is asked one cell at a time; the others wait in the kernel. So a cell's
- * time begins when it does, an interrupt can mean one cell only, and one that nobody waits for any more is dropped
- * without the guest having seen it.
+ * Theory of operation. The kernel's guest is asked one cell at a time; the others wait in the
+ * kernel. So a cell's time begins when it does, an interrupt can mean one cell only, and one that
+ * nobody waits for any more is dropped without the guest having seen it.
  *
- * Timeout: the process group of the guest gets SIGINT. If the cell does not end within CELL_ANSWER_MS its watch is
- * told all the same, and SIGINT comes again; after CELL_GRACE_MS the guest is killed. Cells that wait go on waiting.
+ * Timeout: the process group of the guest gets SIGINT. If the cell does not end within
+ * CELL_ANSWER_MS its watch is told all the same, and SIGINT comes again; after CELL_GRACE_MS the
+ * guest is killed. Cells that wait go on waiting.
  */
 #include "executor/kernel.h"
 
@@ -209,8 +210,8 @@ static const struct guest_request_ops request_ops = {
 };
 
 /*
- * A kernel that never came to be, because the template died before it made it: its first cell has not begun, and
- * gets one from a new template. Once: if that dies too, there is a reason.
+ * A kernel that never came to be, because the template died before it made it: its first cell has
+ * not begun, and gets one from a new template. Once: if that dies too, there is a reason.
  */
 static bool start_again(struct kernel *k)
 {
@@ -342,8 +343,9 @@ static void start_next(struct kernel *k)
 }
 
 /*
- * A cell that is only being made, and has nobody to be told of its end: no other is before it. The guest may just
- * have died, and how is still waited for; then it is forgotten, and the cell is the next one's.
+ * A cell that is only being made, and has nobody to be told of its end: no other is before it. The
+ * guest may just have died, and how is still waited for; then it is forgotten, and the cell is the
+ * next one's.
  */
 static int run_new_cell(struct cell *cell, struct error *err)
 {

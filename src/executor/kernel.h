@@ -2,9 +2,10 @@
 /*
  * kernel: a named interpreter that runs cells one after the other and keeps its state between them.
  *
- * A Python kernel is a fork of a template, a guest that has imported what kernels need and waits. The sandbox has
- * one for each interpreter and user that is used, from the first use on. The struct outlives its interpreter: a cell
- * for a kernel that has ended starts a new one with the same settings.
+ * A Python kernel is a fork of a template, a guest that has imported what kernels need and waits.
+ * The sandbox has one for each interpreter and user that is used, from the first use on. The struct
+ * outlives its interpreter: a cell for a kernel that has ended starts a new one with the same
+ * settings.
  *
  *	struct kernel *k;
  *	if (kernel_get(executor, STR("default"), STR_NONE, &k, err) < 0 || !(cell = cell_new(k, &plan, err)))
@@ -25,7 +26,10 @@ struct cell;
 struct cell_watch {
 	void (*on_output)(struct cell_watch *w, uint8_t channel, struct str bytes);
 	void (*on_display)(struct cell_watch *w, const struct json *output);
-	/* The last call, with the result as action/kernel_actions.h has it, or, if it did not begin, an error. */
+	/*
+	 * The last call, with the result as action/kernel_actions.h has it, or, if it did not
+	 * begin, an error.
+	 */
 	void (*on_end)(struct cell_watch *w, struct cell *cell, const struct error *err);
 };
 
@@ -69,7 +73,10 @@ struct kernel {
 	bool is_second_try;     /* the one before did not come to be */
 };
 
-/* Finds or makes; spec may be STR_NONE. ERROR_CONFLICT if it has another spec, ERROR_LIMIT beyond KERNELS_MAX. */
+/*
+ * Finds or makes; spec may be STR_NONE. ERROR_CONFLICT if it has another spec, ERROR_LIMIT beyond
+ * KERNELS_MAX.
+ */
 int kernel_get(struct executor *e, struct str name, struct str spec, struct kernel **ret,
 	struct error *err);
 struct kernel *kernel_find(struct executor *e, struct str name);
@@ -77,7 +84,9 @@ struct kernel *kernel_find(struct executor *e, struct str name);
 int kernel_start(struct kernel *k, struct error *err);
 /* Interrupts the cell that runs; false if none does. */
 bool kernel_interrupt(struct kernel *k);
-/* Ends the interpreter: the cell that runs gets CELL_ENDED, those that wait fail. The struct stays. */
+/*
+ * Ends the interpreter: the cell that runs gets CELL_ENDED, those that wait fail. The struct stays.
+ */
 void kernel_stop(struct kernel *k, const char *why);
 /* … and goes. */
 void kernel_close(struct kernel *k);

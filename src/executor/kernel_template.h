@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel_template: the guests that kernels are forked from, and those for Jupyter kernels (executor/kernel.h). */
+/*
+ * kernel_template: the guests that kernels are forked from, and those for Jupyter kernels
+ * (executor/kernel.h).
+ */
 #pragma once
 
 #include "executor/guest.h"

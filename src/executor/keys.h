@@ -5,5 +5,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* "C-c", "M-x", "Enter", "Up", "F5", "a" …, separated by spaces. ERROR_INVALID names the unknown one. */
+/*
+ * "C-c", "M-x", "Enter", "Up", "F5", "a" …, separated by spaces. ERROR_INVALID names the unknown
+ * one.
+ */
 int keys_parse(struct str names, struct buf *out, struct error *err);

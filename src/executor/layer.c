@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb layer, in a worker. What a sandbox changes is in the upper directories of its overlays: "root" for "/",
- * and one for each directory of the host that has an overlay of its own ("usr"; see sandbox/rootfs.c). Nothing
- * inside has a path to them: the executor was given a descriptor (--layer-fd).
+ * The verb layer, in a worker. What a sandbox changes is in the upper directories of its overlays:
+ * "root" for "/", and one for each directory of the host that has an overlay of its own ("usr"; see
+ * sandbox/rootfs.c). Nothing inside has a path to them: the executor was given a descriptor
+ * (--layer-fd).
  *
- * overlayfs' marks become those of an image: a character device 0:0 is a name that is gone, user.overlay.opaque a
- * directory that hides what is below it (https://docs.kernel.org/filesystems/overlayfs.html). Files with several
- * names stay one file.
+ * overlayfs' marks become those of an image: a character device 0:0 is a name that is gone,
+ * user.overlay.opaque a directory that hides what is below it
+ * (https://docs.kernel.org/filesystems/overlayfs.html). Files with several names stay one file.
  */
 #include "action/image_actions.h"
 #include "base/auto.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * limit: which limit of the sandbox a command ran into. The kernel counts, per cgroup, how often it killed for want
- * of memory and how often it refused a process; the disk says itself that it is full. Asked only when something
- * failed, so that what works pays nothing.
+ * limit: which limit of the sandbox a command ran into. The kernel counts, per cgroup, how often it
+ * killed for want of memory and how often it refused a process; the disk says itself that it is
+ * full. Asked only when something failed, so that what works pays nothing.
  */
 #pragma once
 

@@ -6,5 +6,8 @@
 
 struct executor;
 
-/* Puts "<secret_hidden>" in the place of every secret's value. A value of less than 4 bytes is no secret. */
+/*
+ * Puts "<secret_hidden>" in the place of every secret's value. A value of less than 4 bytes is no
+ * secret.
+ */
 void mask_secrets(const struct executor *e, struct buf *text);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nearly every question is about the same owner and the same group: the last answers are remembered, each with what
- * the file was then. One that had been changed a moment before may be changed again within the same tick of its
- * clock, and nobody would see: of that no answer is remembered.
+ * Nearly every question is about the same owner and the same group: the last answers are
+ * remembered, each with what the file was then. One that had been changed a moment before may be
+ * changed again within the same tick of its clock, and nobody would see: of that no answer is
+ * remembered.
  */
 #include "executor/names.h"
 

@@ -6,6 +6,9 @@
 
 enum { NAMES_SIZE = 64 };
 
-/* The name of an id in "/etc/passwd" or "/etc/group" (a literal); false, with "" given, if it has none. */
+/*
+ * The name of an id in "/etc/passwd" or "/etc/group" (a literal); false, with "" given, if it has
+ * none.
+ */
 bool names_find(const struct path_root *root, const char *file, unsigned id,
 	char ret_name[NAMES_SIZE]);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. waitid(2) shows the first of our dead children without reaping it. An orphan is reaped, and the
- * next one looked at; at a child of our own we stop, as we cannot look past it. It will be waited for, and
- * then orphans_disown looks again: so nothing stays, and nothing is asked for in vain.
+ * Theory of operation. waitid(2) shows the first of our dead children without reaping it. An orphan
+ * is reaped, and the next one looked at; at a child of our own we stop, as we cannot look past it.
+ * It will be waited for, and then orphans_disown looks again: so nothing stays, and nothing is
+ * asked for in vain.
  */
 #include "executor/orphans.h"
 

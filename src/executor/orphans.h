@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * orphans: where the executor is pid 1, whatever lost its parent becomes its child and has to be reaped, while its own
- * children must be left to those who wait for them. So each of these is announced, and forgotten once it is reaped.
- * In every other executor, and before orphans_watch, all of this does nothing.
+ * orphans: where the executor is pid 1, whatever lost its parent becomes its child and has to be
+ * reaped, while its own children must be left to those who wait for them. So each of these is
+ * announced, and forgotten once it is reaped. In every other executor, and before orphans_watch,
+ * all of this does nothing.
  */
 #pragma once
 

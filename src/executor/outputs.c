@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Two lists of blocks. The first fills up to its half of the limit and then stays; the second
- * loses its first blocks whenever it holds more than its half without them. A block of a stream has at most BLOCK
- * bytes and is one write or several; an empty one costs ITEM bytes, so that many small ones have a ceiling too.
+ * Theory of operation. Two lists of blocks. The first fills up to its half of the limit and then
+ * stays; the second loses its first blocks whenever it holds more than its half without them. A
+ * block of a stream has at most BLOCK bytes and is one write or several; an empty one costs ITEM
+ * bytes, so that many small ones have a ceiling too.
  */
 #include "executor/outputs.h"
 

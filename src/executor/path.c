@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. resolve() is the only place that turns a path of many components into a
- * descriptor. It asks openat2, or path_walk.c where there is none. Everything else works on its results
- * with single names (openat with O_NOFOLLOW, mkdirat, renameat), which cannot lead away from the directory
- * that was reached.
+ * descriptor. It asks openat2, or path_walk.c where there is none. Everything else works on its
+ * results with single names (openat with O_NOFOLLOW, mkdirat, renameat), which cannot lead away
+ * from the directory that was reached.
  *
- * openat2 answers EAGAIN when a rename races with ".."; it is asked again, a bounded number of times, as
- * somebody inside may keep renaming on purpose.
+ * openat2 answers EAGAIN when a rename races with ".."; it is asked again, a bounded number of
+ * times, as somebody inside may keep renaming on purpose.
  */
 #include "executor/path.h"
 
@@ -49,7 +49,10 @@ static int call_openat2(int root_fd, const char *path, int flags, uint64_t scope
 	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
-/* What is left of an absolute path beneath the root's place; NULL with errno if it is not beneath it. */
+/*
+ * What is left of an absolute path beneath the root's place; NULL with errno if it is not beneath
+ * it.
+ */
 static const char *beneath(const struct path_root *root, const char *path)
 {
 	if (!root->place)
@@ -250,7 +253,10 @@ int path_open_parent(const struct path_root *root, const char *path, struct path
 	return 0;
 }
 
-/* Puts the link's target in place of the last component: the result is resolved from the root again. */
+/*
+ * Puts the link's target in place of the last component: the result is resolved from the root
+ * again.
+ */
 static int follow(char path[PATH_SIZE], const struct path_at *at, bool *ret_is_link,
 	struct error *err)
 {
@@ -306,8 +312,8 @@ static int enter_or_make(const struct path_root *root, int *dir_fd, const char *
 }
 
 /*
- * Directories that exist are found by resolving ever longer parts of the path, as links may be among
- * them; from the first missing one on there can be no link, and single names suffice.
+ * Directories that exist are found by resolving ever longer parts of the path, as links may be
+ * among them; from the first missing one on there can be no link, and single names suffice.
  */
 int path_mkdirs(const struct path_root *root, const char *path, mode_t mode, struct error *err)
 {

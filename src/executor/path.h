@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * path: how a path from a request becomes a descriptor. Every one is resolved beneath the sandbox's root
- * by the kernel (openat2: RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS), so whoever swaps directories and
- * symbolic links meanwhile gets another place inside the root, never one outside. Where a kernel has no
- * openat2 a walk over O_PATH descriptors does the same.
+ * path: how a path from a request becomes a descriptor. Every one is resolved beneath the sandbox's
+ * root by the kernel (openat2: RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS), so whoever swaps
+ * directories and symbolic links meanwhile gets another place inside the root, never one outside.
+ * Where a kernel has no openat2 a walk over O_PATH descriptors does the same.
  *
- * Opening never hangs and never makes a file: FIFOs and devices are opened without blocking and then
- * refused, new files are made next to their descriptor by who writes them. Contents are only taken from
- * file systems on an allow list: not proc, sysfs, devpts, cgroup, fuse or nfs.
+ * Opening never hangs and never makes a file: FIFOs and devices are opened without blocking and
+ * then refused, new files are made next to their descriptor by who writes them. Contents are only
+ * taken from file systems on an allow list: not proc, sysfs, devpts, cgroup, fuse or nfs.
  *
- * With a `place` there is no sandbox's root, but a workspace that the host's paths lead to: a path that does
- * not begin there, or leads out of it, is ERROR_FORBIDDEN; an absolute link is one that leads out.
+ * With a `place` there is no sandbox's root, but a workspace that the host's paths lead to: a path
+ * that does not begin there, or leads out of it, is ERROR_FORBIDDEN; an absolute link is one that
+ * leads out.
  *
  *	char path[PATH_SIZE];
  *	if (path_join(workdir, where.cwd, where.path, path, err) < 0 ||
@@ -48,13 +49,17 @@ void path_at_close(struct path_at *at);
 struct path_root path_root(int fd);
 
 /*
- * The absolute path that `path` means, seen from `cwd` (may be STR_NONE), seen from `workdir`: without
- * "." and doubled or final slashes, ".." kept. ERROR_INVALID for NUL, nothing, or 4,096 bytes and more.
+ * The absolute path that `path` means, seen from `cwd` (may be STR_NONE), seen from `workdir`:
+ * without "." and doubled or final slashes, ".." kept. ERROR_INVALID for NUL, nothing, or 4,096
+ * bytes and more.
  */
 int path_join(struct str workdir, struct str cwd, struct str path, char ret_path[PATH_SIZE],
 	struct error *err);
 
-/* flags as in open(2), without O_CREAT. Close-on-exec, non-blocking and no controlling tty are added. */
+/*
+ * flags as in open(2), without O_CREAT. Close-on-exec, non-blocking and no controlling tty are
+ * added.
+ */
 int path_open(const struct path_root *root, const char *path, int flags, int *ret_fd,
 	struct error *err);
 /* Refuses everything but a regular file of an allowed file system. ret_st may be NULL. */
@@ -63,7 +68,10 @@ int path_open_file(const struct path_root *root, const char *path, int flags, in
 /* O_RDONLY | O_DIRECTORY, of an allowed file system. */
 int path_open_dir(const struct path_root *root, const char *path, int *ret_fd, struct error *err);
 
-/* The directory that holds the path's last component, which is not looked at. Refuses "/" and "x/..". */
+/*
+ * The directory that holds the path's last component, which is not looked at. Refuses "/" and
+ * "x/..".
+ */
 int path_open_parent(const struct path_root *root, const char *path, struct path_at *ret,
 	struct error *err);
 /* The same after following symbolic links in the last component, also to what does not exist. */

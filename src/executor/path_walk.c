@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The walk holds a descriptor for the directory it is in and for each one above it
- * up to the root. A name is entered with O_NOFOLLOW, so a descriptor is only ever got from its parent.
- * ".." goes back to the descriptor held, never to what the file system calls the parent now: renaming
- * a directory away cannot carry the walk out of the root. A symbolic link's text replaces the link in
- * what is still to be walked; an absolute one starts at the root again.
+ * Theory of operation. The walk holds a descriptor for the directory it is in and for each one
+ * above it up to the root. A name is entered with O_NOFOLLOW, so a descriptor is only ever got from
+ * its parent. ".." goes back to the descriptor held, never to what the file system calls the parent
+ * now: renaming a directory away cannot carry the walk out of the root. A symbolic link's text
+ * replaces the link in what is still to be walked; an absolute one starts at the root again.
  */
 #include "executor/path_walk.h"
 

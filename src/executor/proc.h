@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proc: what the sandbox's /proc tells of the processes in it, whoever started them. The kernel writes it: none can lie. */
+/*
+ * proc: what the sandbox's /proc tells of the processes in it, whoever started them. The kernel
+ * writes it: none can lie.
+ */
 #pragma once
 
 #include "base/buf.h"
@@ -31,7 +34,7 @@ static inline void proc_close_dir(DIR **dir)
 #define auto_dir __attribute__((cleanup(proc_close_dir)))
 
 /*
- * True if /proc is the sandbox's: of a pid namespace of its own, which the executor is outside of, or the first in. Else it
- * shows all that runs on the machine.
+ * True if /proc is the sandbox's: of a pid namespace of its own, which the executor is outside of,
+ * or the first in. Else it shows all that runs on the machine.
  */
 bool proc_is_own(void);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Output comes through two pipes, or one terminal; what is read goes to the log and then to
- * the watches. The program's end comes through its pidfd. At that moment the kernel is asked how many bytes each
- * pipe holds: when these are read, the process has ended, whoever else has the pipe and goes on writing. A pipe
- * that is paused stays unread: its writer waits in write(2), nothing is lost, and the end waits as well.
+ * Theory of operation. Output comes through two pipes, or one terminal; what is read goes to the
+ * log and then to the watches. The program's end comes through its pidfd. At that moment the kernel
+ * is asked how many bytes each pipe holds: when these are read, the process has ended, whoever else
+ * has the pipe and goes on writing. A pipe that is paused stays unread: its writer waits in
+ * write(2), nothing is lost, and the end waits as well.
  */
 #include "executor/process.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process: a program started directly. Its output goes to a log, and to whoever watches; the one who started
- * it may hold it back (process_pause) and so gets every byte. It is retained after its end, oldest forgotten
- * first.
+ * process: a program started directly. Its output goes to a log, and to whoever watches; the one
+ * who started it may hold it back (process_pause) and so gets every byte. It is retained after its
+ * end, oldest forgotten first.
  *
- * The end is that of the program, with what its pipes held then: programs that it left behind and that have
- * its pipes delay nothing. What they write goes to the log as long as the process is retained.
+ * The end is that of the program, with what its pipes held then: programs that it left behind and
+ * that have its pipes delay nothing. What they write goes to the log as long as the process is
+ * retained.
  */
 #pragma once
 
@@ -22,7 +23,9 @@ enum {
 
 struct process;
 
-/* Somebody who wants to know. Each function may be NULL; process_unwatch may be called within any. */
+/*
+ * Somebody who wants to know. Each function may be NULL; process_unwatch may be called within any.
+ */
 struct process_watch {
 	struct list link; /* process::watches */
 	void (*on_output)(struct process_watch *w, uint8_t channel,
@@ -71,7 +74,9 @@ struct process {
 
 int process_start(struct executor *e, const struct exec_params *p, struct process **ret,
 	struct error *err);
-/* By id or name. ERROR_GONE for an id that was forgotten, ERROR_NOT_FOUND for one that never was. */
+/*
+ * By id or name. ERROR_GONE for an id that was forgotten, ERROR_NOT_FOUND for one that never was.
+ */
 int process_find(struct executor *e, struct str who, struct process **ret, struct error *err);
 void process_watch_add(struct process *p, struct process_watch *w);
 void process_unwatch(struct process_watch *w);

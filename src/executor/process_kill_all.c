@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A child of ours is in the sandbox's pid namespace and we are not: it has no parent there, and
- * "everybody" is the sandbox without pid 1. In a container we are its pid 1 ourselves. Where a child has any other
- * parent, everybody would be everything that this user runs.
+ * Theory of operation. A child of ours is in the sandbox's pid namespace and we are not: it has no
+ * parent there, and "everybody" is the sandbox without pid 1. In a container we are its pid 1
+ * ourselves. Where a child has any other parent, everybody would be everything that this user runs.
  *
- * The child sends the signal and stays until nobody is left. Those who are being killed may stop it, so it is told to go
- * on, or kill it, so another one is sent. To a second child the first would be somebody, too: one call is at work at a
- * time, and those after it wait.
+ * The child sends the signal and stays until nobody is left. Those who are being killed may stop
+ * it, so it is told to go on, or kill it, so another one is sent. To a second child the first would
+ * be somebody, too: one call is at work at a time, and those after it wait.
  */
 #include "executor/process_verbs.h"
 

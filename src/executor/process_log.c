@@ -84,7 +84,9 @@ void process_log_trim(struct process_log *log, size_t limit_bytes)
 	}
 }
 
-/* The last piece, if it is of this channel and half, with room for at least one byte; or a new one. */
+/*
+ * The last piece, if it is of this channel and half, with room for at least one byte; or a new one.
+ */
 static struct piece *open_piece(struct process_log *log, uint8_t channel, bool is_head, size_t want)
 {
 	struct piece *p = last_piece(log);

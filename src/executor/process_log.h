@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process_log: what a process wrote, in order, in bounded memory: the first and the last half of the limit.
- * A position is the number of bytes, of both channels, before it; it never changes its meaning.
+ * process_log: what a process wrote, in order, in bounded memory: the first and the last half of
+ * the limit. A position is the number of bytes, of both channels, before it; it never changes its
+ * meaning.
  */
 #pragma once
 
@@ -33,5 +34,7 @@ static inline size_t process_log_held(const struct process_log *log)
 	return log->head_bytes + log->tail_bytes;
 }
 void process_log_add(struct process_log *log, uint8_t channel, struct str bytes);
-/* The entry that holds the position, from there on, or the first one behind it; false at the end. */
+/*
+ * The entry that holds the position, from there on, or the first one behind it; false at the end.
+ */
 bool process_log_read(const struct process_log *log, uint64_t after, struct log_entry *ret);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process_logs: reads a log from a position on, at the reader's pace. A follower that is slower than the process
- * does not hold it back: what was dropped meanwhile is said in its place, by an event.
+ * process_logs: reads a log from a position on, at the reader's pace. A follower that is slower
+ * than the process does not hold it back: what was dropped meanwhile is said in its place, by an
+ * event.
  */
 #include "base/auto.h"
 #include "base/bug.h"

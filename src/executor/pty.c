@@ -49,7 +49,10 @@ int pty_open_slave(const struct pty *pty, int *ret_fd, struct error *err)
 	return 0;
 }
 
-/* Best effort: an executor that is not root runs everything as itself, and owns the terminal already. */
+/*
+ * Best effort: an executor that is not root runs everything as itself, and owns the terminal
+ * already.
+ */
 void pty_give(int slave_fd, uid_t uid)
 {
 	if (uid != geteuid() && fchown(slave_fd, uid, (gid_t)-1) < 0)

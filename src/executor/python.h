@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Python programs of executor/python/, as text. Made by tools/embed while building; a file is a line here. */
+/*
+ * The Python programs of executor/python/, as text. Made by tools/embed while building; a file is a
+ * line here.
+ */
 #pragma once
 
 extern const char python_cell[];

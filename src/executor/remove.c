@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A stack of open directories, the innermost last. Names are removed as they are
- * read; a directory that is not empty is entered; one that has been emptied is left and removed from the
- * one above. The stack is short: a directory that lies deeper than it reaches is first moved up to just
- * below the top, so depth costs neither descriptors nor memory.
+ * Theory of operation. A stack of open directories, the innermost last. Names are removed as they
+ * are read; a directory that is not empty is entered; one that has been emptied is left and removed
+ * from the one above. The stack is short: a directory that lies deeper than it reaches is first
+ * moved up to just below the top, so depth costs neither descriptors nor memory.
  */
 #include "executor/remove.h"
 
@@ -114,8 +114,8 @@ static int remove_name(struct removal *r, const char *name)
 }
 
 /*
- * The innermost directory has been read to its end. What is still in it was made meanwhile, or passed over
- * while names went away: it is read again.
+ * The innermost directory has been read to its end. What is still in it was made meanwhile, or
+ * passed over while names went away: it is read again.
  */
 static int leave(struct removal *r)
 {

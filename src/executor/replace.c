@@ -12,7 +12,10 @@
 
 enum { OLD_FLAGS = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
 
-/* What is there now, which must be a regular file that may be written. *ret_fd stays -1 for nothing. */
+/*
+ * What is there now, which must be a regular file that may be written. *ret_fd stays -1 for
+ * nothing.
+ */
 static int look(struct replace *r, struct stat *st, int *ret_fd, struct error *err)
 {
 	auto_fd int fd = openat(r->at.dir_fd, r->at.name, O_WRONLY | OLD_FLAGS);
@@ -43,7 +46,10 @@ static int open_temp(struct replace *r)
 	return r->fd;
 }
 
-/* True if the new file could be given the old one's owner, or the sandbox's user where there is none. */
+/*
+ * True if the new file could be given the old one's owner, or the sandbox's user where there is
+ * none.
+ */
 static bool set_owner(const struct replace *r, const struct stat *old)
 {
 	struct stat now;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replace: gives a file new content so that nobody ever sees a part of it. The content goes to a new file
- * in the same directory, which then takes the name; mode and owner of what was there are kept, a symbolic
- * link stays and its target is replaced. Given up half-way, nothing is left behind.
+ * replace: gives a file new content so that nobody ever sees a part of it. The content goes to a
+ * new file in the same directory, which then takes the name; mode and owner of what was there are
+ * kept, a symbolic link stays and its target is replaced. Given up half-way, nothing is left
+ * behind.
  *
  *	struct replace r = REPLACE_NONE;
  *	if (replace_begin(&r, &files->root, path, &how, err) < 0 ||
@@ -10,9 +11,9 @@
  *		...
  *	replace_end(&r);
  *
- * Where the new file cannot take the name (the directory is not writable, the file is a mount, its owner
- * cannot be kept), the old one is written in place: the new bytes are collected first, room is reserved,
- * then they are copied. Only such a file's readers may see a part.
+ * Where the new file cannot take the name (the directory is not writable, the file is a mount, its
+ * owner cannot be kept), the old one is written in place: the new bytes are collected first, room
+ * is reserved, then they are copied. Only such a file's readers may see a part.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. `head` fills first and then stays as it is. `tail` grows to its half and from then
- * on is circular: the oldest byte is overwritten and counted. Nothing is moved but when bytes are taken
- * back, which straightens the circle; that happens at most once per command that begins to move the
- * cursor, not per byte.
+ * Theory of operation. `head` fills first and then stays as it is. `tail` grows to its half and
+ * from then on is circular: the oldest byte is overwritten and counted. Nothing is moved but when
+ * bytes are taken back, which straightens the circle; that happens at most once per command that
+ * begins to move the cursor, not per byte.
  */
 #include "executor/ring.h"
 
@@ -122,7 +122,10 @@ void ring_take_back(struct ring *r, size_t lines, size_t max, struct buf *out)
 	buf_cut(&r->tail, r->tail.len - from_tail);
 }
 
-/* The number of bytes at the front of the tail up to and including its first newline, if that is near. */
+/*
+ * The number of bytes at the front of the tail up to and including its first newline, if that is
+ * near.
+ */
 static size_t partial_line(struct str tail)
 {
 	ptrdiff_t at = str_find_char(str_first(tail, tail.len / 4), '\n');

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Nearly all output is lines of plain text, perhaps coloured, and a terminal emulator
- * costs 20 to 50 times what copying them costs. So there are two states.
+ * Theory of operation. Nearly all output is lines of plain text, perhaps coloured, and a terminal
+ * emulator costs 20 to 50 times what copying them costs. So there are two states.
  *
- * Plain: runs of printable bytes, tabs and newlines go to the ring as they are. CR LF is a newline; what
- * shows nothing (colours, titles, bells, cursor shapes, erasing to the right of the end of the last line)
- * is dropped. An escape sequence that is cut off by the end of the bytes waits in `held`.
+ * Plain: runs of printable bytes, tabs and newlines go to the ring as they are. CR LF is a newline;
+ * what shows nothing (colours, titles, bells, cursor shapes, erasing to the right of the end of the
+ * last line) is dropped. An escape sequence that is cut off by the end of the bytes waits in
+ * `held`.
  *
- * Grid: with the first thing that moves the cursor, the last lines are taken back from the ring and fed to
- * an emulator of the size of the terminal, and everything that follows as well; lines that scroll off go to
- * the ring. As soon as a whole screen of plain lines has come since the last such thing, nothing of before
- * can be reached by the cursor any more: the picture goes to the ring and the state is plain again.
+ * Grid: with the first thing that moves the cursor, the last lines are taken back from the ring and
+ * fed to an emulator of the size of the terminal, and everything that follows as well; lines that
+ * scroll off go to the ring. As soon as a whole screen of plain lines has come since the last such
+ * thing, nothing of before can be reached by the cursor any more: the picture goes to the ring and
+ * the state is plain again.
  *
- * The last line of the ring, or the picture of the grid, may still change after it was given out: `shown` is
- * what was given of it, and if the text goes on from there, only the rest is given next time.
+ * The last line of the ring, or the picture of the grid, may still change after it was given out:
+ * `shown` is what was given of it, and if the text goes on from there, only the rest is given next
+ * time.
  */
 #include "executor/screen.h"
 
@@ -136,7 +139,10 @@ static void count_plain_line(struct screen *s)
 		leave_grid(s);
 }
 
-/* A line at a time, to see where a screen of them has passed. A character that is cut off waits for the rest. */
+/*
+ * A line at a time, to see where a screen of them has passed. A character that is cut off waits for
+ * the rest.
+ */
 static size_t feed_grid_plain(struct screen *s, struct str run, bool is_all)
 {
 	ptrdiff_t at = str_find_char(run, '\n');
@@ -176,7 +182,9 @@ static size_t feed_grid(struct screen *s, struct str in)
 	return n;
 }
 
-/* Takes what can be taken in plain state; what is for the grid stays, and the grid is then there. */
+/*
+ * Takes what can be taken in plain state; what is for the grid stays, and the grid is then there.
+ */
 static size_t feed_plain(struct screen *s, struct str in)
 {
 	size_t n = escape_plain(in);
@@ -239,7 +247,10 @@ void screen_feed(struct screen *s, struct str in)
 {
 	if (s->is_skipping)
 		in = skip_string(s, in);
-	/* What is held goes on in the first bytes: enough of them to see its end, or to see that it has none. */
+	/*
+	 * What is held goes on in the first bytes: enough of them to see its end, or to see that it
+	 * has none.
+	 */
 	while (s->held.len && in.len) {
 		auto_buf struct buf both = BUF_INIT(2 * HELD_MAX);
 		struct str piece = str_first(in, HELD_MAX);

@@ -2,10 +2,10 @@
 /*
  * screen: what a terminal would show of a stream of bytes, as text.
  *
- * Colours vanish, a carriage return or a cursor movement overwrites what it would overwrite, a program
- * that addresses the whole screen leaves its last picture. Lines are not wrapped; tabs stay tabs where
- * nothing moves the cursor. Text beyond the limit loses its middle (executor/ring.h). The text may hold
- * invalid UTF-8; whoever writes JSON replaces it.
+ * Colours vanish, a carriage return or a cursor movement overwrites what it would overwrite, a
+ * program that addresses the whole screen leaves its last picture. Lines are not wrapped; tabs stay
+ * tabs where nothing moves the cursor. Text beyond the limit loses its middle (executor/ring.h).
+ * The text may hold invalid UTF-8; whoever writes JSON replaces it.
  *
  *	struct screen *s = screen_new(1000, 50, 1 << 20);
  *	screen_feed(s, bytes);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A session is driven by events, each a descriptor's: output of the terminal, a report
- * on the shell's channel, the end of the shell. A command is over when the report has come AND its output has been
- * read. The report may overtake output that is still on its way through the terminal; but a read that finds the
- * terminal empty has waited for what was written before it. If something in the background goes on writing, so
- * that the terminal is never empty, a mark is written into it, and the output ends there.
+ * Theory of operation. A session is driven by events, each a descriptor's: output of the terminal,
+ * a report on the shell's channel, the end of the shell. A command is over when the report has come
+ * AND its output has been read. The report may overtake output that is still on its way through the
+ * terminal; but a read that finds the terminal empty has waited for what was written before it. If
+ * something in the background goes on writing, so that the terminal is never empty, a mark is
+ * written into it, and the output ends there.
  *
  *	            run                       report                      empty, or mark
  *	  IDLE ─────────────▶ RUNNING ───────────────▶ RUNNING, has_report ─────▶ IDLE
@@ -13,8 +14,8 @@
  *	STARTING ◀──────────── ENDED ◀─────────────────────────┘
  *	            run
  *
- * What comes later (a job in the background that prints, a hook of the prompt) belongs to nobody yet:
- * it is the beginning of the output of the next command.
+ * What comes later (a job in the background that prints, a hook of the prompt) belongs to nobody
+ * yet: it is the beginning of the output of the next command.
  */
 #include "executor/session.h"
 
@@ -95,7 +96,10 @@ static void update_channel_watch(struct session *s)
 	watch_set(s->channel_watch, LOOP_READ | (shell_flush(s->shell) ? LOOP_WRITE : 0));
 }
 
-/* Report and mark are there: the command is over, and what is behind the mark begins the next output. */
+/*
+ * Report and mark are there: the command is over, and what is behind the mark begins the next
+ * output.
+ */
 static void complete_if_done(struct session *s)
 {
 	if (!s->has_mark)
@@ -209,7 +213,10 @@ static void finish_ended(struct session *s)
 	session_end_wait(s, OUTCOME_ENDED);
 }
 
-/* With its session leader a terminal is hung up: what is in it can be read, and then there is an error. */
+/*
+ * With its session leader a terminal is hung up: what is in it can be read, and then there is an
+ * error.
+ */
 static void read_rest(struct session *s)
 {
 	static char bytes[OUTPUT_STEP];
@@ -233,7 +240,10 @@ static void on_child(void *arg, int events)
 	s->exit_code = code == CLD_EXITED ? status : 128 + status;
 	read_rest(s);
 	if (s->state == SESSION_STARTING && s->has_rc) {
-		/* Start files that end the shell, or put another in its place, do so before it was ready. */
+		/*
+		 * Start files that end the shell, or put another in its place, do so before it was
+		 * ready.
+		 */
 		drop_shell(s);
 		if (start_shell(s, false, NULL) == 0)
 			return;

@@ -2,9 +2,10 @@
 /*
  * session: a named shell that keeps its state from one command to the next.
  *
- * One command runs at a time, and at most one wait is for it. A wait ends, with an outcome, when the command
- * does, or earlier by what it was told to look for; the command goes on then. A wait that is dropped, because
- * its caller is gone, changes nothing for the command: its output is kept for the next wait.
+ * One command runs at a time, and at most one wait is for it. A wait ends, with an outcome, when
+ * the command does, or earlier by what it was told to look for; the command goes on then. A wait
+ * that is dropped, because its caller is gone, changes nothing for the command: its output is kept
+ * for the next wait.
  *
  *	struct session *s;
  *	if (session_get(executor, STR("main"), &s, err) < 0 || session_run(s, command, STR_NONE, err) < 0)
@@ -102,7 +103,9 @@ struct session {
 /* Finds or makes. ERROR_LIMIT beyond EXECUTOR_SESSIONS_MAX. */
 int session_get(struct executor *e, struct str name, struct session **ret, struct error *err);
 struct session *session_find(struct executor *e, struct str name);
-/* Makes one; ERROR_EXISTS if there is one that has not ended. cwd: STR_NONE, the sandbox's workdir. */
+/*
+ * Makes one; ERROR_EXISTS if there is one that has not ended. cwd: STR_NONE, the sandbox's workdir.
+ */
 int session_open(struct executor *e, struct str name, struct str cwd, const struct field_map *env,
 	int cols, int rows, struct session **ret, struct error *err);
 /* Kills the shell and what is in its foreground; whoever waits gets OUTCOME_ENDED. */
@@ -119,8 +122,8 @@ int session_type(struct session *s, struct str bytes, struct str echo, struct er
 int session_wait(struct session *s, struct session_wait *wait, struct error *err);
 void session_unwait(struct session_wait *wait);
 /*
- * Output since it was last taken, without the prompt and the echo of what was typed. is_last: the command is
- * over, and nothing that comes later will change it.
+ * Output since it was last taken, without the prompt and the echo of what was typed. is_last: the
+ * command is over, and nothing that comes later will change it.
  */
 struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_last);
 

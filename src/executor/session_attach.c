@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session_attach: a caller's terminal on a session's terminal, both ways, until the command ends or the caller
- * leaves. A caller that does not read stops the command that writes, as a terminal does.
+ * session_attach: a caller's terminal on a session's terminal, both ways, until the command ends or
+ * the caller leaves. A caller that does not read stops the command that writes, as a terminal does.
  */
 #include "action/session_actions.h"
 #include "base/auto.h"

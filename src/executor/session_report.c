@@ -97,7 +97,10 @@ static void cut_echo(struct session *s, struct buf *out)
 	buf_reset(&s->echo);
 }
 
-/* "bash-5.2$ ", or "> " within what takes several lines: bash's own, before a start file has set others. */
+/*
+ * "bash-5.2$ ", or "> " within what takes several lines: bash's own, before a start file has set
+ * others.
+ */
 static size_t prompt_len(struct str s)
 {
 	size_t n = 5;
@@ -132,7 +135,10 @@ struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_
 	return gap;
 }
 
-/* What PATH gives for python, as `which python` says it; the executor sees the files that the shell sees. */
+/*
+ * What PATH gives for python, as `which python` says it; the executor sees the files that the shell
+ * sees.
+ */
 static void put_python(const struct session *s, struct jsonw *w)
 {
 	struct str rest = buf_str(&s->path), dir;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_report: sessions and what comes of a run as JSON; the shapes are in action/session_actions.h. */
+/*
+ * session_report: sessions and what comes of a run as JSON; the shapes are in
+ * action/session_actions.h.
+ */
 #pragma once
 
 #include "executor/session.h"

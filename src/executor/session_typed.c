@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. What is typed goes to the terminal as it comes; what the terminal does not take waits for
- * it to be writable. A key that the terminal makes a signal of (C-c, C-z, C-\) is meant for the command. If the
- * shell has not begun that yet, the signal would hit the shell: lost at best, and in the middle of its start it would
- * leave half a shell. So such a key, and what was typed behind it, is held until the shell has read the command and
- * another program is in the foreground, or should be; a second at most, so that start files which hang can be interrupted. The kernel tells
- * nobody that a packet has been read: a timer looks.
+ * Theory of operation. What is typed goes to the terminal as it comes; what the terminal does not
+ * take waits for it to be writable. A key that the terminal makes a signal of (C-c, C-z, C-\) is
+ * meant for the command. If the shell has not begun that yet, the signal would hit the shell: lost
+ * at best, and in the middle of its start it would leave half a shell. So such a key, and what was
+ * typed behind it, is held until the shell has read the command and another program is in the
+ * foreground, or should be; a second at most, so that start files which hang can be interrupted.
+ * The kernel tells nobody that a packet has been read: a timer looks.
  */
 #include "executor/session_typed.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_typed: the way of keys to the terminal; for executor/session.c. Everybody else uses executor/session.h. */
+/*
+ * session_typed: the way of keys to the terminal; for executor/session.c. Everybody else uses
+ * executor/session.h.
+ */
 #pragma once
 
 #include "executor/session.h"

@@ -84,7 +84,10 @@ static int go_on(struct session *s, const struct run_params *p, struct error *er
 		return type_line(s, p->command, err);
 	if (is_running(s) && p->keys.len)
 		return press(s, p->keys, err);
-	/* A shell that starts is waited for by who gave it a command: without one it would be for ever. */
+	/*
+	 * A shell that starts is waited for by who gave it a command: without one it would be for
+	 * ever.
+	 */
 	if (s->state == SESSION_STARTING && !is_running(s) && !is_idle_interrupt(s, p))
 		return error_set(err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
 	return 0; /* session_wait refuses if there is nothing to wait for */

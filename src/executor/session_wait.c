@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One timer serves a wait: it fires at the earliest of deadline, end of quiet, and next look at
- * the foreground group (executor/tty_wait.h). That look is the one place in cay where something is looked at again
- * and again: the kernel knows when a program begins to wait for the keyboard, and tells nobody. The looks begin a few
- * milliseconds after the last output and their distance doubles, up to a second.
+ * Theory of operation. One timer serves a wait: it fires at the earliest of deadline, end of quiet,
+ * and next look at the foreground group (executor/tty_wait.h). That look is the one place in cay
+ * where something is looked at again and again: the kernel knows when a program begins to wait for
+ * the keyboard, and tells nobody. The looks begin a few milliseconds after the last output and
+ * their distance doubles, up to a second.
  */
 #include "executor/session_wait.h"
 
@@ -53,7 +54,10 @@ static void set_timer(struct session *s)
 		timer_set(s->timer, MAX(at - clock_mono_ms(), 1));
 }
 
-/* The foreground may wait for the keyboard only if everything typed is read and everything written is quiet. */
+/*
+ * The foreground may wait for the keyboard only if everything typed is read and everything written
+ * is quiet.
+ */
 static bool is_waiting_for_input(struct session *s, int64_t now)
 {
 	s->check_gap_ms = MIN(s->check_gap_ms * 2, (int64_t)CHECK_LAST_MS);

@@ -1,39 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. bash runs with -i and without line editing. Its descriptor 0 is a socket, the
- * channel; 1 and 2 are the terminal, which is also its controlling terminal. An interactive bash reads
- * commands from descriptor 0, whatever that is, and so it is told what to run on the channel, a line at a
- * time, and never by typing: no limit of the terminal's on the length of a line, no echo, nothing that a
- * program which reads its input could eat. Two lines are sent for each command:
+ * Theory of operation. bash runs with -i and without line editing. Its descriptor 0 is a socket,
+ * the channel; 1 and 2 are the terminal, which is also its controlling terminal. An interactive
+ * bash reads commands from descriptor 0, whatever that is, and so it is told what to run on the
+ * channel, a line at a time, and never by typing: no limit of the terminal's on the length of a
+ * line, no echo, nothing that a program which reads its input could eat. Two lines are sent for
+ * each command:
  *
  *	{ __cay_in 0; }; builtin eval $'COMMAND' </dev/tty; { __cay_out NONCE; }
  *	{ __cay_report NONCE $?; }
  *
- * eval gives the command the terminal as input; meanwhile bash keeps the channel on a descriptor above 9
- * that is closed on exec, so no program inherits it. COMMAND is quoted to a single line of ASCII without
- * controls, so that the outer parser never asks for more: unclosed quotes, here-documents and all other errors
- * of syntax are eval's and end it.
+ * eval gives the command the terminal as input; meanwhile bash keeps the channel on a descriptor
+ * above 9 that is closed on exec, so no program inherits it. COMMAND is quoted to a single line of
+ * ASCII without controls, so that the outer parser never asks for more: unclosed quotes,
+ * here-documents and all other errors of syntax are eval's and end it.
  *
- * The report, with the nonce, is the completion. Usually it is sent at the end of the first line. The second
- * line is run when the shell has finished the first, however that ended: bash itself goes on to it after an
- * interrupt, an unbound variable, an error of syntax; it reports if the first did not.
- * The nonce is new for each command. The channel keeps the bounds of packets, and both the end of the first
- * line and the whole of the second are in its last one, which bash has read before it begins: a program that
- * finds the channel, or prints what looks like a prompt, finds no nonce, and takes nothing away.
+ * The report, with the nonce, is the completion. Usually it is sent at the end of the first line.
+ * The second line is run when the shell has finished the first, however that ended: bash itself
+ * goes on to it after an interrupt, an unbound variable, an error of syntax; it reports if the
+ * first did not. The nonce is new for each command. The channel keeps the bounds of packets, and
+ * both the end of the first line and the whole of the second are in its last one, which bash has
+ * read before it begins: a program that finds the channel, or prints what looks like a prompt,
+ * finds no nonce, and takes nothing away.
  *
- * The prompt. PS1, PS0 and PROMPT_COMMAND are the user's while a command runs, and put aside otherwise:
- * __cay_in puts them back (where there is no more than PS1 to put back, and $? is 0, an assignment in its place),
- * __cay_out takes the prompts away right after the command, before bash would print
- * them. PROMPT_COMMAND runs once per command, by bash, between the two lines, as its authors expect, and jobs
- * are announced there: if there may be either, it is the second line that reports. When PROMPT_COMMAND sets PS1,
- * or when the command was interrupted, the prompt is printed, and the report says what it was, so that it can be
- * cut from the output.
+ * The prompt. PS1, PS0 and PROMPT_COMMAND are the user's while a command runs, and put aside
+ * otherwise: __cay_in puts them back (where there is no more than PS1 to put back, and $? is 0, an
+ * assignment in its place), __cay_out takes the prompts away right after the command, before bash
+ * would print them. PROMPT_COMMAND runs once per command, by bash, between the two lines, as its
+ * authors expect, and jobs are announced there: if there may be either, it is the second line that
+ * reports. When PROMPT_COMMAND sets PS1, or when the command was interrupted, the prompt is
+ * printed, and the report says what it was, so that it can be cut from the output.
  *
- * The mark is a string with the nonce, that the executor writes to the terminal after the report: what came
- * before it is the command's output, or an older job's. executor/session.c says when it is needed.
+ * The mark is a string with the nonce, that the executor writes to the terminal after the report:
+ * what came before it is the command's output, or an older job's. executor/session.c says when it
+ * is needed.
  *
- * Known: `set -e` ends the shell with the first command that fails, as in any interactive shell. An ERR trap
- * runs once more for eval; a DEBUG trap once more too. `exec 0<file` lasts to the end of the run.
+ * Known: `set -e` ends the shell with the first command that fails, as in any interactive shell. An
+ * ERR trap runs once more for eval; a DEBUG trap once more too. `exec 0<file` lasts to the end of
+ * the run.
  */
 #include "executor/shell.h"
 
@@ -52,9 +56,9 @@
 enum { MARK_MAX = ID_LEN + 8, REPORT_FIELDS = 8, READ_STEP = 16 * 1024, PACKET = 1024 };
 
 /*
- * What runs in the shell. It costs every command its time, so the usual case takes few steps: no PROMPT_COMMAND,
- * no jobs, nothing read-only. All of it must survive `set -u`, functions named like builtins, and variables of
- * its own that are gone; `builtin` is the one name it relies on.
+ * What runs in the shell. It costs every command its time, so the usual case takes few steps: no
+ * PROMPT_COMMAND, no jobs, nothing read-only. All of it must survive `set -u`, functions named like
+ * builtins, and variables of its own that are gone; `builtin` is the one name it relies on.
  */
 static const char script[] =
 	/* __cay_in STATUS [READ-ONLY]: gives the prompts, and $?, back to the user. */
@@ -69,7 +73,10 @@ static const char script[] =
 	"  builtin return $1\n"
 	"}\n"
 
-	/* __cay_out NONCE [READ-ONLY]: the command has come to its end. First what is usual, in few steps. */
+	/*
+	 * __cay_out NONCE [READ-ONLY]: the command has come to its end. First what is usual, in few
+	 * steps.
+	 */
 	"__cay_out() {\n"
 	"  __cay_s=$? __cay_f=$-\n"
 	"  if [[ $__cay_s${2-}${PS0-}${PROMPT_COMMAND-}${!-} == 0 && $__cay_f != *[vx]* ]]; then\n"
@@ -82,18 +89,26 @@ static const char script[] =
 	"  if [[ ! ${2-} ]]; then __cay_ps1=${PS1-} PS1=; fi\n"
 	"  __cay_ps0=${PS0-}\n"
 	"  if [[ ${PS0-} ]]; then PS0=; fi\n"
-	/* Puts the parser back to the beginning of a line: a backslash or an error may have left it within one. */
+	/*
+	 * Puts the parser back to the beginning of a line: a backslash or an error may have left it
+	 * within one.
+	 */
 	"  builtin eval :\n"
-	/* Jobs are announced, and PROMPT_COMMAND is run, before the next line: that is part of the output. */
+	/*
+	 * Jobs are announced, and PROMPT_COMMAND is run, before the next line: that is part of the
+	 * output.
+	 */
 	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\" '' \"${2-}\"; fi\n"
 	"}\n"
 
 	/*
-	 * __cay_report NONCE STATUS: the second line; all that is left to do if the command was cut short.
+	 * __cay_report NONCE STATUS: the second line; all that is left to do if the command was cut
+	 * short.
 	 *
-	 * A bash that could not fork comes here after some seconds, and after the next simple command waits for the
-	 * end of the last process that it did make, though that be a job in the background. It stops waiting when
-	 * that is stopped, which hurts nobody for so short a time.
+	 * A bash that could not fork comes here after some seconds, and after the next simple
+	 * command waits for the end of the last process that it did make, though that be a job in
+	 * the background. It stops waiting when that is stopped, which hurts nobody for so short a
+	 * time.
 	 */
 	"__cay_report() {\n"
 	"  if [[ $2 == @(126|254) && ! ${__cay_s-} && ${!-} ]]; then\n"
@@ -162,9 +177,10 @@ static int start(struct shell *s, const struct shell_plan *plan, struct error *e
 }
 
 /*
- * Keeps traces and DEBUG traps of our own lines from being seen. It is a fifth of the cost of a command, so it
- * is only there when it may be of use: tracing is on, or the command mentions what would begin it. A trap in a
- * file that the command reads escapes that, and what it prints is seen more often.
+ * Keeps traces and DEBUG traps of our own lines from being seen. It is a fifth of the cost of a
+ * command, so it is only there when it may be of use: tracing is on, or the command mentions what
+ * would begin it. A trap in a file that the command reads escapes that, and what it prints is seen
+ * more often.
  */
 static const char *silencer(const struct shell *s)
 {
@@ -172,8 +188,8 @@ static const char *silencer(const struct shell *s)
 }
 
 /*
- * The end of the first line and the second line. Blanks go before it until all of it is in one packet; bash
- * reads packet by packet.
+ * The end of the first line and the second line. Blanks go before it until all of it is in one
+ * packet; bash reads packet by packet.
  */
 static void put_end(struct shell *s, const char *first_line_end)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shell: an interactive bash on a terminal, told what to run and heard of how it went on a private channel.
- * This module knows the shell's side: how it is started, what lines it is sent, what it reports, how its
- * output is cut where a command ends. Who waits for what, and when, is executor/session.c.
+ * shell: an interactive bash on a terminal, told what to run and heard of how it went on a private
+ * channel. This module knows the shell's side: how it is started, what lines it is sent, what it
+ * reports, how its output is cut where a command ends. Who waits for what, and when, is
+ * executor/session.c.
  *
  * The owner watches `pty.master_fd`, `channel_fd` and `child.pidfd`, and calls on in here.
  */
@@ -59,7 +60,10 @@ struct shell {
 
 /* Starts the shell and the script that makes it report; the first report says that it is ready. */
 int shell_start(const struct shell_plan *plan, struct shell **ret, struct error *err);
-/* Kills the shell and the foreground group of its terminal, and reaps it: may be called at any time. */
+/*
+ * Kills the shell and the foreground group of its terminal, and reaps it: may be called at any
+ * time.
+ */
 void shell_free(struct shell *s);
 
 /* Sends a command; cwd may be STR_NONE. Exactly one report comes back, unless the shell ends. */
@@ -72,13 +76,14 @@ bool shell_is_unread(const struct shell *s);
 int shell_receive(struct shell *s, struct shell_report *ret);
 
 /*
- * The mark separates the output of a command from what comes after it. It is written to the terminal, behind
- * everything that the command wrote, when the shell has reported. False: the terminal is full, read it and
- * try again; only the first call after a report that succeeds writes it.
+ * The mark separates the output of a command from what comes after it. It is written to the
+ * terminal, behind everything that the command wrote, when the shell has reported. False: the
+ * terminal is full, read it and try again; only the first call after a report that succeeds writes
+ * it.
  */
 bool shell_put_mark(struct shell *s);
 /*
- * Splits output at the mark. Returns true if it was found; *ret_before is the output up to it (appended), and
- * *ret_after what came after it, a view of `bytes`.
+ * Splits output at the mark. Returns true if it was found; *ret_before is the output up to it
+ * (appended), and *ret_after what came after it, a view of `bytes`.
  */
 bool shell_split(struct shell *s, struct str bytes, struct buf *before, struct str *ret_after);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. clone3 makes the child like fork does, with a pidfd and, on cgroup v2, in its
- * cgroup from the start; on v1 it writes itself into `tasks`, because a parent's write waits for an RCU
- * grace period. A pipe that exec closes carries the child's own idea of its pid, and then either nothing
- * more, which is success, or a struct error. So spawn() returns when exec has happened: the time is that
- * of exec, and what fails has a reason.
+ * Theory of operation. clone3 makes the child like fork does, with a pidfd and, on cgroup v2, in
+ * its cgroup from the start; on v1 it writes itself into `tasks`, because a parent's write waits
+ * for an RCU grace period. A pipe that exec closes carries the child's own idea of its pid, and
+ * then either nothing more, which is success, or a struct error. So spawn() returns when exec has
+ * happened: the time is that of exec, and what fails has a reason.
  *
  * Between clone3 and exec nothing is allocated: the paths to try are put together before.
  */
@@ -52,8 +52,8 @@ struct kernel_sigaction {
 };
 
 /*
- * By the system call: the C library keeps 32 and 33 for itself and will not touch them, yet whoever was
- * started by its posix_spawn (every child of make) has them ignored.
+ * By the system call: the C library keeps 32 and 33 for itself and will not touch them, yet whoever
+ * was started by its posix_spawn (every child of make) has them ignored.
  */
 static void reset_signals(void)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spawn: starts a program in the sandbox: cgroup, session, terminal, signals, descriptors, user,
- * directory and locks, then exec. The plan is data; the child walks it with async-signal-safe calls and
- * reports the first failure, so that a program that cannot be started is an error that names the reason.
+ * directory and locks, then exec. The plan is data; the child walks it with async-signal-safe calls
+ * and reports the first failure, so that a program that cannot be started is an error that names
+ * the reason.
  *
- * The child is in the sandbox's pid namespace, where its number is `pid`; the executor is outside and
- * knows it as `own_pid`. Only `pidfd` and `own_pid` are of use in calls of the executor, only `pid` in
- * the sandbox's /proc and in what callers are told.
+ * The child is in the sandbox's pid namespace, where its number is `pid`; the executor is outside
+ * and knows it as `own_pid`. Only `pidfd` and `own_pid` are of use in calls of the executor, only
+ * `pid` in the sandbox's /proc and in what callers are told.
  */
 #pragma once
 
@@ -49,11 +50,17 @@ struct child {
 int spawn(const struct spawn_plan *plan, struct child *ret, struct error *err);
 /* Signals the child's process group, or the child alone. A child that is gone is no error. */
 int child_signal(const struct child *child, int signo, bool is_group, struct error *err);
-/* Reaps: true once it has ended; then what waitid(2) says: CLD_EXITED or CLD_KILLED, and the status. */
+/*
+ * Reaps: true once it has ended; then what waitid(2) says: CLD_EXITED or CLD_KILLED, and the
+ * status.
+ */
 bool child_reap(struct child *child, int *ret_code, int *ret_status);
 /* Waits for a killed child, if it was not reaped yet, and closes the pidfd. */
 void child_wait(struct child *child);
-/* Waits for the end of a child, and reaps it; also by a descriptor that a loop has made non-blocking. */
+/*
+ * Waits for the end of a child, and reaps it; also by a descriptor that a loop has made
+ * non-blocking.
+ */
 void pidfd_wait(int pidfd);
 
 /* "TERM", "SIGTERM", "15". */

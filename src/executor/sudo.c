@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One listening socket; one connection per use of sudo, whose first and only message is the
- * request and whose hang-up means that nobody waits any more. A connection goes WAITING → RUNNING → gone. The
- * socket is a file in the sandbox: whoever removes it, which takes root, has no sudo until it is set up again.
+ * Theory of operation. One listening socket; one connection per use of sudo, whose first and only
+ * message is the request and whose hang-up means that nobody waits any more. A connection goes
+ * WAITING → RUNNING → gone. The socket is a file in the sandbox: whoever removes it, which takes
+ * root, has no sudo until it is set up again.
  */
 #include "executor/sudo.h"
 
@@ -120,7 +121,10 @@ static int add_vars(struct env *env, const char *const *vars, bool all, struct e
 	return 0;
 }
 
-/* The sandbox's own variables, the caller's few (or all), who is become, who asked, what was assigned. */
+/*
+ * The sandbox's own variables, the caller's few (or all), who is become, who asked, what was
+ * assigned.
+ */
 static int make_env(const struct sudo_call *c, const struct sudo_request *r,
 	const struct user *user, struct env *env, struct error *err)
 {

@@ -2,13 +2,13 @@
 /*
  * sudo: lets what runs in the sandbox become its root, where the sandbox's owner has said so.
  *
- * No set-uid file can do that: everything here has no_new_privs. So a program of ours takes the place of
- * /usr/bin/sudo and asks the executor, which is the sandbox's root, over a socket in the sandbox. The kernel says
- * who asks. What is run is a child of the executor like any other, with the same locks; being root in the
- * sandbox, it is nobody on the host.
+ * No set-uid file can do that: everything here has no_new_privs. So a program of ours takes the
+ * place of /usr/bin/sudo and asks the executor, which is the sandbox's root, over a socket in the
+ * sandbox. The kernel says who asks. What is run is a child of the executor like any other, with
+ * the same locks; being root in the sandbox, it is nobody on the host.
  *
- * The command has the descriptors of who asked, also its terminal, though not as a controlling one. When who asked
- * is gone, the command is asked to end, and killed if it does not.
+ * The command has the descriptors of who asked, also its terminal, though not as a controlling one.
+ * When who asked is gone, the command is asked to end, and killed if it does not.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sudo_args: a request of the program `sudo`, from its bytes to what shall be run. The options are those of sudo(8)
- * that make sense where every question is answered with yes: nobody has a password.
+ * sudo_args: a request of the program `sudo`, from its bytes to what shall be run. The options are
+ * those of sudo(8) that make sense where every question is answered with yes: nobody has a
+ * password.
  */
 #pragma once
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sudo_wire: what the program `sudo` and the executor say to each other. Included by a program without a C library. */
+/*
+ * sudo_wire: what the program `sudo` and the executor say to each other. Included by a program
+ * without a C library.
+ */
 #pragma once
 
 #define SUDO_SOCKET "/run/cay-sudo"

@@ -27,7 +27,10 @@ enum text_encoding text_detect(struct str bytes)
 	return utf8_is_valid(bytes) ? TEXT_UTF8 : TEXT_LATIN1;
 }
 
-/* https://github.com/binaryornot/binaryornot: helpers.py; its charset detection is UTF-8 and UTF-16 here. */
+/*
+ * https://github.com/binaryornot/binaryornot: helpers.py; its charset detection is UTF-8 and UTF-16
+ * here.
+ */
 bool text_is_binary(struct str head)
 {
 	head = str_first(head, TEXT_SNIFF_BYTES);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text: what kind of text a file holds. Editing works on UTF-8 with LF; a file in another encoding is
- * decoded before and encoded after, so its other bytes stay as they were.
+ * text: what kind of text a file holds. Editing works on UTF-8 with LF; a file in another encoding
+ * is decoded before and encoded after, so its other bytes stay as they were.
  */
 #pragma once
 
@@ -17,7 +17,9 @@ enum text_encoding {
 
 enum { TEXT_SNIFF_BYTES = 1024 };
 
-/* Judges by the first TEXT_SNIFF_BYTES, as the `binaryornot` package does. Nothing at all is text. */
+/*
+ * Judges by the first TEXT_SNIFF_BYTES, as the `binaryornot` package does. Nothing at all is text.
+ */
 bool text_is_binary(struct str head);
 enum text_encoding text_detect(struct str bytes);
 const char *text_encoding_name(enum text_encoding e); /* "utf-8" */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packs of kind action: the call goes on as a call of that action, whose result becomes the tool's output. */
+/*
+ * Packs of kind action: the call goes on as a call of that action, whose result becomes the tool's
+ * output.
+ */
 #include "executor/toolbox.h"
 
 #include "base/auto.h"

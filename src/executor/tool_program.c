@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packs of kind program: each call is a process of its own, which gets a JSON object on its input. What it writes
- * on its output is the result, as it is if it is JSON, else as a string. A status other than 0 is an error.
+ * Packs of kind program: each call is a process of its own, which gets a JSON object on its input.
+ * What it writes on its output is the result, as it is if it is JSON, else as a string. A status
+ * other than 0 is an error.
  */
 #include "executor/toolbox.h"
 

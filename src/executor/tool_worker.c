@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tool_worker: packs of kind python. A pack is one process: its tools share what their module keeps, no other pack
- * can break it, and when it dies nothing else is lost (docs/decisions, "A process for each pack of tools").
+ * tool_worker: packs of kind python. A pack is one process: its tools share what their module
+ * keeps, no other pack can break it, and when it dies nothing else is lost (docs/decisions, "A
+ * process for each pack of tools").
  *
- * Calls wait in `queue`. AHEAD_MAX of them are sent, and performed inside one after the other by one thread: an
- * interpreter does one thing at a time, and more threads only slow it down. When nothing has come of the first of
- * them for PATIENCE_MS it counts as slow: the bell is rung, another thread goes on with those behind it, and the next
- * one is sent. So sleepers delay nobody for long, and the quick ones go through one thread.
+ * Calls wait in `queue`. AHEAD_MAX of them are sent, and performed inside one after the other by
+ * one thread: an interpreter does one thing at a time, and more threads only slow it down. When
+ * nothing has come of the first of them for PATIENCE_MS it counts as slow: the bell is rung,
+ * another thread goes on with those behind it, and the next one is sent. So sleepers delay nobody
+ * for long, and the quick ones go through one thread.
  *
- * A call whose deadline passes, or whose caller leaves, is cancelled: an exception is thrown into its thread. What
- * sits in a system call does not hear it; it is abandoned, and the pack goes on without that thread. When
- * ABANDONED_MAX are, and still are a moment later, the interpreter is replaced.
+ * A call whose deadline passes, or whose caller leaves, is cancelled: an exception is thrown into
+ * its thread. What sits in a system call does not hear it; it is abandoned, and the pack goes on
+ * without that thread. When ABANDONED_MAX are, and still are a moment later, the interpreter is
+ * replaced.
  *
  *	STOPPED → LOADING → READY     the interpreter; it dies into STOPPED, and the next call starts it again
  */
@@ -33,7 +36,9 @@ enum {
 	BODY_ROOM = 4096,
 };
 
-/* To guest.bell goes the number of a request that is cancelled, or this: another lane shall go on. */
+/*
+ * To guest.bell goes the number of a request that is cancelled, or this: another lane shall go on.
+ */
 enum { BELL_NEXT = 0 };
 
 enum worker_state { STOPPED, LOADING, READY };
@@ -151,7 +156,10 @@ static void stop(struct worker *w, const struct error *why)
 	refuse_all(&w->running, why);
 }
 
-/* What loading was for cannot be: the pack is refused, or its calls are. The worker may be gone afterwards. */
+/*
+ * What loading was for cannot be: the pack is refused, or its calls are. The worker may be gone
+ * afterwards.
+ */
 static void load_failed(struct worker *w, const struct error *err)
 {
 	struct error copy = *err;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pack is in box->packs from toolbox_add_pack on, so that its name is taken while it loads; its tools are in
- * box->tools when it has been loaded. Where two packs have a tool of one name, the first one's counts, and comes
- * back to nobody when that is removed: a name never changes what it means behind a caller's back.
+ * A pack is in box->packs from toolbox_add_pack on, so that its name is taken while it loads; its
+ * tools are in box->tools when it has been loaded. Where two packs have a tool of one name, the
+ * first one's counts, and comes back to nobody when that is removed: a name never changes what it
+ * means behind a caller's back.
  */
 #include "executor/toolbox.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * toolbox: the tools of a sandbox, in the order in which they were added, and the packs they came with
- * (action/tool_actions.h). It lives as long as the executor.
+ * toolbox: the tools of a sandbox, in the order in which they were added, and the packs they came
+ * with (action/tool_actions.h). It lives as long as the executor.
  *
- * A kind of pack is one const row of functions. The toolbox knows names, schemas and order; a kind knows how a
- * tool is called:
+ * A kind of pack is one const row of functions. The toolbox knows names, schemas and order; a kind
+ * knows how a tool is called:
  *
  *	python   tool_worker.c: an interpreter for each pack
  *	program  tool_program.c: a process for each call
@@ -93,8 +93,8 @@ struct tool_pack *toolbox_find_pack(struct toolbox *box, struct str name);
 int toolbox_add_pack(struct toolbox *box, const struct tool_kind *kind, struct str name,
 	struct tool_pack **ret, struct error *err);
 /*
- * Adds a tool with its schema, a JSON object of OpenAI's form. One whose name is taken goes to pack->hidden. -1
- * for a name or schema that is none, or one too many.
+ * Adds a tool with its schema, a JSON object of OpenAI's form. One whose name is taken goes to
+ * pack->hidden. -1 for a name or schema that is none, or one too many.
  */
 int tool_pack_add(struct tool_pack *pack, const struct json *schema, struct error *err);
 /* Ends pack->adder with the pack. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. /proc/LEADER/stat has tpgid, the foreground process group of its terminal. Of the
- * processes in that group, /proc/PID/task/TID/syscall tells in which system call a sleeping thread is and
- * its arguments, and /proc/PID/fd/N what a descriptor is.
+ * Theory of operation. /proc/LEADER/stat has tpgid, the foreground process group of its terminal.
+ * Of the processes in that group, /proc/PID/task/TID/syscall tells in which system call a sleeping
+ * thread is and its arguments, and /proc/PID/fd/N what a descriptor is.
  *
  *	read, readv on a terminal               waits
  *	select, poll and their like             waits if a terminal is among the descriptors, and the others
@@ -10,8 +10,9 @@
  *	                                        pipe): a socket could wake it as well
  *	epoll_wait                              the same, by /proc/PID/fdinfo
  *
- * All of it is bounded: THREADS_MAX threads of PROC_PROCESSES_MAX processes and DESCRIPTORS_MAX descriptors are
- * looked at, and a process can lie about none of it, since the kernel writes these files.
+ * All of it is bounded: THREADS_MAX threads of PROC_PROCESSES_MAX processes and DESCRIPTORS_MAX
+ * descriptors are looked at, and a process can lie about none of it, since the kernel writes these
+ * files.
  */
 #include "executor/tty_wait.h"
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each item's directory is reached name by name from the target, with O_NOFOLLOW, so
- * whatever links the archive has made, or somebody makes meanwhile, nothing is written but beneath the
- * target. The directory of the item before is kept open, as items of one directory come together.
+ * Theory of operation. Each item's directory is reached name by name from the target, with
+ * O_NOFOLLOW, so whatever links the archive has made, or somebody makes meanwhile, nothing is
+ * written but beneath the target. The directory of the item before is kept open, as items of one
+ * directory come together.
  *
- * Zip is read by its table of contents, which is at the end: the stream is first put into a file without
- * a name in the target's file system, so that it counts towards the sandbox's disk and goes by itself.
+ * Zip is read by its table of contents, which is at the end: the stream is first put into a file
+ * without a name in the target's file system, so that it counts towards the sandbox's disk and goes
+ * by itself.
  */
 #include "executor/unpack.h"
 
@@ -350,8 +352,8 @@ static int make_hardlink(struct unpacking *u, const char *name, const struct pac
 }
 
 /*
- * A character device 0:0, which tells overlayfs that the name is gone. It needs no privilege, but mknod is nobody's
- * here; the kernel makes one too where a file was renamed away.
+ * A character device 0:0, which tells overlayfs that the name is gone. It needs no privilege, but
+ * mknod is nobody's here; the kernel makes one too where a file was renamed away.
  */
 static int make_mark(struct unpacking *u, const char *name)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * user: who a child runs as, looked up in the sandbox's own /etc/passwd and /etc/group. Those files are
- * the agent's: they are read bounded, never through a link that leads to a device, and name no more than
- * numbers which the kernel then allows or refuses.
+ * user: who a child runs as, looked up in the sandbox's own /etc/passwd and /etc/group. Those files
+ * are the agent's: they are read bounded, never through a link that leads to a device, and name no
+ * more than numbers which the kernel then allows or refuses.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A stack of directories, each with its descriptor and its sorted names. Names are
- * read whole when a directory is entered, so that a page of results is the same next time; what they
- * may take in memory has a ceiling for the whole stack.
+ * Theory of operation. A stack of directories, each with its descriptor and its sorted names. Names
+ * are read whole when a directory is entered, so that a page of results is the same next time; what
+ * they may take in memory has a ceiling for the whole stack.
  */
 #include "executor/walk.h"
 

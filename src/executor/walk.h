@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * walk: everything below a directory, in the order of names, a directory before what is in it. By
- * descriptors: symbolic links are given, never followed; what is renamed meanwhile cannot lead the walk
- * elsewhere. Directories on file systems that files are not taken from are given and not entered.
+ * descriptors: symbolic links are given, never followed; what is renamed meanwhile cannot lead the
+ * walk elsewhere. Directories on file systems that files are not taken from are given and not
+ * entered.
  *
  *	struct walk *w = walk_new(take_fd(&dir_fd), &(struct walk_limits){ .depth = 3 });
  *	while ((r = walk_next(w, &entry, err)) > 0)

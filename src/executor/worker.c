@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The child writes frames into a pipe; the executor forwards data and events to the
- * call's channel and stops reading while that is full, so a slow caller slows the child down and nothing
- * piles up. A result or an error ends the call at once; the child's exit is waited for afterwards, on its
- * pidfd, with no call attached. A child that ends without either failed.
+ * Theory of operation. The child writes frames into a pipe; the executor forwards data and events
+ * to the call's channel and stops reading while that is full, so a slow caller slows the child down
+ * and nothing piles up. A result or an error ends the call at once; the child's exit is waited for
+ * afterwards, on its pidfd, with no call attached. A child that ends without either failed.
  *
- * The agent can stop our children as it can its own. While any are at work for longer than a moment, a timer
- * looks whether one was, and has it go on.
+ * The agent can stop our children as it can its own. While any are at work for longer than a
+ * moment, a timer looks whether one was, and has it go on.
  *
- * An error comes as the fixed struct; its text is terminated and its code checked here, as the child may
- * have been turned by what it read.
+ * An error comes as the fixed struct; its text is terminated and its code checked here, as the
+ * child may have been turned by what it read.
  */
 #include "executor/worker.h"
 
@@ -243,7 +243,9 @@ static void finish(struct worker *w, const struct frame *f)
 	fail(w, &err);
 }
 
-/* Handles whole frames while the caller takes them. False once the worker has parted from its call. */
+/*
+ * Handles whole frames while the caller takes them. False once the worker has parted from its call.
+ */
 static bool forward(struct worker *w)
 {
 	struct str rest = buf_str(&w->out);

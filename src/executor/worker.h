@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker: a forked child that does for one call what would take the executor too long, or what it must
- * not do itself (reading an archive). The child is in the agent's cgroup, holds no descriptor but its two
- * pipes and the sandbox's root, and can do nothing but work on files (worker_lock.c).
+ * worker: a forked child that does for one call what would take the executor too long, or what it
+ * must not do itself (reading an archive). The child is in the agent's cgroup, holds no descriptor
+ * but its two pipes and the sandbox's root, and can do nothing but work on files (worker_lock.c).
  *
  *	static int search(void *arg, struct worker_io *io, struct buf *result, struct error *err)
  *	{
@@ -10,9 +10,10 @@
  *	}
  *	call->state = worker_new(&files->jobs, call, search, arg);
  *
- * What the child sends goes to the call: data, events, at the end its result or error, which end the call.
- * A dropped call leaves nothing running: its worker is killed, or, if it was being fed, sees its input end
- * too early and has WORKER_GRACE_MS to remove what is half done. WORKERS_MAX run at once, others wait.
+ * What the child sends goes to the call: data, events, at the end its result or error, which end
+ * the call. A dropped call leaves nothing running: its worker is killed, or, if it was being fed,
+ * sees its input end too early and has WORKER_GRACE_MS to remove what is half done. WORKERS_MAX run
+ * at once, others wait.
  */
 #pragma once
 
@@ -68,8 +69,9 @@ void worker_on_drain(struct call *call);
 void worker_on_drop(struct call *call);
 
 /*
- * For who keeps a child of his own: a fork in the agent's cgroup, and what each child does first: it leaves all
- * descriptors but 0 to 2 and those to keep, dies with the executor, and locks itself (worker_lock.h).
+ * For who keeps a child of his own: a fork in the agent's cgroup, and what each child does first:
+ * it leaves all descriptors but 0 to 2 and those to keep, dies with the executor, and locks itself
+ * (worker_lock.h).
  */
 int worker_fork(const struct confine *confine, int *ret_pidfd);
 int worker_enter(const struct confine *confine, const char *name, const int *keep, int n,

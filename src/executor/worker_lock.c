@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker parses archives of unknown origin and walks trees that change under it. Should it be turned
- * against us, it can read and write the sandbox's own files, which the agent can as well, and nothing
- * more: no socket, no process, no signal, no exec, no mount, no ioctl. What is not listed is ENOSYS, so
- * that libc falls back where it can.
+ * A worker parses archives of unknown origin and walks trees that change under it. Should it be
+ * turned against us, it can read and write the sandbox's own files, which the agent can as well,
+ * and nothing more: no socket, no process, no signal, no exec, no mount, no ioctl. What is not
+ * listed is ENOSYS, so that libc falls back where it can.
  *
- * Left out on purpose: fcntl commands are not told apart, and paths are not restricted; the sandbox's
- * mounts do that.
+ * Left out on purpose: fcntl commands are not told apart, and paths are not restricted; the
+ * sandbox's mounts do that.
  */
 #include "executor/worker_lock.h"
 

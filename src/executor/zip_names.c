@@ -73,7 +73,9 @@ static bool find_table(int fd, struct table *ret)
 	return true;
 }
 
-/* The item's offset from its 64-bit extra field, where it follows the sizes that are in there too. */
+/*
+ * The item's offset from its 64-bit extra field, where it follows the sizes that are in there too.
+ */
 static uint64_t far_offset(const struct table *t, int64_t extra_at, size_t extra_len,
 	const unsigned char *entry)
 {

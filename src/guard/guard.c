@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Most questions are answered by the rules, at once. The others are a gate_check each,
- * which waits for one thing at a time: for the model (`ask`), then for a person (`timer` runs). Whatever ends
- * it, answer() is the only place that tells who asked.
+ * Theory of operation. Most questions are answered by the rules, at once. The others are a
+ * gate_check each, which waits for one thing at a time: for the model (`ask`), then for a person
+ * (`timer` runs). Whatever ends it, answer() is the only place that tells who asked.
  */
 #include "guard/guard.h"
 
@@ -170,7 +170,10 @@ static void await(struct gate_check *check, const struct verdict *v)
 		check->id);
 }
 
-/* Who asks much has others wait no longer for it. is_person: of those that wait for one; else for the model. */
+/*
+ * Who asks much has others wait no longer for it. is_person: of those that wait for one; else for
+ * the model.
+ */
 static bool has_share(const struct guard *guard, const char *sandbox, bool is_person)
 {
 	const struct gate_check *check;

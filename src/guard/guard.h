@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guard: looks at actions and tool calls before they are performed: the rules first (rules.h), then, where
- * the settings say so, a language model (judge.h); then, if the score is above the threshold, a person. It is
- * a gate (action/gate.h): the runtime knows no more of it than that.
+ * guard: looks at actions and tool calls before they are performed: the rules first (rules.h),
+ * then, where the settings say so, a language model (judge.h); then, if the score is above the
+ * threshold, a person. It is a gate (action/gate.h): the runtime knows no more of it than that.
  *
  *	passed                 score at or below the threshold
  *	blocked                above it; or the model could not be asked, whatever the rules say
  *	awaiting_confirmation  above it, and `confirm` is set; then confirmed or rejected
  *
- * Every one of these is an event of the kind `verdict`. Who confirms shows the approver's token, which is
- * not the token that actions are asked for with: no agent approves itself. A question that nobody answers in
- * time is rejected; one whose caller goes away is gone.
+ * Every one of these is an event of the kind `verdict`. Who confirms shows the approver's token,
+ * which is not the token that actions are asked for with: no agent approves itself. A question that
+ * nobody answers in time is rejected; one whose caller goes away is gone.
  */
 #pragma once
 
@@ -25,7 +25,10 @@ enum {
 	GUARD_SHARE = 64,        /* of those, and of the ones for the model, one sandbox's */
 };
 
-/* What a server is told, as JSON: a guard's settings, and llm_url, llm_model, llm_key, llm_timeout_ms, llm_retries. */
+/*
+ * What a server is told, as JSON: a guard's settings, and llm_url, llm_model, llm_key,
+ * llm_timeout_ms, llm_retries.
+ */
 int guard_new(struct loop *loop, const struct json *config, struct guard **ret, struct error *err);
 void guard_free(struct guard *guard);
 struct gate *guard_gate(struct guard *guard);
@@ -37,8 +40,9 @@ int guard_decide(struct guard *guard, struct str id, bool is_confirmed, struct s
 	struct error *err);
 
 /*
- * How risky a call would be, without performing anything: by the rules, and by the model if the server has
- * one. done(score 1 to 3, whose, why) or an error, which counts as a no. NULL: done has been deferred.
+ * How risky a call would be, without performing anything: by the rules, and by the model if the
+ * server has one. done(score 1 to 3, whose, why) or an error, which counts as a no. NULL: done has
+ * been deferred.
  */
 typedef void guard_score_fn(void *arg, int score, struct str by, struct str reason,
 	const struct error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. An ask is one body that is sent until there is an answer: `fetch` while it is under
- * way, `timer` while the next attempt waits. The deadline is that of all attempts together: each gets what
- * is left of it.
+ * Theory of operation. An ask is one body that is sent until there is an answer: `fetch` while it
+ * is under way, `timer` while the next attempt waits. The deadline is that of all attempts
+ * together: each gets what is left of it.
  */
 #include "guard/judge.h"
 

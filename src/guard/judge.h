@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * judge: a language model, behind any endpoint that speaks OpenAI's chat completions, that scores one call of
- * an action or tool: 1 no harm, 2 minimal, 3 risk. What it is told and asked is CAMEL's LLMGuardRuntime; but
- * the arguments are fenced data, the answer has to be the tool's, its score an integer from 1 to 3, and of
- * several scores the highest counts.
+ * judge: a language model, behind any endpoint that speaks OpenAI's chat completions, that scores
+ * one call of an action or tool: 1 no harm, 2 minimal, 3 risk. What it is told and asked is CAMEL's
+ * LLMGuardRuntime; but the arguments are fenced data, the answer has to be the tool's, its score an
+ * integer from 1 to 3, and of several scores the highest counts.
  *
- * Failures are retried while the deadline lasts: no connection, 429 and 5xx `retries` times, an answer that is
- * none once. What remains is an error, and who asked must take it for a no.
+ * Failures are retried while the deadline lasts: no connection, 429 and 5xx `retries` times, an
+ * answer that is none once. What remains is an error, and who asked must take it for a no.
  */
 #pragma once
 

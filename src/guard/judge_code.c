@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Python is not parsed. What it hands to a shell is found by the names of the calls that do so, and judged
- * as a shell would take it; IPython's own ways to a shell are lines that begin with ! or % .
+ * Python is not parsed. What it hands to a shell is found by the names of the calls that do so, and
+ * judged as a shell would take it; IPython's own ways to a shell are lines that begin with ! or % .
  */
 #include "guard/judges.h"
 

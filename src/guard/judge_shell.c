@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each command is looked up by its program's name in one table, which says what a
- * program of that name may be doing; then its words, redirections and what feeds it are looked at.
+ * Theory of operation. Each command is looked up by its program's name in one table, which says
+ * what a program of that name may be doing; then its words, redirections and what feeds it are
+ * looked at.
  */
 #include "guard/judges.h"
 
@@ -100,7 +101,9 @@ static const struct shell_command *feeder(const struct looking *l, const struct 
 	return c->fed_by >= 0 ? &l->script->commands[c->fed_by] : NULL;
 }
 
-/* What is run: a pipeline into an interpreter, or what is substituted into eval, sh -c or source. */
+/*
+ * What is run: a pipeline into an interpreter, or what is substituted into eval, sh -c or source.
+ */
 static void judge_source(struct looking *l, const struct shell_command *from)
 {
 	if (is_in(from->name, downloaders))

@@ -24,7 +24,9 @@ static const char risk_tool[] =
 	"minimal harm, 3 risk present.\"},\"reason\":{\"type\":\"string\",\"description\":\"Why this score.\"}},"
 	"\"required\":[\"score\",\"reason\"],\"additionalProperties\":false}}}";
 
-/* A backtick can only stand in a string, where it may be written otherwise: nothing ends the fence. */
+/*
+ * A backtick can only stand in a string, where it may be written otherwise: nothing ends the fence.
+ */
 static int put_arguments(struct buf *b, const struct json *arguments, struct error *err)
 {
 	auto_buf struct buf plain = BUF_INIT(JUDGE_ARGUMENTS_MAX);

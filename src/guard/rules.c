@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. What an action does is in one or two of its parameters: a table says which, and of
- * what kind they are. A tool says by the names of its parameters what they are. Each kind has a judge; the
- * judges set bits, and the worst bit is the score.
+ * Theory of operation. What an action does is in one or two of its parameters: a table says which,
+ * and of what kind they are. A tool says by the names of its parameters what they are. Each kind
+ * has a judge; the judges set bits, and the worst bit is the score.
  */
 #include "guard/rules.h"
 

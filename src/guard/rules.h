@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rules: how risky an action or tool call is, without asking anybody. Rows of rule.def, matched against
- * what the parameters would do: commands as programs and words (guard/shell.h), paths, URLs, source code.
+ * rules: how risky an action or tool call is, without asking anybody. Rows of rule.def, matched
+ * against what the parameters would do: commands as programs and words (guard/shell.h), paths,
+ * URLs, source code.
  *
  *	struct risk risk;
  *	rules_judge(STR("run"), params, 0, &risk);
  *	risk.score        1 LOW, 2 MEDIUM, 3 HIGH: that of the worst rule that matched
  *
- * It knows well-known ways to do harm and is no wall: who wants to hide something from it can. The wall is
- * the sandbox.
+ * It knows well-known ways to do harm and is no wall: who wants to hide something from it can. The
+ * wall is the sandbox.
  */
 #pragma once
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings: how closely the actions of one sandbox are looked at. The server has settings, a sandbox may wish
- * for some; what counts is never less than the server's.
+ * settings: how closely the actions of one sandbox are looked at. The server has settings, a
+ * sandbox may wish for some; what counts is never less than the server's.
  *
- * An action whose score is above the threshold is blocked; or, with `confirm`, waits for somebody who holds
- * the approver's token. Threshold 0 lets nothing through by itself, 3 only takes notes.
+ * An action whose score is above the threshold is blocked; or, with `confirm`, waits for somebody
+ * who holds the approver's token. Threshold 0 lets nothing through by itself, 3 only takes notes.
  */
 #pragma once
 

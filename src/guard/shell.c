@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One pass over the text, by recursive descent, makes a flat array of commands: a
- * command comes before those substituted into its words. Heredocs are read at the line feed behind their
- * command, as a shell does. shell_take.c then goes along the array and takes off prefixes; what it finds to
- * be a text that a shell will run is parsed by the same pass, and appended.
+ * Theory of operation. One pass over the text, by recursive descent, makes a flat array of
+ * commands: a command comes before those substituted into its words. Heredocs are read at the line
+ * feed behind their command, as a shell does. shell_take.c then goes along the array and takes off
+ * prefixes; what it finds to be a text that a shell will run is parsed by the same pass, and
+ * appended.
  */
 #include "guard/shell.h"
 

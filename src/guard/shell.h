@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shell: a command line taken apart as far as judging it needs: which programs it would run, with which
- * words, reading what from whom. What stands in quotes is a word and no command: `echo "rm -rf /"` removes
- * nothing. What would be run is found wherever it stands: in lists, pipelines, substitutions, `sh -c`,
- * `eval`, `find -exec`, heredocs of a shell, behind sudo, env, timeout or xargs.
+ * shell: a command line taken apart as far as judging it needs: which programs it would run, with
+ * which words, reading what from whom. What stands in quotes is a word and no command: `echo "rm
+ * -rf /"` removes nothing. What would be run is found wherever it stands: in lists, pipelines,
+ * substitutions, `sh -c`, `eval`, `find -exec`, heredocs of a shell, behind sudo, env, timeout or
+ * xargs.
  *
- * It is no shell: globs are not expanded, and only variables assigned in the same text, HOME and ~ are
- * known. A text beyond the ceilings sets is_cut: who judges must not take the rest for harmless.
+ * It is no shell: globs are not expanded, and only variables assigned in the same text, HOME and ~
+ * are known. A text beyond the ceilings sets is_cut: who judges must not take the rest for
+ * harmless.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands that a parser finds. Everything lives in the caller's arena; before each allocation stands a look at
- * what is left of it, and what does not fit sets is_cut.
+ * The commands that a parser finds. Everything lives in the caller's arena; before each allocation
+ * stands a look at what is left of it, and what does not fit sets is_cut.
  */
 #include "guard/shell_take.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shell_take: what shell.c (text to commands), shell_take.c (commands to what they run) and shell_script.c (the commands)
- * share.
+ * shell_take: what shell.c (text to commands), shell_take.c (commands to what they run) and
+ * shell_script.c (the commands) share.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A client is a loop of its own with a fetcher on it; a call runs the loop until it is
- * answered. What the body of a request is read from may block: nobody else waits.
+ * Theory of operation. A client is a loop of its own with a fetcher on it; a call runs the loop
+ * until it is answered. What the body of a request is read from may block: nobody else waits.
  */
 #include "http/client_socket.h"
 

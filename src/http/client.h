@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client: HTTP requests that wait for their answer, for command-line programs (websockets share wslay
- * with the server: http/wsframe.h). Who has a loop takes http/fetch.h.
+ * client: HTTP requests that wait for their answer, for command-line programs (websockets share
+ * wslay with the server: http/wsframe.h). Who has a loop takes http/fetch.h.
  *
  *	struct http_client *c;
  *	if (http_client_new("unix:/run/cay/cay.sock", token, &c, err) < 0) …
@@ -45,7 +45,9 @@ struct http_call {
 		struct error *err); /* negative ends the call with *err */
 	/* Instead of on_body: an event of a text/event-stream. */
 	int (*on_event)(void *arg, struct str event, struct str data, struct error *err);
-	/* Now and then while bodies are under way: bytes so far, both ways together. May be NULL. */
+	/*
+	 * Now and then while bodies are under way: bytes so far, both ways together. May be NULL.
+	 */
 	void (*on_progress)(void *arg, int64_t bytes);
 	void *arg;
 	bool takes_errors; /* an answer of 400 and above is no failure, and goes to `reply` too */
@@ -64,8 +66,9 @@ int http_client_delete(struct http_client *client, const char *path, struct buf 
 	struct error *err);
 
 /*
- * The same without waiting, for a program that runs the client's loop itself, or from a callback of a call. `done` comes
- * from there, unless the client is freed before. body: of whatever status; NULL err: there was an answer.
+ * The same without waiting, for a program that runs the client's loop itself, or from a callback of
+ * a call. `done` comes from there, unless the client is freed before. body: of whatever status;
+ * NULL err: there was an answer.
  */
 struct loop;
 struct loop *http_client_loop(const struct http_client *client);

@@ -18,7 +18,9 @@ struct http_client {
 
 /* The server's name for error texts. */
 const char *client_where(const struct http_client *c);
-/* -1 with *err from a body that is an error of ours; else with the status and the body's beginning. */
+/*
+ * -1 with *err from a body that is an error of ours; else with the status and the body's beginning.
+ */
 int client_refused(int status, struct str body, struct error *err);
 
 enum { ERROR_BODY_MAX = 64 * 1024 };

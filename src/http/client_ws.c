@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client's WebSocket: the handshake waits, everything after it does not. What came behind the handshake
- * stays in `in` until the first turn.
+ * The client's WebSocket: the handshake waits, everything after it does not. What came behind the
+ * handshake stays in `in` until the first turn.
  */
 #include "http/client_socket.h"
 
@@ -202,7 +202,9 @@ int http_ws_fd(const struct http_ws *ws)
 
 short http_ws_poll_events(const struct http_ws *ws)
 {
-	/* What came with the handshake is no event of the socket; that it can be written to is one. */
+	/*
+	 * What came with the handshake is no event of the socket; that it can be written to is one.
+	 */
 	return (short)(POLLIN | (ws->out.len || ws->in.len ? POLLOUT : 0));
 }
 

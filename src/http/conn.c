@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection. Whatever happens to it (bytes, room to send, an answer from a handler, a deadline) ends
- * in conn_settle: go on with the request as far as the bytes go, then set the watch and the deadline from
- * the state. No other place decides what is awaited.
+ * One connection. Whatever happens to it (bytes, room to send, an answer from a handler, a
+ * deadline) ends in conn_settle: go on with the request as far as the bytes go, then set the watch
+ * and the deadline from the state. No other place decides what is awaited.
  *
- * Bytes are received into the server's scratch space and used from there; only what cannot be used yet is
- * copied to `in`. So an idle connection holds no buffer, and a whole request is read without a copy.
+ * Bytes are received into the server's scratch space and used from there; only what cannot be used
+ * yet is copied to `in`. So an idle connection holds no buffer, and a whole request is read without
+ * a copy.
  *
- * Handlers run inside conn_settle and may answer there. `depth` keeps the connection alive meanwhile.
+ * Handlers run inside conn_settle and may answer there. `depth` keeps the connection alive
+ * meanwhile.
  *
- * Closing: after the last answer the sending side is shut down, and what the peer still sends is read and
- * thrown away for a while. Closing at once would reset the connection under bytes that are on their way,
- * and the peer might lose the answer (RFC 9112 9.6).
+ * Closing: after the last answer the sending side is shut down, and what the peer still sends is
+ * read and thrown away for a while. Closing at once would reset the connection under bytes that are
+ * on their way, and the peer might lose the answer (RFC 9112 9.6).
  */
 #include "http/conn.h"
 

@@ -2,12 +2,12 @@
 /*
  * conn: what the files of the HTTP server share. Nobody else includes this.
  *
- * One connection has two sides. The input side goes HEAD → BODY → DONE and back to HEAD; the answer side
- * is open until `is_answered`. The next request begins when both are through and the answer has left, so
- * pipelined requests wait in the kernel, and what one connection can make us hold is bounded.
+ * One connection has two sides. The input side goes HEAD → BODY → DONE and back to HEAD; the answer
+ * side is open until `is_answered`. The next request begins when both are through and the answer
+ * has left: pipelined requests wait in the kernel, and what a connection makes us hold is bounded.
  *
- * An exchange (the private part of a request) belongs to whoever answers it. The connection points to it
- * while it is open; it points back while the connection lives. Either may go first.
+ * An exchange (the private part of a request) belongs to whoever answers it. The connection points
+ * to it while it is open; it points back while the connection lives. Either may go first.
  */
 #pragma once
 
@@ -27,7 +27,9 @@ enum input_state {
 	INPUT_RAW, /* upgraded: whoever took the connection reads */
 };
 
-/* Why a connection may be cut when time passes. Each kind has one length, so each list is sorted. */
+/*
+ * Why a connection may be cut when time passes. Each kind has one length, so each list is sorted.
+ */
 enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_HEAD,    /* a head that is not whole */
@@ -91,8 +93,7 @@ struct http_conn {
 	struct peer *peer;   /* NULL: a Unix socket */
 	struct guest *guest; /* NULL: nothing is under way, or for the server's own token */
 	size_t held;         /* bytes, of that guest's */
-	struct timer
-		*end; /* of what let the guest in; NULL: it has none, or nothing is under way */
+	struct timer *end;   /* of what let the guest in; NULL: it has none, or is not in */
 	enum input_state input;
 	struct exchange *current;
 	struct buf in;  /* received and not used yet */

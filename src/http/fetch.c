@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. libcurl's multi interface says which descriptors to watch and when to call it again;
- * both are a watch and a timer of the loop. What it says of finished requests is read after each call of it,
- * never from inside one of its callbacks, so that on_done may do as it likes.
+ * Theory of operation. libcurl's multi interface says which descriptors to watch and when to call
+ * it again; both are a watch and a timer of the loop. What it says of finished requests is read
+ * after each call of it, never from inside one of its callbacks, so that on_done may do as it
+ * likes.
  *
- * libcurl reads from a server for as long as that one sends. One that never ends would keep everything else from being
- * done: after TURN_BYTES a fetch rests until the loop has been round once.
+ * libcurl reads from a server for as long as that one sends. One that never ends would keep
+ * everything else from being done: after TURN_BYTES a fetch rests until the loop has been round
+ * once.
  *
- * libcurl forbids to remove a request from inside its callbacks: a fetch that is cancelled there becomes a
- * zombie, which answers every further callback with "stop" and is freed when libcurl has returned.
+ * libcurl forbids to remove a request from inside its callbacks: a fetch that is cancelled there
+ * becomes a zombie, which answers every further callback with "stop" and is freed when libcurl has
+ * returned.
  */
 #include "http/fetch.h"
 
@@ -200,7 +203,10 @@ static void on_due(void *arg)
 	act(fetcher, CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* At once is at the end of this turn: a timer without time that sets itself again is all that timers would do. */
+/*
+ * At once is at the end of this turn: a timer without time that sets itself again is all that
+ * timers would do.
+ */
 static int on_timeout(CURLM *multi, long ms, void *arg)
 {
 	struct fetcher *fetcher = arg;
@@ -305,7 +311,10 @@ static void set_common(CURL *easy, const char *url, const char *unix_path)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)FETCH_CONNECT_MS);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	/* Before servers close it: what is sent into a connection that closes is neither done nor not done. */
+	/*
+	 * Before servers close it: what is sent into a connection that closes is neither done nor
+	 * not done.
+	 */
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)FETCH_REUSE_S);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");

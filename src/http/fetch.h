@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fetch: HTTP requests on a loop. The only module that knows libcurl; http/client.h, which waits for its
- * answers, is built on it.
+ * fetch: HTTP requests on a loop. The only module that knows libcurl; http/client.h, which waits
+ * for its answers, is built on it.
  *
  *	struct fetcher *fetcher = fetcher_new(loop);
  *	const struct fetch_request request = { .method = "GET", .url = "https://host/x", .timeout_ms = 5000 };
  *	struct fetch *f = fetch_new(fetcher, &request, &ops, arg);
  *
- * on_done comes exactly once, never from inside fetch_new, unless the fetch is cancelled or its fetcher is
- * freed before; after it the fetch is gone. NULL: a whole answer came, whatever its status. No connection,
- * or one that breaks, is ERROR_UNAVAILABLE; a deadline that passes ERROR_TIMEOUT; bad TLS and what is no
- * HTTP ERROR_PROTOCOL. A callback that returns a negative number, with *err filled, ends the fetch with that
- * error. Callbacks may cancel any fetch, their own too, and start new ones.
+ * on_done comes exactly once, never from inside fetch_new, unless the fetch is cancelled or its
+ * fetcher is freed before; after it the fetch is gone. NULL: a whole answer came, whatever its
+ * status. No connection, or one that breaks, is ERROR_UNAVAILABLE; a deadline that passes
+ * ERROR_TIMEOUT; bad TLS and what is no HTTP ERROR_PROTOCOL. A callback that returns a negative
+ * number, with *err filled, ends the fetch with that error. Callbacks may cancel any fetch, their
+ * own too, and start new ones.
  *
- * Connections are kept and used again. No proxy, no redirect (a 302 is an answer like any other), no cookie;
- * TLS is verified. Everything belongs to the loop's thread. Names are looked up on threads of libcurl's.
+ * Connections are kept and used again. No proxy, no redirect (a 302 is an answer like any other),
+ * no cookie; TLS is verified. Everything belongs to the loop's thread. Names are looked up on
+ * threads of libcurl's.
  */
 #pragma once
 
@@ -46,7 +48,10 @@ struct fetch_request {
 };
 
 struct fetch_ops {
-	/* The next bytes of the body: how many, 0 at its end, FETCH_WAIT if there are none now (see fetch_wake). */
+	/*
+	 * The next bytes of the body: how many, 0 at its end, FETCH_WAIT if there are none now (see
+	 * fetch_wake).
+	 */
 	ssize_t (*pull)(void *arg, char *to, size_t size, struct error *err);
 	int (*on_body)(void *arg, struct str piece, struct error *err); /* fetch_status counts */
 	void (*on_progress)(void *arg, int64_t bytes); /* so far, both ways together */

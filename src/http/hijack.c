@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * As with a WebSocket, two things end it: the connection is over, and the owner has let go. Only when both
- * have happened does it go away; hijack_free does both at once.
+ * As with a WebSocket, two things end it: the connection is over, and the owner has let go. Only
+ * when both have happened does it go away; hijack_free does both at once.
  *
- * A peer that only shut down its sending side still listens. Its end of input would be reported for ever, so
- * reading is not watched any more then.
+ * A peer that only shut down its sending side still listens. Its end of input would be reported for
+ * ever, so reading is not watched any more then.
  */
 #include "http/hijack.h"
 
@@ -136,10 +136,10 @@ static void on_late(void *arg)
 }
 
 /*
- * Some clients read the head through a buffer and what follows past it, from the bare socket: bytes that came
- * together with the head are lost to them. On a Unix socket a message that carries a descriptor ends a
- * recv(2) (https://man7.org/linux/man-pages/man7/unix.7.html, SCM_RIGHTS), so the head brings one of
- * /dev/null: who does not ask for it never sees it.
+ * Some clients read the head through a buffer and what follows past it, from the bare socket: bytes
+ * that came together with the head are lost to them. On a Unix socket a message that carries a
+ * descriptor ends a recv(2) (https://man7.org/linux/man-pages/man7/unix.7.html, SCM_RIGHTS), so the
+ * head brings one of /dev/null: who does not ask for it never sees it.
  */
 static bool send_apart(struct http_conn *c, struct str head)
 {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hijack: a connection that stops to be HTTP after the answer's head: raw bytes both ways from then on, each
- * direction with an end of its own. Docker's attach and exec work so.
+ * hijack: a connection that stops to be HTTP after the answer's head: raw bytes both ways from then
+ * on, each direction with an end of its own. Docker's attach and exec work so.
  *
  *	struct hijack *h = hijack_accept(request, "application/vnd.docker.raw-stream", &ops, arg);
  *	hijack_send(h, head, payload);
  *	hijack_end(h);
  *
- * A client that sent `Connection: Upgrade` and `Upgrade: tcp` gets 101, any other 200 and no length. After
- * on_closed, or at any time, also within a callback, the owner calls hijack_end or hijack_free, and nothing
- * is called any more. A sender of much data stops while hijack_is_full and goes on at on_drain.
+ * A client that sent `Connection: Upgrade` and `Upgrade: tcp` gets 101, any other 200 and no
+ * length. After on_closed, or at any time, also within a callback, the owner calls hijack_end or
+ * hijack_free, and nothing is called any more. A sender of much data stops while hijack_is_full and
+ * goes on at on_drain.
  */
 #pragma once
 

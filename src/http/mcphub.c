@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A turn holds what its answer needs: the POST to reply to, or the session whose stream
- * it goes into. Either may go away before the answer: then the turn is `is_gone`, its owner has been told,
- * and its answer goes nowhere. A session ends with its stream, by DELETE, or after a long silence.
+ * Theory of operation. A turn holds what its answer needs: the POST to reply to, or the session
+ * whose stream it goes into. Either may go away before the answer: then the turn is `is_gone`, its
+ * owner has been told, and its answer goes nowhere. A session ends with its stream, by DELETE, or
+ * after a long silence.
  */
 #include "http/mcphub.h"
 
@@ -148,8 +149,9 @@ void mcphub_tell_all(struct mcphub *hub, const char *method, struct str params)
 /* ---- whose a turn is ---- */
 
 /*
- * A session's id is known to its client alone. Where there is none, one hub serves the clients of many sandboxes, whose
- * numbers are the same: then a turn belongs to the sandbox that its request was let in for.
+ * A session's id is known to its client alone. Where there is none, one hub serves the clients of
+ * many sandboxes, whose numbers are the same: then a turn belongs to the sandbox that its request
+ * was let in for.
  */
 static const char *sandbox_of(const struct mcphub_session *s, const struct http_request *r)
 {

@@ -7,9 +7,9 @@
  *	HTTP with SSE     GET a stream whose first event names where to POST; answers are events of the stream
  *	                  (revision 2024-11-05)
  *
- * The hub takes the messages apart, keeps the sessions and sends the answers. What they mean is its owner's:
- * each request becomes a turn, to be answered exactly once, at once or later, also after its client is gone
- * (on_gone tells). A turn's message lives as long as the turn.
+ * The hub takes the messages apart, keeps the sessions and sends the answers. What they mean is its
+ * owner's: each request becomes a turn, to be answered exactly once, at once or later, also after
+ * its client is gone (on_gone tells). A turn's message lives as long as the turn.
  *
  *	static void on_request(void *arg, struct mcphub_turn *turn)
  *	{
@@ -60,7 +60,9 @@ struct mcphub_ops {
 	void (*on_request)(void *arg, struct mcphub_turn *turn);
 	/* May be NULL. session may be NULL. */
 	void (*on_notification)(void *arg, struct mcphub_session *session, const struct jsonrpc *m);
-	/* The client is gone, or has cancelled it. It must be answered all the same. May be NULL. */
+	/*
+	 * The client is gone, or has cancelled it. It must be answered all the same. May be NULL.
+	 */
 	void (*on_gone)(void *arg, struct mcphub_turn *turn);
 	/* Its turns have been told to be gone. May be NULL. */
 	void (*on_session_end)(void *arg, struct mcphub_session *session);
@@ -75,7 +77,9 @@ void mcphub_free(struct mcphub *hub);
 /* The handlers. Rows of POST have body_max MCPHUB_BODY_MAX. */
 void mcphub_post(struct mcphub *hub, struct http_request *r);   /* streamable: POST */
 void mcphub_delete(struct mcphub *hub, struct http_request *r); /* streamable: DELETE */
-/* Streamable: GET would open a stream for what a server says unasked. We have nothing to say: 405. */
+/*
+ * Streamable: GET would open a stream for what a server says unasked. We have nothing to say: 405.
+ */
 void mcphub_get(struct mcphub *hub, struct http_request *r);
 /* HTTP with SSE: GET. `messages`: the path to POST to, "/mcp/messages/". */
 void mcphub_sse(struct mcphub *hub, struct http_request *r, const char *messages);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has how many places. What one connection makes us hold is bounded (conn.h); this file bounds the connections:
+ * Who has how many places. What one connection makes us hold is bounded (conn.h); this file bounds
+ * the connections:
  *
  *	all together        max_connections
  *	one address         max_per_peer; on a Unix socket there is none
@@ -8,19 +9,23 @@
  *	one guest           max_per_guest connections with a request that is not answered yet, or an upgrade
  *	all guests          max_guests of those
  *
- * and the memory that guests have the server hold, in bodies that come and answers that wait to be taken:
- * HTTP_GUEST_BYTES for one, HTTP_GUESTS_BYTES for all. Beyond a quarter of it streams count as full at once; beyond it bodies are
- * refused and connections whose answers would have to wait are cut, unless nothing else is held for that guest.
+ * and the memory that guests have the server hold, in bodies that come and answers that wait to be
+ * taken: HTTP_GUEST_BYTES for one, HTTP_GUESTS_BYTES for all. Beyond a quarter of it streams count
+ * as full at once; beyond it bodies are refused and connections whose answers would have to wait
+ * are cut, unless nothing else is held for that guest.
  *
- * A guest is who was let in by something else than the server's own token: a token, key or ticket of one sandbox, or a
- * preview that is open to everybody. What is counted is the sandbox. So whoever holds such a token, and connections for
- * as long as he likes, takes places from himself, and never the last ones from the server's owner.
+ * A guest is who was let in by something else than the server's own token: a token, key or ticket
+ * of one sandbox, or a preview that is open to everybody. What is counted is the sandbox. So
+ * whoever holds such a token, and connections for as long as he likes, takes places from himself,
+ * and never the last ones from the server's owner.
  *
- * What lets a guest in may end: then his request ends, too, an upgrade and a stream that go on as well.
+ * What lets a guest in may end: then his request ends, too, an upgrade and a stream that go on as
+ * well.
  *
- * A stranger is who has not been let in on this connection yet. Where a place is wanted and there is none, the stranger
- * who came first makes room, whatever he is in the middle of; then the connection that has been idle longest. Who comes
- * honestly shows a token in his first bytes, and is no stranger by the time that thousands have come after him.
+ * A stranger is who has not been let in on this connection yet. Where a place is wanted and there
+ * is none, the stranger who came first makes room, whatever he is in the middle of; then the
+ * connection that has been idle longest. Who comes honestly shows a token in his first bytes, and
+ * is no stranger by the time that thousands have come after him.
  */
 #include "http/places.h"
 
@@ -151,7 +156,10 @@ static struct guest *get_guest(struct http_server *s, const char *sandbox)
 	return guest;
 }
 
-/* Those that belong to no sandbox have their own share: who approves comes so, and he is to get through. */
+/*
+ * Those that belong to no sandbox have their own share: who approves comes so, and he is to get
+ * through.
+ */
 static int count_guest(struct http_server *s, const char *sandbox, struct guest **ret,
 	struct error *err)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* places: who has how many of the server's places, and of its memory. For the files of the HTTP server alone. */
+/*
+ * places: who has how many of the server's places, and of its memory. For the files of the HTTP
+ * server alone.
+ */
 #pragma once
 
 #include "http/conn.h"

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The head of the request goes out at once, its body as it comes. The answer passes
+ * Theory of operation. The head of the request goes out at once, its body as it comes. The answer
+ * passes
  *
  *	HEAD      its head is being collected; heads of 1xx are read and dropped
  *	SIZED, CHUNKED, TO_END    its body, by what the head says
  *	TUNNEL    upgraded: bytes both ways, no framing any more
  *	DONE
  *
- * Whoever ends it (the answer is whole, the client is gone, upstream failed) calls finish, which answers
- * the request if nobody has, closes the stream, and frees at the end of the outermost callback: `depth`
- * keeps the proxy alive while a function of it runs.
+ * Whoever ends it (the answer is whole, the client is gone, upstream failed) calls finish, which
+ * answers the request if nobody has, closes the stream, and frees at the end of the outermost
+ * callback: `depth` keeps the proxy alive while a function of it runs.
  */
 #include "http/proxy.h"
 
@@ -159,7 +160,9 @@ static void on_tunnel_bytes(void *arg, struct str bytes)
 	leave(p);
 }
 
-/* Upstream may have more to say to a client that only listens; not for ever, if that one is gone. */
+/*
+ * Upstream may have more to say to a client that only listens; not for ever, if that one is gone.
+ */
 static void on_tunnel_close(void *arg)
 {
 	struct proxy *p = arg;

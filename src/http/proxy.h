@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * proxy: passes one HTTP request on to another server and its answer back, over any stream of bytes that
- * somebody else opened: upstream. One stream serves one request, so nothing that either side says can be
- * taken for a part of another request.
+ * proxy: passes one HTTP request on to another server and its answer back, over any stream of bytes
+ * that somebody else opened: upstream. One stream serves one request, so nothing that either side
+ * says can be taken for a part of another request.
  *
- * Bodies stream both ways, each as fast as the slower side. The framing is read strictly (wire/http1.h)
- * and written anew; headers that belong to one connection are dropped on both sides; what upstream should
- * know of the client comes as X-Forwarded-*. An upgrade that upstream accepts becomes a tunnel.
+ * Bodies stream both ways, each as fast as the slower side. The framing is read strictly
+ * (wire/http1.h) and written anew; headers that belong to one connection are dropped on both sides;
+ * what upstream should know of the client comes as X-Forwarded-*. An upgrade that upstream accepts
+ * becomes a tunnel.
  *
- * Upstream is not trusted. It never sees this server's token: headers, cookies and query parameters that
- * hold it are not passed on. With a `prefix` (upstream is a part of this server's own origin) its
- * documents are sandboxed into an origin of their own, its cookies stay below the prefix, and headers that
- * would speak for the whole origin are dropped. What cannot be passed on is an error reply of the face.
+ * Upstream is not trusted. It never sees this server's token: headers, cookies and query parameters
+ * that hold it are not passed on. With a `prefix` (upstream is a part of this server's own origin)
+ * its documents are sandboxed into an origin of their own, its cookies stay below the prefix, and
+ * headers that would speak for the whole origin are dropped. What cannot be passed on is an error
+ * reply of the face.
  *
  * The owner of the stream feeds the proxy, and gives what it sends to the stream, by proxy_ops:
  *
  *	struct proxy *p = proxy_new(request, &target, &ops, stream);    sends the request at once
  *	proxy_receive(p, bytes) …  proxy_end(p, NULL)
  *
- * The request belongs to the proxy. `close` comes exactly once, also from within proxy_receive: after it
- * the proxy is gone and must not be touched. Nothing is called from within proxy_new.
+ * The request belongs to the proxy. `close` comes exactly once, also from within proxy_receive:
+ * after it the proxy is gone and must not be touched. Nothing is called from within proxy_new.
  */
 #pragma once
 
@@ -38,8 +40,8 @@ struct proxy_ops {
 struct proxy_target {
 	struct str path;  /* what to ask upstream for, encoded: "/index.html" */
 	const char *host; /* upstream's own name, for Host and Origin: "localhost:8080" */
-	const char
-		*prefix; /* where upstream's "/" is seen here, without a final '/'; NULL: at "/" */
+	/* where upstream's "/" is seen here, without a final '/'; NULL: at "/" */
+	const char *prefix;
 	const char *cookie; /* a cookie of this server's, which is not passed on; or NULL */
 	const char *query;  /* the same for a query parameter */
 	const char *who;    /* for errors: "port 8080 of the sandbox" */

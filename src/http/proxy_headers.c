@@ -16,8 +16,9 @@ static const char *const request_headers[] = { "Host", "Expect", "Forwarded", "X
 	"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Real-IP", NULL };
 
 /*
- * Within our own origin these would speak for all of it: delete its storage, pin its TLS, let a worker
- * answer for other paths, have a browser report or prefetch elsewhere, open it to other origins.
+ * Within our own origin these would speak for all of it: delete its storage, pin its TLS, let a
+ * worker answer for other paths, have a browser report or prefetch elsewhere, open it to other
+ * origins.
  */
 static const char *const origin_headers[] = { "Service-Worker-Allowed", "Clear-Site-Data",
 	"Strict-Transport-Security", "Public-Key-Pins", "Alt-Svc", "Report-To",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers: the head, whole bodies, and bodies in pieces. What the socket takes leaves at once, without a
- * copy; the rest waits in the connection's queue. An exchange whose connection is gone swallows its answer.
+ * Answers: the head, whole bodies, and bodies in pieces. What the socket takes leaves at once,
+ * without a copy; the rest waits in the connection's queue. An exchange whose connection is gone
+ * swallows its answer.
  */
 #include "http/conn.h"
 

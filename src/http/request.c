@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a head that has arrived to a handler that runs. The checks stand in one list, in the order of their
- * cost to an attacker: framing, Host and Origin, route, token, body. The first that fails answers.
+ * From a head that has arrived to a handler that runs. The checks stand in one list, in the order
+ * of their cost to an attacker: framing, Host and Origin, route, token, body. The first that fails
+ * answers.
  */
 #include "http/conn.h"
 
@@ -35,7 +36,9 @@ void exchanges_release(void *arg)
 	}
 }
 
-/* A handler often looks at its request once more after it has answered: not for long, but it may. */
+/*
+ * A handler often looks at its request once more after it has answered: not for long, but it may.
+ */
 void exchange_free(struct exchange *x)
 {
 	struct http_server *s = x->server;
@@ -229,7 +232,10 @@ static int check_token(struct exchange *x, struct error *err)
 	return r;
 }
 
-/* The face whose prefix is the longest that the path starts with, else one that owns it otherwise; NULL if there is none. */
+/*
+ * The face whose prefix is the longest that the path starts with, else one that owns it otherwise;
+ * NULL if there is none.
+ */
 static const struct http_face *face_for(const struct http_server *s, struct str path)
 {
 	const struct http_face *best = NULL;

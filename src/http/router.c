@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows are kept as a tree of segments. A node has literal children, at most one child for `{name}` and
- * at most one for `{name*}`; rows hang on the node where their pattern ends. A search goes down the
- * literal child first and comes back to the others when nothing below fits, so it visits each node at
- * most once. Names of parameters belong to the row, not to the node: two rows may name them differently.
+ * The rows are kept as a tree of segments. A node has literal children, at most one child for
+ * `{name}` and at most one for `{name*}`; rows hang on the node where their pattern ends. A search
+ * goes down the literal child first and comes back to the others when nothing below fits, so it
+ * visits each node at most once. Names of parameters belong to the row, not to the node: two rows
+ * may name them differently.
  */
 #include "http/router.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listening, counting, and time. Deadlines cost no timer each: for every kind there is a list sorted by
- * the time of setting, and one timer of the loop is set to the earliest end among their heads. It may fire
- * too early, when what it was set for was taken off meanwhile; then it is set anew.
+ * Listening, counting, and time. Deadlines cost no timer each: for every kind there is a list
+ * sorted by the time of setting, and one timer of the loop is set to the earliest end among their
+ * heads. It may fire too early, when what it was set for was taken off meanwhile; then it is set
+ * anew.
  *
- * Where no place is left, and none is given up (places.c), the listeners rest until a connection ends.
+ * Where no place is left, and none is given up (places.c), the listeners rest until a connection
+ * ends.
  */
 #include "http/conn.h"
 
@@ -153,7 +155,10 @@ static void add_name(struct map *names, const char *fmt, ...)
 	map_put(names, buf_str(&name), names);
 }
 
-/* A name with a port is taken as it is; one without stands for itself and for each port we listen on. */
+/*
+ * A name with a port is taken as it is; one without stands for itself and for each port we listen
+ * on.
+ */
 static void add_host(struct http_server *s, const char *name, int port)
 {
 	const char *colon = strrchr(name, ':');

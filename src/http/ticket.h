@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ticket: proves that somebody who has the server's token let its bearer in, for one purpose alone: an HMAC
- * of the purpose, keyed with the token. It can be shown where the token must not be: in a browser's cookie,
- * in a link. It is good as long as the token is.
+ * ticket: proves that somebody who has the server's token let its bearer in, for one purpose alone:
+ * an HMAC of the purpose, keyed with the token. It can be shown where the token must not be: in a
+ * browser's cookie, in a link. It is good as long as the token is.
  *
- * One with an end is "SECONDS-TICKET", the wall clock's end and a ticket of which that end is a part.
+ * One with an end is "SECONDS-TICKET", the wall clock's end and a ticket of which that end is a
+ * part.
  */
 #pragma once
 
@@ -19,7 +20,9 @@ bool ticket_is_valid(const struct http_request *r, struct str purpose, struct st
 
 void ticket_make_until(const struct http_request *r, struct str purpose, int64_t until_s,
 	char ret[TICKET_UNTIL_SIZE]);
-/* Also false once it has ended; and, unlike one without an end, where the server asks for no token. */
+/*
+ * Also false once it has ended; and, unlike one without an end, where the server asks for no token.
+ */
 bool ticket_is_valid_until(const struct http_request *r, struct str purpose, struct str ticket);
 /* Its end, whoever made it; 0: it is none with an end. */
 int64_t ticket_end(struct str ticket);

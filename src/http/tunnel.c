@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two things end a tunnel, as with a WebSocket: the transport is over, and the owner has let go. Only when
- * both have happened does it go away; tunnel_free does both at once.
+ * Two things end a tunnel, as with a WebSocket: the transport is over, and the owner has let go.
+ * Only when both have happened does it go away; tunnel_free does both at once.
  */
 #include "http/tunnel.h"
 

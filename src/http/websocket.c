@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two things end a socket: the transport is over (the closing handshake is done, or the peer is gone) and
- * the owner has let go. Only when both have happened does it go away; ws_free does both at once.
+ * Two things end a socket: the transport is over (the closing handshake is done, or the peer is
+ * gone) and the owner has let go. Only when both have happened does it go away; ws_free does both
+ * at once.
  */
 #include "http/websocket.h"
 

@@ -4,9 +4,9 @@
  * (http/wsframe.c).
  *
  * on_text and on_binary see whole messages of at most WS_MESSAGE_MAX; text is valid UTF-8. The
- * bytes are valid until the callback returns. Unmasked or malformed frames end the socket with 1002,
- * text that is no UTF-8 with 1007, a message beyond the limit with 1009. Pings are answered; every
- * 20 s of silence one is sent, and a peer that answers nothing for 60 s is gone.
+ * bytes are valid until the callback returns. Unmasked or malformed frames end the socket with
+ * 1002, text that is no UTF-8 with 1007, a message beyond the limit with 1009. Pings are answered;
+ * every 20 s of silence one is sent, and a peer that answers nothing for 60 s is gone.
  *
  * on_close is called once, when the peer is gone for whatever reason; then, or at any time, also
  * within a callback, the owner calls ws_close or ws_free, and nothing is called any more. A sender

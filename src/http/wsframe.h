@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wsframe: the frames of a WebSocket (RFC 6455), for both ends and any transport. The only module that
- * knows wslay.
+ * wsframe: the frames of a WebSocket (RFC 6455), for both ends and any transport. The only module
+ * that knows wslay.
  *
- * Bytes are pulled through `read` and pushed through `write`, which takes all it is given. Pings and the
- * peer's close are answered here. Messages are whole; text is valid UTF-8. Not to be freed within one of
- * its callbacks: wsframe_mute there, and free later.
+ * Bytes are pulled through `read` and pushed through `write`, which takes all it is given. Pings
+ * and the peer's close are answered here. Messages are whole; text is valid UTF-8. Not to be freed
+ * within one of its callbacks: wsframe_mute there, and free later.
  */
 #pragma once
 
@@ -38,8 +38,8 @@ void wsframe_free(struct wsframe *w);
 size_t wsframe_held(const struct wsframe *w); /* bytes of a message that is not whole yet */
 void wsframe_mute(struct wsframe *w);         /* calls on_text and on_binary no more */
 /*
- * Reads and calls back until nothing is there. 0, or the code with which it is over: the peer's (1005: it
- * gave none), ours for what it did wrong (1002, 1007, 1009), or 1006 without a word.
+ * Reads and calls back until nothing is there. 0, or the code with which it is over: the peer's
+ * (1005: it gave none), ours for what it did wrong (1002, 1007, 1009), or 1006 without a word.
  */
 int wsframe_receive(struct wsframe *w);
 /* At most 32 MiB; what comes after a close was sent is dropped. */

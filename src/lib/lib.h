@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib: what the files of libcay share. A struct cay is a loop with a runtime on it, over the backend that was
- * chosen: the same core that the server runs. What waits runs the loop until its answer is there.
+ * lib: what the files of libcay share. A struct cay is a loop with a runtime on it, over the
+ * backend that was chosen: the same core that the server runs. What waits runs the loop until its
+ * answer is there.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bare: what a program without a C library stands on: a system call, and where it begins. BARE_START(fn) makes
- * the kernel's entry point call `_Noreturn void fn(const long *stack)`: argc, argv[0], …, NULL, environment, NULL.
+ * bare: what a program without a C library stands on: a system call, and where it begins.
+ * BARE_START(fn) makes the kernel's entry point call `_Noreturn void fn(const long *stack)`: argc,
+ * argv[0], …, NULL, environment, NULL.
  */
 #pragma once
 

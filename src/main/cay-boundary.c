@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cay-boundary: swaps secrets in for placeholders in what leaves one sandbox. Started by the supervisor; see
- * boundary/worker.h. It has a uid of its own under root; here it gives up the rest: no core dumps, nobody may trace
- * it, no file, no connection of its own, no program.
+ * cay-boundary: swaps secrets in for placeholders in what leaves one sandbox. Started by the
+ * supervisor; see boundary/worker.h. It has a uid of its own under root; here it gives up the rest:
+ * no core dumps, nobody may trace it, no file, no connection of its own, no program.
  */
 #include "base/log.h"
 #include "boundary/worker.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cay-executor: serves one sandbox. Started by the supervisor inside the sandbox's namespaces, but for
- * the pid namespace, with the control socket as descriptor 3:
+ * cay-executor: serves one sandbox. Started by the supervisor inside the sandbox's namespaces, but
+ * for the pid namespace, with the control socket as descriptor 3:
  *
  *	cay-executor [--workdir DIR] [--cgroup-fd N | --tasks-fds A,B,…] [--lock-fd N]
  *		[--memory-fd N] [--pids-fd N] [--layer-fd N] [--root DIR] [--resolve walk]
@@ -12,7 +12,8 @@
  *
  *	--kind local|cli --lifeline-fd N --workspace DIR [--temporary DIR]
  *
- * and has a keeper (base/keeper.h); the file verbs take the host's paths, but only those in the workspace.
+ * and has a keeper (base/keeper.h); the file verbs take the host's paths, but only those in the
+ * workspace.
  *
  * In a container of an engine it is pid 1 and begins as root, with
  *

@@ -5,11 +5,12 @@
  *	cay-init                    until it is killed
  *	cay-init STATUS_FD PID      until the process PID ends, whose wait status (an int) it then writes
  *
- * It is killed with its owner (PR_SET_PDEATHSIG outlives the execve that brought us here), and with it the
- * kernel ends every process in the pid namespace. Nobody inside may look into it: it is not dumpable.
+ * It is killed with its owner (PR_SET_PDEATHSIG outlives the execve that brought us here), and with
+ * it the kernel ends every process in the pid namespace. Nobody inside may look into it: it is not
+ * dumpable.
  *
- * It does without a C library, which would have it do a hundred things before main, and each sandbox pays
- * for that in time (0.2 ms) and in memory.
+ * It does without a C library, which would have it do a hundred things before main, and each
+ * sandbox pays for that in time (0.2 ms) and in memory.
  */
 #include "main/bare.h"
 

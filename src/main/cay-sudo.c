@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sudo, as it is found in a sandbox whose user may become root: asks the executor (executor/sudo.h) to run a
- * command, hands over its own standard descriptors, and ends with the status that comes back. It decides
- * nothing: which options there are and who may ask is the executor's to say.
+ * sudo, as it is found in a sandbox whose user may become root: asks the executor (executor/sudo.h)
+ * to run a command, hands over its own standard descriptors, and ends with the status that comes
+ * back. It decides nothing: which options there are and who may ask is the executor's to say.
  *
  * It needs no privilege and no C library: the same file runs in every image.
  */

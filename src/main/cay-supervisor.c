@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only privileged program. See sandbox/supervise.h for what it does, `cay serve` for how it is started. */
+/*
+ * The only privileged program. See sandbox/supervise.h for what it does, `cay serve` for how it is
+ * started.
+ */
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/num.h"

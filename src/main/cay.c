@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line. What needs no server is done here, in a static program that starts at once; every
- * other command is the business of cay-client, which has a place to be dynamic.
+ * The command line. What needs no server is done here, in a static program that starts at once;
+ * every other command is the business of cay-client, which has a place to be dynamic.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -51,8 +51,8 @@ static int open_missing(void)
 }
 
 /*
- * CAMEL's RemoteHttpRuntime(python_exec="cay") starts `cay …/camel/runtimes/api.py ENTRYPOINT…`. We are no Python; we
- * are that server.
+ * CAMEL's RemoteHttpRuntime(python_exec="cay") starts `cay …/camel/runtimes/api.py ENTRYPOINT…`. We
+ * are no Python; we are that server.
  */
 static bool is_for_camel(int argc, char **argv)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cayd: the server. Started by the supervisor, see sandbox/server.h for what it is given: the monitor's
- * socket as descriptor 3, listening sockets from 4 on, and a state directory that belongs to it. With a
- * --backend of its own it asks nothing of the supervisor, and only tells it that it is up.
+ * cayd: the server. Started by the supervisor, see sandbox/server.h for what it is given: the
+ * monitor's socket as descriptor 3, listening sockets from 4 on, and a state directory that belongs
+ * to it. With a --backend of its own it asks nothing of the supervisor, and only tells it that it
+ * is up.
  */
 #include "base/log.h"
 #include "base/num.h"

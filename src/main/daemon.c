@@ -72,7 +72,9 @@ static void on_started(void *arg, const struct error *err)
 		stop(NULL);
 		return;
 	}
-	/* Before the faces, which may ask for more sandboxes at once than the socket has room for. */
+	/*
+	 * Before the faces, which may ask for more sandboxes at once than the socket has room for.
+	 */
 	if (d.options.backend)
 		native_greet(MONITOR_FD);
 	native_tell_ready(MONITOR_FD);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docker_server: the Docker Engine API, on a socket and in a server of its own: its paths are nobody else's. */
+/*
+ * docker_server: the Docker Engine API, on a socket and in a server of its own: its paths are
+ * nobody else's.
+ */
 #pragma once
 
 #include "base/error.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* faces: the protocols that cayd speaks. A row of faces.c each: whoever adds one touches only that table. */
+/*
+ * faces: the protocols that cayd speaks. A row of faces.c each: whoever adds one touches only that
+ * table.
+ */
 #pragma once
 
 struct http_server;

@@ -22,8 +22,9 @@ static int confine(const char *state_dir, struct error *err)
 }
 
 /*
- * As many as 5,000 clients and 1,000 sandboxes need. The table of descriptors grows by doubling, and where threads share it each time waits
- * for an RCU grace period: ten milliseconds in the middle of somebody's request. So it is grown before there are any.
+ * As many as 5,000 clients and 1,000 sandboxes need. The table of descriptors grows by doubling,
+ * and where threads share it each time waits for an RCU grace period: ten milliseconds in the
+ * middle of somebody's request. So it is grown before there are any.
  */
 static void make_room_for_descriptors(void)
 {

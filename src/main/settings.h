@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings: what `cay serve` made of its configuration, handed on to cayd as one JSON object in the environment
- * variable CAY_SETTINGS: the supervisor between them reads no JSON, and passes its environment on.
+ * settings: what `cay serve` made of its configuration, handed on to cayd as one JSON object in the
+ * environment variable CAY_SETTINGS: the supervisor between them reads no JSON, and passes its
+ * environment on.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. After a restart there are two truths: the records say what callers were told of,
- * the backend says what lives. What both know goes on, with its sessions. What only the records know is
- * lost: it ends with that reason. What only the backend knows, or what had not been handed out yet, was
- * promised to nobody and is destroyed; but where sandboxes are shared, it is somebody else's and taken up.
+ * Theory of operation. After a restart there are two truths: the records say what callers were told
+ * of, the backend says what lives. What both know goes on, with its sessions. What only the records
+ * know is lost: it ends with that reason. What only the backend knows, or what had not been handed
+ * out yet, was promised to nobody and is destroyed; but where sandboxes are shared, it is somebody
+ * else's and taken up.
  */
 #include "runtime/internal.h"
 

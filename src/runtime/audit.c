@@ -148,7 +148,10 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 	jsonw_close(&w);
 }
 
-/* Who has had a share of the log and a part of it more sheds that part: its own oldest events go, and nobody else's. */
+/*
+ * Who has had a share of the log and a part of it more sheds that part: its own oldest events go,
+ * and nobody else's.
+ */
 static void count_event(struct sandbox *s, const struct event *event)
 {
 	struct store *store = s->runtime->store;

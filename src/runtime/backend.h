@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backend: where sandboxes live. A struct of functions with an embedded base; the runtime knows no more
- * than this header, a backend knows nothing of the runtime but backend_events.
+ * backend: where sandboxes live. A struct of functions with an embedded base; the runtime knows no
+ * more than this header, a backend knows nothing of the runtime but backend_events.
  *
- * Each request is answered exactly once through its callback, never from inside the request, and not after
- * the backend is freed. A reply is valid until the callback returns; who wants to keep a descriptor of it
- * duplicates it. `open_call` alone answers at once: it gives one end of a call socket (wire/frame.h).
+ * Each request is answered exactly once through its callback, never from inside the request, and
+ * not after the backend is freed. A reply is valid until the callback returns; who wants to keep a
+ * descriptor of it duplicates it. `open_call` alone answers at once: it gives one end of a call
+ * socket (wire/frame.h).
  */
 #pragma once
 
@@ -44,12 +45,18 @@ struct sandbox; /* runtime/sandbox.h: a backend may read what its caller asked f
 
 struct backend_ops {
 	const char *name;
-	/* It has images of its own, and what a wish names is one of them; NULL: those that the server keeps. */
+	/*
+	 * It has images of its own, and what a wish names is one of them; NULL: those that the
+	 * server keeps.
+	 */
 	const struct library *library;
 	bool has_gpus;
 	bool has_networks; /* with names: the wish's `networks` are some of them */
 	bool is_shared; /* others have sandboxes there, too: one that is not known is theirs, and adopted */
-	/* Finds out what lives (events->adopt for each) and what the host can give (reply->enforced). */
+	/*
+	 * Finds out what lives (events->adopt for each) and what the host can give
+	 * (reply->enforced).
+	 */
 	void (*start)(struct backend *b, backend_fn *done, void *arg);
 	void (*create)(struct backend *b, const struct sandbox *s, const struct spec *spec,
 		backend_fn *done, void *arg);
@@ -60,7 +67,10 @@ struct backend_ops {
 	void (*usage)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	/* Starts what swaps secrets in (boundary/worker.h), or finds it again. NULL: it cannot. */
 	void (*boundary)(struct backend *b, const char *id, backend_fn *done, void *arg);
-	/* Gives the socket that tells what its network lets through (sandbox/filterlog.h). NULL: it has none. */
+	/*
+	 * Gives the socket that tells what its network lets through (sandbox/filterlog.h). NULL: it
+	 * has none.
+	 */
 	void (*decisions)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	int (*open_call)(struct backend *b, const char *id, int *ret_fd, struct error *err);
 	void (*free)(struct backend *b);

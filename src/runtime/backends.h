@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backends: every backend that a name or a URL opens, once: for the server, the library and the command line.
+ * backends: every backend that a name or a URL opens, once: for the server, the library and the
+ * command line.
  *
  *	local, cli                 executors on this machine, without isolation   runtime/local.h
  *	http[s]://HOST, unix:/PATH those of another cay server                    runtime/remote/peer.h

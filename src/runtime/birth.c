@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation. A sandbox is born in three hops, each after the commit that records the one
- * before: its record → the backend makes it → its executor is configured → it is ready, and only then is
- * its caller told. So whatever dies in between, the record tells a restarted server what was promised:
- * nothing, until it says "ready".
+ * before: its record → the backend makes it → its executor is configured → it is ready, and only
+ * then is its caller told. So whatever dies in between, the record tells a restarted server what
+ * was promised: nothing, until it says "ready".
  */
 #include "runtime/images.h"
 #include "runtime/internal.h"
@@ -165,7 +165,9 @@ static void configure(struct sandbox *s)
 	s->configure_json = NULL;
 }
 
-/* The boundary has the secrets: the sandbox gets what it has to believe, beside the placeholders. */
+/*
+ * The boundary has the secrets: the sandbox gets what it has to believe, beside the placeholders.
+ */
 static void on_secrets(void *arg, struct str certificate, const struct error *err)
 {
 	struct step *step = arg;

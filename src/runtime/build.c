@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A build is a chain of calls into sandboxes, each of which goes on with the next:
+ * Theory of operation. A build is a chain of calls into sandboxes, each of which goes on with the
+ * next:
  *
  *	context    the archive is unpacked into /image/context of a staging (runtime/staging.h)
  *	ignore     .dockerignore is read, then the Dockerfile
@@ -8,8 +9,9 @@
  *	           layer goes through here, where it is hashed, into /image/layer-N (build_layer.c)
  *	end        the record of the image is written, its names set
  *
- * Everything that waits for something is one of b->to, b->from and b->is_making, so that all of it can be dropped
- * at any time. A sandbox that is being made is waited for by what is left of the build.
+ * Everything that waits for something is one of b->to, b->from and b->is_making, so that all of it
+ * can be dropped at any time. A sandbox that is being made is waited for by what is left of the
+ * build.
  */
 #include "runtime/build_internal.h"
 

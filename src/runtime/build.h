@@ -2,18 +2,21 @@
 /*
  * build: images from a Dockerfile and the files that belong to it, the context.
  *
- * The base is an image of the server, `host`, a directory of the machine (FROM /srv/rootfs), or nothing (scratch).
- * Each step that changes files runs in a sandbox of its own, with all locks on and, unless it is asked for, without
- * a network; what it changed becomes a layer. A layer is found again by what it depends on: what is below it, what
- * was done, and with which files (runtime/image_cache.h).
+ * The base is an image of the server, `host`, a directory of the machine (FROM /srv/rootfs), or
+ * nothing (scratch). Each step that changes files runs in a sandbox of its own, with all locks on
+ * and, unless it is asked for, without a network; what it changed becomes a layer. A layer is found
+ * again by what it depends on: what is below it, what was done, and with which files
+ * (runtime/image_cache.h).
  *
  *	struct build *b = build_new(images, &wish, &ops, arg);
  *	build_send(b, bytes); … build_eof(b);      the context, a tar archive, plain or compressed
  *
- * Exactly one of done and failed is called, never from within a call of build_*, after which it is gone; build_cancel
- * ends it without. A build that fails or is left leaves nothing but layers of the steps that went well, in the cache.
+ * Exactly one of done and failed is called, never from within a call of build_*, after which it is
+ * gone; build_cancel ends it without. A build that fails or is left leaves nothing but layers of
+ * the steps that went well, in the cache.
  *
- * What is offered of a Dockerfile: docs/images.md. Files of an image belong to root, whatever a step says.
+ * What is offered of a Dockerfile: docs/images.md. Files of an image belong to root, whatever a
+ * step says.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * COPY and ADD. What the sources are is found out first (layer_look), in the context or in a sandbox of the image named
- * by --from. They go from there into the new sandbox: files as one archive, archives that ADD unpacks one by one,
- * here-documents as what they are.
+ * COPY and ADD. What the sources are is found out first (layer_look), in the context or in a
+ * sandbox of the image named by --from. They go from there into the new sandbox: files as one
+ * archive, archives that ADD unpacks one by one, here-documents as what they are.
  */
 #include "runtime/build_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * build_extend: an image from another one and shell commands that add what is missing, under names that hold a digest
- * of both, as OpenHands' builder of runtime images names them:
+ * build_extend: an image from another one and shell commands that add what is missing, under names
+ * that hold a digest of both, as OpenHands' builder of runtime images names them:
  *
  *	REPOSITORY:cay_vVERSION_BASE    the newest that was made of that base; "/" is "_s_", ":" is "_t_"
  *	REPOSITORY:cay_vVERSION_DIGEST  of the base's id, the commands and the arguments: the same is built once

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A build where the images are the backend's own (runtime/library.h): the context goes to it as it comes. What a
- * Dockerfile says that is in no context becomes its first file, under a name that nobody else gives one.
+ * A build where the images are the backend's own (runtime/library.h): the context goes to it as it
+ * comes. What a Dockerfile says that is in no context becomes its first file, under a name that
+ * nobody else gives one.
  */
 #include "runtime/build_internal.h"
 

@@ -82,8 +82,8 @@ struct build {
 	bool has_eof, is_counted, is_paused, is_full;
 	struct staging *staging;
 	struct runtime_call *to, *from; /* under way */
-	struct library_work
-		*far; /* the backend builds, with images of its own; NULL: it is over, or ours */
+	/* the backend builds, with images of its own; NULL: it is over, or ours */
+	struct library_work *far;
 	bool is_far;
 	struct error error; /* for build_fail */
 	struct dockerfile file;
@@ -160,7 +160,9 @@ struct str build_keep(struct build *b, struct str s); /* a copy in the arena */
 
 /* build_copy.c: finds out what the sources of b->change are, then build_steps.c goes on. */
 void layer_look(struct build *b);
-/* Gives the change's sandbox those files and here-documents, or the latter alone; then layer_take. */
+/*
+ * Gives the change's sandbox those files and here-documents, or the latter alone; then layer_take.
+ */
 void layer_give_files(struct build *b);
 void layer_give_docs(struct build *b);
 

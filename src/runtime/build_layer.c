@@ -53,7 +53,10 @@ static int64_t left_ms(const struct build *b)
 	return MAX(b->deadline_ms - clock_mono_ms(), 1);
 }
 
-/* Our own, not asked for by anybody: where they cannot be had (an ordinary user's server), a step goes without. */
+/*
+ * Our own, not asked for by anybody: where they cannot be had (an ordinary user's server), a step
+ * goes without.
+ */
 static struct spec_limits own_limits(const struct build *b)
 {
 	uint64_t there = runtime_host(images_runtime(b->images))->controls;

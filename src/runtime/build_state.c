@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an image will say of itself: the instructions that change no file, and what variables stand for. */
+/*
+ * What an image will say of itself: the instructions that change no file, and what variables stand
+ * for.
+ */
 #include "runtime/build_internal.h"
 
 #include "base/auto.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One instruction after the other. Those that change no file are done here and now; the others become a struct
- * change with a key. If the cache knows the key, the layer is there; else build_layer.c makes it and comes back to
- * build_next.
+ * One instruction after the other. Those that change no file are done here and now; the others
+ * become a struct change with a key. If the cache knows the key, the layer is there; else
+ * build_layer.c makes it and comes back to build_next.
  *
  * WORKDIR makes its directory together with the next change, or at the end of its stage.
  */
@@ -182,7 +182,9 @@ static int choose_network(struct build *b, const struct dockerfile_step *step, u
 		STR_ARG(str_first(flag, 40)));
 }
 
-/* A here-document that is all there is is the script; else the shell gets to see it as it stands. */
+/*
+ * A here-document that is all there is is the script; else the shell gets to see it as it stands.
+ */
 static int run_text(struct build *b, const struct dockerfile_step *step, struct str *ret,
 	struct error *err)
 {

@@ -8,11 +8,13 @@
  *	SETTLING  it is over: its observation is being committed, the answer is kept in `result` or `error`
  *	SETTLED   stored, but its reader is paused
  *
- * Where a gate is to be asked (action/gate.h), a call stays STORING until it has passed: `check` is the
- * question that has no answer yet. What the gate says is an event, and is on disk before it counts.
+ * Where a gate is to be asked (action/gate.h), a call stays STORING until it has passed: `check` is
+ * the question that has no answer yet. What the gate says is an event, and is on disk before it
+ * counts.
  *
- * An action that only reads has no events: it is open at once, and its answer is passed on at once. Calls
- * that are not over hang on their sandbox; those that are hang on the runtime, since the sandbox may go.
+ * An action that only reads has no events: it is open at once, and its answer is passed on at once.
+ * Calls that are not over hang on their sandbox; those that are hang on the runtime, since the
+ * sandbox may go.
  *
  * What comes from the executor is checked before anybody sees it: it lives next to what it guards
  * against. Data is only bytes; events and results must be JSON.

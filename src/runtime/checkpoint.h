@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpoint: keeps the state database's log (WAL) short. The log grows with each commit until a checkpoint has copied
- * it into the database; then the next writer starts it over. That waits for the disk (fsync), so it runs in a worker,
- * while writers go on. Those who never rest could keep it from ever finishing: beyond CHECKPOINT_PAGES_HIGH they have to
- * wait for it (checkpoint_holds), which takes no more than two. No transaction may be open between their turns.
+ * checkpoint: keeps the state database's log (WAL) short. The log grows with each commit until a
+ * checkpoint has copied it into the database; then the next writer starts it over. That waits for
+ * the disk (fsync), so it runs in a worker, while writers go on. Those who never rest could keep it
+ * from ever finishing: beyond CHECKPOINT_PAGES_HIGH they have to wait for it (checkpoint_holds),
+ * which takes no more than two. No transaction may be open between their turns.
  */
 #pragma once
 

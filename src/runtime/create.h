@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * create: the wish for a sandbox. The table of fields below is what POST /v1/sandboxes takes; a face with
- * words of its own fills the struct directly; zeroes are the defaults. It is large: keep it in an arena.
+ * create: the wish for a sandbox. The table of fields below is what POST /v1/sandboxes takes; a
+ * face with words of its own fills the struct directly; zeroes are the defaults. It is large: keep
+ * it in an arena.
  */
 #pragma once
 
@@ -30,7 +31,10 @@ enum {
 	CREATE_SAID_GPUS = 256,
 };
 
-/* A secret that the sandbox has a placeholder for: its boundary puts the value in (runtime/secrets.h). */
+/*
+ * A secret that the sandbox has a placeholder for: its boundary puts the value in
+ * (runtime/secrets.h).
+ */
 struct create_swap {
 	struct str name; /* the variable that holds the placeholder */
 	struct str value;
@@ -44,12 +48,12 @@ struct create {
 	struct str name; /* unique among the living; STR_NONE: none */
 	struct str id; /* that id_make gave somebody who told of it already; STR_NONE: a new one */
 	struct spec spec; /* the id is given by the runtime */
-	struct str
-		image; /* one of the server's (runtime/images.h), which fills the spec's; STR_NONE: as there */
+	/* one of the server's (runtime/images.h), which fills the spec's; STR_NONE: as there */
+	struct str image;
 	char image_id[SPEC_LAYER_SIZE]; /* of that; "" if none */
 	struct field_map env; /* of everything that runs in it; never stored, never in an event */
-	struct field_map
-		secrets; /* as env, and masked in all that is reported; never stored either */
+	/* as env, and masked in all that is reported; never stored either */
+	struct field_map secrets;
 	struct create_swap *swaps; /* as secrets, but only their placeholders get in */
 	size_t n_swaps;
 	struct field_map labels;
@@ -58,8 +62,8 @@ struct create {
 	struct field_strings networks; /* of the backend's own, in place of loopback */
 	struct str note;    /* what a face wants to know about it later; stored as it is */
 	int64_t timeout_ms; /* ends this long after it was asked for; 0: never */
-	const struct json
-		*repo; /* for who prepares its workspace; not the runtime's own business */
+	/* for who prepares its workspace; not the runtime's own business */
+	const struct json *repo;
 	const struct json *plugins; /* names and manifests (runtime/plugin.h); NULL: none */
 	const struct json *guard;   /* what the gate shall be told (action/gate.h); NULL: nothing */
 	int64_t idle_timeout_ms;    /* ends when no action was under way for so long; 0: never */
@@ -72,8 +76,8 @@ extern const struct field create_fields[];
 int create_from_json(const struct json *json, struct arena *arena, struct create *ret,
 	struct error *err);
 /*
- * What wishes leave open: fields of a body, set once, before the first create; they stay the caller's. A wish
- * that was not made of JSON leaves open what is zero in it.
+ * What wishes leave open: fields of a body, set once, before the first create; they stay the
+ * caller's. A wish that was not made of JSON leaves open what is zero in it.
  */
 int create_set_standards(const struct json *json, struct error *err);
 /* Of the variables that every sandbox has; STR_NONE: it is not among them. */
@@ -88,11 +92,17 @@ int create_check_swaps(const struct create *create, struct error *err);
 /* What secrets are for may be connected to. */
 void create_allow_hosts(struct create *create, struct arena *arena);
 void create_write_swaps(const struct create *create, struct jsonw *w);
-/* A name: letters, digits, '-', '_', '.', at most 63, starts with a letter or digit, not of an id's form. */
+/*
+ * A name: letters, digits, '-', '_', '.', at most 63, starts with a letter or digit, not of an id's
+ * form.
+ */
 int create_check_name(struct str name, struct error *err);
 /* All that can be checked without asking the host; spec_check included. */
 int create_check(const struct create *create, struct error *err);
-/* What was asked for, env by its names alone: {"image":…,"workdir":…,…}. guard: what the gate made of the wish. */
+/*
+ * What was asked for, env by its names alone: {"image":…,"workdir":…,…}. guard: what the gate made
+ * of the wish.
+ */
 void create_write(const struct create *create, struct str guard, struct jsonw *w);
 /* {"controls":[…],"limits":{…},"uid":…,"gid":…} */
 void enforced_write(const struct enforced *enforced, struct jsonw *w);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The field `secrets` of a wish: what the sandbox gets as it is, and what it gets a placeholder for. */
+/*
+ * The field `secrets` of a wish: what the sandbox gets as it is, and what it gets a placeholder
+ * for.
+ */
 #include "base/auto.h"
 #include "runtime/create.h"
 #include "wire/swaphost.h"

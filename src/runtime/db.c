@@ -2,10 +2,11 @@
 /*
  * This is the only file that knows SQLite.
  *
- * What SQLite knows of its locks is kept beside what the kernel knows of them, and shared by all connections of a
- * process. When a call for a lock has failed (no descriptor, no memory for it), the two may differ from then on, and
- * everything ends with "locking protocol" or "database is locked". Nothing but to close it helps: that is done before
- * the next statement that is not part of a transaction. What was committed is in the log and is found there again.
+ * What SQLite knows of its locks is kept beside what the kernel knows of them, and shared by all
+ * connections of a process. When a call for a lock has failed (no descriptor, no memory for it),
+ * the two may differ from then on, and everything ends with "locking protocol" or "database is
+ * locked". Nothing but to close it helps: that is done before the next statement that is not part
+ * of a transaction. What was committed is in the log and is found there again.
  */
 #include "runtime/db.h"
 
@@ -113,7 +114,10 @@ static void bind(sqlite3_stmt *stmt, const struct db_value *values, int n)
 	}
 }
 
-/* Failures after which the locks may not be what they seem. One of the disk is none: what reads goes on then. */
+/*
+ * Failures after which the locks may not be what they seem. One of the disk is none: what reads
+ * goes on then.
+ */
 static bool is_lasting(sqlite3 *sqlite)
 {
 	switch (sqlite3_extended_errcode(sqlite)) {
@@ -134,7 +138,10 @@ static bool is_lasting(sqlite3 *sqlite)
 
 static int reopen(struct db *db, struct error *err);
 
-/* Within a transaction, or another query, there is no closing; its end comes first. Who begins is within none. */
+/*
+ * Within a transaction, or another query, there is no closing; its end comes first. Who begins is
+ * within none.
+ */
 static int unstick(struct db *db, enum db_statement next, struct error *err)
 {
 	bool is_at_rest = next == DB_BEGIN || !db->sqlite || sqlite3_get_autocommit(db->sqlite);
@@ -257,9 +264,10 @@ static int on_commit(void *arg, sqlite3 *sqlite, const char *name, int pages)
 }
 
 /*
- * The one place in cay that sleeps and looks again, and it is SQLite that does: a lock that somebody from outside holds
- * (a backup, the sqlite3 program) is let go without a word. It tries a hundred times and rests ever longer, ten seconds
- * in all; the loop cannot wait for that, so it rests for a millisecond at most.
+ * The one place in cay that sleeps and looks again, and it is SQLite that does: a lock that
+ * somebody from outside holds (a backup, the sqlite3 program) is let go without a word. It tries a
+ * hundred times and rests ever longer, ten seconds in all; the loop cannot wait for that, so it
+ * rests for a millisecond at most.
  */
 static int nap(sqlite3_vfs *vfs, int us)
 {
@@ -383,7 +391,10 @@ void db_close(struct db *db)
 	free(db);
 }
 
-/* By a connection that lasts no longer: a second one would keep alive what the first one's end shall mend. */
+/*
+ * By a connection that lasts no longer: a second one would keep alive what the first one's end
+ * shall mend.
+ */
 int db_checkpoint(const char *path, struct error *err)
 {
 	sqlite3 *sqlite = NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * db: the state database: its tables, its statements, and values in and out. What is written when, and
- * who may hear of it, is store.c's business.
+ * db: the state database: its tables, its statements, and values in and out. What is written when,
+ * and who may hear of it, is store.c's business.
  *
- * A db belongs to the loop's thread; a checkpoint has a connection of its own and may run in a worker. One whose locks
- * have come out of step with the kernel's closes itself, and opens anew, before the next statement outside of a
- * transaction: what it has answered with success is kept.
+ * A db belongs to the loop's thread; a checkpoint has a connection of its own and may run in a
+ * worker. One whose locks have come out of step with the kernel's closes itself, and opens anew,
+ * before the next statement outside of a transaction: what it has answered with success is kept.
  */
 #pragma once
 
@@ -91,7 +91,7 @@ int64_t db_size(struct db *db);          /* bytes in use */
 int db_log_pages(const struct db *db);   /* of the write-ahead log, as of the last commit */
 
 /*
- * Copies the log into the database. Waits for the disk: for a worker. How many pages are left to copy, which others were
- * writing meanwhile; negative: failed.
+ * Copies the log into the database. Waits for the disk: for a worker. How many pages are left to
+ * copy, which others were writing meanwhile; negative: failed.
  */
 int db_checkpoint(const char *path, struct error *err);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The supervisor has a socket for each such sandbox on which the kernel says of every packet that
- * begins something what became of it. A duplicate is ours to read; the next server gets one as well, with what was not
- * read yet. What is on it is a frame of the kernel's around a packet of the sandbox's. Of pasta there is a pidfd: a
- * sandbox that lost it is told of as one whose network is closed, which it is.
+ * Theory of operation. The supervisor has a socket for each such sandbox on which the kernel says
+ * of every packet that begins something what became of it. A duplicate is ours to read; the next
+ * server gets one as well, with what was not read yet. What is on it is a frame of the kernel's
+ * around a packet of the sandbox's. Of pasta there is a pidfd: a sandbox that lost it is told of as
+ * one whose network is closed, which it is.
  */
 #include "runtime/decisions.h"
 

@@ -4,9 +4,10 @@
  *
  *	RESOLVING (a worker thread) ──▶ CONNECTING (address after address) ──▶ OPEN (egress_take)
  *
- * A relay that cannot go on tells the executor why (drop), which tells the program in its own terms. What the executor
- * says of a connection is believed as far as its name goes: names that may not be connected to are refused here as
- * well, so an executor that was taken over reaches what the agent could have reached anyway.
+ * A relay that cannot go on tells the executor why (drop), which tells the program in its own
+ * terms. What the executor says of a connection is believed as far as its name goes: names that may
+ * not be connected to are refused here as well, so an executor that was taken over reaches what the
+ * agent could have reached anyway.
  *
  * The worker threads are shared with the other sandboxes: lookup.h.
  */
@@ -404,7 +405,9 @@ static void on_result(void *arg, struct str json)
 	g->call = NULL;
 }
 
-/* From what was asked for, which is what a restarted server knows as well. False: it is not for us. */
+/*
+ * From what was asked for, which is what a restarted server knows as well. False: it is not for us.
+ */
 static bool read_allow(const struct sandbox *s, struct allow *ret, struct buf *params)
 {
 	auto_json struct json *spec = NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A follower is a cursor. After each commit every follower is woken and, unless it is
- * paused, reads from the store what is new to it, a page at a time. Those that are due stand in a line, and no more of
- * them read in a turn than TURN_BYTES last: neither one who catches up on a long log nor five hundred of them keep
- * the others waiting.
+ * Theory of operation. A follower is a cursor. After each commit every follower is woken and,
+ * unless it is paused, reads from the store what is new to it, a page at a time. Those that are due
+ * stand in a line, and no more of them read in a turn than TURN_BYTES last: neither one who catches
+ * up on a long log nor five hundred of them keep the others waiting.
  */
 #include "runtime/internal.h"
 
@@ -56,7 +56,10 @@ static void on_row(void *arg, const struct event *event)
 	f->rt->due_bytes += event->data.len;
 	if (f->is_paused || f->is_stopped)
 		return; /* the row stays behind the cursor and is read again */
-	/* Of one that has had more than its share of the log, the first ones went before those of others. */
+	/*
+	 * Of one that has had more than its share of the log, the first ones went before those of
+	 * others.
+	 */
 	if (f->is_first && event->index > 1)
 		put_gap(f, event->seq);
 	f->is_first = false;

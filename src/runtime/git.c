@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each of these is one script, run as a service; what differs is how its arguments are
- * made and how its output becomes JSON: a row of `kinds`.
+ * Theory of operation. Each of these is one script, run as a service; what differs is how its
+ * arguments are made and how its output becomes JSON: a row of `kinds`.
  */
 #include "runtime/git.h"
 

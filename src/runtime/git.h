@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * git: repositories in a sandbox: cloned, pushed, compared; and what OpenHands keeps in one (.openhands). All of
- * it runs inside, as the sandbox's user, by the sandbox's own git (service.h).
+ * git: repositories in a sandbox: cloned, pushed, compared; and what OpenHands keeps in one
+ * (.openhands). All of it runs inside, as the sandbox's user, by the sandbox's own git (service.h).
  *
- * A token never becomes part of a URL, an argument, a variable, a file or an event. Git is given a credential
- * helper for the one host that the token is for, which reads it from a descriptor; so `git remote -v` shows
- * the plain URL, and a push to another host gets nothing. An agent that attacks its own git at the very moment
- * can take it: give tokens that may do little, for a little while.
+ * A token never becomes part of a URL, an argument, a variable, a file or an event. Git is given a
+ * credential helper for the one host that the token is for, which reads it from a descriptor; so
+ * `git remote -v` shows the plain URL, and a push to another host gets nothing. An agent that
+ * attacks its own git at the very moment can take it: give tokens that may do little, for a little
+ * while.
  */
 #pragma once
 
@@ -57,8 +58,8 @@ struct git *git_pull(struct sandbox *s, const struct git_sync *wish, git_fn *don
 /* {"branch","branches":[…]} */
 struct git *git_branch(struct sandbox *s, const struct git_branch *wish, git_fn *done, void *arg);
 /*
- * [{"status":"A"|"M"|"D"|"U","path"}], sorted, against where the branch left its origin: untracked is A, renamed
- * D and A. Repositories one level below count with their directory in front.
+ * [{"status":"A"|"M"|"D"|"U","path"}], sorted, against where the branch left its origin: untracked
+ * is A, renamed D and A. Repositories one level below count with their directory in front.
  */
 struct git *git_changes(struct sandbox *s, struct str directory, git_fn *done, void *arg);
 /* {"original","modified"}; files of over 1 MiB are ERROR_TOO_LARGE. */
@@ -69,7 +70,10 @@ struct git *git_microagents(struct sandbox *s, struct str directory, git_fn *don
 struct git *git_hook(struct sandbox *s, struct str directory, git_fn *done, void *arg);
 void git_cancel(struct git *git); /* NULL is fine */
 
-/* Who commits, what is cloned where a wish names nothing: {"name","email","init","repository"}; copied. */
+/*
+ * Who commits, what is cloned where a wish names nothing: {"name","email","init","repository"};
+ * copied.
+ */
 void git_set_standards(const struct json *json);
 /* What is to be done in a new sandbox whose wish says nothing of it. */
 bool git_standard_clone(struct git_clone *ret); /* false: nothing is cloned */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * git_scripts: what is run inside, as text. POSIX sh and git, nothing else. $1, $2, … are said above each.
+ * git_scripts: what is run inside, as text. POSIX sh and git, nothing else. $1, $2, … are said
+ * above each.
  *
- * `g` is git for who talks to a remote. Its credentials come as lines on the input, user and password again and
- * again, since git asks anew for each program that it starts; they become descriptor 3, and the helper reads
- * two lines of it whenever git asks for the host in $scope, and for no other.
+ * `g` is git for who talks to a remote. Its credentials come as lines on the input, user and
+ * password again and again, since git asks anew for each program that it starts; they become
+ * descriptor 3, and the helper reads two lines of it whenever git asks for the host in $scope, and
+ * for no other.
  */
 #pragma once
 

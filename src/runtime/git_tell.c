@@ -151,7 +151,10 @@ static int read_changes(struct str rest, struct changes *c, struct error *err)
 				next_piece(&rest, &prefix);
 			continue;
 		}
-		/* A directory that git does not look into is a repository of its own, or told by one. */
+		/*
+		 * A directory that git does not look into is a repository of its own, or told by
+		 * one.
+		 */
 		bool is_file = part == 'O' && !str_ends(piece, STR("/"));
 		if (is_file && add_change(c, 'A', prefix, piece, err) < 0)
 			return -1;

@@ -2,9 +2,10 @@
 /*
  * handover: call sockets given to an executor over its control socket.
  *
- * That socket takes a few hundred at a time. What it does not take waits here, in order, and goes when there is room: the
- * caller has his end at once, and what he sends meanwhile waits in it. How many calls of one sandbox there may be is
- * limited elsewhere (RUNTIME_CALLS_MAX), and this holds no more than that.
+ * That socket takes a few hundred at a time. What it does not take waits here, in order, and goes
+ * when there is room: the caller has his end at once, and what he sends meanwhile waits in it. How
+ * many calls of one sandbox there may be is limited elsewhere (RUNTIME_CALLS_MAX), and this holds
+ * no more than that.
  */
 #pragma once
 

@@ -34,14 +34,16 @@ struct image *image_read_record(const char *id, struct str text);
 struct json *image_copy_json(const struct json *part, enum json_kind kind);
 
 /*
- * One more layer on top. What lies there twice has to lie there once: the upper one hides all of the lower one, and
- * overlayfs takes no directory twice.
+ * One more layer on top. What lies there twice has to lie there once: the upper one hides all of
+ * the lower one, and overlayfs takes no directory twice.
  */
 int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
 	struct error *err);
 /* Fills image, image_path and layers of a spec. */
 void image_put_spec(const struct images *images, const struct image *image, struct spec *spec);
-/* Its variables in front of what the caller wants, which replaces them. What is new is in `arena`. */
+/*
+ * Its variables in front of what the caller wants, which replaces them. What is new is in `arena`.
+ */
 void image_put_env(const struct image *image, struct create *create, struct arena *arena);
 
 /* Where its sessions start; STR_NONE: it does not say. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_cache: which layer a step of a build has given, so that it need not be done again. A key says all that the
- * layer depends on: what is below, what was done, with which files.
+ * image_cache: which layer a step of a build has given, so that it need not be done again. A key
+ * says all that the layer depends on: what is below, what was done, with which files.
  *
- * One file for each key beneath DIR/images/cache. What is cached keeps its layer, up to so many and so much; then
- * those that were of use the longest time ago go.
+ * One file for each key beneath DIR/images/cache. What is cached keeps its layer, up to so many and
+ * so much; then those that were of use the longest time ago go.
  */
 #pragma once
 

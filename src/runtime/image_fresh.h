@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_fresh: which layers may not be on the disk yet. A layer is some thousand files that a sandbox wrote, and their
- * names reach the disk before what is in them does: after a power cut a layer could be there whose files are empty. So
- * each is marked before it gets its name, and the mark goes when the file system has been flushed, seconds later, in a
- * worker that nobody waits for. Who finds marks of an earlier boot has layers that were never finished.
+ * image_fresh: which layers may not be on the disk yet. A layer is some thousand files that a
+ * sandbox wrote, and their names reach the disk before what is in them does: after a power cut a
+ * layer could be there whose files are empty. So each is marked before it gets its name, and the
+ * mark goes when the file system has been flushed, seconds later, in a worker that nobody waits
+ * for. Who finds marks of an earlier boot has layers that were never finished.
  *
- * A mark is an empty file fresh-BOOT-DIGEST beside the layers. BOOT is the kernel's number of this boot: a server that was killed
- * alone leaves marks that the next one goes on with.
+ * A mark is an empty file fresh-BOOT-DIGEST beside the layers. BOOT is the kernel's number of this
+ * boot: a server that was killed alone leaves marks that the next one goes on with.
  */
 #pragma once
 
@@ -14,7 +15,9 @@
 
 struct image_fresh;
 
-/* lost(arg, digest), from within, for each that an earlier boot left. layers_fd stays the caller's. */
+/*
+ * lost(arg, digest), from within, for each that an earlier boot left. layers_fd stays the caller's.
+ */
 struct image_fresh *image_fresh_open(struct loop *loop, int layers_fd,
 	void (*lost)(void *arg, const char *digest), void *arg);
 /* NULL is fine. A flush that is under way goes on. */

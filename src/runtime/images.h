@@ -8,15 +8,18 @@
  *	cache/KEY       which layer a step of a build gave (runtime/image_cache.h)
  *	layers/SHA256   an unpacked layer, named by the digest of the archive it came in; shared by images
  *
- * A sandbox of an image has its layers as lower directories of an overlay: nothing is copied. All files of a layer
- * have one owner on the disk, whom nobody else is, and belong to root in a sandbox; set-id bits are gone.
+ * A sandbox of an image has its layers as lower directories of an overlay: nothing is copied. All
+ * files of a layer have one owner on the disk, whom nobody else is, and belong to root in a
+ * sandbox; set-id bits are gone.
  *
- * An archive is only ever unpacked by a worker in a sandbox of its own (runtime/import.h), and a directory
- * bears a digest only once it is whole and the bytes had that digest. Names and records are replaced by a
- * rename, so a server that is killed leaves no half image; what it was unpacking is removed by the next.
+ * An archive is only ever unpacked by a worker in a sandbox of its own (runtime/import.h), and a
+ * directory bears a digest only once it is whole and the bytes had that digest. Names and records
+ * are replaced by a rename, so a server that is killed leaves no half image; what it was unpacking
+ * is removed by the next.
  *
- * The image `host` is always there, and is a view of the machine's own tools. What was built from it, or from a
- * directory of the machine, is layers above that view: the machine's own files are not copied.
+ * The image `host` is always there, and is a view of the machine's own tools. What was built from
+ * it, or from a directory of the machine, is layers above that view: the machine's own files are
+ * not copied.
  */
 #pragma once
 
@@ -29,7 +32,10 @@ enum {
 	IMAGE_NAME_MAX = 255,
 };
 
-/* Reads the records of DIR, a directory of the server's; `shown_dir` is how the supervisor is told of it. */
+/*
+ * Reads the records of DIR, a directory of the server's; `shown_dir` is how the supervisor is told
+ * of it.
+ */
 int images_open(struct runtime *rt, const char *dir, struct images **ret, struct error *err);
 void images_free(struct images *images);
 /* Removes what a server that was killed was at, once nothing writes there any more. */
@@ -48,8 +54,8 @@ int images_check_name(struct str name, struct error *err);
 int images_tag(struct images *images, const struct image *image, struct str name,
 	struct error *err);
 /*
- * Removes a name; with the last one, or by its id, the image, unless a living sandbox is made of it. What of the
- * layers nobody needs any more goes with it. *ret_gone: the image is gone.
+ * Removes a name; with the last one, or by its id, the image, unless a living sandbox is made of
+ * it. What of the layers nobody needs any more goes with it. *ret_gone: the image is gone.
  */
 int images_remove(struct images *images, struct str ref, bool is_forced, bool *ret_gone,
 	struct error *err);
@@ -59,8 +65,8 @@ struct image_cache *images_cache(struct images *images);
 /* Forgets what builds have cached, with the layers that no image needs; how much they held. */
 int64_t images_drop_cache(struct images *images);
 /*
- * create->image, looked up: its layers go into the spec, its variables in front of those asked for, its WorkingDir
- * in place of one not asked for. What is new is in `arena`.
+ * create->image, looked up: its layers go into the spec, its variables in front of those asked for,
+ * its WorkingDir in place of one not asked for. What is new is in `arena`.
  */
 int images_apply(struct images *images, struct create *create, struct arena *arena,
 	struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One step after the other, each a call into the import's own sandbox, which sees its
- * staging directory (layers/new-ID) as /image:
+ * Theory of operation. One step after the other, each a call into the import's own sandbox, which
+ * sees its staging directory (layers/new-ID) as /image:
  *
  *	upload    the archive is unpacked into /image/tree, and hashed: a root file system is done then
  *	manifest  /image/tree/manifest.json (docker save), else index.json (OCI), whose blobs are followed
@@ -9,8 +9,8 @@
  *	layer     /image/tree/BLOB is unpacked to /image/layer-N (import_layer.h); its directory gets the digest
  *	          as its name
  *
- * The staging directory is the server's, so that renaming out of it is too; what is left of it is removed
- * behind the import, or by the next server. The sandbox has a deadline of its own.
+ * The staging directory is the server's, so that renaming out of it is too; what is left of it is
+ * removed behind the import, or by the next server. The sandbox has a deadline of its own.
  */
 #include "runtime/import.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * import: from a tar archive (plain, gzip, bzip2, xz, zstd) to images. The archive is a root file system, what
- * `docker save` writes, or an OCI layout; which one, it says itself.
+ * import: from a tar archive (plain, gzip, bzip2, xz, zstd) to images. The archive is a root file
+ * system, what `docker save` writes, or an OCI layout; which one, it says itself.
  *
- * Nothing of it is parsed here but the JSON of its manifests and configurations: a sandbox without network is made
- * for each import, whose only door is a new directory beneath the layers' directory, and a locked-in worker of
- * its executor unpacks there: no name leads out, no device is made, no link followed (executor/unpack.h). Every layer
- * is hashed on its way, here, and must have the digest that the archive claims for it.
+ * Nothing of it is parsed here but the JSON of its manifests and configurations: a sandbox without
+ * network is made for each import, whose only door is a new directory beneath the layers'
+ * directory, and a locked-in worker of its executor unpacks there: no name leads out, no device is
+ * made, no link followed (executor/unpack.h). Every layer is hashed on its way, here, and must have
+ * the digest that the archive claims for it.
  *
  *	struct import *in = import_new(images, &wish, &ops, arg);
  *	import_send(in, bytes); … import_eof(in);

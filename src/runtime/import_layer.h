@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * import_layer: one layer of an archive that has been unpacked: a file of the import's sandbox is downloaded, hashed on
- * its way through the server, and uploaded into a directory beside it. Two calls, at the pace of the slower one.
+ * import_layer: one layer of an archive that has been unpacked: a file of the import's sandbox is
+ * downloaded, hashed on its way through the server, and uploaded into a directory beside it. Two
+ * calls, at the pace of the slower one.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inlet: the body of a request goes into something of the runtime's that takes bytes at a pace of its own. What is
- * slower sets the pace: nothing is kept but what that thing keeps, and one piece.
+ * inlet: the body of a request goes into something of the runtime's that takes bytes at a pace of
+ * its own. What is slower sets the pace: nothing is kept but what that thing keeps, and one piece.
  *
  *	struct loading { struct inlet in; … };                 first: it is the `arg` of all of these
  *	l->in = (struct inlet){ r, &inlet_import, import_new(images, &wish, &ops, l) };   ops.drain = inlet_drain

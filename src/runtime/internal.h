@@ -50,8 +50,8 @@ struct runtime {
 };
 
 /*
- * A step is what remains to be done once the backend has answered or the store has committed. It holds
- * the id and not the sandbox, which may be gone by then.
+ * A step is what remains to be done once the backend has answered or the store has committed. It
+ * holds the id and not the sandbox, which may be gone by then.
  */
 struct step {
 	struct list link;      /* runtime::steps */
@@ -96,7 +96,9 @@ bool sandbox_is_alive(const struct sandbox *s);
 bool sandbox_is_usable(const struct sandbox *s); /* ready, running or paused */
 
 /* life.c */
-/* Does what the table says. False: that is not possible in this state. *s may be gone afterwards. */
+/*
+ * Does what the table says. False: that is not possible in this state. *s may be gone afterwards.
+ */
 bool life_apply(struct sandbox *s, enum life what);
 void life_set_reason(struct sandbox *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void life_start_deadlines(struct sandbox *s);
@@ -111,7 +113,10 @@ void life_tell_refused(struct step *step, const struct error *err);
 extern const struct backend_events life_backend_events;
 
 /* birth.c */
-/* Environment, secrets and plugins of one that the backend made; then life_apply(s, LIFE_CONFIGURED). */
+/*
+ * Environment, secrets and plugins of one that the backend made; then life_apply(s,
+ * LIFE_CONFIGURED).
+ */
 void birth_configure(struct sandbox *s);
 /* It is not wanted any more: if it waits for its image, that was it. *s may be gone afterwards. */
 void birth_leave(struct sandbox *s);
@@ -146,9 +151,9 @@ void audit_error(const struct action *action, int64_t duration_us, const struct 
 int64_t audit_add(struct sandbox *s, const char *kind, int64_t cause, const struct buf *data);
 
 /*
- * audit_network.c: what was decided of a connection, a name or a packet. How many there are is up to the agent, and
- * the events of all sandboxes share a ceiling: so many at once and so many a second, and then one that says that
- * there were more.
+ * audit_network.c: what was decided of a connection, a name or a packet. How many there are is up
+ * to the agent, and the events of all sandboxes share a ceiling: so many at once and so many a
+ * second, and then one that says that there were more.
  */
 void audit_network(struct sandbox *s, const struct buf *data);
 void audit_network_lost(struct sandbox *s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers are in the machine's own byte order: a file of another machine has no entry that counts. An entry is written
- * by one pwritev, at the place behind the one before; what a failed one has left there is overwritten, or torn.
+ * Numbers are in the machine's own byte order: a file of another machine has no entry that counts.
+ * An entry is written by one pwritev, at the place behind the one before; what a failed one has
+ * left there is overwritten, or torn.
  */
 #include "runtime/journal.h"
 

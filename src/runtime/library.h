@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * library: the images of a backend that has its own (struct backend_ops), in place of those that the server keeps
- * (runtime/images.h). An image is told as there: {"id","names","created_at","size_bytes","architecture","layers",
- * "config"}, as far as the backend knows.
+ * library: the images of a backend that has its own (struct backend_ops), in place of those that
+ * the server keeps (runtime/images.h). An image is told as there:
+ * {"id","names","created_at","size_bytes","architecture","layers", "config"}, as far as the backend
+ * knows.
  *
- * Each question is answered exactly once, never from inside library_ask. A work is a body that is streamed to the
- * backend: exactly one of done and failed is called, never from inside library_*, after which it is gone.
+ * Each question is answered exactly once, never from inside library_ask. A work is a body that is
+ * streamed to the backend: exactly one of done and failed is called, never from inside library_*,
+ * after which it is gone.
  */
 #pragma once
 

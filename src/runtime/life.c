@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. All that happens to a sandbox goes through life_apply, which looks up the table of lifecycle.c, writes
- * the event and does the deed. Deadlines are one timer each; the idle one is not moved by each action but
- * looks at last_active_ms when it fires.
+ * Theory of operation. All that happens to a sandbox goes through life_apply, which looks up the
+ * table of lifecycle.c, writes the event and does the deed. Deadlines are one timer each; the idle
+ * one is not moved by each action but looks at last_active_ms when it fires.
  */
 #include "runtime/internal.h"
 

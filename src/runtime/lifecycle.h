@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lifecycle: the life of a sandbox as one table, [state][what happens] → {next state, deed}. It knows no
- * sandbox: runtime.c looks up what to do and does it. A pair that is not in the table cannot happen by
- * what a caller does (lifecycle_find gives NULL and the caller is refused).
+ * lifecycle: the life of a sandbox as one table, [state][what happens] → {next state, deed}. It
+ * knows no sandbox: runtime.c looks up what to do and does it. A pair that is not in the table
+ * cannot happen by what a caller does (lifecycle_find gives NULL and the caller is refused).
  */
 #pragma once
 

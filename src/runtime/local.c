@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A member is one executor with its keeper, the process that we start. We hold its
- * control socket, its lifeline and a pidfd: closing the lifeline ends it, and once the pidfd is readable
- * nothing of it is left. Warm members, each with a temporary workspace of its own, wait in `spares` for a
- * create that names no workspace; one that was taken is replaced when the loop is idle next.
+ * Theory of operation. A member is one executor with its keeper, the process that we start. We hold
+ * its control socket, its lifeline and a pidfd: closing the lifeline ends it, and once the pidfd is
+ * readable nothing of it is left. Warm members, each with a temporary workspace of its own, wait in
+ * `spares` for a create that names no workspace; one that was taken is replaced when the loop is
+ * idle next.
  *
- * No pid namespace holds the processes of a sandbox together, only that they descend from its keeper. That is
- * how they are counted, and stopped for a pause.
+ * No pid namespace holds the processes of a sandbox together, only that they descend from its
+ * keeper. That is how they are counted, and stopped for a pause.
  */
 #include "runtime/local.h"
 
@@ -134,7 +135,9 @@ _Noreturn static void become_keeper(int program_fd, int control_fd, int lifeline
 		signal(signo, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* What is not ours to pass on: an embedding program may hold descriptors without CLOEXEC. */
+	/*
+	 * What is not ours to pass on: an embedding program may hold descriptors without CLOEXEC.
+	 */
 	for (int i = LIFELINE_FD + 1; i < program; i++)
 		close(i);
 	syscall(SYS_close_range, program + 1, ~0U, 0);
@@ -280,8 +283,8 @@ static void local_destroy(struct backend *b, const char *id, backend_fn *done, v
 }
 
 /*
- * All but the keeper, which must see its lifeline. A shell is stopped before its children and goes on after them,
- * or it would take them for jobs that somebody else has stopped.
+ * All but the keeper, which must see its lifeline. A shell is stopped before its children and goes
+ * on after them, or it would take them for jobs that somebody else has stopped.
  */
 static void local_freeze(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
 	void *arg)

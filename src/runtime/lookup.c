@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A lookup waits in its share, a share in `waiting` as long as it has such a lookup and may have one
- * more thread. Whenever a thread is free the first share begins its oldest lookup and goes to the end.
+ * Theory of operation. A lookup waits in its share, a share in `waiting` as long as it has such a
+ * lookup and may have one more thread. Whenever a thread is free the first share begins its oldest
+ * lookup and goes to the end.
  *
- * A thread cannot be called back. A lookup that is dropped while it runs stays until it is done, and so do its share and
- * the lookups of all, whoever freed them.
+ * A thread cannot be called back. A lookup that is dropped while it runs stays until it is done,
+ * and so do its share and the lookups of all, whoever freed them.
  */
 #include "runtime/lookup.h"
 

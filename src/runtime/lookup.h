@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lookup: the addresses of a name, by getaddrinfo in a worker thread, for sandboxes that each have a share. A name
- * server that does not answer holds a thread for ten seconds, and names below one's own zone are as many as one likes:
- * so a sandbox has LOOKUPS_OF_ONE threads at the most, all together leave some to who does something else, and who waits
- * has a turn when each of the others had one.
+ * lookup: the addresses of a name, by getaddrinfo in a worker thread, for sandboxes that each have
+ * a share. A name server that does not answer holds a thread for ten seconds, and names below one's
+ * own zone are as many as one likes: so a sandbox has LOOKUPS_OF_ONE threads at the most, all
+ * together leave some to who does something else, and who waits has a turn when each of the others
+ * had one.
  *
  *	share = lookup_share_new(rt->lookups);
  *	lookup = lookup_begin(share, "example.org", 443, on_found, relay);

@@ -113,7 +113,10 @@ int index_follow(const struct json *index, const char *architecture, struct blob
 	return blob_of_digest(json_str(json_find(chosen, "digest")), ret, err);
 }
 
-/* Docker says what the digest of each layer is before compression: layers without a digest in their path. */
+/*
+ * Docker says what the digest of each layer is before compression: layers without a digest in their
+ * path.
+ */
 int entry_check_config(struct entry *e, const struct json *config, struct error *err)
 {
 	const struct json *ids = json_find(json_find(config, "rootfs"), "diff_ids");

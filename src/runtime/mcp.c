@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. DOWN: there is no link to a server. The first request makes one, which starts a program
- * (mcp_run.c) or speaks HTTP (mcp_web.c), and asks the server to initialize: STARTING. Its answer makes it UP, and the requests that waited are sent, in order. Whatever
- * ends the link brings it DOWN and fails every request; the next one starts it again. So nothing is tried
+ * Theory of operation. DOWN: there is no link to a server. The first request makes one, which
+ * starts a program (mcp_run.c) or speaks HTTP (mcp_web.c), and asks the server to initialize:
+ * STARTING. Its answer makes it UP, and the requests that waited are sent, in order. Whatever ends
+ * the link brings it DOWN and fails every request; the next one starts it again. So nothing is
+ * tried
  * twice, and nobody waits for a server that is gone.
  *
- * A request that has failed stays in the list until its turn of the loop has come (`failure`): then `done` is
- * called from there, and may free the client.
+ * A request that has failed stays in the list until its turn of the loop has come (`failure`): then
+ * `done` is called from there, and may free the client.
  */
 #include "runtime/mcp.h"
 
@@ -307,8 +309,8 @@ static void on_garbage(struct mcp_client *c, struct str line)
 }
 
 /*
- * What nobody asked for is read all the same, between what others want of the server: so much at once, and so much
- * a second. An answer that somebody waits for begins the count anew.
+ * What nobody asked for is read all the same, between what others want of the server: so much at
+ * once, and so much a second. An answer that somebody waits for begins the count anew.
  */
 static bool says_too_much(struct mcp_client *c, size_t bytes)
 {

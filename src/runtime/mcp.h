@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mcp: a client of one MCP server (https://modelcontextprotocol.io, revisions 2024-11-05 to 2025-11-25): a program
- * that runs inside a sandbox and speaks JSON-RPC, a message per line, on its standard input and output; or one that
- * this server reaches over HTTP, in either of the two transports.
+ * mcp: a client of one MCP server (https://modelcontextprotocol.io, revisions 2024-11-05 to
+ * 2025-11-25): a program that runs inside a sandbox and speaks JSON-RPC, a message per line, on its
+ * standard input and output; or one that this server reaches over HTTP, in either of the two
+ * transports.
  *
  *	struct mcp_client *c = mcp_client_new(sandbox, &spec);
  *	mcp_request_new(c, "tools/list", STR("{}"), 30000, on_tools, arg);
  *
- * The server is started by the first request, and again by the first one after it died; what was under way
- * when it died fails and says why, with the last that it wrote on standard error. It is initialized before
- * anything else is sent. Each request has a deadline; one that passes, or is cancelled, is told to the
- * server as notifications/cancelled.
+ * The server is started by the first request, and again by the first one after it died; what was
+ * under way when it died fails and says why, with the last that it wrote on standard error. It is
+ * initialized before anything else is sent. Each request has a deadline; one that passes, or is
+ * cancelled, is told to the server as notifications/cancelled.
  *
- * `done` comes exactly once, never from inside the call that asked, unless the request is cancelled or the
- * client freed before. What a server says is not trusted: its messages have a ceiling, and one that is no
- * JSON-RPC is passed over (programs print banners).
+ * `done` comes exactly once, never from inside the call that asked, unless the request is cancelled
+ * or the client freed before. What a server says is not trusted: its messages have a ceiling, and
+ * one that is no JSON-RPC is passed over (programs print banners).
  *
  * Everything belongs to the loop's thread. A client outlives its sandbox: requests then fail.
  */
@@ -40,8 +41,8 @@ bool mcp_revision_is_known(struct str revision);
 
 struct mcp_spec {
 	struct str name;
-	struct str
-		url; /* of one that is reached over HTTP; STR_NONE: what follows is its program */
+	/* of one that is reached over HTTP; STR_NONE: what follows is its program */
+	struct str url;
 	struct field_map headers; /* of each request to the URL; 64 at most */
 	struct str command;
 	struct field_strings args;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The program is an `exec` whose caller stays: its standard output comes as data, its
- * end as the result. The calls are the runtime's own, without events: arguments and environment of a server
- * hold keys. Before the exec stands the removal of an older process of the same name, since a server that
- * crashed could not end what it had started.
+ * Theory of operation. The program is an `exec` whose caller stays: its standard output comes as
+ * data, its end as the result. The calls are the runtime's own, without events: arguments and
+ * environment of a server hold keys. Before the exec stands the removal of an older process of the
+ * same name, since a server that crashed could not end what it had started.
  *
- * A run that was let go of hangs on runtime::endings until its process has ended or the patience with it is
- * over: its input is closed, then it gets TERM, then KILL.
+ * A run that was let go of hangs on runtime::endings until its process has ended or the patience
+ * with it is over: its input is closed, then it gets TERM, then KILL.
  */
 #include "runtime/mcp_run.h"
 

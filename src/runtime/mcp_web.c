@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A post is a message on its way, until its reply is over. What a reply says of a request's
- * failure becomes that request's error, so that the others and the session go on, as when it ends or breaks off without
- * an answer; a server that cannot be reached ends the link, and with it all of them. A request that is cancelled takes its post along.
+ * Theory of operation. A post is a message on its way, until its reply is over. What a reply says
+ * of a request's failure becomes that request's error, so that the others and the session go on, as
+ * when it ends or breaks off without an answer; a server that cannot be reached ends the link, and
+ * with it all of them. A request that is cancelled takes its post along.
  *
  *	FIRST → STREAMABLE            the first message was taken
  *	FIRST → OPENING → STREAMING   it was refused: a stream is opened, which says where to post
  *
- * Messages that come while it is not known how to send them wait in `waiting`. The link is freed when nobody is
- * within a callback of it: `depth`.
+ * Messages that come while it is not known how to send them wait in `waiting`. The link is freed
+ * when nobody is within a callback of it: `depth`.
  */
 #include "runtime/mcp_web.h"
 
@@ -179,7 +180,10 @@ static bool is_stream(const struct post *p)
 	return str_starts(str_from(fetch_type(p->fetch)), STR("text/event-stream"));
 }
 
-/* The server takes the first message: it speaks the newer transport, and says which session this is. */
+/*
+ * The server takes the first message: it speaks the newer transport, and says which session this
+ * is.
+ */
 static void welcome(struct mcp_web *web, const struct post *p)
 {
 	int status = fetch_status(p->fetch);

@@ -5,8 +5,9 @@
  *	streamable HTTP   each message is POSTed; what is answered comes in the reply, as JSON or as an event stream
  *	HTTP with SSE     (revision 2024-11-05) a stream says where to POST to, and brings the answers
  *
- * The second is tried where a server refuses the first message of the first with 400, 404 or 405, as the
- * specification says. A session that the server has given up ends the link; the next request makes another.
+ * The second is tried where a server refuses the first message of the first with 400, 404 or 405,
+ * as the specification says. A session that the server has given up ends the link; the next request
+ * makes another.
  */
 #pragma once
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Requests go to the supervisor over one SOCK_SEQPACKET socket, each with a serial;
- * its reply, which may come in any order, is found by that serial. A request is some 36 KiB, so the socket
- * takes a few at a time: the rest waits in `asks`, in order, and is sent as the socket drains.
+ * Theory of operation. Requests go to the supervisor over one SOCK_SEQPACKET socket, each with a
+ * serial; its reply, which may come in any order, is found by that serial. A request is some 36
+ * KiB, so the socket takes a few at a time: the rest waits in `asks`, in order, and is sent as the
+ * socket drains.
  *
- * For each living sandbox one control socket is held. A call sends one end of a fresh socketpair over it;
- * the supervisor is not involved.
+ * For each living sandbox one control socket is held. A call sends one end of a fresh socketpair
+ * over it; the supervisor is not involved.
  */
 #include "runtime/backend.h"
 
@@ -229,7 +230,10 @@ static void native_decisions(struct backend *b, const char *id, backend_fn *done
 	ask_send(ask_new(native_from(b), MONITOR_DECISIONS, id, done, arg));
 }
 
-/* Starting: HELLO, then ADOPT for each that lives, then HOST; their replies come back to on_start_reply. */
+/*
+ * Starting: HELLO, then ADOPT for each that lives, then HOST; their replies come back to
+ * on_start_reply.
+ */
 
 static void finish_start(struct native *n, const struct backend_reply *reply)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The packs of a sandbox are one JSON array, in the form in which its record keeps them; a change makes a new array.
+ * The packs of a sandbox are one JSON array, in the form in which its record keeps them; a change
+ * makes a new array.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * outside: tools of a sandbox that its executor does not perform. They are listed, called, removed and guarded like
- * the others, through the same actions; this server does what they stand for:
+ * outside: tools of a sandbox that its executor does not perform. They are listed, called, removed
+ * and guarded like the others, through the same actions; this server does what they stand for:
  *
  *	http    one tool: the arguments are POSTed to a URL as a JSON object, what is answered is the output. Its
  *	        headers, which may hold keys, are never seen inside
  *	server  every tool of a tool server of CAMEL's kind (its api.py, or one of ours)
  *	mcp     every tool of an MCP server: a program that runs in the sandbox, or one that is reached over HTTP
  *
- * They are kept with the sandbox's record, so they outlive this server. The first pack with a name has it: what the
- * executor has already is hidden here, and the other way round. docs/decisions: "Tools outside of the sandbox".
+ * They are kept with the sandbox's record, so they outlive this server. The first pack with a name
+ * has it: what the executor has already is hidden here, and the other way round. docs/decisions:
+ * "Tools outside of the sandbox".
  */
 #pragma once
 
@@ -32,7 +33,10 @@ struct outside_wish {
 };
 extern const struct field outside_fields[]; /* of a struct outside_wish */
 
-/* pack_json: {"pack","kind","tools","hidden",…}; NULL: err says why not. Once, never from inside; not for s ended. */
+/*
+ * pack_json: {"pack","kind","tools","hidden",…}; NULL: err says why not. Once, never from inside;
+ * not for s ended.
+ */
 typedef void outside_done_fn(void *arg, struct str pack_json, const struct error *err);
 void outside_add(struct sandbox *s, const struct outside_wish *wish, outside_done_fn *done,
 	void *arg);
@@ -45,8 +49,8 @@ void outside_forget(const struct sandbox *s);
 void outside_sweep(struct runtime *rt);
 
 /*
- * For runtime/call.c. A call that is ours is taken: ops say what becomes of it, once, never from inside, unless it
- * is dropped before. NULL: it is the executor's.
+ * For runtime/call.c. A call that is ours is taken: ops say what becomes of it, once, never from
+ * inside, unless it is dropped before. NULL: it is the executor's.
  */
 struct outside_ops {
 	void (*result)(void *arg, struct str json);

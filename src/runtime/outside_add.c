@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Adding asks first whose tools they are (an MCP server, a tool server), then the executor which
- * names it has, and is done when the record is stored.
+ * Theory of operation. Adding asks first whose tools they are (an MCP server, a tool server), then
+ * the executor which names it has, and is done when the record is stored.
  */
 #include "action/tool_actions.h"
 #include "base/auto.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call of a tool outside: its arguments are bound here, by the schema that is kept, then sent to where the tool
- * is. What that says of its own failure is a result, like an exception of a Python tool; that it cannot be reached,
- * or is too slow, is an error.
+ * A call of a tool outside: its arguments are bound here, by the schema that is kept, then sent to
+ * where the tool is. What that says of its own failure is a result, like an exception of a Python
+ * tool; that it cannot be reached, or is too slow, is an error.
  */
 #include "action/tool_actions.h"
 #include "action/tool_bind.h"
@@ -113,7 +113,9 @@ static void end_result(struct outside_call *c, struct str output, const char *ty
 	ops->result(arg, buf_str(&b));
 }
 
-/* Of a text of many values nobody looks whether it is: its tree would be hundreds of times larger. */
+/*
+ * Of a text of many values nobody looks whether it is: its tree would be hundreds of times larger.
+ */
 static struct json *parse_if_small(struct str text)
 {
 	struct json *json = NULL;

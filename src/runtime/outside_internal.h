@@ -18,8 +18,8 @@ struct outside {
 	char sandbox[ID_SIZE];
 	struct fetcher *fetcher;
 	/*
-	 * An array of {"pack","kind","timeout_ms","url","headers":[name…],"mcp","tools":[schema…],"hidden":[name…]}:
-	 * what is kept with the record.
+	 * What is kept with the record: an array of {"pack","kind","timeout_ms","url",
+	 * "headers":[name…],"mcp","tools":[schema…],"hidden":[name…]}.
 	 */
 	struct json *packs;
 	struct json *keys; /* {PACK:{NAME:value}}: outside_keys.c */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands in the headers of tools outside is a key, mostly. It is in no record, event, answer or log, but in a
- * file for each sandbox, STATE/tool-keys/ID, that only the server can read: {PACK:{NAME:value}}. It is written before
- * the record that needs it, and removed when the sandbox has ended; where a server died in between, the next removes it.
+ * What stands in the headers of tools outside is a key, mostly. It is in no record, event, answer
+ * or log, but in a file for each sandbox, STATE/tool-keys/ID, that only the server can read:
+ * {PACK:{NAME:value}}. It is written before the record that needs it, and removed when the sandbox
+ * has ended; where a server died in between, the next removes it.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The MCP servers of packs of that kind: a program in the sandbox, or one that is reached over HTTP. */
+/*
+ * The MCP servers of packs of that kind: a program in the sandbox, or one that is reached over
+ * HTTP.
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "runtime/outside_internal.h"

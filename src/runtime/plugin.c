@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each plugin starts for itself: a shipped one by its row in plugin_kinds, a program by
- * writing its files into the sandbox and asking it for its tools, which starts and initializes it. The first
- * failure is told, and the sandbox is not made: whatever else was starting goes with it.
+ * Theory of operation. Each plugin starts for itself: a shipped one by its row in plugin_kinds, a
+ * program by writing its files into the sandbox and asking it for its tools, which starts and
+ * initializes it. The first failure is told, and the sandbox is not made: whatever else was
+ * starting goes with it.
  */
 #include "runtime/plugin_internal.h"
 

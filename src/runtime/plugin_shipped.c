@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plugins that come with cay. What they give is built into the sandbox's executor, or into its image: to
- * start one is to make sure of it, so that an agent is not the first to find out.
+ * The plugins that come with cay. What they give is built into the sandbox's executor, or into its
+ * image: to start one is to make sure of it, so that an agent is not the first to find out.
  */
 #include "runtime/plugin_internal.h"
 
@@ -100,8 +100,8 @@ static void browser_start(struct plugin *p)
 /* ---- vscode ---- */
 
 /*
- * $1 the port, $2 the token, $3 the workdir. Becomes the editor, whichever is in the image; where OpenHands'
- * images have theirs is looked at first.
+ * $1 the port, $2 the token, $3 the workdir. Becomes the editor, whichever is in the image; where
+ * OpenHands' images have theirs is looked at first.
  */
 static const char vscode_script[] =
 	"cd \"$3\" 2>/dev/null || cd /\n"
@@ -125,7 +125,10 @@ static void make_token(char ret[TOKEN_SIZE])
 			i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", b[i]);
 }
 
-/* It says where it listens as soon as it does: "Web UI available at http://…", "HTTP server listening on …". */
+/*
+ * It says where it listens as soon as it does: "Web UI available at http://…", "HTTP server
+ * listening on …".
+ */
 static void on_vscode_output(void *arg, uint8_t channel, struct str bytes)
 {
 	struct plugin *p = arg;

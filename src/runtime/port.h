@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port: HTTP to what listens inside a sandbox. Each request is passed on over a connection of its own, which
- * the sandbox's executor opens (action/network_actions.h); see http/proxy.h for what changes on the way.
+ * port: HTTP to what listens inside a sandbox. Each request is passed on over a connection of its
+ * own, which the sandbox's executor opens (action/network_actions.h); see http/proxy.h for what
+ * changes on the way.
  */
 #pragma once
 
@@ -37,8 +38,8 @@ void port_put_url(const struct http_request *r, const struct sandbox *s, int por
 /* The same with "?cay_ticket=…", if the server asks for a token at all. */
 void port_put_link(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
 /*
- * Answers a request whose address holds a valid ticket: the ticket goes from there, where it would be seen, into a
- * cookie for this path and what is below it.
+ * Answers a request whose address holds a valid ticket: the ticket goes from there, where it would
+ * be seen, into a cookie for this path and what is below it.
  */
 void port_take_ticket(struct http_request *r, struct str ticket, const char *cookie_path);
 /* A cookie's value; STR_NONE: there is none of that name. */

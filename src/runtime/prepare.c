@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Three steps, each of which waits for the one before: the repository (git), setup.sh (a
- * call, as any client's), the hook (git). What a step is not needed for is left out.
+ * Theory of operation. Three steps, each of which waits for the one before: the repository (git),
+ * setup.sh (a call, as any client's), the hook (git). What a step is not needed for is left out.
  */
 #include "runtime/prepare.h"
 
@@ -195,7 +195,10 @@ struct prepare *prepare_start(struct sandbox *s, const struct prepare_wish *wish
 	return p;
 }
 
-/* What the hook's script says of setup.sh decides whether that is run, before the hook counts as installed. */
+/*
+ * What the hook's script says of setup.sh decides whether that is run, before the hook counts as
+ * installed.
+ */
 static void on_looked(void *arg, struct str text, const struct error *err)
 {
 	struct prepare *p = arg;

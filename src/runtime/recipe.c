@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Whoever asks is put on a list; if nothing is under way for those on it, the search begins:
+ * Theory of operation. Whoever asks is put on a list; if nothing is under way for those on it, the
+ * search begins:
  *
  *	the base    looked up, and fetched by a backend that can
  *	the name    made of what the base is by now and of the settings, and looked up
  *	the build   if there is no image of that name, or it is not to count
  *
- * Whatever ends it, all who are on the list by then are told, and the next who asks begins anew: a base that has
- * changed, or a build that failed, is found out by that.
+ * Whatever ends it, all who are on the list by then are told, and the next who asks begins anew: a
+ * base that has changed, or a build that failed, is found out by that.
  */
 #include "runtime/recipe.h"
 

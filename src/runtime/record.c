@@ -101,7 +101,10 @@ static struct sandbox *sandbox_from_row(struct db_row *row)
 	s->timeout_ms = db_row_int(row, 7);
 	s->idle_timeout_ms = db_row_int(row, 8);
 	s->last_active_ms = clock_mono_ms();
-	/* Of a host that was started anew the clock began anew: no sandbox gets more time than it was made with. */
+	/*
+	 * Of a host that was started anew the clock began anew: no sandbox gets more time than it
+	 * was made with.
+	 */
 	s->deadline_ms = MIN(db_row_int(row, 9), s->last_active_ms + s->timeout_ms);
 	s->spec_json = str_dup(db_row_bytes(row, 10));
 	guard_from_spec(s);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A sandbox is either living (from the moment it was asked for) or buried (its record
- * stays to be looked at). It has one id for its callers and one at the backend, which may hand out a
- * ready one. Names are those of the living first: a buried one loses its name to whoever takes it.
+ * Theory of operation. A sandbox is either living (from the moment it was asked for) or buried (its
+ * record stays to be looked at). It has one id for its callers and one at the backend, which may
+ * hand out a ready one. Names are those of the living first: a buried one loses its name to whoever
+ * takes it.
  */
 #include "runtime/images.h"
 #include "runtime/internal.h"

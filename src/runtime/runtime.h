@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime: the domain, and all that a face may ask for: make, find and end sandboxes, perform actions in
- * them, and follow what happens (runtime/event.h).
+ * runtime: the domain, and all that a face may ask for: make, find and end sandboxes, perform
+ * actions in them, and follow what happens (runtime/event.h).
  *
- * Everything belongs to the loop's thread. Nothing blocks. No callback comes from inside the call that
- * asked for it, and each `done` comes exactly once, unless the runtime is freed before. What a callback is
- * told has been stored before (see store.h).
+ * Everything belongs to the loop's thread. Nothing blocks. No callback comes from inside the call
+ * that asked for it, and each `done` comes exactly once, unless the runtime is freed before. What a
+ * callback is told has been stored before (see store.h).
  *
  *	static void on_result(void *arg, struct str json) { … reply with json … }
  *	static const struct call_sink sink = { .result = on_result, .error = on_error };
@@ -45,8 +45,8 @@ struct runtime_config {
 	struct backend *backend; /* taken */
 	const char *state_dir;   /* an existing directory that only the server may write to */
 	int sandboxes_max;       /* 0: RUNTIME_SANDBOXES_MAX */
-	runtime_done_fn
-		*on_lost; /* the backend is gone: nothing can be done any more; may be NULL */
+	/* the backend is gone: nothing can be done any more; may be NULL */
+	runtime_done_fn *on_lost;
 	void *on_lost_arg;
 	runtime_status_fn *on_status; /* may be NULL */
 	void *on_status_arg;
@@ -58,7 +58,8 @@ typedef void runtime_sandbox_fn(void *arg, struct sandbox *s, const struct error
 
 int runtime_new(const struct runtime_config *config, struct runtime **ret, struct error *err);
 /*
- * What wishes that name no image are made of (runtime/recipe.h), once, before runtime_start. Null: of the host's tools.
+ * What wishes that name no image are made of (runtime/recipe.h), once, before runtime_start. Null:
+ * of the host's tools.
  */
 int runtime_set_recipe(struct runtime *rt, const struct json *settings, struct error *err);
 /* Adopts what still lives and forgets what does not; call once, before anything else. */
@@ -70,9 +71,15 @@ struct loop *runtime_loop(const struct runtime *rt);
 int runtime_listen(const char *where, int *ret_fd, bool *ret_is_open, struct error *err);
 struct gate *runtime_gate(const struct runtime *rt); /* for what is no action: tools */
 
-/* By id, by name, or by the first characters (4 or more) of exactly one id. NULL: *err is NOT_FOUND. */
+/*
+ * By id, by name, or by the first characters (4 or more) of exactly one id. NULL: *err is
+ * NOT_FOUND.
+ */
 struct sandbox *runtime_find(struct runtime *rt, struct str key, struct error *err);
-/* struct sandbox *s = NULL; while ((s = runtime_next(rt, s))) … oldest first, the living before the ended. */
+/*
+ * struct sandbox *s = NULL; while ((s = runtime_next(rt, s))) … oldest first, the living before the
+ * ended.
+ */
 struct sandbox *runtime_next(struct runtime *rt, struct sandbox *s);
 
 /* `create` is used up before this returns. done: the sandbox is ready, or could not be made. */
@@ -82,7 +89,10 @@ void runtime_create(struct runtime *rt, const struct create *create, runtime_san
 void runtime_destroy(struct sandbox *s, runtime_done_fn *done, void *arg);
 /* Takes it down; its record stays until it is destroyed. Also for those ended already. */
 void runtime_stop(struct sandbox *s, runtime_done_fn *done, void *arg);
-/* What its face wants to know later, also after a restart: see struct create. Stored when this returns. */
+/*
+ * What its face wants to know later, also after a restart: see struct create. Stored when this
+ * returns.
+ */
 void runtime_set_note(struct sandbox *s, struct str note);
 /* ERROR_EXISTS if another living sandbox has that name. */
 int runtime_rename(struct sandbox *s, struct str name, struct error *err);
@@ -100,8 +110,9 @@ struct images *runtime_images(struct runtime *rt);
 /* Instead of those that it has; create_check says what they may be. */
 void runtime_set_labels(struct sandbox *s, const struct field_map *labels);
 /*
- * Sets variables for everything that is started from now on, and in the main session if that is idle; an empty
- * value unsets. {"names":[…],"session":"updated"|"busy"|"none"}. A name that is none is told at once.
+ * Sets variables for everything that is started from now on, and in the main session if that is
+ * idle; an empty value unsets. {"names":[…],"session":"updated"|"busy"|"none"}. A name that is none
+ * is told at once.
  */
 typedef void runtime_env_fn(void *arg, struct str result_json, const struct error *err);
 void runtime_set_env(struct sandbox *s, const struct field_map *env,
@@ -121,9 +132,10 @@ void runtime_stats(struct runtime *rt, struct runtime_stats *ret);
 const struct enforced *runtime_host(const struct runtime *rt);
 
 /*
- * A call: one action being performed. After `result` or `error`, of which exactly one comes unless the
- * call is cancelled, the call is gone. Bytes are valid until the sink's function returns. `drain` comes
- * when runtime_call_is_full has been true and no longer is. data, event and drain may be NULL.
+ * A call: one action being performed. After `result` or `error`, of which exactly one comes unless
+ * the call is cancelled, the call is gone. Bytes are valid until the sink's function returns.
+ * `drain` comes when runtime_call_is_full has been true and no longer is. data, event and drain may
+ * be NULL.
  */
 struct call_sink {
 	void (*data)(void *arg, uint8_t channel, struct str bytes);
@@ -134,16 +146,22 @@ struct call_sink {
 };
 
 /*
- * params_json: one JSON object, or empty; checked against the action's row. Everything that may go wrong
- * comes through sink->error. An action that changes something is an event before it begins and its
- * observation is one before `result` or `error` is called.
+ * params_json: one JSON object, or empty; checked against the action's row. Everything that may go
+ * wrong comes through sink->error. An action that changes something is an event before it begins
+ * and its observation is one before `result` or `error` is called.
  */
 struct runtime_call *runtime_perform(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
-/* What a face does by itself, for a sandbox to be what was asked for: no gate is asked, all else is the same. */
+/*
+ * What a face does by itself, for a sandbox to be what was asked for: no gate is asked, all else is
+ * the same.
+ */
 struct runtime_call *runtime_perform_own(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
-/* Input of an ACTION_STREAMS_IN action. What is sent before the executor has the call is kept for it. */
+/*
+ * Input of an ACTION_STREAMS_IN action. What is sent before the executor has the call is kept for
+ * it.
+ */
 void runtime_call_send(struct runtime_call *call, uint8_t channel, struct str bytes);
 void runtime_call_eof(struct runtime_call *call, uint8_t channel);
 void runtime_call_control(struct runtime_call *call, struct str control_json);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox: one sandbox as the server knows it. The runtime owns it; faces read it and change nothing in
- * it. A pointer is good until control returns to the loop: keep the id and find it again.
+ * sandbox: one sandbox as the server knows it. The runtime owns it; faces read it and change
+ * nothing in it. A pointer is good until control returns to the loop: keep the id and find it
+ * again.
  */
 #pragma once
 
@@ -74,8 +75,8 @@ struct sandbox {
 };
 
 /*
- * Nothing is enforced: it may be the host itself (backends local and cli) or a machine of somebody else's. Whoever
- * prepares a sandbox by changing its accounts or its system must not do so here.
+ * Nothing is enforced: it may be the host itself (backends local and cli) or a machine of somebody
+ * else's. Whoever prepares a sandbox by changing its accounts or its system must not do so here.
  */
 static inline bool sandbox_is_bare(const struct sandbox *s)
 {

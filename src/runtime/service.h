@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * service: a small shell script of ours, run inside a sandbox for one of its callers: git, workspaces. It
- * needs nothing but a shell and what the script calls. Arguments are arguments, never text of the script;
- * what it reads as its input (a token) is in no argument, variable, file or event.
+ * service: a small shell script of ours, run inside a sandbox for one of its callers: git,
+ * workspaces. It needs nothing but a shell and what the script calls. Arguments are arguments,
+ * never text of the script; what it reads as its input (a token) is in no argument, variable, file
+ * or event.
  *
- * It is one event, {"service":"git_clone","arguments":[…]}, and its observation. No gate is asked: what it does
- * is ours; what it starts of the agent's is an action, asked about as any.
+ * It is one event, {"service":"git_clone","arguments":[…]}, and its observation. No gate is asked:
+ * what it does is ours; what it starts of the agent's is an action, asked about as any.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Variables for a sandbox that lives: `configure` tells the executor, for what it starts from now on. A main
- * session that is idle gets them by an export, which is no event: its text holds the values.
+ * Variables for a sandbox that lives: `configure` tells the executor, for what it starts from now
+ * on. A main session that is idle gets them by an export, which is no event: its text holds the
+ * values.
  */
 #include "runtime/internal.h"
 

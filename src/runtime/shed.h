@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shed: the oldest events of one sandbox go before those of all others, when it has had far more than its share of the
- * log (store.h). Orders are carried out a few rows at a time, with the transactions that bring new events.
+ * shed: the oldest events of one sandbox go before those of all others, when it has had far more
+ * than its share of the log (store.h). Orders are carried out a few rows at a time, with the
+ * transactions that bring new events.
  */
 #pragma once
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call socket costs the server and the executor some twenty system calls and a turn of the executor's loop,
- * 25 µs in all. Calls that follow each other use the same one, and those that come side by side find as many as were
- * needed before, up to SPARES_MAX, and ALL_MAX in all sandboxes together. One is kept only if its call ended with a result and nothing of it is left on our
- * side; a frame that comes without a call ends it.
+ * A call socket costs the server and the executor some twenty system calls and a turn of the
+ * executor's loop,
+ * 25 µs in all. Calls that follow each other use the same one, and those that come side by side
+ * find as many as were needed before, up to SPARES_MAX, and ALL_MAX in all sandboxes together. One
+ * is kept only if its call ended with a result and nothing of it is left on our side; a frame that
+ * comes without a call ends it.
  */
 #include "runtime/internal.h"
 

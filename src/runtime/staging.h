@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * staging: a place where layers of images are made: a new directory beneath the layers' directory, and a sandbox
- * without network whose only door it is, as /image. What is whole there gets its digest as its name; what is left
- * goes with the staging, or with the next server.
+ * staging: a place where layers of images are made: a new directory beneath the layers' directory,
+ * and a sandbox without network whose only door it is, as /image. What is whole there gets its
+ * digest as its name; what is left goes with the staging, or with the next server.
  *
  *	struct staging *st = staging_open(images, "image import", timeout_ms, on_open, arg);
  *	…
@@ -13,14 +13,19 @@
 
 #include "runtime/images.h"
 
-/* The label of sandboxes that are the runtime's own; they do not outlive the server that made them. */
+/*
+ * The label of sandboxes that are the runtime's own; they do not outlive the server that made them.
+ */
 #define STAGING_LABEL "cay.role"
 
 #define STAGING_DIR   "/image" /* as its sandbox sees it */
 
 struct staging;
 
-/* err NULL: the sandbox is there; staging_sandbox gives it. Not called any more after staging_close. */
+/*
+ * err NULL: the sandbox is there; staging_sandbox gives it. Not called any more after
+ * staging_close.
+ */
 typedef void staging_fn(void *arg, const struct error *err);
 
 /* role: the label cay.role of its sandbox. Meanwhile no layer is collected. */

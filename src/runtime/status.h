@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status: what a caller is told of a sandbox on its way to be ready, and of its end: see status.def. */
+/*
+ * status: what a caller is told of a sandbox on its way to be ready, and of its end: see
+ * status.def.
+ */
 #pragma once
 
 #include <stdbool.h>

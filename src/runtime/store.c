@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Writes are collected, and at the end of the turn performed in one transaction. One
- * that fails fails them all, and everybody who waits is told the cause. The next turn tries afresh, so a
- * disk that has room again needs no restart.
+ * Theory of operation. Writes are collected, and at the end of the turn performed in one
+ * transaction. One that fails fails them all, and everybody who waits is told the cause. The next
+ * turn tries afresh, so a disk that has room again needs no restart.
  *
- * A turn that brings nothing but events goes to the journal (journal.h) instead, which costs a tenth. The next
- * transaction takes along what is there: when the journal is full, when a record is written, when the store is opened
- * or closed. Until then events are read from the journal's memory; their numbers are above all in the database.
+ * A turn that brings nothing but events goes to the journal (journal.h) instead, which costs a
+ * tenth. The next transaction takes along what is there: when the journal is full, when a record is
+ * written, when the store is opened or closed. Until then events are read from the journal's
+ * memory; their numbers are above all in the database.
  *
- * When the database's own log is long the ends of turns wait for a checkpoint (checkpoint.h), while the loop goes on.
+ * When the database's own log is long the ends of turns wait for a checkpoint (checkpoint.h), while
+ * the loop goes on.
  */
 #include "runtime/store.h"
 
@@ -53,7 +55,10 @@ struct store {
 	size_t n_events;
 	struct list writes; /* write::link, of the open turn; in the arena */
 	struct arena arena;
-	/* A transaction has: who knows what of it is on disk? The journal rests until one has succeeded. */
+	/*
+	 * A transaction has: who knows what of it is on disk? The journal rests until one has
+	 * succeeded.
+	 */
 	bool has_failed;
 	bool is_overfull; /* the open turn was too large and fails */
 	bool is_due;      /* the end of the turn has been deferred, or waits for a checkpoint */
@@ -122,7 +127,9 @@ static int prune(struct store *s, struct pruned *ret, struct error *err)
 		: db_get_number(s->db, DB_EVENT_FIRST, &ret->oldest, err);
 }
 
-/* Those that the database has already are passed over: a journal that was read twice does no harm. */
+/*
+ * Those that the database has already are passed over: a journal that was read twice does no harm.
+ */
 static int add_events(struct store *s, struct str events, struct error *err)
 {
 	struct event event;
@@ -462,7 +469,10 @@ static int take_lock(struct store *s, const char *dir, struct error *err)
 	return 0;
 }
 
-/* What a server that died had written to the journal goes to the database; if that cannot be, it is still there. */
+/*
+ * What a server that died had written to the journal goes to the database; if that cannot be, it is
+ * still there.
+ */
 static int open_journal(struct store *s, const char *dir, struct error *err)
 {
 	auto_free char *path = mem_printf("%s/state.journal", dir);

@@ -2,16 +2,16 @@
 /*
  * store: the records of sandboxes and the log of events, on disk, in one SQLite database.
  *
- * What is written during one turn of the loop is one transaction: it is committed at the end of the turn,
- * or fails as a whole. Writers do not wait; who must not speak before the commit hangs a store_wait on
- * the turn and is called after it, with the error if there was one. So the log costs one commit per turn,
- * whatever the number of callers, and nobody is told what is not on disk.
+ * What is written during one turn of the loop is one transaction: it is committed at the end of the
+ * turn, or fails as a whole. Writers do not wait; who must not speak before the commit hangs a
+ * store_wait on the turn and is called after it, with the error if there was one. So the log costs
+ * one commit per turn, whatever the number of callers, and nobody is told what is not on disk.
  *
  * After the commit a record or event survives the death of every program of ours; the last moments
  * before a power failure may be lost (WAL, synchronous=NORMAL). Readers see only what is committed.
  *
- * No call blocks for the disk: copying the log into the database is a worker thread's business. Only
- * store_open reads and waits. Private to the runtime layer.
+ * No call blocks for the disk: copying the log into the database is a worker thread's business.
+ * Only store_open reads and waits. Private to the runtime layer.
  */
 #pragma once
 
@@ -47,8 +47,8 @@ void store_put(struct store *s, const struct sandbox *sandbox);
 void store_drop(struct store *s, const char *id);
 
 /*
- * Commits what was written so far before it returns: for who speaks in this turn still. What cannot be written now is
- * tried once more at the end of the turn, which tells who waits.
+ * Commits what was written so far before it returns: for who speaks in this turn still. What cannot
+ * be written now is tried once more at the end of the turn, which tells who waits.
  */
 void store_now(struct store *s);
 /* Calls wait->fn after the commit of what was written so far, never from inside. */
@@ -62,7 +62,10 @@ static inline void store_forget(struct store_wait *wait)
 void store_write(struct store *s, enum db_statement which, const struct db_value *values, int n);
 struct db *store_db(struct store *s);
 
-/* Every record, oldest first: a sandbox on the heap whose strings the callee takes over (sandbox_free). */
+/*
+ * Every record, oldest first: a sandbox on the heap whose strings the callee takes over
+ * (sandbox_free).
+ */
 int store_records(struct store *s, void (*fn)(void *arg, struct sandbox *sandbox), void *arg,
 	struct error *err);
 int store_read(struct store *s, const char *id, int64_t after, int limit, event_fn *fn, void *arg,
@@ -77,8 +80,9 @@ int64_t store_size(const struct store *s);   /* bytes of database */
 /* fn is called after each commit that added events. */
 void store_on_commit(struct store *s, loop_fn *fn, void *arg);
 /*
- * Who is talkative does not push the others' events out: how much one sandbox may have had (each event as shed_cost
- * says), and that so much of the oldest of one is to go. False: so many shed already; to be asked again.
+ * Who is talkative does not push the others' events out: how much one sandbox may have had (each
+ * event as shed_cost says), and that so much of the oldest of one is to go. False: so many shed
+ * already; to be asked again.
  */
 int64_t store_share(const struct store *s);
 bool store_shed(struct store *s, const char *id, int64_t bytes);

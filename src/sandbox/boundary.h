@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * boundary: the process that swaps secrets in for one sandbox (cay-boundary, boundary/worker.h), as a child of the
- * supervisor. Secrets are said to it by the server over its socket; the supervisor sees none. Of that socket a
- * duplicate is kept here, so that the next server finds the process with what it knows.
+ * boundary: the process that swaps secrets in for one sandbox (cay-boundary, boundary/worker.h), as
+ * a child of the supervisor. Secrets are said to it by the server over its socket; the supervisor
+ * sees none. Of that socket a duplicate is kept here, so that the next server finds the process
+ * with what it knows.
  *
- * Where the supervisor is root it runs as BOUNDARY_UID. Of the environment it has SSL_CERT_FILE alone. It dies with the supervisor, and with its sandbox.
+ * Where the supervisor is root it runs as BOUNDARY_UID. Of the environment it has SSL_CERT_FILE
+ * alone. It dies with the supervisor, and with its sandbox.
  */
 #pragma once
 

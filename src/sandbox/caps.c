@@ -15,7 +15,9 @@ static const uint64_t root_caps = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(C
 	BIT(CAP_FSETID) | BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL) |
 	BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT);
 
-/* KEEP_CAPS stays clear and locked; NO_SETUID_FIXUP is left alone: setuid shall drop what there is. */
+/*
+ * KEEP_CAPS stays clear and locked; NO_SETUID_FIXUP is left alone: setuid shall drop what there is.
+ */
 static const unsigned agent_bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
 	SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
@@ -24,7 +26,10 @@ uint64_t caps_of_user(enum user_mode user)
 	return user == USER_ROOT ? root_caps : 0;
 }
 
-/* Dropping what is not there succeeds too, as long as CAP_SETPCAP is: so asking first is for the rest. */
+/*
+ * Dropping what is not there succeeds too, as long as CAP_SETPCAP is: so asking first is for the
+ * rest.
+ */
 static int bound_drop(uint64_t keep, struct error *err)
 {
 	for (unsigned long cap = 0; cap < 64; cap++) {

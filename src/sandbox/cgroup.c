@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps that make groups and enter them, and how groups are removed; the drivers are cgroup_v1.c, cgroup_v2.c. */
+/*
+ * The steps that make groups and enter them, and how groups are removed; the drivers are
+ * cgroup_v1.c, cgroup_v2.c.
+ */
 #include "sandbox/cgroup.h"
 
 #include "base/auto.h"
@@ -127,7 +130,10 @@ int cgroup_limit(struct build *b, const struct step *s, struct error *err)
 		err);
 }
 
-/* The cgroup namespace is made here and not by clone3: its root is the group one is in at that moment. */
+/*
+ * The cgroup namespace is made here and not by clone3: its root is the group one is in at that
+ * moment.
+ */
 int cgroup_enter(struct build *b, const struct step *s, struct error *err)
 {
 	if (b->cgroup.driver->enter(&b->cgroup, err) < 0)
@@ -137,7 +143,10 @@ int cgroup_enter(struct build *b, const struct step *s, struct error *err)
 	return 0;
 }
 
-/* Waits for one of them, and not for ever: what is in the middle of a call that does not end cannot be killed. */
+/*
+ * Waits for one of them, and not for ever: what is in the middle of a call that does not end cannot
+ * be killed.
+ */
 static bool await_death(int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
@@ -184,7 +193,10 @@ static int remove_group(const char *path)
 	return -1;
 }
 
-/* The next path of a record. Half a line was cut off by the end of its writer, before the group was made. */
+/*
+ * The next path of a record. Half a line was cut off by the end of its writer, before the group was
+ * made.
+ */
 static bool next_path(struct str *rest, char ret[2 * HOST_PATH_SIZE])
 {
 	struct str line;
@@ -196,7 +208,10 @@ static bool next_path(struct str *rest, char ret[2 * HOST_PATH_SIZE])
 	return false;
 }
 
-/* What was paused when its owner was killed cannot die (on v1), in whichever group it is looked for. */
+/*
+ * What was paused when its owner was killed cannot die (on v1), in whichever group it is looked
+ * for.
+ */
 static void thaw_recorded(struct str rest)
 {
 	char path[2 * HOST_PATH_SIZE], state[2 * HOST_PATH_SIZE + 16];

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cgroup: the groups of one sandbox, behind one struct of functions for v1, v2 and no cgroups at all.
+ * cgroup: the groups of one sandbox, behind one struct of functions for v1, v2 and no cgroups at
+ * all.
  *
- * Nobody ever writes another process's id into a group: that waits for an RCU grace period (7 ms). A
- * process is born into its group (v2: CLONE_INTO_CGROUP) or writes "0" into `tasks` itself (v1: 20 µs).
+ * Nobody ever writes another process's id into a group: that waits for an RCU grace period (7 ms).
+ * A process is born into its group (v2: CLONE_INTO_CGROUP) or writes "0" into `tasks` itself (v1:
+ * 20 µs).
  *
- * Groups do not vanish with the processes in them. So their paths are first written into the record of
- * who owns them (idmap.c: the file of the slot), from which anybody who gets the lock can remove them.
+ * Groups do not vanish with the processes in them. So their paths are first written into the record
+ * of who owns them (idmap.c: the file of the slot), from which anybody who gets the lock can remove
+ * them.
  *
- * Who keeps a sandbox (the executor, pasta, the boundary) is not in its groups, which the agent could fill. Where the
- * sandbox has a limit on the cpu, its keepers have the same in a group of their own (decision 45): what they do is
- * what the agent makes them do.
+ * Who keeps a sandbox (the executor, pasta, the boundary) is not in its groups, which the agent
+ * could fill. Where the sandbox has a limit on the cpu, its keepers have the same in a group of
+ * their own (decision 45): what they do is what the agent makes them do.
  */
 #pragma once
 
@@ -20,8 +23,8 @@ struct launch_usage;
 
 struct cgroup {
 	const struct cgroup_driver *driver;
-	int dir_fds
-		[PART_COUNT]; /* v1: one per part; v2: the first; and the keeper's, if it has one */
+	/* v1: one per part; v2: the first; and the keeper's, if it has one */
+	int dir_fds[PART_COUNT];
 	int tasks_fds[PART_COUNT]; /* for who enters */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cgroup v2: one group in one hierarchy, and one for the keepers beside it. pid 1 is born into it. The executor stays outside, so that an agent that
- * takes every process it may have, or all memory, does not take it from its keeper; what the executor starts enters by
- * itself, through a descriptor that the owner of the group has opened: the kernel looks at who opened it.
+ * cgroup v2: one group in one hierarchy, and one for the keepers beside it. pid 1 is born into it.
+ * The executor stays outside, so that an agent that takes every process it may have, or all memory,
+ * does not take it from its keeper; what the executor starts enters by itself, through a descriptor
+ * that the owner of the group has opened: the kernel looks at who opened it.
  * https://docs.kernel.org/admin-guide/cgroup-v2.html
  */
 #include "sandbox/cgroup.h"
@@ -38,7 +39,10 @@ static int hand_on(const char *dir, uint32_t parts, struct error *err)
 	return -1;
 }
 
-/* True if `dir` is there and gives its children all of these; somebody may have made it and got no further. */
+/*
+ * True if `dir` is there and gives its children all of these; somebody may have made it and got no
+ * further.
+ */
 static bool hands_on(const char *dir, uint32_t parts)
 {
 	char path[2 * HOST_PATH_SIZE];

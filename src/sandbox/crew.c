@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each builder has a SOCK_SEQPACKET socket: a spec goes in, one or two answers come out.
- * BORN brings pid 1 and the lock on the slot, and comes before pid 1 is told to go on; DONE brings the rest.
+ * Theory of operation. Each builder has a SOCK_SEQPACKET socket: a spec goes in, one or two answers
+ * come out. BORN brings pid 1 and the lock on the slot, and comes before pid 1 is told to go on;
+ * DONE brings the rest.
  *
- * A builder that is killed: before BORN, pid 1 misses its word and ends by itself, and a sweep finds the
- * groups (supervise.c). After BORN, the supervisor has what it takes to kill pid 1 and to remove the groups.
- * An executor ends by itself if the control socket does so before the first call.
+ * A builder that is killed: before BORN, pid 1 misses its word and ends by itself, and a sweep
+ * finds the groups (supervise.c). After BORN, the supervisor has what it takes to kill pid 1 and to
+ * remove the groups. An executor ends by itself if the control socket does so before the first
+ * call.
  *
- * A supervisor that is killed: a builder has asked for a signal then, and so have, at the end, pid 1 and the
- * executor, who then look whether the builder's socket has hung up. That is earlier than the signal would
- * have been sent, and tells of the supervisor alone, as nobody else has the other end of that socket.
+ * A supervisor that is killed: a builder has asked for a signal then, and so have, at the end, pid
+ * 1 and the executor, who then look whether the builder's socket has hung up. That is earlier than
+ * the signal would have been sent, and tells of the supervisor alone, as nobody else has the other
+ * end of that socket.
  */
 #include "sandbox/crew.h"
 
@@ -137,7 +140,9 @@ static void build(const struct crew *c, int sock, struct spec *spec)
 		_exit(EXIT_FAILURE);
 }
 
-/* Descriptors of the supervisor's would keep alive what it closes; three of them are ours as well. */
+/*
+ * Descriptors of the supervisor's would keep alive what it closes; three of them are ours as well.
+ */
 static void keep_fds(int *fds[], int n)
 {
 	enum { FIRST = 3 };
@@ -148,7 +153,10 @@ static void keep_fds(int *fds[], int n)
 	syscall(SYS_close_range, FIRST + n, ~0U, 0);
 }
 
-/* Where all ids for agents are mapped. Who changes namespaces is not to lose the right to look at itself by it. */
+/*
+ * Where all ids for agents are mapped. Who changes namespaces is not to lose the right to look at
+ * itself by it.
+ */
 static int enter_ids(const struct crew *c)
 {
 	if (c->ids_fd < 0)

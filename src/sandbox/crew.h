@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crew: the processes that build sandboxes for the supervisor, so that it never waits for one: to build a
- * sandbox is mostly waiting for the processes in it.
+ * crew: the processes that build sandboxes for the supervisor, so that it never waits for one: to
+ * build a sandbox is mostly waiting for the processes in it.
  *
- * What they build belongs to the supervisor from the first moment: its processes are the supervisor's
- * children and end with it, its descriptors are handed over. A builder keeps nothing of what it has built.
- * One that dies takes the sandbox that it was at with it, and is started again when there is work. An image
- * that comes as an archive keeps one builder busy for as long as it takes to unpack it.
+ * What they build belongs to the supervisor from the first moment: its processes are the
+ * supervisor's children and end with it, its descriptors are handed over. A builder keeps nothing
+ * of what it has built. One that dies takes the sandbox that it was at with it, and is started
+ * again when there is work. An image that comes as an archive keeps one builder busy for as long as
+ * it takes to unpack it.
  */
 #pragma once
 
@@ -38,8 +39,9 @@ struct crew {
 	int64_t died_ms; /* when a builder last died at work; 0: never */
 	struct builder builders[CREW_SIZE];
 	/*
-	 * A job is over. err NULL: *box is the caller's, with the server's end of the control socket. Else
-	 * there is nothing, or (box->init_pid) something that has been killed and has to be waited for.
+	 * A job is over. err NULL: *box is the caller's, with the server's end of the control
+	 * socket. Else there is nothing, or (box->init_pid) something that has been killed and has
+	 * to be waited for.
 	 */
 	void (*built)(struct crew *crew, void *job, const struct box *box, int control_fd,
 		const struct error *err);
@@ -51,7 +53,10 @@ struct crew {
 		.life_fds = { -1, -1 }, \
 	}
 
-/* Starts them; host, paths and the descriptors stay the caller's. On failure crew_fini is to be called as well. */
+/*
+ * Starts them; host, paths and the descriptors stay the caller's. On failure crew_fini is to be
+ * called as well.
+ */
 int crew_init(struct crew *c, struct poller *poller, const struct host *host,
 	const struct hostpaths *paths, int executor_fd, int ids_fd, struct error *err);
 void crew_fini(struct crew *c); /* no job may be under way */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each request is answered before the next is read, but CREATE, which is answered when
- * the sandbox is made, and DESTROY, when it is gone. Replies that find no room in the socket wait in
- * `outbox`, news of ended sandboxes in their members. While anything waits, nothing is read: a server that
- * does not listen is not served, and the outbox holds no more than one reply and those to the creates that
- * were under way. Nothing is read either while the stock's queue is full.
+ * Theory of operation. Each request is answered before the next is read, but CREATE, which is
+ * answered when the sandbox is made, and DESTROY, when it is gone. Replies that find no room in the
+ * socket wait in `outbox`, news of ended sandboxes in their members. While anything waits, nothing
+ * is read: a server that does not listen is not served, and the outbox holds no more than one reply
+ * and those to the creates that were under way. Nothing is read either while the stock's queue is
+ * full.
  */
 #include "sandbox/desk.h"
 
@@ -49,8 +50,9 @@ static void watch_end(struct desk *d)
 }
 
 /*
- * 1: sent, 0: no room now; negative: the server is past talking to. If it lives nevertheless (the kernel had no
- * memory for the message), it waits for an answer that will not come: it is told to end, and the next one adopts.
+ * 1: sent, 0: no room now; negative: the server is past talking to. If it lives nevertheless (the
+ * kernel had no memory for the message), it waits for an answer that will not come: it is told to
+ * end, and the next one adopts.
  */
 static int send_now(struct desk *d, const struct monitor_reply *reply, const int fds[LETTER_FDS])
 {

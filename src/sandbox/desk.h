@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * desk: where the server's requests (monitor.h) are served from the stock. It outlives the server: it is
- * opened with the socket of each one that is started, and closed when that one has ended.
+ * desk: where the server's requests (monitor.h) are served from the stock. It outlives the server:
+ * it is opened with the socket of each one that is started, and closed when that one has ended.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /dev: a directory of the work area. No user namespace may make device nodes, so the host's six harmless
- * ones are bound, and checked to be what they are called. Terminals are the sandbox's own (devpts).
+ * /dev: a directory of the work area. No user namespace may make device nodes, so the host's six
+ * harmless ones are bound, and checked to be what they are called. Terminals are the sandbox's own
+ * (devpts).
  */
 #include "sandbox/step.h"
 

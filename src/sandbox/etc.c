@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The /etc of the host image: what programs need to run, from an allow list, and nothing that tells who
- * uses the host. It is copied once into run_dir/etc-STAMP and then serves as the lower layer of every
- * sandbox. The stamp is a digest of the times of what tends to change, so an outdated copy is never found
- * by its name, and `cay gc` removes it. Whatever the list says, only what everyone may read is copied.
+ * The /etc of the host image: what programs need to run, from an allow list, and nothing that tells
+ * who uses the host. It is copied once into run_dir/etc-STAMP and then serves as the lower layer of
+ * every sandbox. The stamp is a digest of the times of what tends to change, so an outdated copy is
+ * never found by its name, and `cay gc` removes it. Whatever the list says, only what everyone may
+ * read is copied.
  */
 #include "sandbox/etc.h"
 
@@ -85,7 +86,10 @@ static const char *const allowed[] = {
 	"xdg",
 };
 
-/* Directories tell of new, removed and replaced entries; these are the ones that change in a machine's life. */
+/*
+ * Directories tell of new, removed and replaced entries; these are the ones that change in a
+ * machine's life.
+ */
 static const char *const watched[] = {
 	"/etc",
 	"/etc/alternatives",
@@ -243,7 +247,10 @@ static int fill(int to, struct error *err)
 							      : 0;
 }
 
-/* Made under another name and renamed: who comes at the same time makes the same, and one of both stays. */
+/*
+ * Made under another name and renamed: who comes at the same time makes the same, and one of both
+ * stays.
+ */
 static int make(const char *run_dir, const char *path, struct error *err)
 {
 	uint64_t random = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command of a box: its terminal, its standard descriptors, its lock, and the search for its program. */
+/*
+ * The command of a box: its terminal, its standard descriptors, its lock, and the search for its
+ * program.
+ */
 #include "sandbox/inside.h"
 
 #include "base/auto.h"
@@ -102,8 +105,8 @@ static void explain_exec(const char *name, int sys, struct error *err)
 }
 
 /*
- * Landlock alone has to wait for the tree. The lock closes every descriptor but those that are needed
- * until then.
+ * Landlock alone has to wait for the tree. The lock closes every descriptor but those that are
+ * needed until then.
  */
 static int put_lock(const struct inside *in, bool is_landlock, int keep_fd, struct error *err)
 {

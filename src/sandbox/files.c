@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directories, links and files of the sandbox's tree. In the work area everything is our own making and
- * plain calls do. In the root, whose image may hold any link, the kernel resolves every path as if the
- * root were "/" (RESOLVE_IN_ROOT), and only single names are made, beneath a directory that is open.
+ * Directories, links and files of the sandbox's tree. In the work area everything is our own making
+ * and plain calls do. In the root, whose image may hold any link, the kernel resolves every path as
+ * if the root were "/" (RESOLVE_IN_ROOT), and only single names are made, beneath a directory that
+ * is open.
  */
 #include "sandbox/step.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A socket belongs to the network namespace that it was made in: a child goes there, makes it and sends it back. */
+/*
+ * A socket belongs to the network namespace that it was made in: a child goes there, makes it and
+ * sends it back.
+ */
 #include "sandbox/filterlog.h"
 
 #include "base/auto.h"

@@ -66,12 +66,16 @@ static bool is_fs(const char *path, long magic)
 	return statfs(path, &st) == 0 && (long)st.f_type == magic;
 }
 
-/* The path of our own group: of the line "N:WORD:PATH", or "0::PATH" for v2. "" if there is none. */
+/*
+ * The path of our own group: of the line "N:WORD:PATH", or "0::PATH" for v2. "" if there is none.
+ */
 static struct str own_group(struct str table, const char *word)
 {
 	struct str line, field;
 	while (str_split(&table, '\n', &line)) {
-		/* Twice on purpose: each takes one piece. NOLINTNEXTLINE(misc-redundant-expression) */
+		/*
+		 * Twice on purpose: each takes one piece. NOLINTNEXTLINE(misc-redundant-expression)
+		 */
 		if (!str_split(&line, ':', &field) || !str_split(&line, ':', &field))
 			continue;
 		struct str name;
@@ -90,8 +94,8 @@ static bool is_ours(const char *dir)
 }
 
 /*
- * Below our own group, so that a limit that somebody set on us holds for what we make; in a container
- * that shows only its own part of the hierarchy, the top of that.
+ * Below our own group, so that a limit that somebody set on us holds for what we make; in a
+ * container that shows only its own part of the hierarchy, the top of that.
  */
 static bool find_v1_dir(const char *word, struct str own, char ret[HOST_PATH_SIZE])
 {

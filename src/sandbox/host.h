@@ -2,10 +2,10 @@
 /*
  * host: what this machine offers the builder of sandboxes, as plain facts.
  *
- * host_init only looks (a few files, no throw-away children; it makes run_dir), because every `cay run` pays
- * for it. What a kernel really grants is found out by doing it: every step of a plan is fatal, and probe.h tries the
- * controls in a child for `cay doctor`. A struct host made by hand gives a plan without a host: that is
- * how plans are golden-tested.
+ * host_init only looks (a few files, no throw-away children; it makes run_dir), because every `cay
+ * run` pays for it. What a kernel really grants is found out by doing it: every step of a plan is
+ * fatal, and probe.h tries the controls in a child for `cay doctor`. A struct host made by hand
+ * gives a plan without a host: that is how plans are golden-tested.
  */
 #pragma once
 
@@ -33,9 +33,12 @@ enum cgroup_part {
 };
 
 struct host_cgroup {
-	uint32_t
-		kind; /* enum cgroup_kind; NONE: not ours to use (an ordinary user, a read-only mount) */
-	/* Directories in which a group "cay" may be made: v1 one per part ("" if absent), v2 the first. */
+	/* enum cgroup_kind; NONE: not ours to use (an ordinary user, a read-only mount) */
+	uint32_t kind;
+	/*
+	 * Directories in which a group "cay" may be made: v1 one per part ("" if absent), v2 the
+	 * first.
+	 */
 	char dirs[PART_MAX][HOST_PATH_SIZE];
 	uint32_t parts;      /* 1 << PART_x for each that can be had */
 	bool has_swap_limit; /* v1: memory.memsw.limit_in_bytes exists */
@@ -62,7 +65,10 @@ struct host {
 	uint32_t n_links;
 	struct host_link links[HOST_LINKS_MAX]; /* /bin, /lib64, …: links into /usr */
 	struct host_cgroup cgroup;
-	/* Row i of mask.def is here and anyone may open it: 1 << i a file, 1 << (32 + i) a directory. */
+	/*
+	 * Row i of mask.def is here and anyone may open it: 1 << i a file, 1 << (32 + i) a
+	 * directory.
+	 */
 	uint64_t masks;
 	/* Ours alone: locks and records of running sandboxes, and what can be made again. */
 	char run_dir[HOST_PATH_SIZE];

@@ -111,8 +111,8 @@ static const char *beneath_home(const struct hostpaths *p, const char *path)
 }
 
 /*
- * Where tools keep interpreters of Python and their packages beneath a home directory, and nothing else. `cay tool
- * host` shows them to a sandbox, so that it has what its caller's Python has.
+ * Where tools keep interpreters of Python and their packages beneath a home directory, and nothing
+ * else. `cay tool host` shows them to a sandbox, so that it has what its caller's Python has.
  */
 static const char *const pythons[] = {
 	"/.asdf/installs",
@@ -129,7 +129,10 @@ static const char *const pythons[] = {
 	"/.virtualenvs",
 };
 
-/* `rest`: beneath a home directory, and hidden there. One of those, or a project's .venv; and nothing hidden in it. */
+/*
+ * `rest`: beneath a home directory, and hidden there. One of those, or a project's .venv; and
+ * nothing hidden in it.
+ */
 static bool is_python(const char *rest)
 {
 	const char *hidden = strstr(rest, "/.");

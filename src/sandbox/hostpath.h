@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostpath: which files of the host a sandbox may be given, as mounts, as its image and as layers of it. The
- * supervisor was told when it was started; no server can change it, so one that was taken over gets no more of the
- * host than its operator meant to lend.
+ * hostpath: which files of the host a sandbox may be given, as mounts, as its image and as layers
+ * of it. The supervisor was told when it was started; no server can change it, so one that was
+ * taken over gets no more of the host than its operator meant to lend.
  *
  *	STANDARD  all but what the system or a login runs or reads: /etc, /usr, /var and their like, home
  *	          directories themselves, and what has a name that begins with '.' beneath one; but
@@ -10,9 +10,10 @@
  *	LISTED    what lies beneath certain directories
  *	ANY       everything
  *
- * What counts is where a path leads, links followed. Where cay itself lives (locks, state, sockets, configuration,
- * unpacked archives) is lent to nobody, nor is what holds it, whose owner could put something else in its place; but by
- * ANY. Layers are read in the state, and written there by who imports them; unpacked archives are read.
+ * What counts is where a path leads, links followed. Where cay itself lives (locks, state, sockets,
+ * configuration, unpacked archives) is lent to nobody, nor is what holds it, whose owner could put
+ * something else in its place; but by ANY. Layers are read in the state, and written there by who
+ * imports them; unpacked archives are read.
  */
 #pragma once
 
@@ -42,7 +43,10 @@ struct hostpaths {
 	char home[HOST_PATH_SIZE]; /* of who runs the supervisor; "": unknown */
 };
 
-/* A directory more, "any", or "none": nothing but what else is named. ERROR_INVALID: it is not there. */
+/*
+ * A directory more, "any", or "none": nothing but what else is named. ERROR_INVALID: it is not
+ * there.
+ */
 int hostpaths_add(struct hostpaths *p, const char *word, struct error *err);
 /* One of our own, which need not be there yet, and is good for these uses and those before. */
 int hostpaths_add_ours(struct hostpaths *p, const char *path, enum hostpath_use use,

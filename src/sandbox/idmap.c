@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ids. Root gives every sandbox a range of 65,536 host ids that no user and no other sandbox has: slot n
- * stands for the range from UID_BASE + n * UID_RANGE, and belongs to who holds the lock on the file
- * run_dir/slots/n. The lock goes with its owner, however that ends; the file then still tells which
- * cgroups there were, and the next owner removes those first. Anybody else maps a single id to their own; or two,
- * where there are ids for agents (subids.h): the slot's, and 0 to their own.
+ * Ids. Root gives every sandbox a range of 65,536 host ids that no user and no other sandbox has:
+ * slot n stands for the range from UID_BASE + n * UID_RANGE, and belongs to who holds the lock on
+ * the file run_dir/slots/n. The lock goes with its owner, however that ends; the file then still
+ * tells which cgroups there were, and the next owner removes those first. Anybody else maps a
+ * single id to their own; or two, where there are ids for agents (subids.h): the slot's, and 0 to
+ * their own.
  *
  * Host uid 0 is never mapped: sysctls and root's files know no user namespaces, just that number.
  */
@@ -67,8 +68,9 @@ static bool take_slot(struct build *b, int slots, unsigned slot)
 }
 
 /*
- * At random in ever larger parts, so that few tries are needed whether one sandbox is alive or thousands,
- * and few files are made (a new one is a journal entry where /run is on a disk). Then each in turn.
+ * At random in ever larger parts, so that few tries are needed whether one sandbox is alive or
+ * thousands, and few files are made (a new one is a journal entry where /run is on a disk). Then
+ * each in turn.
  */
 int idmap_slot(struct build *b, const struct step *s, struct error *err)
 {
@@ -139,8 +141,8 @@ static int open_userns(pid_t pid, int *ret_fd, struct error *err)
 }
 
 /*
- * One owner; and where the sandbox's root is not that owner, it needs an id of its own there, or it could make no file
- * at all: the one that it has on the host.
+ * One owner; and where the sandbox's root is not that owner, it needs an id of its own there, or it
+ * could make no file at all: the one that it has on the host.
  */
 static int write_owner(const struct build *b, const struct step *s, pid_t pid, const char *file,
 	uint32_t owner, struct error *err)
@@ -154,7 +156,9 @@ static int write_owner(const struct build *b, const struct step *s, pid_t pid, c
 	return write_text(pid, file, lines, err);
 }
 
-/* A user namespace that maps an owner, for an idmapped mount: held by a child as long as it takes. */
+/*
+ * A user namespace that maps an owner, for an idmapped mount: held by a child as long as it takes.
+ */
 static int make_owner_userns(const struct build *b, const struct step *s, int *ret_fd,
 	struct error *err)
 {
@@ -198,9 +202,10 @@ static int find_userns(struct build *b, const struct step *s, int *ret_fd, struc
 }
 
 /*
- * Not every file system can be shown with other owners (overlayfs cannot, a network one seldom can). For
- * what is only read that is a matter of looks: files then belong to nobody, and stay as unreadable as the
- * host's permissions make them for a stranger. What is to be written in must be writable.
+ * Not every file system can be shown with other owners (overlayfs cannot, a network one seldom
+ * can). For what is only read that is a matter of looks: files then belong to nobody, and stay as
+ * unreadable as the host's permissions make them for a stranger. What is to be written in must be
+ * writable.
  */
 int idmap_tree(struct build *b, const struct step *s, struct error *err)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The archive is unpacked into `new-ID` beside its final place and then renamed, so a
- * directory that bears a key is whole. Two who unpack the same archive at once do it twice; the rename of
- * the second fails, and it uses the first one's. What a killed one leaves is removed by the next that
- * unpacks something: its lock tells that nobody is at it.
+ * Theory of operation. The archive is unpacked into `new-ID` beside its final place and then
+ * renamed, so a directory that bears a key is whole. Two who unpack the same archive at once do it
+ * twice; the rename of the second fails, and it uses the first one's. What a killed one leaves is
+ * removed by the next that unpacks something: its lock tells that nobody is at it.
  */
 #include "sandbox/image.h"
 

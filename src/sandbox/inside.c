@@ -56,7 +56,10 @@ static int await_groups(const struct inside *in, struct error *err)
 	return 0;
 }
 
-/* After the last change of ids, which clears it. Who lost its owner before hears of it by the socket. */
+/*
+ * After the last change of ids, which clears it. Who lost its owner before hears of it by the
+ * socket.
+ */
 static int follow_owner(const struct inside *in, struct error *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -107,15 +110,17 @@ static int start_command(const struct inside *in, struct error *err)
 
 /*
  * An ordinary user's sandbox shares the user's host id, and the program file is the user's: through
- * /proc/1/exe something inside could get hold of it and, later, write to it. So it is executed from a
- * read-only mount.
+ * /proc/1/exe something inside could get hold of it and, later, write to it. So it is executed from
+ * a read-only mount.
  */
 static int protect_program(const struct inside *in, int *ret_fd, struct error *err)
 {
 	*ret_fd = in->init_fd;
 	if (in->build->plan->host.is_root)
 		return 0;
-	/* By its path: the descriptor is of a mount of the host, which may not be cloned from here. */
+	/*
+	 * By its path: the descriptor is of a mount of the host, which may not be cloned from here.
+	 */
 	char link[32], path[4096];
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", in->init_fd);
 	ssize_t n = readlink(link, path, sizeof(path) - 1);
@@ -138,7 +143,10 @@ static int filter_calls(const struct inside *in, struct error *err)
 	return lock_apply(&lock, err);
 }
 
-/* pid 1 keeps nothing: no capability, no descriptor but the one to tell the status on, no environment. */
+/*
+ * pid 1 keeps nothing: no capability, no descriptor but the one to tell the status on, no
+ * environment.
+ */
 static int give_up(const struct inside *in, struct error *err)
 {
 	if (caps_bound(USER_AGENT, err) < 0 || caps_set(USER_AGENT, err) < 0)

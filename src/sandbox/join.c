@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The executor: forked by the owner, it joins the namespaces of a box and becomes cay-executor there. It
- * stays outside of the pid namespace, so nothing in the box can see or signal it, while its children land
- * inside. Failure comes back over a pipe that a successful execve closes.
+ * The executor: forked by the owner, it joins the namespaces of a box and becomes cay-executor
+ * there. It stays outside of the pid namespace, so nothing in the box can see or signal it, while
+ * its children land inside. Failure comes back over a pipe that a successful execve closes.
  */
 #include "sandbox/launch.h"
 
@@ -148,9 +148,9 @@ static int put_fds(struct join *j, struct error *err)
 }
 
 /*
- * Where the whole host is out of memory, what is in a sandbox goes first: it may hold memory of the kernel's that is
- * counted for nobody (answers of netlink that nobody reads), and the kernel would look for who is large. As far as it
- * can be had: there may be no /proc here.
+ * Where the whole host is out of memory, what is in a sandbox goes first: it may hold memory of the
+ * kernel's that is counted for nobody (answers of netlink that nobody reads), and the kernel would
+ * look for who is large. As far as it can be had: there may be no /proc here.
  */
 static void go_first(void)
 {
@@ -258,7 +258,10 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 		close_fd(pidfd);
 		return error_wrap(err, "start the executor");
 	}
-	/* Who enters does so by the executor's copies: a supervisor of thousands is short of descriptors. */
+	/*
+	 * Who enters does so by the executor's copies: a supervisor of thousands is short of
+	 * descriptors.
+	 */
 	for (int i = 0; i < PART_MAX; i++)
 		box->cgroup.tasks_fds[i] = close_fd(box->cgroup.tasks_fds[i]);
 	box->executor_pid = pid;

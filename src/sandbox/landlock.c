@@ -90,7 +90,10 @@ static int ruleset_make(int abi, struct ruleset *ret, struct error *err)
 	return ruleset_make_with(abi, 0, ret, err);
 }
 
-/* What is not there gets no rule. A symbolic link to a directory neither: what it points to has its own. */
+/*
+ * What is not there gets no rule. A symbolic link to a directory neither: what it points to has its
+ * own.
+ */
 static int allow_kind(const struct ruleset *rules, int dir_fd, const char *path, int kind,
 	uint64_t rights, struct error *err)
 {

@@ -12,9 +12,10 @@
  *	                                       forks the command, if there is one; both exec
  *	end of the socket <------------------- (CLOEXEC)
  *
- * What goes wrong inside comes back over the socket as a struct report; the end of the socket without one
- * means that every execve succeeded. The socket ends with the owner as well: pid 1 looks after it has
- * asked for its parent-death signal, so that an owner that died before is noticed.
+ * What goes wrong inside comes back over the socket as a struct report; the end of the socket
+ * without one means that every execve succeeded. The socket ends with the owner as well: pid 1
+ * looks after it has asked for its parent-death signal, so that an owner that died before is
+ * noticed.
  */
 #include "sandbox/launch.h"
 
@@ -66,9 +67,9 @@ static int make_channels(struct start *s, const struct launch_command *command, 
 }
 
 /*
- * pid 1, in all its namespaces at once but two: the root of a cgroup namespace is the group one is in, so
- * that waits for cgroup_enter; a network namespace takes longer than all others together, so it is made
- * beside (net_make).
+ * pid 1, in all its namespaces at once but two: the root of a cgroup namespace is the group one is
+ * in, so that waits for cgroup_enter; a network namespace takes longer than all others together, so
+ * it is made beside (net_make).
  */
 static int clone_init(struct start *s, struct error *err)
 {
@@ -265,7 +266,9 @@ int launch_freeze(struct box *box, bool is_frozen, struct error *err)
 	return box->cgroup.driver->freeze(&box->cgroup, is_frozen, err);
 }
 
-/* statfs of its "/" gives what the work area holds: an overlay shows its upper layer's file system. */
+/*
+ * statfs of its "/" gives what the work area holds: an overlay shows its upper layer's file system.
+ */
 static void disk_usage(const struct box *box, struct launch_usage *ret)
 {
 	char path[48];
@@ -286,7 +289,10 @@ void launch_usage(const struct box *box, struct launch_usage *ret)
 	disk_usage(box, ret);
 }
 
-/* The executor first: while it lives, its dead children wait for it, and pid 1 cannot end before them. */
+/*
+ * The executor first: while it lives, its dead children wait for it, and pid 1 cannot end before
+ * them.
+ */
 void launch_kill(struct box *box)
 {
 	kill_pidfd(box->executor_pidfd);

@@ -2,14 +2,14 @@
 /*
  * launch: from a plan to a living sandbox, and back to nothing.
  *
- * A box is one living sandbox in the hands of its owner (`cay run`, or the supervisor). pid 1 of the box
- * is cay-init; it dies with its owner (PR_SET_PDEATHSIG), and the kernel takes every process inside, every
- * mount and every namespace with it. Cgroups do not go by themselves: launch_reap removes them, and what
- * a killed owner left is found by its record in host.run_dir: by its janitor (janitor.h), by launch_sweep,
- * or by the next owner that draws the same slot.
+ * A box is one living sandbox in the hands of its owner (`cay run`, or the supervisor). pid 1 of
+ * the box is cay-init; it dies with its owner (PR_SET_PDEATHSIG), and the kernel takes every
+ * process inside, every mount and every namespace with it. Cgroups do not go by themselves:
+ * launch_reap removes them, and what a killed owner left is found by its record in host.run_dir: by
+ * its janitor (janitor.h), by launch_sweep, or by the next owner that draws the same slot.
  *
- * The owner is single-threaded (PR_SET_PDEATHSIG follows a thread) and waits for the descriptors with
- * poll; only launch_start, launch_executor (1 ms or so) and launch_reap block.
+ * The owner is single-threaded (PR_SET_PDEATHSIG follows a thread) and waits for the descriptors
+ * with poll; only launch_start, launch_executor (1 ms or so) and launch_reap block.
  *
  *	struct box box = BOX_INIT;
  *	launch_start(plan, &lock, NULL, NULL, &box, NULL, err);
@@ -62,8 +62,8 @@ struct launch_command {
 };
 
 /*
- * Whose the box will be, if not the caller's: the caller is their child (a builder, crew.h). What is started
- * becomes their child as well and follows their end, not the caller's.
+ * Whose the box will be, if not the caller's: the caller is their child (a builder, crew.h). What
+ * is started becomes their child as well and follows their end, not the caller's.
  */
 struct launch_owner {
 	int sock; /* who has the other end is the owner, and nobody else: it hangs up with them */
@@ -72,20 +72,21 @@ struct launch_owner {
 };
 
 /*
- * Builds what the plan says and returns when pid 1 runs and, with a command, its execve succeeded; the
- * command starts in the spec's workdir. `owner` NULL: the caller. `lock` confines it (NULL: not at all, for tests). On failure
- * nothing is left. A command that could not be executed sets *ret_is_command, if that is not NULL:
- * NOT_FOUND, else it was found.
+ * Builds what the plan says and returns when pid 1 runs and, with a command, its execve succeeded;
+ * the command starts in the spec's workdir. `owner` NULL: the caller. `lock` confines it (NULL: not
+ * at all, for tests). On failure nothing is left. A command that could not be executed sets
+ * *ret_is_command, if that is not NULL: NOT_FOUND, else it was found.
  */
 int launch_start(const struct plan *plan, const struct lock *lock,
 	const struct launch_command *command, const struct launch_owner *owner, struct box *ret,
 	bool *ret_is_command, struct error *err);
 
 /*
- * Starts cay-executor in all namespaces of the box but the pid namespace, as the agent's uid, without
- * capabilities; its children land in the pid namespace. control_fd becomes its descriptor 3. It is told
- * `--tasks-fds A,B,…` where its children have to enter cgroups themselves (v1), `--lock-fd N` (sealed;
- * without a lock: not), and then `extra` (NULL or NULL-terminated). The caller keeps its own descriptors.
+ * Starts cay-executor in all namespaces of the box but the pid namespace, as the agent's uid,
+ * without capabilities; its children land in the pid namespace. control_fd becomes its descriptor
+ * 3. It is told `--tasks-fds A,B,…` where its children have to enter cgroups themselves (v1),
+ * `--lock-fd N` (sealed; without a lock: not), and then `extra` (NULL or NULL-terminated). The
+ * caller keeps its own descriptors.
  */
 int launch_executor(struct box *box, const struct lock *lock, int executor_fd, int control_fd,
 	const struct launch_owner *owner, const char *const *extra, struct error *err);
@@ -104,19 +105,21 @@ void launch_kill(struct box *box);
 /* Waits until the process of a box is gone, whosever child it is, and makes *pid 0. */
 void launch_wait(pid_t *pid, int pidfd);
 /*
- * Waits until all of it is gone (at once if the pidfds are readable), removes cgroups, gives the slot
- * back and resets *box. How many processes the memory limit killed goes to *ret_oom_kills, if wanted.
+ * Waits until all of it is gone (at once if the pidfds are readable), removes cgroups, gives the
+ * slot back and resets *box. How many processes the memory limit killed goes to *ret_oom_kills, if
+ * wanted.
  */
 void launch_reap(struct box *box, int64_t *ret_oom_kills);
 
 /*
- * Removes what owners that were killed left behind: cgroups in a record that nobody holds, copies of /etc
- * that are out of date. Calls `found` for each, before it is removed; with is_dry_run nothing is.
+ * Removes what owners that were killed left behind: cgroups in a record that nobody holds, copies
+ * of /etc that are out of date. Calls `found` for each, before it is removed; with is_dry_run
+ * nothing is.
  */
 int launch_sweep(const struct host *host, bool is_dry_run,
 	void (*found)(void *ctx, const char *what), void *ctx, struct error *err);
 /*
- * The same, and for some seconds again what somebody has at the moment: whoever looks for a slot, or is about to end. For
- * who may wait.
+ * The same, and for some seconds again what somebody has at the moment: whoever looks for a slot,
+ * or is about to end. For who may wait.
  */
 void launch_sweep_patiently(const struct host *host);

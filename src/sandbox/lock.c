@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Putting on a lock is a walk over one table: a bit of lock->parts, and the function that does it. The
- * order is the order of enum lock_part, and it matters: descriptors first, so that nothing that follows
- * leaks one; bounding set and securebits while CAP_SETPCAP is there; ids before the last capabilities
- * go; no_new_privs before what needs it; system calls last, since every other step makes some.
+ * Putting on a lock is a walk over one table: a bit of lock->parts, and the function that does it.
+ * The order is the order of enum lock_part, and it matters: descriptors first, so that nothing that
+ * follows leaks one; bounding set and securebits while CAP_SETPCAP is there; ids before the last
+ * capabilities go; no_new_privs before what needs it; system calls last, since every other step
+ * makes some.
  */
 #include "sandbox/lock.h"
 
@@ -29,7 +30,10 @@ enum {
 	PARTS_DROP = PART(GROUPS) | PART(IDS) | PART(CAPS),
 	PARTS_ENTER = PART(NNP) | PART(LANDLOCK) | PART(SECCOMP),
 	PARTS_ALL = (1U << LOCK_PARTS) - 1,
-/* A build for the escape tests leaves a layer out, to see its probes succeed. See meson_options.txt. */
+/*
+ * A build for the escape tests leaves a layer out, to see its probes succeed. See
+ * meson_options.txt.
+ */
 #ifndef WEAKEN_LOCK
 #define WEAKEN_LOCK 0
 #endif

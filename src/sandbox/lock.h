@@ -66,8 +66,8 @@ struct lock {
 	uint32_t user;         /* enum user_mode */
 	uint32_t uid, gid;     /* as the sandbox sees them */
 	uint32_t makes_set_id; /* 1: it may make set-uid files */
-	uint32_t
-		makes_marks; /* 1: the character device 0:0, where the system call filter lets it */
+	/* 1: the character device 0:0, where the system call filter lets it */
+	uint32_t makes_marks;
 	uint32_t landlock_abi; /* 0: the kernel has none */
 	int32_t layer_fd; /* before lock_enter: a directory without a path, which stays readable; -1 */
 	uint32_t n_keep;

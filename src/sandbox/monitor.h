@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor: what the unprivileged server (cayd) asks of the privileged supervisor, in the shape of
- * OpenSSH's monitor. One SOCK_SEQPACKET pair, inherited by cayd as descriptor MONITOR_FD; each message is
- * one fixed struct; no JSON, no strings but those of a spec.
+ * OpenSSH's monitor. One SOCK_SEQPACKET pair, inherited by cayd as descriptor MONITOR_FD; each
+ * message is one fixed struct; no JSON, no strings but those of a spec.
  *
- * Every request but READY gets exactly one reply with the same serial, in any order. Besides replies the supervisor
- * sends MONITOR_ENDED when a sandbox is gone. The supervisor believes nothing: ids, lengths, NULs and enum
- * values are checked before use.
+ * Every request but READY gets exactly one reply with the same serial, in any order. Besides
+ * replies the supervisor sends MONITOR_ENDED when a sandbox is gone. The supervisor believes
+ * nothing: ids, lengths, NULs and enum values are checked before use.
  *
  * Descriptors with a reply to CREATE and ADOPT: [0] the control socket of the sandbox's executor
- * (SOCK_SEQPACKET). The server starts a call by sending on it one byte 'C' with one end of a socketpair
- * (SOCK_STREAM) attached, and speaks wire/frame over the other end. The supervisor keeps a duplicate, so
- * that a restarted server adopts every living sandbox with its sessions. [1], with a reply to ADOPT, and [0]
- * with that to BOUNDARY: the socket of its boundary, of which a duplicate is kept as well. [1], with a reply to
- * DECISIONS: a pidfd of the process that its network needs, if it needs one.
+ * (SOCK_SEQPACKET). The server starts a call by sending on it one byte 'C' with one end of a
+ * socketpair (SOCK_STREAM) attached, and speaks wire/frame over the other end. The supervisor keeps
+ * a duplicate, so that a restarted server adopts every living sandbox with its sessions. [1], with
+ * a reply to ADOPT, and [0] with that to BOUNDARY: the socket of its boundary, of which a duplicate
+ * is kept as well. [1], with a reply to DECISIONS: a pidfd of the process that its network needs,
+ * if it needs one.
  */
 #pragma once
 

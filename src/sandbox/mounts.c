@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounting, by descriptors. A tree is a mount that hangs nowhere yet: cloned from the host (open_tree) or
- * made new (fsmount). It gets its attributes while nobody can reach it and is then hung onto a descriptor
- * (move_mount), so no path is looked up twice and nothing can be swapped in between.
+ * Mounting, by descriptors. A tree is a mount that hangs nowhere yet: cloned from the host
+ * (open_tree) or made new (fsmount). It gets its attributes while nobody can reach it and is then
+ * hung onto a descriptor (move_mount), so no path is looked up twice and nothing can be swapped in
+ * between.
  *
- * Who clones a tree depends on who we are. Root clones before pid 1 exists, since pid 1, with the ids of
- * the sandbox, may not reach a path beneath /root; and idmaps it afterwards, since the map is that of
- * pid 1's user namespace. The descriptor is the same open file on both sides. An ordinary user may clone
- * only inside the user namespace, where pid 1 still is that user.
+ * Who clones a tree depends on who we are. Root clones before pid 1 exists, since pid 1, with the
+ * ids of the sandbox, may not reach a path beneath /root; and idmaps it afterwards, since the map
+ * is that of pid 1's user namespace. The descriptor is the same open file on both sides. An
+ * ordinary user may clone only inside the user namespace, where pid 1 still is that user.
  *
- * Lower layers hang beneath the work area just as long as it takes to name them to overlayfs by a name
- * that tells nothing: overlayfs keeps private clones, and the names vanish with the host's tree.
+ * Lower layers hang beneath the work area just as long as it takes to name them to overlayfs by a
+ * name that tells nothing: overlayfs keeps private clones, and the names vanish with the host's
+ * tree.
  */
 #include "sandbox/step.h"
 
@@ -143,8 +145,8 @@ int mounts_private(struct build *b, const struct step *s, struct error *err)
 }
 
 /*
- * Over /tmp, as good a place as any: all trees are open by now. Not over "/": letting go of the host's tree
- * would then let go of the work area only.
+ * Over /tmp, as good a place as any: all trees are open by now. Not over "/": letting go of the
+ * host's tree would then let go of the work area only.
  */
 int mounts_work(struct build *b, const struct step *s, struct error *err)
 {
@@ -204,8 +206,8 @@ static int pile_add(struct pile *p, const struct build *b, int tree, const char 
 }
 
 /*
- * `source` in layer i, where it is a directory. Who made the layer is a stranger: no link is followed, and what
- * was found is cloned by its descriptor.
+ * `source` in layer i, where it is a directory. Who made the layer is a stranger: no link is
+ * followed, and what was found is cloned by its descriptor.
  */
 static int pile_add_part(struct pile *p, const struct build *b, uint32_t i, const char *source,
 	struct error *err)
@@ -234,8 +236,8 @@ static int pile_add_part(struct pile *p, const struct build *b, uint32_t i, cons
 }
 
 /*
- * lowerdir names them all, the topmost first, but the kernel takes no more than 255 bytes for one option. For
- * more layers there is lowerdir+ (since Linux 6.5), once for each.
+ * lowerdir names them all, the topmost first, but the kernel takes no more than 255 bytes for one
+ * option. For more layers there is lowerdir+ (since Linux 6.5), once for each.
  */
 static void put_lowers(const struct pile *p, struct buf *b)
 {
@@ -251,9 +253,10 @@ static void put_lowers(const struct pile *p, struct buf *b)
 }
 
 /*
- * userxattr: overlayfs' own marks are in user.overlay.*, the only ones that a user namespace may write;
- * marks forged in a lower layer for the host's overlayfs (trusted.*) mean nothing then. With it, redirects
- * and metacopy are off. The upper layer's top directory shows in the merged one, hence its owner.
+ * userxattr: overlayfs' own marks are in user.overlay.*, the only ones that a user namespace may
+ * write; marks forged in a lower layer for the host's overlayfs (trusted.*) mean nothing then. With
+ * it, redirects and metacopy are off. The upper layer's top directory shows in the merged one,
+ * hence its owner.
  */
 static int pile_mount(const struct pile *p, const struct build *b, const char *name, int *ret_fd,
 	struct error *err)
@@ -323,7 +326,10 @@ int mounts_root(struct build *b, const struct step *s, struct error *err)
 	return attach_beneath(b->root_fd, b->work_fd, "root", err);
 }
 
-/* By a descriptor, which outlives the work area's place in the tree: nothing in the sandbox finds a path to it. */
+/*
+ * By a descriptor, which outlives the work area's place in the tree: nothing in the sandbox finds a
+ * path to it.
+ */
 int mounts_layer(struct build *b, const struct step *s, struct error *err)
 {
 	b->layer_fd = openat(b->work_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network namespace with its loopback device, and the name of the machine that the sandbox sees. */
+/*
+ * The network namespace with its loopback device, and the name of the machine that the sandbox
+ * sees.
+ */
 #include "sandbox/step.h"
 
 #include "base/auto.h"
@@ -29,7 +32,10 @@ static int raise_loopback(struct error *err)
 	return 0;
 }
 
-/* `ip route add local 0.0.0.0/0 dev lo`: whatever is connected to is here, and nothing goes anywhere. */
+/*
+ * `ip route add local 0.0.0.0/0 dev lo`: whatever is connected to is here, and nothing goes
+ * anywhere.
+ */
 static int own_every_address(struct error *err)
 {
 	struct {

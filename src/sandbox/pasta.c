@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. pasta stays in the foreground, so that it is our child and dies with us; it says that the
- * network is there by its pid file, which is a FIFO here: it is written after the device was set up. A pasta that
- * hangs instead (as one does that may not open /dev/net/tun) is killed after READY_MS.
+ * Theory of operation. pasta stays in the foreground, so that it is our child and dies with us; it
+ * says that the network is there by its pid file, which is a FIFO here: it is written after the
+ * device was set up. A pasta that hangs instead (as one does that may not open /dev/net/tun) is
+ * killed after READY_MS.
  *
- * It joins the sandbox's user namespace and makes namespaces in which it locks itself up; in a sandbox none can be
- * made. So they can for as long as it starts: nothing of the agent's runs by then.
+ * It joins the sandbox's user namespace and makes namespaces in which it locks itself up; in a
+ * sandbox none can be made. So they can for as long as it starts: nothing of the agent's runs by
+ * then.
  */
 #include "sandbox/pasta.h"
 
@@ -61,8 +63,8 @@ static int check_host(struct error *err)
 }
 
 /*
- * The host's own addresses, whatever the list says: a socket of pasta's to one of them would find what listens here.
- * Those that it is given later are not among them.
+ * The host's own addresses, whatever the list says: a socket of pasta's to one of them would find
+ * what listens here. Those that it is given later are not among them.
  */
 static void put_host(struct buf *b)
 {
@@ -81,7 +83,10 @@ static void put_host(struct buf *b)
 	freeifaddrs(all);
 }
 
-/* What comes in is answers alone; what goes out passes the fence. The sandbox's own loopback is its own. */
+/*
+ * What comes in is answers alone; what goes out passes the fence. The sandbox's own loopback is its
+ * own.
+ */
 static int put_rules(const struct spec_net *net, int user_ns_fd, int net_ns_fd, uint16_t group,
 	struct error *err)
 {

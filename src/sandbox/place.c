@@ -68,7 +68,10 @@ void place_fini(struct place *p)
 	free(take_ptr(p->docker_path));
 }
 
-/* What another user's server has left here, or a copy that was made as root: this one could not open it. */
+/*
+ * What another user's server has left here, or a copy that was made as root: this one could not
+ * open it.
+ */
 static int check_owners(const struct place *p, uid_t owner, struct error *err)
 {
 	DIR *dir = opendir(p->state_dir);

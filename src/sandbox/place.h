@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * place: where a supervisor lives: its state directory, held by one supervisor at a time, and the sockets
- * that the server will accept on.
+ * place: where a supervisor lives: its state directory, held by one supervisor at a time, and the
+ * sockets that the server will accept on.
  */
 #pragma once
 
@@ -13,8 +13,8 @@ struct place {
 	char *socket_path; /* heap; NULL: none */
 	bool has_bound;    /* the socket file is ours to remove */
 	char *docker_path; /* heap; NULL: none, or not ours yet */
-	char ports
-		[64]; /* that the kernel chose where port 0 was asked for, in that order, each after a blank */
+	/* that the kernel chose where port 0 was asked for, in that order, each after a blank */
+	char ports[64];
 };
 
 #define PLACE_INIT             \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a plan comes about: one function per subject appends its steps, in the order of plan_make's last
- * lines. Nothing here looks at the machine: what a step finds when it is done is its own business, what
- * is known before is in struct host. The functions for the root file system are in rootfs.c.
+ * How a plan comes about: one function per subject appends its steps, in the order of plan_make's
+ * last lines. Nothing here looks at the machine: what a step finds when it is done is its own
+ * business, what is known before is in struct host. The functions for the root file system are in
+ * rootfs.c.
  */
 #include "sandbox/plan.h"
 
@@ -28,7 +29,9 @@ static const struct spec_limits standard_limits = {
 	.disk_inodes = 262144,
 };
 
-/* Quotas of the user namespace: no namespace of its own for anybody inside, and small watch tables. */
+/*
+ * Quotas of the user namespace: no namespace of its own for anybody inside, and small watch tables.
+ */
 static const struct {
 	const char *name, *value;
 } sysctls[] = {
@@ -130,15 +133,18 @@ static void add_namespaces(struct plan *plan)
 		plan->namespaces |= CLONE_NEWTIME;
 		plan->enforced.controls |= BIT(TIME_NS);
 	}
-/* A build for the escape tests leaves some out, to see its probes succeed. See meson_options.txt. */
+/*
+ * A build for the escape tests leaves some out, to see its probes succeed. See meson_options.txt.
+ */
 #ifdef WEAKEN_NAMESPACES
 	plan->namespaces &= ~(uint64_t)(WEAKEN_NAMESPACES);
 #endif
 }
 
 /*
- * Files of a mount or of an image are the user's on the host and must be the agent's inside; who is not root cannot
- * show them as another's. And an agent that is root inside is to change the copy of /etc, which is the user's.
+ * Files of a mount or of an image are the user's on the host and must be the agent's inside; who is
+ * not root cannot show them as another's. And an agent that is root inside is to change the copy of
+ * /etc, which is the user's.
  */
 static enum plan_ids choose_ids(const struct plan *plan)
 {
@@ -232,8 +238,9 @@ static void add_limit(struct plan *plan, enum cgroup_part part, const char *file
 }
 
 /*
- * What TCP and UDP hold is counted by v1 only where it has a limit of its own, and not into the other: a quarter
- * on top. Without it a sandbox could fill what all of the host may have (net.ipv4.tcp_mem), by its loopback alone.
+ * What TCP and UDP hold is counted by v1 only where it has a limit of its own, and not into the
+ * other: a quarter on top. Without it a sandbox could fill what all of the host may have
+ * (net.ipv4.tcp_mem), by its loopback alone.
  */
 static void add_v1_memory(struct plan *plan, int64_t limit_bytes)
 {
@@ -303,7 +310,8 @@ static void add_keeper(struct plan *plan, bool is_v2)
 }
 
 /*
- * Nobody is born into a v1 group, so those can be made while pid 1 builds, and are entered when it has.
+ * Nobody is born into a v1 group, so those can be made while pid 1 builds, and are entered when it
+ * has.
  */
 static void add_cgroups(struct plan *plan)
 {
@@ -404,8 +412,9 @@ static int check_required(const struct plan *plan, struct error *err)
 }
 
 /*
- * Before pid 1 does these it waits for the owner's work beside, which is done by then: the groups, which the
- * second process needs early, and the idmaps of the spec's mounts, each with a user namespace of its own.
+ * Before pid 1 does these it waits for the owner's work beside, which is done by then: the groups,
+ * which the second process needs early, and the idmaps of the spec's mounts, each with a user
+ * namespace of its own.
  */
 static void finish_last(struct plan *plan, uint32_t first)
 {

@@ -2,11 +2,12 @@
 /*
  * plan: everything that will be done to build a sandbox, as data.
  *
- * plan_make turns a checked spec and the facts of a host into a list of typed steps; it touches nothing.
- * A plan can be printed (`cay run --dry-run`, the golden tests) and is then walked by launch_start: some
- * steps by the owner before pid 1 exists, some by the owner for pid 1, most by pid 1 itself. Every step
- * is fatal. Nothing is left out in silence: what a host cannot give and the spec asks for is refused
- * here, before anything was done; what merely defaults is absent from `enforced`.
+ * plan_make turns a checked spec and the facts of a host into a list of typed steps; it touches
+ * nothing. A plan can be printed (`cay run --dry-run`, the golden tests) and is then walked by
+ * launch_start: some steps by the owner before pid 1 exists, some by the owner for pid 1, most by
+ * pid 1 itself. Every step is fatal. Nothing is left out in silence: what a host cannot give and
+ * the spec asks for is refused here, before anything was done; what merely defaults is absent from
+ * `enforced`.
  *
  *	struct plan plan;
  *	if (plan_make(&spec, &host, 0, &plan, err) < 0)

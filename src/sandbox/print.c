@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plan as text: a headline per stage, a step per line, its members in one order whatever the kind. */
+/*
+ * A plan as text: a headline per stage, a step per line, its members in one order whatever the
+ * kind.
+ */
 #include "sandbox/plan.h"
 
 #include "base/auto.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each probe is a function that runs in a child of its own and does what launch would do: namespaces in a
- * user namespace that maps nobody but the caller, mounts in a mount namespace that goes with the child.
- * Nothing of the host is changed but a cgroup made and removed. A child reports through shared memory.
+ * Each probe is a function that runs in a child of its own and does what launch would do:
+ * namespaces in a user namespace that maps nobody but the caller, mounts in a mount namespace that
+ * goes with the child. Nothing of the host is changed but a cgroup made and removed. A child
+ * reports through shared memory.
  */
 #include "sandbox/probe.h"
 
@@ -282,7 +283,10 @@ static const char *const part_files[PART_MAX][2] = {
 	[PART_CPU] = { "cpu.cfs_quota_us", "cpu.max" },
 };
 
-/* v1: the file is there in any group. v2: as far as the parent hands the controller on; ask for that. */
+/*
+ * v1: the file is there in any group. v2: as far as the parent hands the controller on; ask for
+ * that.
+ */
 static int limit_in(const struct host *host, enum cgroup_part part, const char *dir,
 	struct probe_result *r)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe: what this host really gives, found out by doing it in throw-away children, never by versions.
+ * probe: what this host really gives, found out by doing it in throw-away children, never by
+ * versions.
  *
- * For each control of control.def: is it to be had, if not why, and the one command that would change
- * that. `cay doctor` prints it; who refuses a create for want of a control quotes the same command.
+ * For each control of control.def: is it to be had, if not why, and the one command that would
+ * change that. `cay doctor` prints it; who refuses a create for want of a control quotes the same
+ * command.
  */
 #pragma once
 
@@ -21,8 +23,8 @@ void probe_all(const struct host *host, struct probe_result ret_results[CONTROL_
 /* A sandbox cannot be made without it, whatever is asked for. */
 bool probe_is_essential(enum control c);
 /*
- * The one command that would lift the lack of this control here (or, where only another kernel would, that);
- * never NULL. Refusals quote it.
+ * The one command that would lift the lack of this control here (or, where only another kernel
+ * would, that); never NULL. Refusals quote it.
  */
 #define LANDLOCK_REMEDY "boot with lsm=landlock,… (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK=y)"
 const char *probe_remedy(const struct host *host, enum control c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc of the sandbox's own pid namespace. What tells about the machine is covered; it is writable just
- * as long as it takes to set the sysctls of the sandbox's own namespaces, and then read-only for good, which
- * closes every sysctl whatever the ids are. Nothing of the agent's runs before.
+ * /proc of the sandbox's own pid namespace. What tells about the machine is covered; it is writable
+ * just as long as it takes to set the sysctls of the sandbox's own namespaces, and then read-only
+ * for good, which closes every sysctl whatever the ids are. Nothing of the agent's runs before.
  */
 #include "sandbox/step.h"
 

@@ -6,7 +6,9 @@
 
 enum { USES_ID = 1, USES_FLAG = 2, USES_INDEX = 4, USES_SPEC = 8 };
 
-/* What of the message each operation looks at; an operation without a row is none of the server's. */
+/*
+ * What of the message each operation looks at; an operation without a row is none of the server's.
+ */
 static const struct {
 	uint32_t op;
 	unsigned uses;

@@ -35,7 +35,10 @@ uint32_t rlimits_make(const struct spec_limits *limits,
 	uint32_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		ret_limits[n++] = fixed[i];
-	/* A little above the cgroup's, which counts how often it was hit; it counts our own processes, too. */
+	/*
+	 * A little above the cgroup's, which counts how often it was hit; it counts our own
+	 * processes, too.
+	 */
 	bool is_limited = limits->pids != SPEC_UNLIMITED;
 	add(ret_limits, &n, RLIMIT_NPROC, limits->pids + (is_limited ? NPROC_SLACK : 0));
 	add(ret_limits, &n, RLIMIT_FSIZE, limits->disk_bytes);
@@ -43,8 +46,9 @@ uint32_t rlimits_make(const struct spec_limits *limits,
 }
 
 /*
- * The kernel lets nobody send descriptors while a user's messages under way hold more of them than the sender may
- * have open. Where an agent has its owner's uid, it could fill that up to its own limit: ours must be higher.
+ * The kernel lets nobody send descriptors while a user's messages under way hold more of them than
+ * the sender may have open. Where an agent has its owner's uid, it could fill that up to its own
+ * limit: ours must be higher.
  */
 static uint64_t leave_some(uint64_t hard)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rlimits: what a single process may take. Memory is the cgroup's business: RLIMIT_AS breaks runtimes
- * that reserve much and use little.
+ * rlimits: what a single process may take. Memory is the cgroup's business: RLIMIT_AS breaks
+ * runtimes that reserve much and use little.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tree of a sandbox hangs on one tmpfs, the work area, so that one size covers all that is written:
+ * The tree of a sandbox hangs on one tmpfs, the work area, so that one size covers all that is
+ * written:
  *
  *	root      becomes "/" (host image); of a directory image it is an overlay
  *	upper/N   what changes in overlay N; work/N belongs to overlayfs
@@ -8,10 +9,10 @@
  *	dev       becomes /dev
  *	empty     covers directories of /proc
  *
- * Host image: an allow list and never the host's "/". /usr and /opt come as overlays; /usr is shown with
- * the host's owners (idmapped), for there are no secrets in it; /opt is not, so that what only the host's
- * root may read there stays so. /etc is an overlay over a curated copy (etc.c). The names are neutral, so
- * that mountinfo tells nothing about the host.
+ * Host image: an allow list and never the host's "/". /usr and /opt come as overlays; /usr is shown
+ * with the host's owners (idmapped), for there are no secrets in it; /opt is not, so that what only
+ * the host's root may read there stays so. /etc is an overlay over a curated copy (etc.c). The
+ * names are neutral, so that mountinfo tells nothing about the host.
  */
 #include "sandbox/rootfs.h"
 
@@ -200,8 +201,8 @@ static void add_host_dirs(struct plan *plan)
 }
 
 /*
- * The work area's own "root" is written in. Where it has layers, or what is written shall become one, it is the
- * lowest of an overlay instead, and has to be complete before.
+ * The work area's own "root" is written in. Where it has layers, or what is written shall become
+ * one, it is the lowest of an overlay instead, and has to be complete before.
  */
 static void add_host_root(struct plan *plan)
 {

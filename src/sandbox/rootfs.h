@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rootfs: the steps that make the file tree of a sandbox, and the curated /etc of the host image. */
+/*
+ * rootfs: the steps that make the file tree of a sandbox, and the curated /etc of the host image.
+ */
 #pragma once
 
 #include "sandbox/plan.h"

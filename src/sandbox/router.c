@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Of the /20, number 1 is the router for every sandbox, 2 and up are sandboxes, and the last two
- * are the ends of the way to the host. A sandbox has its address alone (/32), and a route over its device to the
- * router, which answers for whatever it wants to reach. `rp_filter` sees to it that nobody speaks with an address of
- * another: what does not lie behind the device that it comes from is dropped before any rule.
+ * Theory of operation. Of the /20, number 1 is the router for every sandbox, 2 and up are
+ * sandboxes, and the last two are the ends of the way to the host. A sandbox has its address alone
+ * (/32), and a route over its device to the router, which answers for whatever it wants to reach.
+ * `rp_filter` sees to it that nobody speaks with an address of another: what does not lie behind
+ * the device that it comes from is dropped before any rule.
  *
- * Work in another namespace is done by a child that enters it (setns), one for each thing that is done.
+ * Work in another namespace is done by a child that enters it (setns), one for each thing that is
+ * done.
  */
 #include "sandbox/router.h"
 
@@ -133,7 +135,10 @@ static int make_outside(const struct work *w, struct error *err)
 	return rtnl_up(fd, device, err);
 }
 
-/* Nothing is for the router itself; from one sandbox to another there are the rules of a named network alone. */
+/*
+ * Nothing is for the router itself; from one sandbox to another there are the rules of a named
+ * network alone.
+ */
 static int put_rules_inside(const struct router *r, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);
@@ -153,8 +158,8 @@ static int put_rules_inside(const struct router *r, struct error *err)
 }
 
 /*
- * The host itself is not reached, and nothing that is begun elsewhere comes in. Rules of others (a firewall, a
- * container engine) count as well: what they drop is dropped.
+ * The host itself is not reached, and nothing that is begun elsewhere comes in. Rules of others (a
+ * firewall, a container engine) count as well: what they drop is dropped.
  */
 static int put_rules_outside(struct router *r, struct error *err)
 {
@@ -355,7 +360,10 @@ static int put_rules(const struct work *w, struct error *err)
 			 : nft_run(-1, w->r->ns_fd, buf_str(&b), err);
 }
 
-/* The set of a named network goes with its last member: the kernel refuses while a rule speaks of it. */
+/*
+ * The set of a named network goes with its last member: the kernel refuses while a rule speaks of
+ * it.
+ */
 static void drop_set(struct router *r, const char *name)
 {
 	auto_buf struct buf b = BUF_INIT(TEXT_MAX);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * router: the network `bridge`. A network namespace of the supervisor's own stands between all its sandboxes and the
- * host. Each sandbox has a pair of devices to it, the rules of the sandbox are there, beyond its reach, and one pair
- * more leads to the host, which hides it behind an address of its own.
+ * router: the network `bridge`. A network namespace of the supervisor's own stands between all its
+ * sandboxes and the host. Each sandbox has a pair of devices to it, the rules of the sandbox are
+ * there, beyond its reach, and one pair more leads to the host, which hides it behind an address of
+ * its own.
  *
  *	sandbox: eth0 ══ b7 ┐
  *	sandbox: eth0 ══ b8 ┼ the router: rules, its own addresses ┤ up ══ cay1a2b3c4d: the host: masquerade ── eth0
  *
- * No device is shared, so there is no neighbour to listen to or to pretend to be; the router forwards from one
- * sandbox to another only where both are of one named network. In the host's own network there is one device, and one
- * table of nft that belongs to a socket of ours (`flags owner`): the kernel removes both when the supervisor is gone,
- * however it ended, and not before. Everything else is in the namespace and ends with it.
+ * No device is shared, so there is no neighbour to listen to or to pretend to be; the router
+ * forwards from one sandbox to another only where both are of one named network. In the host's own
+ * network there is one device, and one table of nft that belongs to a socket of ours (`flags
+ * owner`): the kernel removes both when the supervisor is gone, however it ended, and not before.
+ * Everything else is in the namespace and ends with it.
  */
 #pragma once
 
@@ -44,8 +46,8 @@ struct router_port {
 };
 
 /*
- * The first one makes the router. init_pid: a process in the sandbox's namespaces. run_dir: for its record.
- * *ret_decisions_fd: the caller's (filterlog.h), or -1.
+ * The first one makes the router. init_pid: a process in the sandbox's namespaces. run_dir: for its
+ * record. *ret_decisions_fd: the caller's (filterlog.h), or -1.
  */
 int router_attach(struct router *r, const struct spec_net *net, pid_t init_pid, const char *run_dir,
 	struct router_port *ret, int *ret_decisions_fd, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a router may leave in the host's network. Its device goes with its namespace and its table with the process that
- * owns it, so there is nothing unless the kernel failed us: this looks.
+ * What a router may leave in the host's network. Its device goes with its namespace and its table
+ * with the process that owns it, so there is nothing unless the kernel failed us: this looks.
  */
 #include "sandbox/router.h"
 

@@ -2,13 +2,14 @@
 /*
  * Runs at build time: turns seccomp.def into BPF programs and prints them as C arrays.
  *
- * libseccomp gives the numbers of the calls; the program is our own. libseccomp has no form for "these
- * values of the low 32 bits, else that errno" (its compares are 64 bits wide, which 1<<32|x passes), and
- * it emits one leaf per call, where neighbouring calls of the same verdict fold into one here: about a
- * third of the instructions, and the kernel's price for installing is by the instruction.
+ * libseccomp gives the numbers of the calls; the program is our own. libseccomp has no form for
+ * "these values of the low 32 bits, else that errno" (its compares are 64 bits wide, which 1<<32|x
+ * passes), and it emits one leaf per call, where neighbouring calls of the same verdict fold into
+ * one here: about a third of the instructions, and the kernel's price for installing is by the
+ * instruction.
  *
- * Shape: architecture, then the x32 bit, then a binary search over runs of call numbers with the same
- * verdict; a call with rules is a run of its own, and its rules are tried in order.
+ * Shape: architecture, then the x32 bit, then a binary search over runs of call numbers with the
+ * same verdict; a call with rules is a run of its own, and its rules are tried in order.
  */
 #include "sandbox/seccomp-table.h"
 
@@ -98,7 +99,10 @@ static void emit_rule(struct code *c, const struct seccomp_row *r, struct loaded
 	emit_return(c, r->verdict);
 	for (uint32_t i = 0; i < r->n_tests; i++)
 		c->ins[jumps[i]].jf = (uint8_t)(c->len - jumps[i] - 1);
-	/* Whoever comes here left at any of the tests: only with one test is it known what is loaded. */
+	/*
+	 * Whoever comes here left at any of the tests: only with one test is it known what is
+	 * loaded.
+	 */
 	*have = r->n_tests == 1 ? after_first : (struct loaded){ 0 };
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seccomp-table: seccomp.def as data. For the generator and for the tests; programs get finished BPF.
- * memset-free and header-only, since the generator is built before anything else.
+ * seccomp-table: seccomp.def as data. For the generator and for the tests; programs get finished
+ * BPF. memset-free and header-only, since the generator is built before anything else.
  */
 #pragma once
 

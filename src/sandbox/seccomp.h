@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seccomp: the system calls a sandbox may make. The list with its reasons is seccomp.def; BPF is made
- * from it at build time. Async-signal-safe. Needs no_new_privs, or CAP_SYS_ADMIN in the user namespace.
+ * seccomp: the system calls a sandbox may make. The list with its reasons is seccomp.def; BPF is
+ * made from it at build time. Async-signal-safe. Needs no_new_privs, or CAP_SYS_ADMIN in the user
+ * namespace.
  */
 #pragma once
 

@@ -28,7 +28,10 @@ static int recv_word(int sock, int *fds, int *n, struct error *err)
 
 /* The child's side */
 
-/* Nothing is sent that nobody reads: a socket that is closed with something unread is no end but an error. */
+/*
+ * Nothing is sent that nobody reads: a socket that is closed with something unread is no end but an
+ * error.
+ */
 static void make_network(const struct inside *in, int sock)
 {
 	struct error word = { 0 };

@@ -91,8 +91,8 @@ int server_become(uid_t uid, struct error *err)
 }
 
 /*
- * The state directory may lie where another uid cannot go (below /root, in a private temporary directory). A
- * mount namespace of its own shows it to the server at one place that it can reach.
+ * The state directory may lie where another uid cannot go (below /root, in a private temporary
+ * directory). A mount namespace of its own shows it to the server at one place that it can reach.
  */
 static int show_state(const char *state_dir, struct error *err)
 {
@@ -105,7 +105,10 @@ static int show_state(const char *state_dir, struct error *err)
 	return 0;
 }
 
-/* Puts fds[i] at i + first, and closes what is above. They are moved out of each other's way before. */
+/*
+ * Puts fds[i] at i + first, and closes what is above. They are moved out of each other's way
+ * before.
+ */
 static int arrange(int *fds, int n, int first, struct error *err)
 {
 	for (int i = 0; i < n; i++) {

@@ -6,13 +6,16 @@
  *
  *	cayd --state DIR --listeners N [--docker] [--backend BACKEND --pool N]
  *
- * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the listening
- * sockets (non-blocking; with --docker the last is that of the Docker Engine API), 0 to 2 those of the supervisor, the supervisor's environment, and nothing else.
- * Where the supervisor is root it runs as SERVER_UID without groups or capabilities, and DIR, which
- * belongs to that uid, is shown to it in a mount namespace of its own; else as the user. It cannot gain
- * privileges, and dies with the supervisor.
+ * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the
+ * listening
+ * sockets (non-blocking; with --docker the last is that of the Docker Engine API), 0 to 2 those of
+ * the supervisor, the supervisor's environment, and nothing else. Where the supervisor is root it
+ * runs as SERVER_UID without groups or capabilities, and DIR, which
+ * belongs to that uid, is shown to it in a mount namespace of its own; else as the user. It cannot
+ * gain privileges, and dies with the supervisor.
  *
- * When it ends it is started again: at once, if it had run for a while; else after a pause that grows.
+ * When it ends it is started again: at once, if it had run for a while; else after a pause that
+ * grows.
  */
 #pragma once
 
@@ -58,7 +61,9 @@ struct server {
 		.program_fd = -1, .pidfd = -1, .monitor_fd = -1 \
 	}
 
-/* In a child of the supervisor that is root: it becomes this user, without groups or capabilities. */
+/*
+ * In a child of the supervisor that is root: it becomes this user, without groups or capabilities.
+ */
 int server_become(uid_t uid, struct error *err);
 /* Finds the program; takes no descriptor. */
 int server_init(struct server *s, struct poller *poller, const char *state_dir, bool has_own_uid,

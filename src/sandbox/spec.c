@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A spec may have come in a message from a process that nobody trusts, so every string is first checked
- * to end within its array, and every number to be one that means something.
+ * A spec may have come in a message from a process that nobody trusts, so every string is first
+ * checked to end within its array, and every number to be one that means something.
  */
 #include "sandbox/spec.h"
 
@@ -58,7 +58,10 @@ static int check_text(const char *text, size_t size, const char *what, struct er
 	return 0;
 }
 
-/* Absolute, no empty, "." or ".." component, no slash at the end; "/" itself is no place to put things. */
+/*
+ * Absolute, no empty, "." or ".." component, no slash at the end; "/" itself is no place to put
+ * things.
+ */
 static int check_path(const char *path, const char *what, struct error *err)
 {
 	if (check_text(path, SPEC_PATH_SIZE, what, err) < 0)

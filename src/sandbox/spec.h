@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spec: what a sandbox shall be, as plain data of fixed size: it is filled from JSON or from a command
- * line, checked once by spec_check, sent to the supervisor in one message, and never changed.
+ * spec: what a sandbox shall be, as plain data of fixed size: it is filled from JSON or from a
+ * command line, checked once by spec_check, sent to the supervisor in one message, and never
+ * changed.
  *
  * Environment, labels and deadlines are no business of who builds the sandbox and are not in here.
  */
@@ -37,7 +38,10 @@ enum network_mode {
 	NETWORK_PASTA, /* a device whose packets pasta(1) takes out as its user (pasta.h) */
 };
 
-/* Of the networks bridge and pasta: what may be begun to these addresses, and no other, over TCP and UDP. */
+/*
+ * Of the networks bridge and pasta: what may be begun to these addresses, and no other, over TCP
+ * and UDP.
+ */
 struct spec_allow {
 	uint32_t address; /* IPv4, host order */
 	uint16_t port;    /* 0: 80 and 443 */
@@ -64,7 +68,10 @@ struct spec_mount {
 	uint32_t mode;               /* enum mount_mode */
 };
 
-/* Zero means the default; SPEC_UNLIMITED none. What is asked for and cannot be had fails the create. */
+/*
+ * Zero means the default; SPEC_UNLIMITED none. What is asked for and cannot be had fails the
+ * create.
+ */
 #define SPEC_UNLIMITED (-1)
 
 struct spec_limits {
@@ -88,18 +95,24 @@ struct spec {
 	char hostname[SPEC_NAME_SIZE];   /* default "cay" */
 	uint32_t image;                  /* enum image_kind */
 	char image_path[SPEC_PATH_SIZE]; /* of IMAGE_DIR */
-	char workdir
-		[SPEC_PATH_SIZE]; /* where sessions start, made if missing; default /workspace */
-	uint32_t network;         /* enum network_mode */
-	struct spec_net net;      /* of bridge and pasta */
-	uint32_t user;            /* enum user_mode */
-	/* Of USER_ROOT: whom files in writable mounts belong to, inside; 0: root, as else to the agent. */
+	/* where sessions start, made if missing; default /workspace */
+	char workdir[SPEC_PATH_SIZE];
+	uint32_t network;    /* enum network_mode */
+	struct spec_net net; /* of bridge and pasta */
+	uint32_t user;       /* enum user_mode */
+	/*
+	 * Of USER_ROOT: whom files in writable mounts belong to, inside; 0: root, as else to the
+	 * agent.
+	 */
 	uint32_t owner_uid;
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
-	uint32_t
-		keeps_layer; /* 1: what changes below "/" can be taken as a layer (action `layer`) */
-	/* Above the image, copy-on-write: directories in layers_path, named by sha256 in hex, the lowest first. */
+	/* 1: what changes below "/" can be taken as a layer (action `layer`) */
+	uint32_t keeps_layer;
+	/*
+	 * Above the image, copy-on-write: directories in layers_path, named by sha256 in hex, the
+	 * lowest first.
+	 */
 	uint32_t n_layers;
 	char layers_path[SPEC_PATH_SIZE];
 	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE];
@@ -114,7 +127,9 @@ struct enforced {
 	uint32_t uid, gid;         /* of the agent, as the host sees it */
 };
 
-/* Refuses what no host could give: relative paths, "..", doubled targets, unknown modes, bad names. */
+/*
+ * Refuses what no host could give: relative paths, "..", doubled targets, unknown modes, bad names.
+ */
 int spec_check(const struct spec *spec, struct error *err);
 
 const char *control_name(enum control c); /* "seccomp" */

@@ -2,10 +2,11 @@
 /*
  * step: what the steps of a plan do, and what they share while a plan is walked.
  *
- * Two directories matter inside. The WORK area is a tmpfs with the size that the sandbox may write; its
- * paths ("root/tmp", "upper/usr") are all our own making. The ROOT is the mount that becomes "/"; with an
- * image that we did not make, any path in it may hold hostile links, so a path in the root is only ever
- * resolved by the kernel as if the root were "/" already (openat2, RESOLVE_IN_ROOT).
+ * Two directories matter inside. The WORK area is a tmpfs with the size that the sandbox may write;
+ * its paths ("root/tmp", "upper/usr") are all our own making. The ROOT is the mount that becomes
+ * "/"; with an image that we did not make, any path in it may hold hostile links, so a path in the
+ * root is only ever resolved by the kernel as if the root were "/" already (openat2,
+ * RESOLVE_IN_ROOT).
  */
 #pragma once
 
@@ -98,8 +99,8 @@ enum step_stage step_stage(enum step_kind kind);
  */
 
 /*
- * Targets in the root: a descriptor (O_PATH) of what is there, made with its parents if it is not. The
- * owner is an id inside; it and the mode are given only to what is made.
+ * Targets in the root: a descriptor (O_PATH) of what is there, made with its parents if it is not.
+ * The owner is an id inside; it and the mode are given only to what is made.
  */
 int files_target_dir(const struct build *b, const char *path, uint32_t mode, uint32_t uid,
 	int *ret_fd, struct error *err);
@@ -108,7 +109,10 @@ int files_target_file(const struct build *b, const char *path, int *ret_fd, stru
 /* v2: makes the group "cay" in dir and lets it have the controllers. */
 int cgroup_v2_hand_on(const char *dir, uint32_t parts, struct error *err);
 
-/* A new file system, not mounted anywhere yet. options: "name=value,name", attributes: MOUNT_ATTR_*. */
+/*
+ * A new file system, not mounted anywhere yet. options: "name=value,name", attributes:
+ * MOUNT_ATTR_*.
+ */
 int mounts_make(const char *type, const char *options, unsigned attributes, int *ret_fd,
 	struct error *err);
 /* Hangs a tree that hangs nowhere yet onto what target_fd stands for. */

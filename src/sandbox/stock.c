@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A member has two pidfds in the poller: of pid 1, which is readable once every process
- * of the sandbox's pid namespace is gone, and of the executor, which lives outside of that namespace. If
- * one of them ends, the other is killed. When both are gone, launch_reap removes the rest, and the member
- * is ENDED. Nothing here waits for a process.
+ * Theory of operation. A member has two pidfds in the poller: of pid 1, which is readable once
+ * every process of the sandbox's pid namespace is gone, and of the executor, which lives outside of
+ * that namespace. If one of them ends, the other is killed. When both are gone, launch_reap removes
+ * the rest, and the member is ENDED. Nothing here waits for a process.
  *
- * What is to be made is given to the crew; while all of that are busy, it waits in `queue` with its spec.
- * The pool is refilled by hands that nobody else has work for.
+ * What is to be made is given to the crew; while all of that are busy, it waits in `queue` with its
+ * spec. The pool is refilled by hands that nobody else has work for.
  */
 #include "sandbox/stock.h"
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stock: the supervisor's sandboxes: those that live, those that are being taken down, and a few that are
- * kept ready, so that a create with the default spec is handed one that was made before.
+ * stock: the supervisor's sandboxes: those that live, those that are being taken down, and a few
+ * that are kept ready, so that a create with the default spec is handed one that was made before.
  *
- * A member is MAKING (queued, or in the hands of the crew), READY (in the pool, nobody's yet), LIVING (somebody's), ENDING (killed, its processes not
- * gone yet) or ENDED (nothing is left but the news of it). stock_events tells of the last; the owner of
- * the stock drops such members with stock_drop. Whatever ends one, what belonged to it is gone before.
+ * A member is MAKING (queued, or in the hands of the crew), READY (in the pool, nobody's yet),
+ * LIVING (somebody's), ENDING (killed, its processes not gone yet) or ENDED (nothing is left but
+ * the news of it). stock_events tells of the last; the owner of
+ * the stock drops such members with stock_drop. Whatever ends one, what belonged to it is gone
+ * before.
  *
- * Ceilings: STOCK_MAX members of all kinds; who has found stock_is_busy asks for no more until it is not.
- * Single-threaded; nothing here blocks.
+ * Ceilings: STOCK_MAX members of all kinds; who has found stock_is_busy asks for no more until it
+ * is not. Single-threaded; nothing here blocks.
  */
 #pragma once
 
@@ -27,8 +29,8 @@ enum { STOCK_MAX = UID_SLOTS, STOCK_POOL_MAX = 1024, STOCK_QUEUE_MAX = 64 };
 enum member_state { MEMBER_MAKING, MEMBER_READY, MEMBER_LIVING, MEMBER_ENDING, MEMBER_ENDED };
 
 struct member {
-	struct list
-		link; /* stock::queue, then stock::idle, and stock::members once it is somebody's */
+	/* stock::queue, then stock::idle, and stock::members once it is somebody's */
+	struct list link;
 	struct stock *stock;
 	struct source init_source, executor_source;
 	int n_running; /* of pid 1 and the executor */
@@ -86,7 +88,10 @@ int stock_init(struct stock *s, struct poller *poller, int pool, const struct ho
 /* Every member must have been dropped. */
 void stock_fini(struct stock *s);
 
-/* `made` follows, now or later. A ready one is fitted to the spec if that can be: its id may differ then. */
+/*
+ * `made` follows, now or later. A ready one is fitted to the spec if that can be: its id may differ
+ * then.
+ */
 int stock_create(struct stock *s, const struct spec *spec, uint64_t serial, struct error *err);
 bool stock_is_busy(const struct stock *s); /* the queue is full */
 /* Who asked is gone: nothing of what is being made will be told. */
@@ -97,7 +102,9 @@ void stock_end(struct member *m, enum end_reason reason);
 void stock_end_all(struct stock *s);
 void stock_drop(struct member *m); /* ENDED */
 
-/* Numbers the living from 0 on and returns how many there are; stock_numbered finds one, or NULL. */
+/*
+ * Numbers the living from 0 on and returns how many there are; stock_numbered finds one, or NULL.
+ */
 uint32_t stock_number(struct stock *s);
 struct member *stock_numbered(const struct stock *s, uint32_t index);
 

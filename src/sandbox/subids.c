@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A child makes the namespace and waits; newuidmap and newgidmap, which are set-uid, map it as
- * /etc/subuid allows; we open it, and the child goes. What keeps it is the descriptor.
+ * Theory of operation. A child makes the namespace and waits; newuidmap and newgidmap, which are
+ * set-uid, map it as /etc/subuid allows; we open it, and the child goes. What keeps it is the
+ * descriptor.
  *
- * Containers that the user starts without root begin to count at the front of the same range, and their users have low
- * numbers, or 65534: agents get ids from the middle.
+ * Containers that the user starts without root begin to count at the front of the same range, and
+ * their users have low numbers, or 65534: agents get ids from the middle.
  */
 #include "sandbox/subids.h"
 
@@ -62,7 +63,10 @@ bool subids_parse(struct str table, struct str name, uint32_t uid, uint32_t *ret
 	return best > 0;
 }
 
-/* Without the C library's ways to other sources: this may be a static program, and newuidmap has the last word. */
+/*
+ * Without the C library's ways to other sources: this may be a static program, and newuidmap has
+ * the last word.
+ */
 static struct str find_name(struct str passwd, uint32_t uid)
 {
 	struct str line, name, field;

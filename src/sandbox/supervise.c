@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. One thread, one poller, four kinds of events: a signal, a message of the server
- * (desk.c), the end of the server (server.c), the end of a sandbox (stock.c). A server that ends is started
- * again and adopts what lives: nothing of a sandbox depends on the server's life. When there is nothing
- * to do, the pool is refilled.
+ * Theory of operation. One thread, one poller, four kinds of events: a signal, a message of the
+ * server (desk.c), the end of the server (server.c), the end of a sandbox (stock.c). A server that
+ * ends is started again and adopts what lives: nothing of a sandbox depends on the server's life.
+ * When there is nothing to do, the pool is refilled.
  */
 #include "sandbox/supervise.h"
 
@@ -207,13 +207,15 @@ static void swept(void *ctx, const char *what)
 }
 
 /*
- * What an executor leaves behind when it dies becomes ours (see supervise), and pid 1 of its sandbox cannot
- * end before it was waited for. How a process of a sandbox ended is of no interest: its pidfd tells that
- * it did. The server's status is, so that is left alone, and orphans behind it come after it.
+ * What an executor leaves behind when it dies becomes ours (see supervise), and pid 1 of its
+ * sandbox cannot end before it was waited for. How a process of a sandbox ended is of no interest:
+ * its pidfd tells that it did. The server's status is, so that is left alone, and orphans behind it
+ * come after it.
  *
  * Only after a SIGCHLD: the kernel looks at every child in turn, and there are thousands.
  *
- * Behind a builder that was killed may come a pid 1 that nobody else knew, and then the lock on its slot is free.
+ * Behind a builder that was killed may come a pid 1 that nobody else knew, and then the lock on its
+ * slot is free.
  */
 static void reap_orphans(struct supervisor *s)
 {
@@ -314,7 +316,9 @@ int supervise(const struct supervise_config *config, struct error *err)
 		.stock = STOCK_INIT,
 	};
 	raise_nofile();
-	/* Orphans of executors come here instead of to the host's pid 1, which may take its time. */
+	/*
+	 * Orphans of executors come here instead of to the host's pid 1, which may take its time.
+	 */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	int r = place_find(&place, config, err);
 	if (r == 0)

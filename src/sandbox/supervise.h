@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * supervise: the program cay-supervisor, as one function: opens the sockets, starts the server, and makes,
- * hands out and takes down sandboxes as the server asks (monitor.h), until SIGTERM or SIGINT.
+ * supervise: the program cay-supervisor, as one function: opens the sockets, starts the server, and
+ * makes, hands out and takes down sandboxes as the server asks (monitor.h), until SIGTERM or
+ * SIGINT.
  *
- * One supervisor per state directory (flock on the directory itself). As root: state in /var/lib/cay,
- * socket /run/cay/cay.sock; else $XDG_STATE_HOME/cay or ~/.local/state/cay, and $XDG_RUNTIME_DIR/cay/cay.sock
- * or cay.sock in the state directory. With a `backend` there are no sandboxes of ours: the server runs as the
- * caller, and nothing is asked of this machine's namespaces. What a killed predecessor left is swept away at the start.
+ * One supervisor per state directory (flock on the directory itself). As root: state in
+ * /var/lib/cay, socket /run/cay/cay.sock; else $XDG_STATE_HOME/cay or ~/.local/state/cay, and
+ * $XDG_RUNTIME_DIR/cay/cay.sock or cay.sock in the state directory. With a `backend` there are no
+ * sandboxes of ours: the server runs as the caller, and nothing is asked of this machine's
+ * namespaces. What a killed predecessor left is swept away at the start.
  */
 #pragma once
 
@@ -26,8 +28,9 @@ struct supervise_config {
 	struct hostpaths host_paths; /* what sandboxes may be given of the host */
 	int pool;                    /* sandboxes kept ready; -1: 2 as root, else none */
 	/*
-	 * Gets a line, and is closed, when the server is up for the first time; or -1. The line holds the ports that
-	 * the kernel chose where port 0 was to be listened on, each after a blank.
+	 * Gets a line, and is closed, when the server is up for the first time; or -1. The line
+	 * holds the ports that the kernel chose where port 0 was to be listened on, each after a
+	 * blank.
 	 */
 	int ready_fd;
 };

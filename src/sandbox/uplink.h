@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * uplink: what leads out of a sandbox whose network is bridge or pasta. It is attached once the sandbox is built and
- * before anybody has it, by the supervisor, which it takes some 10 ms; nothing of it outlives the sandbox or the
- * supervisor.
+ * uplink: what leads out of a sandbox whose network is bridge or pasta. It is attached once the
+ * sandbox is built and before anybody has it, by the supervisor, which it takes some 10 ms; nothing
+ * of it outlives the sandbox or the supervisor.
  */
 #pragma once
 

@@ -6,8 +6,8 @@
  *	github.com:22       10.1.2.0/24:5432           with a port; without: 80 and 443
  *	203.0.113.7         [fd00::7]:443              an address or a range of them
  *
- * What a name leads to is checked by whoever resolves it: a name lets nobody into a private network, an address
- * in the list does. Metadata services of clouds cannot be allowed at all.
+ * What a name leads to is checked by whoever resolves it: a name lets nobody into a private
+ * network, an address in the list does. Metadata services of clouds cannot be allowed at all.
  */
 #pragma once
 

@@ -43,7 +43,10 @@ static int value_of(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* The 24 bits of four characters, of which the last `n_pads` are '='; -1 if they are not well-formed. */
+/*
+ * The 24 bits of four characters, of which the last `n_pads` are '='; -1 if they are not
+ * well-formed.
+ */
 static int32_t quad(const char *c, int n_pads)
 {
 	int32_t v = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * base64 (RFC 4648), the standard alphabet. Decoding is strict: padding is wanted, nothing else than the
- * alphabet is taken (no line breaks), unused bits must be zero; so each value has exactly one text.
+ * base64 (RFC 4648), the standard alphabet. Decoding is strict: padding is wanted, nothing else
+ * than the alphabet is taken (no line breaks), unused bits must be zero; so each value has exactly
+ * one text.
  */
 #pragma once
 

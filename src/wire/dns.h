@@ -2,8 +2,9 @@
 /*
  * dns: questions of a resolver (RFC 1035) and the short answers to them, over UDP.
  *
- * Only what a stub resolver sends is understood: one question, class IN. Names are lower-cased, without a
- * final dot; one that is no host name (letters, digits, '-', '_', in labels of at most 63) is ERROR_INVALID.
+ * Only what a stub resolver sends is understood: one question, class IN. Names are lower-cased,
+ * without a final dot; one that is no host name (letters, digits, '-', '_', in labels of at most
+ * 63) is ERROR_INVALID.
  */
 #pragma once
 
@@ -24,7 +25,9 @@ struct dns_question {
 };
 
 int dns_parse(struct str packet, struct dns_question *ret, struct error *err);
-/* Appends the reply to `packet`. address: in host order, for DNS_OK and type A; 0: no such record. */
+/*
+ * Appends the reply to `packet`. address: in host order, for DNS_OK and type A; 0: no such record.
+ */
 void dns_put_reply(struct str packet, const struct dns_question *q, enum dns_code code,
 	uint32_t address, uint32_t ttl, struct buf *b);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The text is taken line by line. A logical line is what is left when lines that end with the
- * escape character are joined, and comments and empty lines between them are dropped. Its first word is looked up
- * in dockerfile.def, whose form says how the rest is cut. Here-documents follow their logical line and are taken
- * as they stand.
+ * Theory of operation. The text is taken line by line. A logical line is what is left when lines
+ * that end with the escape character are joined, and comments and empty lines between them are
+ * dropped. Its first word is looked up in dockerfile.def, whose form says how the rest is cut.
+ * Here-documents follow their logical line and are taken as they stand.
  */
 #include "wire/dockerfile.h"
 

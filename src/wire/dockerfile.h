@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dockerfile: the text of a Dockerfile as a list of steps
- * (https://docs.docker.com/reference/dockerfile/): comments, the directive "escape", continued lines, the JSON form
- * of commands, flags, here-documents. What is not offered is an error that names the line, as is every other.
+ * (https://docs.docker.com/reference/dockerfile/): comments, the directive "escape", continued
+ * lines, the JSON form of commands, flags, here-documents. What is not offered is an error that
+ * names the line, as is every other.
  *
  *	struct dockerfile file;
  *	if (dockerfile_parse(text, &arena, &file, err) < 0)
@@ -10,8 +11,9 @@
  *	for (size_t i = 0; i < file.n; i++)
  *		… file.steps[i] …
  *
- * Variables are not expanded here, as what they stand for changes from step to step: dockerfile_expand does it for a
- * word. Everything is in the arena, which has to have room for DOCKERFILE_ARENA.
+ * Variables are not expanded here, as what they stand for changes from step to step:
+ * dockerfile_expand does it for a word. Everything is in the arena, which has to have room for
+ * DOCKERFILE_ARENA.
  */
 #pragma once
 
@@ -70,8 +72,9 @@ struct str dockerfile_flag(const struct dockerfile_step *step, const char *name)
 /* STR_NONE: it is not set. */
 typedef struct str dockerfile_lookup_fn(void *arg, struct str name);
 /*
- * A word as a shell would read it: without its quotes, $NAME, ${NAME}, ${NAME:-WORD} and ${NAME:+WORD} replaced,
- * nothing in single quotes. `keeps_quotes`: for text that is no word (a here-document).
+ * A word as a shell would read it: without its quotes, $NAME, ${NAME}, ${NAME:-WORD} and
+ * ${NAME:+WORD} replaced, nothing in single quotes. `keeps_quotes`: for text that is no word (a
+ * here-document).
  */
 int dockerfile_expand(struct str word, char escape, bool keeps_quotes, dockerfile_lookup_fn *lookup,
 	void *arg, struct arena *arena, struct str *ret, struct error *err);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words of a Dockerfile: where they end, and what is in them when quotes and variables are done with. */
+/*
+ * Words of a Dockerfile: where they end, and what is in them when quotes and variables are done
+ * with.
+ */
 #include "wire/dockerfile.h"
 
 #include "base/auto.h"

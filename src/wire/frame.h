@@ -8,12 +8,13 @@
  *	uint16  zero
  *	payload
  *
- * A call, from the caller's side: one FRAME_REQUEST; then, if the action takes input, FRAME_DATA and a
- * FRAME_EOF, and FRAME_CONTROL at any time. Back come FRAME_DATA and FRAME_EVENT, and at the end exactly
- * one FRAME_RESULT or FRAME_ERROR. Payloads other than data are JSON.
+ * A call, from the caller's side: one FRAME_REQUEST; then, if the action takes input, FRAME_DATA
+ * and a FRAME_EOF, and FRAME_CONTROL at any time. Back come FRAME_DATA and FRAME_EVENT, and at the
+ * end exactly one FRAME_RESULT or FRAME_ERROR. Payloads other than data are JSON.
  *
- * After an error the callee closes. After a result the socket may serve the next call, and the caller closes
- * it if it does not want to; what it had sent for the call before, too late, is passed over.
+ * After an error the callee closes. After a result the socket may serve the next call, and the
+ * caller closes it if it does not want to; what it had sent for the call before, too late, is
+ * passed over.
  */
 #pragma once
 
@@ -42,7 +43,7 @@ struct frame {
 /* Appends head and payload. -1 if b is full. */
 int frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload);
 /*
- * Takes one frame from the front of `in`: its whole size, 0 if more bytes are needed, or -1 with *err
- * filled (ERROR_PROTOCOL) for what can never become a frame.
+ * Takes one frame from the front of `in`: its whole size, 0 if more bytes are needed, or -1 with
+ * *err filled (ERROR_PROTOCOL) for what can never become a frame.
  */
 ssize_t frame_parse(struct str in, struct frame *ret, struct error *err);

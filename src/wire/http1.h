@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http1: the framing of HTTP/1.1 messages (RFC 9112), strictly. What two parsers could read in two ways
- * is refused: bare LF, NUL and other control bytes, folded headers, a space before the colon, two
- * Content-Length, Content-Length next to Transfer-Encoding, any coding but "chunked", "+5" as a length.
+ * http1: the framing of HTTP/1.1 messages (RFC 9112), strictly. What two parsers could read in two
+ * ways is refused: bare LF, NUL and other control bytes, folded headers, a space before the colon,
+ * two Content-Length, Content-Length next to Transfer-Encoding, any coding but "chunked", "+5" as a
+ * length.
  *
  *	size_t scanned = 0;
  *	ssize_t n = http1_head_end(in, &scanned, err);       0: more bytes are needed
@@ -37,11 +38,14 @@ struct http1_head {
 };
 
 /*
- * The size of the head at the front of `in`, its empty line included; 0 if that is not there yet; -1
- * (ERROR_INVALID) as soon as the bytes cannot become a head. *scanned starts at 0 and saves rescanning.
+ * The size of the head at the front of `in`, its empty line included; 0 if that is not there yet;
+ * -1 (ERROR_INVALID) as soon as the bytes cannot become a head. *scanned starts at 0 and saves
+ * rescanning.
  */
 ssize_t http1_head_end(struct str in, size_t *scanned, struct error *err);
-/* ERROR_INVALID; ERROR_UNSUPPORTED for another version or coding; ERROR_LIMIT for too many headers. */
+/*
+ * ERROR_INVALID; ERROR_UNSUPPORTED for another version or coding; ERROR_LIMIT for too many headers.
+ */
 int http1_parse_request(struct str head, struct http1_head *ret, struct error *err);
 int http1_parse_reply(struct str head, struct http1_head *ret, struct error *err);
 /* The first value under this name (case does not matter), or STR_NONE. */
@@ -59,8 +63,9 @@ struct http1_chunks {
 };
 
 /*
- * Reads from the front of `in`: returns how many bytes were used and in *ret_piece the data among them
- * (empty if there is none). Call again with the rest until it uses 0 bytes or state is CHUNK_DONE.
+ * Reads from the front of `in`: returns how many bytes were used and in *ret_piece the data among
+ * them (empty if there is none). Call again with the rest until it uses 0 bytes or state is
+ * CHUNK_DONE.
  */
 ssize_t http1_dechunk(struct http1_chunks *c, struct str in, struct str *ret_piece,
 	struct error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Matching keeps one place to come back to for each of "*" and "**": when what follows does not
- * fit, the last of them takes one character more. So it takes time in proportion to pattern × path, whatever the
- * pattern: no recursion, no table.
+ * Theory of operation. Matching keeps one place to come back to for each of "*" and "**": when what
+ * follows does not fit, the last of them takes one character more. So it takes time in proportion
+ * to pattern × path, whatever the pattern: no recursion, no table.
  */
 #include "wire/ignore.h"
 
@@ -130,7 +130,10 @@ bool pattern_is_plain(struct str pattern)
 	return true;
 }
 
-/* Without "./" and "/" in front, doubled slashes and one at the end; ".." as far as there is something to leave. */
+/*
+ * Without "./" and "/" in front, doubled slashes and one at the end; ".." as far as there is
+ * something to leave.
+ */
 static struct str clean(struct str line, struct arena *arena)
 {
 	char *out = arena_str(arena, line);

@@ -2,9 +2,10 @@
 /*
  * ignore: the patterns of a .dockerignore file and of COPY's sources.
  *
- * A pattern is one of whole paths: "*" and "?" stand for characters but '/', "[a-z]" and "[^a-z]" for one of a set,
- * "\" takes the next character as it is, and "**" stands for any number of directories. In a .dockerignore the
- * last line that fits decides, "!" in front makes an exception, and what a directory suffers all in it does
+ * A pattern is one of whole paths: "*" and "?" stand for characters but '/', "[a-z]" and "[^a-z]"
+ * for one of a set, "\" takes the next character as it is, and "**" stands for any number of
+ * directories. In a .dockerignore the last line that fits decides, "!" in front makes an exception,
+ * and what a directory suffers all in it does
  * (https://docs.docker.com/build/concepts/context/#dockerignore-files).
  */
 #pragma once

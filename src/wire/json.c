@@ -21,7 +21,8 @@ static struct json *ours(const json_t *j)
 }
 
 /*
- * From text to tree. jansson reads as well, byte by byte; this is ten times as fast, and others wait for it.
+ * From text to tree. jansson reads as well, byte by byte; this is ten times as fast, and others
+ * wait for it.
  */
 struct reader {
 	struct str rest;
@@ -254,7 +255,10 @@ static bool is_escaped(const char *quote, const char *start)
 	return (quote - p) % 2 != 0;
 }
 
-/* What follows the string that s begins with, without its opening quote; it need not be well-formed. */
+/*
+ * What follows the string that s begins with, without its opening quote; it need not be
+ * well-formed.
+ */
 static struct str after_string(struct str s)
 {
 	const char *start = s.ptr, *quote;

@@ -2,12 +2,13 @@
 /*
  * json: reading through a tree, writing without one.
  *
- * Reading (jansson): json_parse gives an immutable tree that its caller frees. Duplicate keys, trailing
- * bytes, invalid UTF-8, "\u0000" in a key and depth above JSON_DEPTH_MAX are errors that name line and
- * column. Strings may hold NUL; who turns one into a C string checks with str_has_nul.
+ * Reading (jansson): json_parse gives an immutable tree that its caller frees. Duplicate keys,
+ * trailing bytes, invalid UTF-8, "\u0000" in a key and depth above JSON_DEPTH_MAX are errors that
+ * name line and column. Strings may hold NUL; who turns one into a C string checks with
+ * str_has_nul.
  *
- * Writing: a struct jsonw appends to a buf and puts the commas; invalid UTF-8 becomes U+FFFD, so what is
- * written always is valid JSON in valid UTF-8. Check buf.is_full once, at the end.
+ * Writing: a struct jsonw appends to a buf and puts the commas; invalid UTF-8 becomes U+FFFD, so
+ * what is written always is valid JSON in valid UTF-8. Check buf.is_full once, at the end.
  *
  *	struct jsonw w = JSONW(&b);
  *	jsonw_open(&w);
@@ -35,9 +36,14 @@ enum json_kind {
 };
 
 int json_parse(struct str text, struct json **ret, struct error *err);
-/* ERROR_TOO_LARGE for a text whose tree would have more values: some hundred bytes of memory each. Fast; says nothing else. */
+/*
+ * ERROR_TOO_LARGE for a text whose tree would have more values: some hundred bytes of memory each.
+ * Fast; says nothing else.
+ */
 int json_check_values(struct str text, size_t max, struct error *err);
-/* The same, but where an integer does not fit all are reals: for what other programs count wrongly. */
+/*
+ * The same, but where an integer does not fit all are reals: for what other programs count wrongly.
+ */
 int json_parse_loose(struct str text, struct json **ret, struct error *err);
 void json_free(struct json *root); /* only what json_parse gave; NULL is fine */
 static inline void json_free_fn(struct json **root)

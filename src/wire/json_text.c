@@ -100,7 +100,10 @@ static size_t escape_len(const char *p, const char *end)
 	return unit_char(p, end, &len) < 0 ? 0 : len;
 }
 
-/* Steps over what is at p, which is no '"'. Its length; 0 and *ret_what: it has no place in a string. */
+/*
+ * Steps over what is at p, which is no '"'. Its length; 0 and *ret_what: it has no place in a
+ * string.
+ */
 static size_t step(const char *p, const char *end, const char **ret_what)
 {
 	unsigned char c = (unsigned char)*p;

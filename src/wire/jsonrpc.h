@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * jsonrpc: the messages of JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one at a time: batches are
- * refused, as every newer MCP does.
+ * jsonrpc: the messages of JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one at a time:
+ * batches are refused, as every newer MCP does.
  *
  *	struct jsonrpc m;
  *	if (jsonrpc_read(tree, &m, err) == 0 && m.kind == JSONRPC_REQUEST && str_is(m.method, "ping"))

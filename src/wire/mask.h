@@ -6,9 +6,9 @@
  *	mask_add(&m, STR("s3cret"));
  *	mask_put(&m, text, MASK_PLAIN, &out);
  *
- * In JSON a value is looked for as it stands in a string, escaped. A value shorter than MASK_MIN bytes is not
- * masked: it would hide half of every text. Nor is one that was encoded, in base64 for one: this keeps secrets
- * out of logs by accident, not from who is determined to print one.
+ * In JSON a value is looked for as it stands in a string, escaped. A value shorter than MASK_MIN
+ * bytes is not masked: it would hide half of every text. Nor is one that was encoded, in base64 for
+ * one: this keeps secrets out of logs by accident, not from who is determined to print one.
  */
 #pragma once
 
@@ -30,5 +30,8 @@ void mask_add(struct mask *m, struct str value); /* one too many or too long is 
 bool mask_finds(const struct mask *m, struct str text, enum mask_form form);
 /* Appends the text, masked. */
 void mask_put(const struct mask *m, struct str text, enum mask_form form, struct buf *out);
-/* Of what mask_put gave: how many bytes at the end may be the beginning of one that goes on in what comes next. */
+/*
+ * Of what mask_put gave: how many bytes at the end may be the beginning of one that goes on in what
+ * comes next.
+ */
 size_t mask_tail(const struct mask *m, struct str text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Before everything the parser pretends to have seen a CRLF, so that the first delimiter looks like all
- * others: "\r\n--boundary". What follows it decides: CRLF begins a part, "--" ends the body. Data is passed
- * on up to where a delimiter could begin; that tail waits for the next piece.
+ * Before everything the parser pretends to have seen a CRLF, so that the first delimiter looks like
+ * all others: "\r\n--boundary". What follows it decides: CRLF begins a part, "--" ends the body.
+ * Data is passed on up to where a delimiter could begin; that tail waits for the next piece.
  */
 #include "wire/multipart.h"
 
@@ -43,7 +43,9 @@ static int next_param(struct str *rest, struct str *ret_name, struct buf *ret_va
 	}
 	size_t i = 1;
 	for (; i < rest->len && rest->ptr[i] != '"'; i++) {
-		/* Browsers escape only the quote; a backslash in a Windows path stands for itself. */
+		/*
+		 * Browsers escape only the quote; a backslash in a Windows path stands for itself.
+		 */
 		if (rest->ptr[i] == '\\' && i + 1 < rest->len && rest->ptr[i + 1] == '"')
 			i++;
 		buf_putc(ret_value, rest->ptr[i]);
@@ -191,8 +193,8 @@ static ssize_t after_delimiter(struct str s, bool *ret_is_last)
 }
 
 /*
- * How many bytes at the front of s are data. What follows them is a delimiter, *ret_len bytes long with all
- * that belongs to it, or (*ret_len is 0) may become one, or is the end of s.
+ * How many bytes at the front of s are data. What follows them is a delimiter, *ret_len bytes long
+ * with all that belongs to it, or (*ret_len is 0) may become one, or is the end of s.
  */
 static size_t find_delimiter(const struct multipart *m, struct str s, size_t *ret_len,
 	bool *ret_is_last)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * multipart: a body of multipart/form-data (RFC 7578), read as it arrives. Pieces may be cut anywhere.
+ * multipart: a body of multipart/form-data (RFC 7578), read as it arrives. Pieces may be cut
+ * anywhere.
  *
  *	struct multipart m;
  *	if (multipart_init(&m, content_type, &ops, arg, err) < 0) …
@@ -8,9 +9,10 @@
  *	if (multipart_end(&m, err) < 0) …                  the closing boundary was there
  *	multipart_fini(&m);
  *
- * For each part on_part, then on_data (any number of times), then on_part_end. A callback that returns a
- * negative number, with *err filled, ends the parsing. At most MULTIPART_PARTS_MAX parts, with headers of
- * at most MULTIPART_HEAD_MAX bytes each; how long their data may be is the receiver's to say.
+ * For each part on_part, then on_data (any number of times), then on_part_end. A callback that
+ * returns a negative number, with *err filled, ends the parsing. At most MULTIPART_PARTS_MAX parts,
+ * with headers of at most MULTIPART_HEAD_MAX bytes each; how long their data may be is the
+ * receiver's to say.
  */
 #pragma once
 
@@ -21,8 +23,8 @@ enum { MULTIPART_PARTS_MAX = 1000, MULTIPART_HEAD_MAX = 8 * 1024, MULTIPART_BOUN
 
 struct multipart_part {
 	struct str name; /* of the form's field */
-	struct str
-		filename; /* as sent: a name, never to be trusted as a path; STR_NONE if it is no file */
+	/* as sent: a name, never to be trusted as a path; STR_NONE if it is no file */
+	struct str filename;
 	struct str type; /* Content-Type, STR_NONE if there is none */
 };
 

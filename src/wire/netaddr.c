@@ -10,7 +10,10 @@
 
 static const uint8_t v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* IANA's special-purpose registries; the metadata services of clouds are in link-local and ULA space. */
+/*
+ * IANA's special-purpose registries; the metadata services of clouds are in link-local and ULA
+ * space.
+ */
 static const char *const private_ranges[] = {
 #define IPV4_PRIVATE(text) text,
 #define IPV4_METADATA(text)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * netaddr: internet addresses as 128 bits, and which of them nobody outside should be able to have named.
- * An IPv4 address is ::ffff:a.b.c.d here; compatible, NAT64 and 6to4 forms of one are unwrapped to it.
+ * netaddr: internet addresses as 128 bits, and which of them nobody outside should be able to have
+ * named. An IPv4 address is ::ffff:a.b.c.d here; compatible, NAT64 and 6to4 forms of one are
+ * unwrapped to it.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nflog: what the kernel's packet filter tells of a packet (nft: `log group`), in a datagram of netlink. The frame is the
- * kernel's, the packet in it is whatever a sandbox has sent.
+ * nflog: what the kernel's packet filter tells of a packet (nft: `log group`), in a datagram of
+ * netlink. The frame is the kernel's, the packet in it is whatever a sandbox has sent.
  *
  * https://git.netfilter.org/libnetfilter_log, linux/netfilter/nfnetlink_log.h
  */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nuljson: messages that end with a NUL byte, as a browser sends them over its debugging pipe. Each is one JSON
- * object; this module only cuts the stream and keeps a ceiling.
+ * nuljson: messages that end with a NUL byte, as a browser sends them over its debugging pipe. Each
+ * is one JSON object; this module only cuts the stream and keeps a ceiling.
  *
  *	struct nuljson n;
  *	nuljson_init(&n, 16 << 20);
  *	while (…) nuljson_parse(&n, piece, on_message, arg, &err);    pieces may be cut anywhere
  *	nuljson_fini(&n);
  *
- * A message over the limit does not end the stream: its first NULJSON_HEAD bytes are given with is_cut, so that
- * whoever asked for it can be told; the rest is passed over.
+ * A message over the limit does not end the stream: its first NULJSON_HEAD bytes are given with
+ * is_cut, so that whoever asked for it can be told; the rest is passed over.
  */
 #pragma once
 

@@ -177,7 +177,9 @@ ssize_t pack_read(struct pack_reader *r, void *bytes, size_t size, struct error 
 		: n;
 }
 
-/* A failure is kept and not told: libarchive leaks what a writer holds that failed or was given up. */
+/*
+ * A failure is kept and not told: libarchive leaks what a writer holds that failed or was given up.
+ */
 static la_ssize_t on_write(struct archive *a, void *arg, const void *bytes, size_t size)
 {
 	struct pack_writer *w = arg;

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pack: archives, in and out, by callbacks: no descriptor, no file is opened here. Tar is read in every
- * dialect and written as GNU tar, which carries names as bytes; zip is written as a stream, not compressed.
+ * pack: archives, in and out, by callbacks: no descriptor, no file is opened here. Tar is read in
+ * every dialect and written as GNU tar, which carries names as bytes; zip is written as a stream,
+ * not compressed.
  *
- * An archive is input from a stranger. What an item says is given as it is: absolute paths, "..", links
- * to anywhere. Who makes files of it opens every path beneath a descriptor and follows no link.
+ * An archive is input from a stranger. What an item says is given as it is: absolute paths, "..",
+ * links to anywhere. Who makes files of it opens every path beneath a descriptor and follows no
+ * link.
  *
  *	struct pack_item item;
  *	while ((r = pack_next(reader, &item, err)) > 0)
  *		while (item.kind == PACK_FILE && (n = pack_read(reader, bytes, sizeof(bytes), err)) > 0)
  *			…
  *
- * Readers and writers belong to one thread. After a failure only free is allowed. The only module that
- * knows libarchive.
+ * Readers and writers belong to one thread. After a failure only free is allowed. The only module
+ * that knows libarchive.
  */
 #pragma once
 
@@ -46,18 +48,24 @@ struct pack_item {
 struct pack_reader;
 struct pack_writer;
 
-/* The next piece of the archive; its bytes stay valid until the next call. Its size, 0 at the end, -1. */
+/*
+ * The next piece of the archive; its bytes stay valid until the next call. Its size, 0 at the end,
+ * -1.
+ */
 typedef ssize_t pack_source_fn(void *arg, const void **ret_bytes, struct error *err);
 typedef int pack_sink_fn(void *arg, struct str bytes, struct error *err);
 
-/* Tar may be compressed (gzip, bzip2, xz, zstd); zip is read by the heads of its items, as they come. */
+/*
+ * Tar may be compressed (gzip, bzip2, xz, zstd); zip is read by the heads of its items, as they
+ * come.
+ */
 int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
 	struct pack_reader **ret, struct error *err);
 /* Where the next piece begins, as lseek(2) has it. The new offset from the start, or -1. */
 typedef int64_t pack_seek_fn(void *arg, int64_t offset, int whence, struct error *err);
 /*
- * Zip by its table of contents, which is at the end: what other programs go by, and the only place that
- * tells modes and symbolic links.
+ * Zip by its table of contents, which is at the end: what other programs go by, and the only place
+ * that tells modes and symbolic links.
  */
 int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg,
 	struct pack_reader **ret, struct error *err);

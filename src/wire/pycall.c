@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The text is searched for a name with a "(" behind it; from there a call is tried. If that
- * is none, the search goes on behind the "(": a suffix of the name cannot become a call either. What is tried in
- * vain is read again, so the number of steps is limited, not only the length of the text.
+ * Theory of operation. The text is searched for a name with a "(" behind it; from there a call is
+ * tried. If that is none, the search goes on behind the "(": a suffix of the name cannot become a
+ * call either. What is tried in vain is read again, so the number of steps is limited, not only the
+ * length of the text.
  */
 #include "wire/pycall.h"
 

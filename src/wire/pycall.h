@@ -6,9 +6,9 @@
  *	fill("12", "me@example.org")
  *	click('15', button="left", modifiers=["Shift"])
  *
- * Arguments are literals: strings (also raw and triple-quoted), numbers, True, False, None, lists, tuples, dicts;
- * by position, then by name. Comments are ignored, and so is any text that is no call: what a model says around
- * its calls. Nothing is evaluated.
+ * Arguments are literals: strings (also raw and triple-quoted), numbers, True, False, None, lists,
+ * tuples, dicts; by position, then by name. Comments are ignored, and so is any text that is no
+ * call: what a model says around its calls. Nothing is evaluated.
  */
 #pragma once
 

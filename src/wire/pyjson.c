@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass over the bytes, without recursion: `open` is the stack of brackets. What is expected next is the
- * state; each function consumes one thing and says what is next, or fails as CPython's scanner would.
+ * One pass over the bytes, without recursion: `open` is the stack of brackets. What is expected
+ * next is the state; each function consumes one thing and says what is next, or fails as CPython's
+ * scanner would.
  */
 #include "wire/pyjson.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pyjson: JSON as Python's json module reads it, looked at without a tree: NaN and Infinity, numbers of any
- * size, doubled keys of which the last counts. For bodies that go on to a Python program as they are, and
- * whose faults are answered in the words and with the positions of json.JSONDecodeError.
+ * pyjson: JSON as Python's json module reads it, looked at without a tree: NaN and Infinity,
+ * numbers of any size, doubled keys of which the last counts. For bodies that go on to a Python
+ * program as they are, and whose faults are answered in the words and with the positions of
+ * json.JSONDecodeError.
  *
  *	struct str values[2];
  *	static const char *const names[] = { "args", "kwargs" };
@@ -29,8 +30,8 @@ enum json_kind pyjson_kind(struct str text);
 /* As Python's bool() of the value: false for null, false, 0, "", [] and {}. */
 bool pyjson_is_true(struct str text);
 /*
- * The text of each named member of an object, STR_NONE where there is none; of several the last. 0, or -1
- * with *ret_fault. What is no object has no members.
+ * The text of each named member of an object, STR_NONE where there is none; of several the last. 0,
+ * or -1 with *ret_fault. What is no object has no members.
  */
 int pyjson_members(struct str text, const char *const *names, struct str *ret_values, int n,
 	struct pyjson_fault *ret_fault);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sha1 (RFC 3174): for the handshake of WebSockets, which demands it. By itself it protects nothing any more;
- * keyed (HMAC, RFC 2104) it does.
+ * sha1 (RFC 3174): for the handshake of WebSockets, which demands it. By itself it protects nothing
+ * any more; keyed (HMAC, RFC 2104) it does.
  */
 #pragma once
 

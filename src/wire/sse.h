@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sse: event streams (text/event-stream, https://html.spec.whatwg.org/multipage/server-sent-events.html).
+ * sse: event streams (text/event-stream,
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html).
  *
  *	sse_put(&out, "message", NULL, json);
  *
@@ -14,7 +15,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* Appends one event. event and id may be NULL. Each line of data becomes a line; CR counts as a line end. */
+/*
+ * Appends one event. event and id may be NULL. Each line of data becomes a line; CR counts as a
+ * line end.
+ */
 int sse_put(struct buf *out, const char *event, const char *id, struct str data);
 
 struct sse_event {

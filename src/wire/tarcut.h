@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tarcut: a tar archive without its end, so that another one may follow: what comes after the first empty block is
- * dropped. It looks at sizes alone; whether the rest is an archive is for who unpacks it to find out.
+ * tarcut: a tar archive without its end, so that another one may follow: what comes after the first
+ * empty block is dropped. It looks at sizes alone; whether the rest is an archive is for who
+ * unpacks it to find out.
  *
  *	struct tarcut cut = { 0 };
  *	tarcut_feed(&cut, bytes, &out, &err);  … as often as there are some

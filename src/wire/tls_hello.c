@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The handshake message is put together from its records first, so that what reads it
- * sees one run of bytes. `struct reader` takes from the front; one that wanted more than there was stays
- * broken and gives zeroes, so a chain of takes needs one check, at its end.
+ * Theory of operation. The handshake message is put together from its records first, so that what
+ * reads it sees one run of bytes. `struct reader` takes from the front; one that wanted more than
+ * there was stays broken and gives zeroes, so a chain of takes needs one check, at its end.
  */
 #include "wire/tls_hello.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The text is read once, statement by statement. `how` says how a table came to be,
- * and with it what may still be added to it:
+ * Theory of operation. The text is read once, statement by statement. `how` says how a table came
+ * to be, and with it what may still be added to it:
  *
  *	ROOT, HEADER   by [a.b]: not a second time
  *	PATH           on the way to one, as `a` of [a.b]: [a] may come, once

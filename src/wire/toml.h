@@ -7,8 +7,8 @@
  *	if (toml_parse(text, &arena, &root, err) < 0) …   "line 3: a key is defined twice: 'x'"
  *	const struct toml *port = toml_find(toml_find(root, "server"), "port");
  *
- * Everything lives in the arena, and the tree is read only. Dates and times are checked and kept as text, in
- * the form of RFC 3339: 'T' between date and time, 'Z' for UTC.
+ * Everything lives in the arena, and the tree is read only. Dates and times are checked and kept as
+ * text, in the form of RFC 3339: 'T' between date and time, 'Z' for UTC.
  */
 #pragma once
 

@@ -22,7 +22,9 @@ static inline char toml_peek(const struct toml_scan *s, size_t ahead)
 int toml_fail(struct toml_scan *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* NULL: too many. */
 struct toml *toml_node(struct toml_scan *s, enum toml_kind kind);
-/* A string in one of its four forms, from its first quote on; a key takes only the two of one line. */
+/*
+ * A string in one of its four forms, from its first quote on; a key takes only the two of one line.
+ */
 int toml_scan_string(struct toml_scan *s, bool is_key, struct str *ret);
 /* A number, truth value, date or time. */
 int toml_scan_scalar(struct toml_scan *s, struct toml **ret);

@@ -32,7 +32,10 @@ static size_t shape(unsigned char first, unsigned char *ret_low, unsigned char *
 	return 0;
 }
 
-/* How many bytes of s fit a character of *ret_need bytes; *ret_need is 0 for an impossible first byte. */
+/*
+ * How many bytes of s fit a character of *ret_need bytes; *ret_need is 0 for an impossible first
+ * byte.
+ */
 static size_t match(struct str s, size_t *ret_need)
 {
 	const unsigned char *p = (const unsigned char *)s.ptr;

@@ -11,7 +11,10 @@ uint32_t utf8_char(struct str s, size_t *ret_len);
 bool utf8_is_valid(struct str s);
 /* How many bytes at the front of s are well-formed characters beyond ASCII. */
 size_t utf8_run(struct str s);
-/* How many bytes at the end of s are the start of a character that more bytes may complete (0 to 3). */
+/*
+ * How many bytes at the end of s are the start of a character that more bytes may complete (0 to
+ * 3).
+ */
 size_t utf8_incomplete_tail(struct str s);
 /* Appends s with every byte that is not well-formed replaced by U+FFFD. */
 int utf8_put_valid(struct buf *b, struct str s);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * zip: writes a zip archive as a stream, items stored as they are; behind wire/pack.h, which is what others
- * use. A name is marked as UTF-8 exactly if it is: libarchive decides that by the process's locale, and a
- * static program has none. Sizes are in the heads and sums behind the data, so that a reader of the stream
- * and one of the table of contents find the same; 64-bit fields only where they are needed.
+ * zip: writes a zip archive as a stream, items stored as they are; behind wire/pack.h, which is
+ * what others use. A name is marked as UTF-8 exactly if it is: libarchive decides that by the
+ * process's locale, and a static program has none. Sizes are in the heads and sums behind the data,
+ * so that a reader of the stream and one of the table of contents find the same; 64-bit fields only
+ * where they are needed.
  *
  * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: no_epoll PROGRAM ARG…: executes it where epoll takes no descriptor any more, as if somebody of the same
- * user had used up fs.epoll.max_user_watches, for that program and all that it starts.
+ * usage: no_epoll PROGRAM ARG…: executes it where epoll takes no descriptor any more, as if
+ * somebody of the same user had used up fs.epoll.max_user_watches, for that program and all that it
+ * starts.
  */
 #include <errno.h>
 #include <linux/audit.h>

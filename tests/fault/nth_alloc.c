@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded (LD_PRELOAD) into the supervisor and what it starts, this lets one allocation fail: the one at which the
- * count in the file FAULT_FILE reaches zero, in the program that it names. The file is shared memory, so a test sets
- * it while they run, and of all processes only one allocation fails.
+ * Preloaded (LD_PRELOAD) into the supervisor and what it starts, this lets one allocation fail: the
+ * one at which the count in the file FAULT_FILE reaches zero, in the program that it names. The
+ * file is shared memory, so a test sets it while they run, and of all processes only one allocation
+ * fails.
  */
 #include <errno.h>
 #include <fcntl.h>

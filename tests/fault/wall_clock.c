@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded (LD_PRELOAD) into the supervisor and what it starts, this sets the wall clock forward or back by what the
- * file CLOCK_FILE says, and no other clock. The file is shared memory, so a test turns the clock while they run.
+ * Preloaded (LD_PRELOAD) into the supervisor and what it starts, this sets the wall clock forward
+ * or back by what the file CLOCK_FILE says, and no other clock. The file is shared memory, so a
+ * test turns the clock while they run.
  */
 #include <fcntl.h>
 #include <stdint.h>

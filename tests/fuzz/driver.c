@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: fuzz-NAME-corpus DIR: runs a fuzz target over every file of its corpus, and over each file cut
- * short and with a flipped byte: what a fuzzer found once is an ordinary test ever after.
+ * usage: fuzz-NAME-corpus DIR: runs a fuzz target over every file of its corpus, and over each file
+ * cut short and with a flipped byte: what a fuzzer found once is an ordinary test ever after.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever comes in, in whatever pieces: no control character gets out, and the pieces make no difference. */
+/*
+ * Whatever comes in, in whatever pieces: no control character gets out, and the pieces make no
+ * difference.
+ */
 #include "cli/clean.h"
 
 #include "base/bug.h"

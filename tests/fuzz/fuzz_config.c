@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a configuration says of images and containers: the first byte chooses the backend, the rest is a cay.toml. It is
- * refused, or what comes of it is JSON that the server can read, in which nothing weakens a container.
+ * What a configuration says of images and containers: the first byte chooses the backend, the rest
+ * is a cay.toml. It is refused, or what comes of it is JSON that the server can read, in which
+ * nothing weakens a container.
  */
 #include "config/parts.h"
 

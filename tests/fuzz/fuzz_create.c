@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever JSON asks for a sandbox: what is accepted holds only strings that end, and can be told again as JSON. */
+/*
+ * Whatever JSON asks for a sandbox: what is accepted holds only strings that end, and can be told
+ * again as JSON.
+ */
 #include "base/bug.h"
 #include "runtime/create.h"
 #include "wire/trim.h"

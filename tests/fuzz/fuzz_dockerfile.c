@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Dockerfile becomes steps whose every word can be expanded, or is refused with a line or a reason. */
+/*
+ * A Dockerfile becomes steps whose every word can be expanded, or is refused with a line or a
+ * reason.
+ */
 #include "wire/dockerfile.h"
 
 #include "base/bug.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three texts, separated by NUL: what the editor makes of the first is what its diff, applied, makes of it
- * too. The same diff in the other style must not fall over.
+ * Three texts, separated by NUL: what the editor makes of the first is what its diff, applied,
+ * makes of it too. The same diff in the other style must not fall over.
  */
 #include "base/bug.h"
 #include "executor/diff.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packets of a guest, good and bad, give messages within their ceilings or nothing. Input: for each packet one
- * byte of length, whose highest bit says that the nonce goes before, then so many bytes.
+ * Packets of a guest, good and bad, give messages within their ceilings or nothing. Input: for each
+ * packet one byte of length, whose highest bit says that the nonce goes before, then so many bytes.
  */
 #include "base/auto.h"
 #include "base/bug.h"

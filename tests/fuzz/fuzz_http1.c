@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A head is judged the same however it is cut; its views lie within it; a chunked body is the same in any
- * steps. The first byte chooses how the rest is cut.
+ * A head is judged the same however it is cut; its views lie within it; a chunked body is the same
+ * in any steps. The first byte chooses how the rest is cut.
  */
 #include "base/auto.h"
 #include "base/bug.h"

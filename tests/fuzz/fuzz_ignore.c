@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first line is a path, the rest a .dockerignore: it is ignored or not, in time, and a plain pattern fits itself. */
+/*
+ * The first line is a path, the rest a .dockerignore: it is ignored or not, in time, and a plain
+ * pattern fits itself.
+ */
 #include "wire/ignore.h"
 
 #include "base/bug.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever a journal's file holds, it is read without leaving its bytes; what counts of it has whole events. */
+/*
+ * Whatever a journal's file holds, it is read without leaving its bytes; what counts of it has
+ * whole events.
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "runtime/journal.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our reader takes what jansson's takes and makes the same tree of it, but for what is deeper than we want or a number of
- * thousands of digits. Whatever parses is written as JSON that parses again, to the same bytes.
+ * Our reader takes what jansson's takes and makes the same tree of it, but for what is deeper than
+ * we want or a number of thousands of digits. Whatever parses is written as JSON that parses again,
+ * to the same bytes.
  */
 #include "base/bug.h"
 #include "wire/json.h"

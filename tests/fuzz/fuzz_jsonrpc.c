@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever is read as a request can be answered: in one line, for the same id, in a message that reads back. */
+/*
+ * Whatever is read as a request can be answered: in one line, for the same id, in a message that
+ * reads back.
+ */
 #include "base/bug.h"
 #include "wire/jsonrpc.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever an archive says of its images: no path leads out, every digest is one, and no count exceeds its limit. */
+/*
+ * Whatever an archive says of its images: no path leads out, every digest is one, and no count
+ * exceeds its limit.
+ */
 #include "runtime/manifest.h"
 
 #include "base/bug.h"

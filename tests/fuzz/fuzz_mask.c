@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first line is a secret; it is in nothing that comes out of the rest, whole or in two pieces. */
+/*
+ * The first line is a secret; it is in nothing that comes out of the rest, whole or in two pieces.
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "wire/mask.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever the frame, and the packet in it: it comes to an end, and what is said of a packet lies within. */
+/*
+ * Whatever the frame, and the packet in it: it comes to an end, and what is said of a packet lies
+ * within.
+ */
 #include "base/bug.h"
 #include "wire/nflog.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever is sent to /start: what is accepted keeps to the ceilings that a sandbox is prepared with. */
+/*
+ * Whatever is sent to /start: what is accepted keeps to the ceilings that a sandbox is prepared
+ * with.
+ */
 #include "base/bug.h"
 #include "face/openhands/start.h"
 

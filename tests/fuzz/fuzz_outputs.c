@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Outputs of a cell, however they come, are within their limit and are valid JSON. Input: one byte that says
- * what it is (1 stdout, 2 stderr, else a display), one of length, so many bytes.
+ * Outputs of a cell, however they come, are within their limit and are valid JSON. Input: one byte
+ * that says what it is (1 stdout, 2 stderr, else a display), one of length, so many bytes.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a browser says about a page may be anything: {"snapshot":…,"frames":…,"trees":[…],"ids":[…]}. Whatever it is,
- * texts come out, each element has one bid, and a second look gives the same ones.
+ * What a browser says about a page may be anything:
+ * {"snapshot":…,"frames":…,"trees":[…],"ids":[…]}. Whatever it is, texts come out, each element has
+ * one bid, and a second look gives the same ones.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any text is JSON as Python reads it or has a fault within it; without blanks it is the same value. */
+/*
+ * Any text is JSON as Python reads it or has a fault within it; without blanks it is the same
+ * value.
+ */
 #include "base/bug.h"
 #include "wire/pyjson.h"
 #include "wire/utf8.h"

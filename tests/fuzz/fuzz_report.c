@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What comes on a shell's channel, from the shell or from a program that found it, and what comes from its
- * terminal: no report without the nonce, and no byte of output lost or made up by the search for the mark.
+ * What comes on a shell's channel, from the shell or from a program that found it, and what comes
+ * from its terminal: no report without the nonce, and no byte of output lost or made up by the
+ * search for the mark.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a hostile server sends to the supervisor: any bytes, padded or cut to the size of a request, and of its version. */
+/*
+ * What a hostile server sends to the supervisor: any bytes, padded or cut to the size of a request,
+ * and of its version.
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "sandbox/request.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A path is matched, not found, or refused; what a match gives is UTF-8 without NUL, and never "..". */
+/*
+ * A path is matched, not found, or refused; what a match gives is UTF-8 without NUL, and never
+ * "..".
+ */
 #include "base/bug.h"
 #include "http/router.h"
 #include "wire/utf8.h"

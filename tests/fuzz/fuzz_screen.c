@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes for a terminal: whatever they are, a screen stays within its memory and its bounds. The first two bytes
- * say how the rest is cut, and how wide the terminal is.
+ * Bytes for a terminal: whatever they are, a screen stays within its memory and its bounds. The
+ * first two bytes say how the rest is cut, and how wide the terminal is.
  */
 #include "base/auto.h"
 #include "base/bug.h"

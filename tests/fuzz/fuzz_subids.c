@@ -4,7 +4,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Whatever the table says, neither root nor the user is in the range, and no id is beyond the last. */
+/*
+ * Whatever the table says, neither root nor the user is in the range, and no id is beyond the last.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str table = str_from_len((const char *)data, size);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever a program in the sandbox sends to the socket of sudo: what is accepted says what to run, or what to answer. */
+/*
+ * Whatever a program in the sandbox sends to the socket of sudo: what is accepted says what to run,
+ * or what to answer.
+ */
 #include "base/bug.h"
 #include "executor/sudo_args.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests and replies through the boundary. However they are cut, the same comes out; a secret stands only in its
- * header, and never in what comes back.
+ * Requests and replies through the boundary. However they are cut, the same comes out; a secret
+ * stands only in its header, and never in what comes back.
  */
 #include "base/auto.h"
 #include "base/bug.h"

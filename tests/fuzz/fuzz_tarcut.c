@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* However an archive comes in pieces, the same is cut from it, and cutting it again changes nothing. */
+/*
+ * However an archive comes in pieces, the same is cut from it, and cutting it again changes
+ * nothing.
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "wire/tarcut.h"

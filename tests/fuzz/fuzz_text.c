@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file that is read as text and written back unchanged is the same, byte for byte; lines are within it. */
+/*
+ * A file that is read as text and written back unchanged is the same, byte for byte; lines are
+ * within it.
+ */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "executor/text.h"

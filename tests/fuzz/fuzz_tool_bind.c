@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A schema in the first line, a call in the rest: what is bound is an object, and has nothing that was not sent. */
+/*
+ * A schema in the first line, a call in the rest: what is bound is an object, and has nothing that
+ * was not sent.
+ */
 #include "action/tool_bind.h"
 #include "base/bug.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What trim_json lets through is JSON, also for the parser; what it writes is so again, on one line. */
+/*
+ * What trim_json lets through is JSON, also for the parser; what it writes is so again, on one
+ * line.
+ */
 #include "base/bug.h"
 #include "wire/json.h"
 #include "wire/trim.h"

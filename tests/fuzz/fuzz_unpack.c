@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An archive of unknown origin is unpacked into a directory that is thrown away, first as tar, then as
- * zip; what lies beside the directory must be as it was.
+ * An archive of unknown origin is unpacked into a directory that is thrown away, first as tar, then
+ * as zip; what lies beside the directory must be as it was.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What decodes encodes and decodes to itself; walking a query ends; a path is matched or refused. */
+/*
+ * What decodes encodes and decodes to itself; walking a query ends; a path is matched or refused.
+ */
 #include "base/bug.h"
 #include "wire/url.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hostile peer of a WebSocket, for both roles: messages keep to the limit, text is UTF-8, and it ends.
- * The first byte chooses the role and how many bytes a read gives.
+ * A hostile peer of a WebSocket, for both roles: messages keep to the limit, text is UTF-8, and it
+ * ends. The first byte chooses the role and how many bytes a read gives.
  */
 #include "base/auto.h"
 #include "base/bug.h"

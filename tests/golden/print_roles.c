@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs/roles.md, printed from the rows of every face: who may call what. Who adds a route sees in the diff whom it
- * lets in; tests/e2e/test_roles.py takes the same table for what a running server must do, and sees to it that no
- * table of routes is missing here.
+ * docs/roles.md, printed from the rows of every face: who may call what. Who adds a route sees in
+ * the diff whom it lets in; tests/e2e/test_roles.py takes the same table for what a running server
+ * must do, and sees to it that no table of routes is missing here.
  */
 #include "base/auto.h"
 #include "face/camel/camel.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_backend: a backend for tests, in this process. Its sandboxes are names; its executor answers the
- * action `run` by its command: "echo X", "hang", "die", "lie", "flood", "stream", and `upload` by counting.
- * Sandboxes outlive the backend in a list that the test keeps, as they outlive a server.
+ * fake_backend: a backend for tests, in this process. Its sandboxes are names; its executor answers
+ * the action `run` by its command: "echo X", "hang", "die", "lie", "flood", "stream", and `upload`
+ * by counting. Sandboxes outlive the backend in a list that the test keeps, as they outlive a
+ * server.
  */
 #pragma once
 

@@ -10,7 +10,9 @@
 #include "executor/browser_page.h"
 #include "wire/base64.h"
 
-/* A node of a snapshot; the array of a document ends with a type of 0. A parent is an index in it. */
+/*
+ * A node of a snapshot; the array of a document ends with a type of 0. A parent is an index in it.
+ */
 struct row {
 	int parent, type;
 	const char *name, *value; /* value: a text's; of an element "attribute=value" or NULL */

@@ -181,7 +181,10 @@ static void finds_the_nearest_word_if_it_is_near(void **state)
 		command_nearest(STR("an-option-with-a-name-that-is-longer-than-any"), words, 4));
 }
 
-/* What a row may not be: two options of one name, a letter twice, no help, defaults that do not parse. */
+/*
+ * What a row may not be: two options of one name, a letter twice, no help, defaults that do not
+ * parse.
+ */
 static void every_row_is_sound(void **state)
 {
 	for (const struct command *const *c = command_table; *c; c++) {

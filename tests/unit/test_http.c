@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP server and its client against each other: a child serves on a Unix socket, the test calls. */
+/*
+ * The HTTP server and its client against each other: a child serves on a Unix socket, the test
+ * calls.
+ */
 #include "unit.h"
 
 #include "base/auto.h"

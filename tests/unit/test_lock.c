@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each lock is put on by a forked child in a user namespace of its own, and looked at from there. */
+/*
+ * Each lock is put on by a forked child in a user namespace of its own, and looked at from there.
+ */
 #include "sandbox/lock.h"
 
 #include "base/auto.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exchanges of tests/golden/openhands over a core that is played by the same files. A line holds a
- * request, what the face shall ask of the core and what the core answers, and the response, byte for byte.
- * tests/e2e/test_openhands.py sends the same requests to a server with real sandboxes.
+ * The exchanges of tests/golden/openhands over a core that is played by the same files. A line
+ * holds a request, what the face shall ask of the core and what the core answers, and the response,
+ * byte for byte. tests/e2e/test_openhands.py sends the same requests to a server with real
+ * sandboxes.
  */
 #include "unit.h"
 
@@ -234,7 +235,9 @@ static const struct backend_ops fake_ops = {
 	.free = fake_free,
 };
 
-/* ---- the server: a child with the face, and a sandbox "oh" whose soft timeout is 2 seconds ---- */
+/*
+ * ---- the server: a child with the face, and a sandbox "oh" whose soft timeout is 2 seconds ----
+ */
 
 struct server {
 	pid_t pid;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What counts as one command: measured with OpenHands 0.62 (bashlex 0.18) and its own unit tests. */
+/*
+ * What counts as one command: measured with OpenHands 0.62 (bashlex 0.18) and its own unit tests.
+ */
 #include "face/openhands/split.h"
 
 #include "base/auto.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every test runs twice: with openat2 and with the walk that stands in for it. The storm at the end swaps
- * directories and links while paths are resolved; what gets out would read the canary.
+ * Every test runs twice: with openat2 and with the walk that stands in for it. The storm at the end
+ * swaps directories and links while paths are resolved; what gets out would read the canary.
  */
 #include "unit.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The domain over a fake backend: each test waits for what it asked for, on a real loop and store. */
+/*
+ * The domain over a fake backend: each test waits for what it asked for, on a real loop and store.
+ */
 #include "runtime/runtime.h"
 
 #include "fake_backend.h"
@@ -706,7 +708,10 @@ static void many_followers_of_a_long_log_leave_the_loop_to_others(void **state)
 		event_follow_stop(f[i]);
 }
 
-/* Between what wakes a follower and its reading, something more is written that is committed only later. */
+/*
+ * Between what wakes a follower and its reading, something more is written that is committed only
+ * later.
+ */
 static void a_follower_misses_nothing_that_comes_while_it_reads(void **state)
 {
 	struct world *w = *state;

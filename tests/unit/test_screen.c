@@ -132,7 +132,10 @@ static void a_line_as_wide_as_the_terminal_ends_where_it_ends(void **state)
 	assert_string_equal(show_in_pieces(buf_str(&in), 9), want.ptr);
 }
 
-/* An hour and more, if each looked at each cell: a program that prints little could keep who shows it busy. */
+/*
+ * An hour and more, if each looked at each cell: a program that prints little could keep who shows
+ * it busy.
+ */
 static void what_is_blank_is_erased_at_no_cost(void **state)
 {
 	auto_buf struct buf in = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);

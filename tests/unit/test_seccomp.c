@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three independent opinions on the same question must agree: the table (seccomp.def, read row by row),
- * the generated program run by a small BPF emulator, and the program installed in a real kernel.
+ * Three independent opinions on the same question must agree: the table (seccomp.def, read row by
+ * row), the generated program run by a small BPF emulator, and the program installed in a real
+ * kernel.
  */
 #include "sandbox/seccomp.h"
 
@@ -183,7 +184,10 @@ static void check(enum seccomp_program which, const char *name, const struct sec
 			(unsigned long)d->args[2], want, got);
 }
 
-/* Each value that a rule names, and its neighbours, with the upper half clear, set and sign-extended. */
+/*
+ * Each value that a rule names, and its neighbours, with the upper half clear, set and
+ * sign-extended.
+ */
 static void try_around(enum seccomp_program which, const char *name, int nr,
 	const struct seccomp_row *r)
 {
@@ -367,7 +371,9 @@ static void kernel_agrees_for_a_child_of_an_entered_executor(void **state)
 		(enum seccomp_program[]){ SECCOMP_PROGRAM_AGENT_ENTER, SECCOMP_PROGRAM_CHILD }, 2);
 }
 
-/* Without the filter most attempts reach the kernel and fail otherwise: so the test above can fail. */
+/*
+ * Without the filter most attempts reach the kernel and fail otherwise: so the test above can fail.
+ */
 static void without_the_filter_the_kernel_answers_differently(void **state)
 {
 	size_t differ = 0;

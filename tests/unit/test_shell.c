@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a session that need no shell: keys, environments, the mark in the output, signals. */
+/*
+ * The parts of a session that need no shell: keys, environments, the mark in the output, signals.
+ */
 #include "unit.h"
 
 #include "base/auto.h"

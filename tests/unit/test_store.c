@@ -29,7 +29,10 @@ struct world {
 	bool is_sorted;
 };
 
-/* Of the calls for locks, this one fails, and so many after it; SQLite's calls come here, as it is a shared library. */
+/*
+ * Of the calls for locks, this one fails, and so many after it; SQLite's calls come here, as it is
+ * a shared library.
+ */
 static int nth_lock = INT_MAX, n_failing, n_locks;
 
 __attribute__((visibility("default"))) int fcntl64(int fd, int command, ...);
@@ -411,7 +414,10 @@ static void events_wait_in_the_journal_and_are_read_from_there(void **state)
 	assert_true(store_size(w->store) >= before);
 }
 
-/* As after a kill between a transaction and the journal's next entry: all of it is in the database already. */
+/*
+ * As after a kill between a transaction and the journal's next entry: all of it is in the database
+ * already.
+ */
 static void a_journal_that_the_database_has_already_is_passed_over(void **state)
 {
 	struct world *w = *state;
@@ -429,7 +435,10 @@ static void a_journal_that_the_database_has_already_is_passed_over(void **state)
 	assert_int_equal(count(w, "a", 0, 100), 6);
 }
 
-/* As after damage to the database alone: what the journal has is all there is, under the numbers that it had. */
+/*
+ * As after damage to the database alone: what the journal has is all there is, under the numbers
+ * that it had.
+ */
 static void a_journal_without_its_database_is_kept(void **state)
 {
 	struct world *w = *state;
@@ -497,7 +506,10 @@ static void a_torn_entry_ends_the_journal(void **state)
 	assert_int_equal(store_newest(w->store), 1);
 }
 
-/* What was acknowledged is read although it cannot be put into the database, and is there when it can again. */
+/*
+ * What was acknowledged is read although it cannot be put into the database, and is there when it
+ * can again.
+ */
 static void a_full_disk_takes_nothing_of_the_journal(void **state)
 {
 	struct world *w = *state;
@@ -589,8 +601,9 @@ static void what_was_acknowledged_survives_kill_9(void **state)
 }
 
 /*
- * Each call for a lock of a turn in its turn, or several on end, taken or let go: the turn may fail, and says so then.
- * The next one does not, what was acknowledged is there, and nothing is there twice.
+ * Each call for a lock of a turn in its turn, or several on end, taken or let go: the turn may
+ * fail, and says so then. The next one does not, what was acknowledged is there, and nothing is
+ * there twice.
  */
 static void locks_that_fail_are_mended_by_the_next_turn(void **state)
 {
@@ -623,7 +636,10 @@ static void locks_that_fail_are_mended_by_the_next_turn(void **state)
 	assert_true(count(w, "a", 0, 1000) >= acknowledged);
 }
 
-/* More than the log may hold before a checkpoint: the checkpoints keep up, and closing waits for none. */
+/*
+ * More than the log may hold before a checkpoint: the checkpoints keep up, and closing waits for
+ * none.
+ */
 static void checkpoints_keep_the_log_small(void **state)
 {
 	struct world *w = *state;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TOML as configurations use it, and each way to get it wrong. The public cases: tests/e2e/test_toml.py. */
+/*
+ * TOML as configurations use it, and each way to get it wrong. The public cases:
+ * tests/e2e/test_toml.py.
+ */
 #include "wire/toml.h"
 
 #include "unit.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests with large bodies take turns: whoever asks for little waits for one of them, and not for all. */
+/*
+ * Requests with large bodies take turns: whoever asks for little waits for one of them, and not for
+ * all.
+ */
 #include "unit.h"
 
 #include "base/auto.h"

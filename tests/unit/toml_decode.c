@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usage: toml-decode < FILE: prints the tagged JSON of toml-lang/toml-test, exits 1 for what is no TOML. */
+/*
+ * usage: toml-decode < FILE: prints the tagged JSON of toml-lang/toml-test, exits 1 for what is no
+ * TOML.
+ */
 #include "wire/toml.h"
 
 #include "base/auto.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unit: what every unit test includes: cmocka with the headers it wants, and checks of our own types. */
+/*
+ * unit: what every unit test includes: cmocka with the headers it wants, and checks of our own
+ * types.
+ */
 #pragma once
 
 #include <setjmp.h>

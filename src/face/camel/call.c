@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /NAME. The body is looked at as Python reads JSON, and goes on as text: what Python alone can hold (NaN, an
- * integer of a hundred digits) arrives. What FastAPI refuses is refused with its words and positions.
+ * POST /NAME. The body is looked at as Python reads JSON, and goes on as text: what Python alone
+ * can hold (NaN, an integer of a hundred digits) arrives. What FastAPI refuses is refused with its
+ * words and positions.
  */
 #include "action/gate.h"
 #include "action/tool_actions.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The face keeps nothing: which tools there are the sandbox knows, and every request asks it.
- * The same handlers serve the main port, below /camel/{sandbox}, and the root of lent servers (lend.c).
+ * Theory of operation. The face keeps nothing: which tools there are the sandbox knows, and every
+ * request asks it. The same handlers serve the main port, below /camel/{sandbox}, and the root of
+ * lent servers (lend.c).
  */
 #include "face/camel/camel.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lent servers: an HTTP server of its own for each, whose root is the tools of one sandbox. It lives as long as the
- * event stream of who asked for it, so that a client that dies leaves no port taken, and no longer than the sandbox.
- * Ending it cuts its connections; their handlers hear of it and end with them. Only then the stream is told, so that
- * whoever hears of its end finds the port free. With ends_sandbox the sandbox goes when the stream does: nothing is left of
- * a client that was killed.
+ * Lent servers: an HTTP server of its own for each, whose root is the tools of one sandbox. It
+ * lives as long as the event stream of who asked for it, so that a client that dies leaves no port
+ * taken, and no longer than the sandbox. Ending it cuts its connections; their handlers hear of it
+ * and end with them. Only then the stream is told, so that whoever hears of its end finds the port
+ * free. With ends_sandbox the sandbox goes when the stream does: nothing is left of a client that
+ * was killed.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tool server says of itself. Each page asks the sandbox for its tools and is written from the answer. */
+/*
+ * What a tool server says of itself. Each page asks the sandbox for its tools and is written from
+ * the answer.
+ */
 #include "action/tool_actions.h"
 #include "base/auto.h"
 #include "face/camel/state.h"

@@ -13,7 +13,9 @@ struct camel {
 	int n_servers;
 };
 
-/* What http_face::arg points to: a lent server serves one sandbox, the face of the main port any. */
+/*
+ * What http_face::arg points to: a lent server serves one sandbox, the face of the main port any.
+ */
 struct camel_view {
 	struct camel *camel;
 	char id[ID_SIZE]; /* "": the path names it */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sandboxes as this face knows them: in memory, and as notes of their sandboxes, from which they come back after a
- * restart. Then the shells and terminals that the last server had started are nobody's, and are ended.
+ * Sandboxes as this face knows them: in memory, and as notes of their sandboxes, from which they
+ * come back after a restart. Then the shells and terminals that the last server had started are
+ * nobody's, and are ended.
  *
- * One timer per box is for what comes next by itself: to be stopped for want of use, to be deleted some time after
- * that, or at a fixed hour. Use is every request for it, and every call that goes on.
+ * One timer per box is for what comes next by itself: to be stopped for want of use, to be deleted
+ * some time after that, or at a fixed hour. Use is every request for it, and every call that goes
+ * on.
  */
 #include "face/daytona/state.h"
 
@@ -79,7 +81,10 @@ static void read_note(struct box *b, const struct json *note)
 	b->auto_delete = b->is_own ? json_int(json_find(note, "auto_delete")) : -1;
 	b->destroy_ms = json_int(json_find(note, "destroy_ms"));
 	b->stopped_ms = json_int(json_find(note, "stopped_ms"));
-	/* A server that was started anew knows no better than the dates; from then on nobody can turn the clock. */
+	/*
+	 * A server that was started anew knows no better than the dates; from then on nobody can
+	 * turn the clock.
+	 */
 	int64_t date_ms = clock_wall_ms() - clock_mono_ms();
 	b->destroy_due_ms = b->destroy_ms - date_ms;
 	b->stopped_since_ms = b->stopped_ms - date_ms;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A work is one build (runtime/build.h) with the text of its Dockerfile and the archives that
- * its client has sent before (storage.h), put together to one context. Its request has an answer once it is over,
- * or a command of it runs, or ANSWER_MS have passed; from then on the work goes on for itself.
+ * Theory of operation. A work is one build (runtime/build.h) with the text of its Dockerfile and
+ * the archives that its client has sent before (storage.h), put together to one context. Its
+ * request has an answer once it is over, or a command of it runs, or ANSWER_MS have passed; from
+ * then on the work goes on for itself.
  *
- * A sandbox is made of the image under the id that was told; the wish is read again from its body then, so that
- * nothing of it is kept in two forms. A snapshot is the image under the name that was asked for. Steps have the
- * network that the sandbox will have.
+ * A sandbox is made of the image under the id that was told; the wish is read again from its body
+ * then, so that nothing of it is kept in two forms. A snapshot is the image under the name that was
+ * asked for. Steps have the network that the sandbox will have.
  *
- * Logs are kept to the end of the work, their middle left out if they are long; who follows them gets what comes.
+ * Logs are kept to the end of the work, their middle left out if they are long; who follows them
+ * gets what comes.
  */
 #include "face/daytona/build.h"
 

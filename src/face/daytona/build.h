@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * build: images that Daytona's clients describe by a Dockerfile and files (buildInfo), for a sandbox or as a snapshot.
+ * build: images that Daytona's clients describe by a Dockerfile and files (buildInfo), for a
+ * sandbox or as a snapshot.
  *
- * Who asks is answered when it is done, or as soon as it takes a while: then the sandbox (`pending_build`,
- * `building_snapshot`, `creating`, `build_failed`) or snapshot (`building`, `build_failed`) is one whose state is to
- * be asked for, with logs to follow. What became of it is known for the last WORKS_MAX of them.
+ * Who asks is answered when it is done, or as soon as it takes a while: then the sandbox
+ * (`pending_build`, `building_snapshot`, `creating`, `build_failed`) or snapshot (`building`,
+ * `build_failed`) is one whose state is to be asked for, with logs to follow. What became of it is
+ * known for the last WORKS_MAX of them.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * daytona: the part of Daytona's API and of its toolbox that its SDKs and what is built on them need, over native
- * sandboxes.
+ * daytona: the part of Daytona's API and of its toolbox that its SDKs and what is built on them
+ * need, over native sandboxes.
  *
  *	DAYTONA_API_URL=http://127.0.0.1:8000/daytona/api DAYTONA_API_KEY=<token> python3 their_script.py
  *
@@ -17,7 +17,8 @@
  *	- there are no volumes, secrets, GPUs, language servers, desktops, SSH, forks, checkpoints.
  * What is asked for and not offered is refused in Daytona's own form of an error.
  *
- * Sandboxes survive a restart of the server; sessions, terminals and interpreter contexts of this face do not.
+ * Sandboxes survive a restart of the server; sessions, terminals and interpreter contexts of this
+ * face do not.
  */
 #pragma once
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files out of the sandbox: /files/download gives one as it is, /files/bulk-download several as the parts of a
- * multipart reply. One call of the action download after the other; nothing is kept but a piece.
+ * Files out of the sandbox: /files/download gives one as it is, /files/bulk-download several as the
+ * parts of a multipart reply. One call of the action download after the other; nothing is kept but
+ * a piece.
  *
- * A file that cannot be read is a part with the error. One that ends before its announced length ends the reply
- * without the closing boundary, which is how a client notices.
+ * A file that cannot be read is a part with the error. One that ends before its announced length
+ * ends the reply without the closing boundary, which is how a client notices.
  */
 #include "face/daytona/handlers.h"
 

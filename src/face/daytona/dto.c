@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A sandbox as clients of Daytona see it. Their models are strict: a number is no string, and what they require is there. */
+/*
+ * A sandbox as clients of Daytona see it. Their models are strict: a number is no string, and what
+ * they require is there.
+ */
 #include "face/daytona/state.h"
 
 #include "base/auto.h"
@@ -20,7 +23,10 @@ static void put_limits(const struct spec_limits *limits, struct jsonw *w)
 	jsonw_key_int(w, "disk", whole(limits->disk_bytes, GIB));
 }
 
-/* A sandbox of its own loopback is blocked from everything; one behind the proxy from what is not allowed. */
+/*
+ * A sandbox of its own loopback is blocked from everything; one behind the proxy from what is not
+ * allowed.
+ */
 static void put_network(const struct sandbox *s, struct jsonw *w)
 {
 	auto_json struct json *spec = NULL;

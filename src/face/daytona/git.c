@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /git: each route is a script of ours, run inside by the sandbox's own git; a row says what becomes its arguments and
- * what is made of its output. What talks to a remote with a password goes through runtime/git.h, which keeps it out
- * of everything that can be read.
+ * /git: each route is a script of ours, run inside by the sandbox's own git; a row says what
+ * becomes its arguments and what is made of its output. What talks to a remote with a password goes
+ * through runtime/git.h, which keeps it out of everything that can be read.
  */
 #include "face/daytona/git.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /process/interpreter: Python that stays alive, over one WebSocket per piece of code. A context is a kernel of the
- * sandbox. Variables of the environment for one piece alone are set by a cell before it and put back by one after it;
- * neither of them is seen.
+ * /process/interpreter: Python that stays alive, over one WebSocket per piece of code. A context is
+ * a kernel of the sandbox. Variables of the environment for one piece alone are set by a cell
+ * before it and put back by one after it; neither of them is seen.
  */
 #include "face/daytona/handlers.h"
 

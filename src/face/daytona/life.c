@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST, GET, DELETE /sandbox and what starts, stops and pauses one. A stopped sandbox is one without processes: its
- * files stay where they are, so starting it again is a word.
+ * POST, GET, DELETE /sandbox and what starts, stops and pauses one. A stopped sandbox is one
+ * without processes: its files stay where they are, so starting it again is a word.
  */
 #include "face/daytona/build.h"
 #include "face/daytona/handlers.h"
@@ -208,7 +208,10 @@ static int64_t query_int(struct http_request *r, const char *name, int64_t stand
 	return value;
 }
 
-/* By cursor: {"items","nextCursor"}, where the cursor counts those shown before. By page: {"items","total",…}. */
+/*
+ * By cursor: {"items","nextCursor"}, where the cursor counts those shown before. By page:
+ * {"items","total",…}.
+ */
 void boxes_list(struct http_request *r)
 {
 	bool is_paged = str_ends(r->path, STR("/paginated"));

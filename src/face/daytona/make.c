@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What POST /sandbox asks for, as a wish for a sandbox and as its note. What is not offered is refused by a row. */
+/*
+ * What POST /sandbox asks for, as a wish for a sandbox and as its note. What is not offered is
+ * refused by a row.
+ */
 #include "face/daytona/state.h"
 
 #include "base/auto.h"
@@ -67,7 +70,10 @@ static int take_int(const struct json *body, const char *key, int64_t min, int64
 
 /* ---- the image ---- */
 
-/* "FROM python:3.11\n" and nothing else, which is what an SDK makes of the name of an image; STR_NONE: more. */
+/*
+ * "FROM python:3.11\n" and nothing else, which is what an SDK makes of the name of an image;
+ * STR_NONE: more.
+ */
 static struct str image_of_dockerfile(struct str text)
 {
 	struct str line, found = STR_NONE;
@@ -199,7 +205,10 @@ static int take_limits(struct making *m, struct error *err)
 	return 0;
 }
 
-/* Names and ranges become rules; Daytona's allow every port that is asked for over HTTP, as cay's do. */
+/*
+ * Names and ranges become rules; Daytona's allow every port that is asked for over HTTP, as cay's
+ * do.
+ */
 static int add_rules(struct making *m, const char *key, struct error *err)
 {
 	struct str list = json_str(json_find(m->body, key)), rule;

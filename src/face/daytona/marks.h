@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * marks: a shell's output taken apart. After each command the shell of a session writes "\036TAG CODE\n" to both of its
- * outputs; the tag is a random word that nobody else knows. Pieces may be cut anywhere; what is no mark is data, also
- * what only begins like one.
+ * marks: a shell's output taken apart. After each command the shell of a session writes "\036TAG
+ * CODE\n" to both of its outputs; the tag is a random word that nobody else knows. Pieces may be
+ * cut anywhere; what is no mark is data, also what only begins like one.
  */
 #pragma once
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the toolbox tells of the sandbox itself: directories, variables, use of resources, listening ports. */
+/*
+ * What the toolbox tells of the sandbox itself: directories, variables, use of resources, listening
+ * ports.
+ */
 #include "face/daytona/handlers.h"
 
 #include "action/process_actions.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What listens inside a sandbox, seen from outside: /daytona/preview/{id}/{port}/…, and the links to it. A link's
- * token opens that port of that sandbox alone; it is shown in Daytona's header, or in the address once, and is a
- * cookie from then on. A public sandbox's ports are open to whoever reaches the server.
+ * What listens inside a sandbox, seen from outside: /daytona/preview/{id}/{port}/…, and the links
+ * to it. A link's token opens that port of that sandbox alone; it is shown in Daytona's header, or
+ * in the address once, and is a cookie from then on. A public sandbox's ports are open to whoever
+ * reaches the server.
  *
- * A signed link's token is a ticket with an end. One that was told to expire earlier is kept in the box's note until it
- * would have expired by itself.
+ * A signed link's token is a ticket with an end. One that was told to expire earlier is kept in the
+ * box's note until it would have expired by itself.
  */
 #include "face/daytona/handlers.h"
 

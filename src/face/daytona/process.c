@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /process/execute and /process/code-run: a program, its whole output in the order of writing, its exit code.
+ * /process/execute and /process/code-run: a program, its whole output in the order of writing, its
+ * exit code.
  *
- * A command is the argument of a shell, so that whoever guards the sandbox sees it; only one that is too long for an
- * argument goes in as input. The shell is bash where there is one.
+ * A command is the argument of a shell, so that whoever guards the sandbox sees it; only one that
+ * is too long for an argument goes in as input. The shell is bash where there is one.
  */
 #include "face/daytona/handlers.h"
 
@@ -94,7 +95,10 @@ static void on_done(struct act *act, const struct json *result)
 	reply_output(act->r, exit_code_of(result), buf_str(&output), run->has_artifacts);
 }
 
-/* A program that is not there is the shell's to complain of, in Daytona; here there is none in between. */
+/*
+ * A program that is not there is the shell's to complain of, in Daytona; here there is none in
+ * between.
+ */
 static void on_failed(struct act *act, const struct error *err)
 {
 	const struct running *run = act->state;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /process/pty: terminals. A terminal is a shell on a tty of its own, and any number of WebSockets that see what it
- * writes and may type; a new one sees what comes from then on.
+ * /process/pty: terminals. A terminal is a shell on a tty of its own, and any number of WebSockets
+ * that see what it writes and may type; a new one sees what comes from then on.
  *
- * A client hears `connected` once the shell runs, and of its end in two ways: by a control message if it has offered
- * the subprotocol for that, and by the reason of the close frame.
+ * A client hears `connected` once the shell runs, and of its end in two ways: by a control message
+ * if it has offered the subprotocol for that, and by the reason of the close frame.
  */
 #include "face/daytona/handlers.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /process/session over HTTP. A command that is waited for answers at its end; its log can be read and followed while
- * it runs and afterwards. Who follows keeps a position in the log and is sent as much as it takes.
+ * /process/session over HTTP. A command that is waited for answers at its end; its log can be read
+ * and followed while it runs and afterwards. Who follows keeps a position in the log and is sent as
+ * much as it takes.
  */
 #include "face/daytona/handlers.h"
 #include "face/daytona/shell.h"

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shell: a session, a shell that lives from command to command, and its commands. HTTP is in session.c.
+ * shell: a session, a shell that lives from command to command, and its commands. HTTP is in
+ * session.c.
  *
- * The shell is a process of the sandbox that reads a command between two lines with a tag, runs it, and writes the tag
- * with the exit code to both its outputs (marks.h). So output and error stay apart, directory, variables and functions
- * stay as they are, and the end of a command is told, not guessed. One command runs at a time; the others wait in their
- * order. A command is sent as the text of process_input, so it is an event and is asked about as any action.
+ * The shell is a process of the sandbox that reads a command between two lines with a tag, runs it,
+ * and writes the tag with the exit code to both its outputs (marks.h). So output and error stay
+ * apart, directory, variables and functions stay as they are, and the end of a command is told, not
+ * guessed. One command runs at a time; the others wait in their order. A command is sent as the
+ * text of process_input, so it is an event and is asked about as any action.
  *
- * The input of a command that nobody waits for is the shell's own, where process_input can reach it; that of any other
- * is empty.
+ * The input of a command that nobody waits for is the shell's own, where process_input can reach
+ * it; that of any other is empty.
  */
 #pragma once
 

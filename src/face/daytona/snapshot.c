@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Daytona's snapshots, which are images to make sandboxes from: the server's images. And what there is none of. */
+/*
+ * Daytona's snapshots, which are images to make sandboxes from: the server's images. And what there
+ * is none of.
+ */
 #include "face/daytona/build.h"
 #include "face/daytona/handlers.h"
 
@@ -12,7 +15,10 @@ static struct images *images_of(const struct http_request *r)
 	return runtime_images(daytona_of(r)->rt);
 }
 
-/* True: answered. A backend that has images of its own has them listed, named and removed by itself. */
+/*
+ * True: answered. A backend that has images of its own has them listed, named and removed by
+ * itself.
+ */
 static bool are_far(struct http_request *r)
 {
 	if (!runtime_has_other_images(daytona_of(r)->rt))
@@ -53,7 +59,10 @@ static void put_snapshot(const struct snapshot *s, struct jsonw *w)
 	jsonw_close(w);
 }
 
-/* An image may have several names, and each is a snapshot of its own: what removes one leaves the others. */
+/*
+ * An image may have several names, and each is a snapshot of its own: what removes one leaves the
+ * others.
+ */
 static struct snapshot snapshot_of(const struct image *image, const char *name)
 {
 	return (struct snapshot){ .id = name ?: image->id,

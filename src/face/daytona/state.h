@@ -42,8 +42,8 @@ struct daytona {
 enum box_state { BOX_STARTED, BOX_STOPPED, BOX_ARCHIVED };
 
 /*
- * A sandbox as this face knows it. One that was made elsewhere has a box too, from the first time that it is asked
- * for; without a note and without intervals.
+ * A sandbox as this face knows it. One that was made elsewhere has a box too, from the first time
+ * that it is asked for; without a note and without intervals.
  */
 struct box {
 	struct daytona *daytona;
@@ -84,7 +84,10 @@ void daytona_fail(struct http_request *r, int status, const char *code, const ch
 void daytona_fail_error(struct http_request *r, const struct error *err);
 int daytona_status(enum error_code code);
 void daytona_empty(struct http_request *r, int status);
-/* The body as an object in the request's arena's care; NULL: answered. An empty body is an empty object. */
+/*
+ * The body as an object in the request's arena's care; NULL: answered. An empty body is an empty
+ * object.
+ */
 struct json *daytona_body(struct http_request *r);
 /* A string of an object; false: answered, since it is required and is not there, or is none. */
 bool daytona_need(struct http_request *r, const struct json *body, const char *key,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each object is one unnamed file. What is put gets a range of it as soon as its length is known
- * and is written there as it arrives; an upload in parts is several such ranges, in any order and side by side, which
- * are put in the order of their numbers when it is completed. Until then nobody finds the object.
+ * Theory of operation. Each object is one unnamed file. What is put gets a range of it as soon as
+ * its length is known and is written there as it arrives; an upload in parts is several such
+ * ranges, in any order and side by side, which are put in the order of their numbers when it is
+ * completed. Until then nobody finds the object.
  *
- * Requests are signed with a secret that is told in push-access. What proves who sends one is the session token: a
- * ticket that ends (http/ticket.h); the signature is not looked at. Blocks go to the page cache while the loop waits,
- * at most 64 KiB at a time.
+ * Requests are signed with a secret that is told in push-access. What proves who sends one is the
+ * session token: a ticket that ends (http/ticket.h); the signature is not looked at. Blocks go to
+ * the page cache while the loop waits, at most 64 KiB at a time.
  */
 #include "face/daytona/storage.h"
 

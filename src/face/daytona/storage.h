@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * storage: the object store that Daytona's clients send the files of an image to: one bucket, by as much of the S3
- * protocol as their S3 libraries speak (put, head, list, upload in parts). An object is an archive, found again by
- * the hash in its key, "ORGANIZATION/HASH/context.tar".
+ * storage: the object store that Daytona's clients send the files of an image to: one bucket, by as
+ * much of the S3 protocol as their S3 libraries speak (put, head, list, upload in parts). An object
+ * is an archive, found again by the hash in its key, "ORGANIZATION/HASH/context.tar".
  *
- * Objects lie in files without a name, so nothing of them is left when the server ends; clients ask whether one is
- * there before they send it. At most STORAGE_OBJECTS_MAX and STORAGE_BYTES_MAX are kept, the oldest go first.
+ * Objects lie in files without a name, so nothing of them is left when the server ends; clients ask
+ * whether one is there before they send it. At most STORAGE_OBJECTS_MAX and STORAGE_BYTES_MAX are
+ * kept, the oldest go first.
  */
 #pragma once
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of a multipart form go into the sandbox as they arrive: /files/bulk-upload and /files/upload.
+ * Files of a multipart form go into the sandbox as they arrive: /files/bulk-upload and
+ * /files/upload.
  *
- * Theory of operation. Each file is one call of the action upload, which is sent the data of its part. Calls end in
- * their own time, also while the next part is being read; the answer comes when the form and all of them have ended.
- * What goes wrong with one file is a line of the answer, and the others go on. A client that goes away halfway ends
- * what has not ended.
+ * Theory of operation. Each file is one call of the action upload, which is sent the data of its
+ * part. Calls end in their own time, also while the next part is being read; the answer comes when
+ * the form and all of them have ended. What goes wrong with one file is a line of the answer, and
+ * the others go on. A client that goes away halfway ends what has not ended.
  */
 #include "face/daytona/handlers.h"
 

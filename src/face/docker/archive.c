@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docker cp: GET, HEAD and PUT …/archive, as the actions stat, download and upload. The path's facts go into a
- * header, before the body; so both begin with a stat.
+ * docker cp: GET, HEAD and PUT …/archive, as the actions stat, download and upload. The path's
+ * facts go into a header, before the body; so both begin with a stat.
  */
 #include "face/docker/handlers.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /build: the body is the context, the answer a stream of JSON lines as the classic builder of Docker writes them.
- * What fails before the first of them is an ordinary error; later it is {"errorDetail":{"code","message"},"error"}.
+ * POST /build: the body is the context, the answer a stream of JSON lines as the classic builder of
+ * Docker writes them. What fails before the first of them is an ordinary error; later it is
+ * {"errorDetail":{"code","message"},"error"}.
  */
 #include "face/docker/handlers.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The requests that change a container: create, start, stop, restart, kill, pause, rename, resize, remove. */
+/*
+ * The requests that change a container: create, start, stop, restart, kill, pause, rename, resize,
+ * remove.
+ */
 #include "face/docker/handlers.h"
 
 #include "action/process_actions.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What POST /containers/create asks for, as a wish for a sandbox and as the record that inspect shows. What is
- * not honoured is in one of two tables: some of it is refused, because who asks relies on it; the rest is
- * a warning in the reply.
+ * What POST /containers/create asks for, as a wish for a sandbox and as the record that inspect
+ * shows. What is not honoured is in one of two tables: some of it is refused, because who asks
+ * relies on it; the rest is a warning in the reply.
  */
 #include "face/docker/state.h"
 
@@ -325,7 +325,10 @@ static void put_config(struct making *m, struct jsonw *w)
 	jsonw_close(w);
 }
 
-/* "/" is the standard of Docker's and no place that a sandbox can begin in: each process is told its own. */
+/*
+ * "/" is the standard of Docker's and no place that a sandbox can begin in: each process is told
+ * its own.
+ */
 static int set_place(struct making *m, struct error *err)
 {
 	struct spec *spec = &m->create->spec;

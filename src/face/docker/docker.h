@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docker: the part of the Docker Engine API (version 1.43) that docker-py, the docker command line and the
- * runtimes built on them need, over native sandboxes. `DOCKER_HOST=unix://PATH docker run …` simply works.
+ * docker: the part of the Docker Engine API (version 1.43) that docker-py, the docker command line
+ * and the runtimes built on them need, over native sandboxes. `DOCKER_HOST=unix://PATH docker run
+ * …` simply works.
  *
- * A container is a sandbox made over this face; its main process is a process of that sandbox. It differs
- * from a container of Docker's engine in this:
+ * A container is a sandbox made over this face; its main process is a process of that sandbox. It
+ * differs from a container of Docker's engine in this:
  *	- the sandbox lives from create to remove: files can be copied into a container that was not started, and
  *	  what is stopped is its processes, not its files;
  *	- the main process is not pid 1: a signal that it does not handle ends it, and nobody inside can signal pid 1;
@@ -15,8 +16,9 @@
  *	- no privileged containers, devices, named volumes or networks, swarm, plugins, builder, checkpoints.
  * What is asked for and not honoured is refused, or said in Warnings. Errors are {"message":…}.
  *
- * Who can open the socket may do everything, as with Docker: its file has mode 0600, and there is no token.
- * Containers survive a restart of the server with their processes; exec instances and attached clients do not.
+ * Who can open the socket may do everything, as with Docker: its file has mode 0600, and there is
+ * no token. Containers survive a restart of the server with their processes; exec instances and
+ * attached clients do not.
  */
 #pragma once
 

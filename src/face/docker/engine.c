@@ -85,7 +85,10 @@ static void put_limits(const struct docker *d, struct jsonw *w)
 	} limits[] = {
 		{ "MemoryLimit", CONTROL_MEMORY },
 		{ "PidsLimit", CONTROL_PIDS },
-		/* A sandbox has none by default, so the host tells nothing of it: it is given with the others. */
+		/*
+		 * A sandbox has none by default, so the host tells nothing of it: it is given with
+		 * the others.
+		 */
 		{ "CpuCfsPeriod", CONTROL_MEMORY },
 		{ "CpuCfsQuota", CONTROL_MEMORY },
 	};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exec instances: made by one request, started by another, inspected as long as the container lives, or until
- * DOCKER_EXECS_MAX younger ones have ended. While its client is attached, the program is that client's call; when
- * the client leaves, the program goes on, and a second call waits for its end.
+ * Exec instances: made by one request, started by another, inspected as long as the container
+ * lives, or until DOCKER_EXECS_MAX younger ones have ended. While its client is attached, the
+ * program is that client's call; when the client leaves, the program goes on, and a second call
+ * waits for its end.
  */
 #include "face/docker/handlers.h"
 #include "face/docker/pump.h"

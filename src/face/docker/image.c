@@ -204,7 +204,9 @@ static void put_step(struct jsonw *w, const struct image *image, bool is_top, st
 	jsonw_close(w);
 }
 
-/* The youngest step first. Of what was built here every step is known, of others just the layers. */
+/*
+ * The youngest step first. Of what was built here every step is known, of others just the layers.
+ */
 static void history(struct http_request *r, const struct image *image)
 {
 	auto_buf struct buf b = BUF_INIT(REPLY_MAX);

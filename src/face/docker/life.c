@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A container's life. Its sandbox is there from create to remove; start and stop are about processes. The main
- * process has a name of its own in the executor ("main-3": the third start), by which it is found again after a
- * restart of the server. Where a client was attached before the start, the process is performed as that
- * client's call, so that the client sets its pace; else it is started detached. In both cases a second call
- * waits for its end.
+ * A container's life. Its sandbox is there from create to remove; start and stop are about
+ * processes. The main process has a name of its own in the executor ("main-3": the third start), by
+ * which it is found again after a restart of the server. Where a client was attached before the
+ * start, the process is performed as that client's call, so that the client sets its pace; else it
+ * is started detached. In both cases a second call waits for its end.
  *
- * When the main process ends, everything else in the sandbox is killed, and only then the container has
- * ended: who starts it again finds nothing of before but the files.
+ * When the main process ends, everything else in the sandbox is killed, and only then the container
+ * has ended: who starts it again finds nothing of before but the files.
  */
 #include "face/docker/pump.h"
 
@@ -121,8 +121,8 @@ static void on_left_long_enough(void *arg)
 }
 
 /*
- * docker-py asks for the log, waits for the end, removes the container, and reads the log then: who is reading
- * what an ended process said gets it, if that does not take long.
+ * docker-py asks for the log, waits for the end, removes the container, and reads the log then: who
+ * is reading what an ended process said gets it, if that does not take long.
  */
 void container_remove(struct container *c)
 {
@@ -364,7 +364,10 @@ static void pump_ended(void *arg, struct str result, const struct error *err)
 		not_started(c, err);
 }
 
-/* Its client left between the request and the word that it runs: whether it does, the watch will tell. */
+/*
+ * Its client left between the request and the word that it runs: whether it does, the watch will
+ * tell.
+ */
 static void pump_left(void *arg)
 {
 	struct container *c = arg;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How images come in: docker load (what docker save wrote, or an OCI layout), docker import (a root file system),
- * and docker pull, which finds what is there already: there is no registry.
+ * How images come in: docker load (what docker save wrote, or an OCI layout), docker import (a root
+ * file system), and docker pull, which finds what is there already: there is no registry.
  *
- * Answers are streams of JSON lines; an error after the head is {"error","errorDetail"}, which clients look for.
+ * Answers are streams of JSON lines; an error after the head is {"error","errorDetail"}, which
+ * clients look for.
  */
 #include "face/docker/handlers.h"
 

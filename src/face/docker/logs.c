@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attach and logs: what the main process said and says. Who attaches before the start sets the process's pace
- * (life.c); who comes later reads the log, of which the first and the last half of DOCKER_LOG_BYTES are kept.
+ * attach and logs: what the main process said and says. Who attaches before the start sets the
+ * process's pace (life.c); who comes later reads the log, of which the first and the last half of
+ * DOCKER_LOG_BYTES are kept.
  *
  * The log knows no dates: `since`, `until` and `timestamps` are refused.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Published ports. A sandbox never takes a port of the host; where a client insists on one (its program will
- * connect to localhost:PORT), the server listens there while the container runs, and carries each connection
- * into the sandbox as a call of the action connect. The address is 127.0.0.1 unless the request names another.
+ * Published ports. A sandbox never takes a port of the host; where a client insists on one (its
+ * program will connect to localhost:PORT), the server listens there while the container runs, and
+ * carries each connection into the sandbox as a call of the action connect. The address is
+ * 127.0.0.1 unless the request names another.
  */
 #include "face/docker/state.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pump joins a client's raw connection with a call. Without a terminal each piece of output has Docker's
- * head of 8 bytes: channel, three zeros, length. The one who is slower sets the pace, both ways.
+ * A pump joins a client's raw connection with a call. Without a terminal each piece of output has
+ * Docker's head of 8 bytes: channel, three zeros, length. The one who is slower sets the pace, both
+ * ways.
  *
- * It ends in one of three ways: its call is over (the client gets what is left, then the end), the client is
- * gone (the calls are cancelled; what runs goes on), or its container is forgotten (pumps_free).
+ * It ends in one of three ways: its call is over (the client gets what is left, then the end), the
+ * client is gone (the calls are cancelled; what runs goes on), or its container is forgotten
+ * (pumps_free).
  */
 #include "face/docker/pump.h"
 

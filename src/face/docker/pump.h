@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pump: bytes between a client, whose connection it takes over, and a process, by the runtime's calls. It hangs on
- * its container's list of pumps, and is gone when its call is over, its client is gone, or the container is.
+ * pump: bytes between a client, whose connection it takes over, and a process, by the runtime's
+ * calls. It hangs on its container's list of pumps, and is gone when its call is over, its client
+ * is gone, or the container is.
  */
 #pragma once
 
@@ -10,7 +11,10 @@
 struct pump_ops {
 	/* Its call said that the process runs; may be NULL. */
 	void (*started)(void *arg, const struct json *process);
-	/* Its call is over: {…} or an error. The client has been told what it said; the pump goes away. */
+	/*
+	 * Its call is over: {…} or an error. The client has been told what it said; the pump goes
+	 * away.
+	 */
 	void (*ended)(void *arg, struct str result, const struct error *err);
 	/* The client is gone, and so is the pump; the process goes on. May be NULL. */
 	void (*left)(void *arg);

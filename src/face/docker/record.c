@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Containers in memory, and as notes of their sandboxes, from which they come back after a restart. What a note
- * says of the main process may be out of date then: the executor is asked, and knows it by its name.
+ * Containers in memory, and as notes of their sandboxes, from which they come back after a restart.
+ * What a note says of the main process may be out of date then: the executor is asked, and knows it
+ * by its name.
  */
 #include "face/docker/pump.h"
 

@@ -2,11 +2,12 @@
 /*
  * state: what the files of this face share.
  *
- *	docker.c   the face       routes.c    the table            reply.c    answers, dates, flags
- *	record.c   containers in memory and in the sandbox's note  config.c   a create body → a spec and a record
- *	life.c     start … remove inspect.c   what containers tell pump.h     client ↔ process
- *	exec.c     exec instances logs.c      attach and logs      archive.c  docker cp
- *	port.c     published ports            image.c              engine.c   version, info, events …
+ *	docker.c  the face              routes.c   the table      reply.c    answers, dates, flags
+ *	record.c  containers in memory and in the sandbox's note  pump.h     client ↔ process
+ *	config.c  a create body → a spec and a record             exec.c     exec instances
+ *	life.c    start … remove        inspect.c  what containers tell
+ *	logs.c    attach and logs       archive.c  docker cp      port.c     published ports
+ *	image.c   images                engine.c   version, info, events …
  */
 #pragma once
 
@@ -62,8 +63,8 @@ struct container {
 	int pid;
 	char error[240]; /* why it did not start */
 	int64_t created_ms, started_ms, finished_ms;
-	char process
-		[DOCKER_PROCESS_SIZE]; /* the main process by its name in the executor; "" before the first start */
+	/* the main process by its name in the executor; "" before the first start */
+	char process[DOCKER_PROCESS_SIZE];
 	struct runtime_call *watch;   /* waits for its end */
 	struct runtime_call *starter; /* starts it, or, at its end, kills what else runs */
 	struct list pumps;            /* pump::link: clients attached */
@@ -99,9 +100,8 @@ struct exec {
 	bool is_started, is_running, has_exited, is_tty;
 	int exit_code;
 	int pid;
-	int64_t cols, rows; /* 0: not said */
-	struct runtime_call
-		*watch; /* its end, when nobody is attached; or a resize before the start */
+	int64_t cols, rows;         /* 0: not said */
+	struct runtime_call *watch; /* its end, if nobody is attached; a resize before the start */
 };
 
 /* reply.c */
@@ -141,7 +141,7 @@ const char *container_status(const struct container *c);      /* "running" */
 bool container_is_tty(const struct container *c);
 
 /* config.c */
-/* Fills `create` (from `arena`) and the note of the container that it will be; warnings: a JSON array. */
+/* Fills `create` (from `arena`) and the note of the container; warnings: a JSON array. */
 int config_from_body(struct docker *d, const struct json *body, struct str name,
 	struct arena *arena, struct create *create, struct buf *note, struct buf *warnings,
 	struct error *err);
@@ -182,8 +182,8 @@ void docker_event_of(struct container *c, const char *action);
 void engine_free(struct docker *d);
 
 /* logs.c */
-void logs_attach_waiting(
-	struct container *c); /* the main process runs: those who came before see it */
+/* The main process runs: those who came before see it. */
+void logs_attach_waiting(struct container *c);
 
 /* port.c */
 int ports_open(struct container *c, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docker top: what runs in the container, whoever started it, in the columns that ps would have. The numbers are those that
- * the processes have inside, which `kill` takes there.
+ * docker top: what runs in the container, whoever started it, in the columns that ps would have.
+ * The numbers are those that the processes have inside, which `kill` takes there.
  */
 #include "face/docker/handlers.h"
 

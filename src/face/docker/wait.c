@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who waits for a container: POST wait, and every request that is answered when it has started, ended or gone.
- * The head of wait's answer leaves at once, since clients start the container only after it.
+ * Who waits for a container: POST wait, and every request that is answered when it has started,
+ * ended or gone. The head of wait's answer leaves at once, since clients start the container only
+ * after it.
  */
 #include "face/docker/handlers.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Two hubs (http/mcphub.h) take the messages: one with sessions for /mcp, one without for
- * /mcp/{sandbox}. A tools/call becomes a job; a job of a session whose sandbox is not there yet waits on the
- * session, and the first one has it made. A job has at most one call of the runtime under way.
+ * Theory of operation. Two hubs (http/mcphub.h) take the messages: one with sessions for /mcp, one
+ * without for /mcp/{sandbox}. A tools/call becomes a job; a job of a session whose sandbox is not
+ * there yet waits on the session, and the first one has it made. A job has at most one call of the
+ * runtime under way.
  *
- * A sandbox of a session ends with it; should the server die before, the sandbox's own idle timeout ends it.
+ * A sandbox of a session ends with it; should the server die before, the sandbox's own idle timeout
+ * ends it.
  */
 #include "face/mcp/mcp.h"
 
@@ -329,7 +331,10 @@ static void on_not_stopped(void *arg, const struct error *err)
 {
 }
 
-/* A command of a shell gets what Ctrl-C would send; a program is killed; anything else only loses its reader. */
+/*
+ * A command of a shell gets what Ctrl-C would send; a program is killed; anything else only loses
+ * its reader.
+ */
 static void stop(struct job *job)
 {
 	static const struct call_sink sink = { .result = on_stopped, .error = on_not_stopped };

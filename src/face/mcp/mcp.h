@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mcp: a sandbox as an MCP server (https://modelcontextprotocol.io, revisions 2024-11-05 to 2025-11-25 over
- * streamable HTTP). Its tools are the rows of the actions.
+ * mcp: a sandbox as an MCP server (https://modelcontextprotocol.io, revisions 2024-11-05 to
+ * 2025-11-25 over streamable HTTP). Its tools are the rows of the actions.
  *
  *	POST /mcp             a session: its first call makes a sandbox of its own, which ends with the session
  *	POST /mcp/{sandbox}   the sandbox of that name or id, which stays
  *
- * A command that fails is a result with isError, so that a model sees it; an unknown tool and wrong arguments
- * are JSON-RPC errors. A call that is cancelled, or whose client leaves, is stopped.
+ * A command that fails is a result with isError, so that a model sees it; an unknown tool and wrong
+ * arguments are JSON-RPC errors. A call that is cancelled, or whose client leaves, is stopped.
  */
 #pragma once
 

@@ -85,7 +85,9 @@ static bool has_failed(const struct json *result)
 		json_str(json_find(result, "signal")).len > 0;
 }
 
-/* Behind the text: what a program said on its other channel, and how it ended, unless all is well. */
+/*
+ * Behind the text: what a program said on its other channel, and how it ended, unless all is well.
+ */
 static void put_epilogue(struct buf *b, const struct json *result)
 {
 	struct str stderr_text = json_str(json_find(result, "stderr"));

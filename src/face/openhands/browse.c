@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The actions `browse` and `browse_interactive`: one step of the sandbox's browser each. What a page refuses is an
- * observation with an error in it; a sandbox without a browser, or one that was started without, answers as the
- * original does when it has none.
+ * The actions `browse` and `browse_interactive`: one step of the sandbox's browser each. What a
+ * page refuses is an observation with an error in it; a sandbox without a browser, or one that was
+ * started without, answers as the original does when it has none.
  *
- * A program that ended in an error may have done so because a download began: then the file is copied to where the
- * original puts it, and told instead.
+ * A program that ended in an error may have done so because a download began: then the file is
+ * copied to where the original puts it, and told instead.
  */
 #include "action/browser_actions.h"
 #include "action/file_actions.h"

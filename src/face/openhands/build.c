@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /build and GET /build_status, as OpenHands' RemoteRuntimeBuilder uses them: a form with the context (the text
- * of a tar.gz in base64), target_image and tags, in any order; the build goes on when the request has its answer.
+ * POST /build and GET /build_status, as OpenHands' RemoteRuntimeBuilder uses them: a form with the
+ * context (the text of a tar.gz in base64), target_image and tags, in any order; the build goes on
+ * when the request has its answer.
  *
- * What became of a build is kept for the last BUILDS_MAX of them, in memory: a server that is started again knows
- * none, and what it had begun is gone.
+ * What became of a build is kept for the last BUILDS_MAX of them, in memory: a server that is
+ * started again knows none, and what it had begun is gone.
  */
 #include "base/auto.h"
 #include "base/bug.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * confine: what a client is told whose path leads out of the workspace. Only sandboxes without isolation have such an
- * outside; the words are those of the original's runtime without one, which is cli.
+ * confine: what a client is told whose path leads out of the workspace. Only sandboxes without
+ * isolation have such an outside; the words are those of the original's runtime without one, which
+ * is cli.
  */
 #pragma once
 

@@ -35,7 +35,10 @@ void cursors_fini(struct cursors *c)
 	map_fini(&c->by_id);
 }
 
-/* Forgets the sandboxes that are gone; costs little, since it happens when their number has doubled. */
+/*
+ * Forgets the sandboxes that are gone; costs little, since it happens when their number has
+ * doubled.
+ */
 static void sweep(struct cursors *c, struct runtime *rt)
 {
 	struct cursor *cursor, *tmp;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cursor: what the protocol must remember about a sandbox between two actions, and whose turn it is.
+ * cursor: what the protocol must remember about a sandbox between two actions, and whose turn it
+ * is.
  *
- * The original holds one lock around every action, so at most one job is active; the others wait in order.
- * All else is a copy of what the sandbox said: is_known false means that it has to be asked first.
+ * The original holds one lock around every action, so at most one job is active; the others wait in
+ * order. All else is a copy of what the sandbox said: is_known false means that it has to be asked
+ * first.
  */
 #pragma once
 
@@ -49,6 +51,9 @@ struct cursors {
 
 void cursors_init(struct cursors *c);
 void cursors_fini(struct cursors *c);
-/* Made if there is none. Stays where it is as long as its sandbox lives or a job of it is under way. */
+/*
+ * Made if there is none. Stays where it is as long as its sandbox lives or a job of it is under
+ * way.
+ */
 struct cursor *cursors_get(struct cursors *c, struct runtime *rt, const char *id);
 struct cursor *cursors_find(const struct cursors *c, const char *id);

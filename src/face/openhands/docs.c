@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. What this face offers, printed from its routes and the fields of its actions: as an OpenAPI
- * document, and as a page without a script or anything from elsewhere. The bare paths describe the fleet too; those
- * below a sandbox's describe what acts on it, with its own path as the server's.
+ * Theory of operation. What this face offers, printed from its routes and the fields of its
+ * actions: as an OpenAPI document, and as a page without a script or anything from elsewhere. The
+ * bare paths describe the fleet too; those below a sandbox's describe what acts on it, with its own
+ * path as the server's.
  */
 #include "base/auto.h"
 #include "face/openhands/handlers.h"

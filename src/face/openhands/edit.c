@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The editor and its words are the core's (action `edit`); here its parameters and its result change form. */
+/*
+ * The editor and its words are the core's (action `edit`); here its parameters and its result
+ * change form.
+ */
 #include "face/openhands/edit.h"
 
 #include "action/document_actions.h"
@@ -72,7 +75,10 @@ static const char *find_command(struct str name)
 	return NULL;
 }
 
-/* What the agent is shown: the editor's words, with a mark in front of those that say what went wrong. */
+/*
+ * What the agent is shown: the editor's words, with a mark in front of those that say what went
+ * wrong.
+ */
 static void put_content(struct buf *b, const struct json *result, const struct error *err)
 {
 	if (err || !json_bool(json_find(result, "applied")))

@@ -4,7 +4,10 @@
 
 #include "face/openhands/job.h"
 
-/* Ends a job with what the editor said. `diff` is empty if nothing was changed; both are valid until it returns. */
+/*
+ * Ends a job with what the editor said. `diff` is empty if nothing was changed; both are valid
+ * until it returns.
+ */
 typedef void edit_fn(struct job *job, struct str content, struct str diff);
 
 /* Goes on with a `read`: shows path as the editor does. Takes job->state for itself. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. read asks for the whole file and cuts the lines out itself, since the original counts
- * them in a way of its own (lines.h). What an error was about is found out only when there is one: only then
- * stat says whether the path is a directory.
+ * Theory of operation. read asks for the whole file and cuts the lines out itself, since the
+ * original counts them in a way of its own (lines.h). What an error was about is found out only
+ * when there is one: only then stat says whether the path is a directory.
  *
- * write replaces a whole file at once; a file that is there keeps its permissions. Before a range of its lines is
- * replaced it is looked at (stat) and read. Nothing comes between the two, since a sandbox performs one action at a time; a program that
- * writes the same file meanwhile has the same race with the original.
+ * write replaces a whole file at once; a file that is there keeps its permissions. Before a range
+ * of its lines is replaced it is looked at (stat) and read. Nothing comes between the two, since a
+ * sandbox performs one action at a time; a program that writes the same file meanwhile has the same
+ * race with the original.
  */
 #include "face/openhands/files.h"
 
@@ -153,7 +154,9 @@ static struct str read_path(const struct job *job)
 	return files_resolve(job, ((const struct read_args *)job->args)->path);
 }
 
-/* The file could not be read for a reason that has no words of its own, unless it is a directory. */
+/*
+ * The file could not be read for a reason that has no words of its own, unless it is a directory.
+ */
 static void on_read_stat(struct job *job, const struct json *result, const struct error *err)
 {
 	const struct error *cause = job->state;

@@ -4,5 +4,8 @@
 
 #include "face/openhands/job.h"
 
-/* The path, or the shell's directory and the path: as the original joins them, nothing made shorter. */
+/*
+ * The path, or the shell's directory and the path: as the original joins them, nothing made
+ * shorter.
+ */
 struct str files_resolve(const struct job *job, struct str path);

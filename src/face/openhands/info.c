@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /server_info. The figures are those of the server process, as with the original. Times are the sandbox's:
- * how long it is there and since when nobody has asked it to do something, which is what fleets scale by.
+ * /server_info. The figures are those of the server process, as with the original. Times are the
+ * sandbox's: how long it is there and since when nobody has asked it to do something, which is what
+ * fleets scale by.
  */
 #include "face/openhands/handlers.h"
 
@@ -63,7 +64,10 @@ static void put_resources(struct openhands *oh, struct jsonw *w, const struct us
 	jsonw_close(w);
 }
 
-/* Milliseconds since the sandbox was made and since its last action; of the face where it is not there. */
+/*
+ * Milliseconds since the sandbox was made and since its last action; of the face where it is not
+ * there.
+ */
 static void find_times(const struct openhands *oh, const struct sandbox *s, int64_t *ret_up,
 	int64_t *ret_idle)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The action `run_ipython`: a cell in the sandbox's one kernel. Its content is what the cell printed and showed, in
- * order and with nothing between, as the original puts the messages of its kernel together.
+ * The action `run_ipython`: a cell in the sandbox's one kernel. Its content is what the cell
+ * printed and showed, in order and with nothing between, as the original puts the messages of its
+ * kernel together.
  *
- * The kernel follows the shell: where that has changed its directory since the last cell, so does the kernel; what
- * a cell does to its own directory stays until then. The first cell of a sandbox opens the kernel, with the
- * functions for agents if that plugin was asked for; prepare.c has done so already where the plugins are known.
+ * The kernel follows the shell: where that has changed its directory since the last cell, so does
+ * the kernel; what a cell does to its own directory stays until then. The first cell of a sandbox
+ * opens the kernel, with the functions for agents if that plugin was asked for; prepare.c has done
+ * so already where the plugins are known.
  */
 #include "face/openhands/ipython.h"
 

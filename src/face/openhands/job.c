@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A cursor has at most one active job; the others wait in its queue. take_turns is the
- * only place that makes a job active. A job may end while it is being started, so take_turns goes on in a
- * loop and is not entered twice for one cursor. A client that goes away gives its turn up; what it began goes on.
+ * Theory of operation. A cursor has at most one active job; the others wait in its queue.
+ * take_turns is the only place that makes a job active. A job may end while it is being started, so
+ * take_turns goes on in a loop and is not entered twice for one cursor. A client that goes away
+ * gives its turn up; what it began goes on.
  *
- * The first job of a cursor that is not known yet asks the sandbox who runs its shells (info) and what its
- * main session is doing (session_list), and then starts.
+ * The first job of a cursor that is not known yet asks the sandbox who runs its shells (info) and
+ * what its main session is doing (session_list), and then starts.
  */
 #include "face/openhands/job.h"
 
@@ -184,8 +185,8 @@ static void on_info(struct job *job, const struct json *result, const struct err
 /* ---- whose turn it is ---- */
 
 /*
- * Whoever asked is gone: the turn goes on to the next, who finds the command still running, or its output waiting. What
- * the shell does is asked for again, since its report has come to nobody.
+ * Whoever asked is gone: the turn goes on to the next, who finds the command still running, or its
+ * output waiting. What the shell does is asked for again, since its report has come to nobody.
  */
 static void on_closed(void *arg)
 {

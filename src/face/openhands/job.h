@@ -2,11 +2,13 @@
 /*
  * job: one /execute_action, from its request to its answer.
  *
- * A kind of action is one const row with the fields of its `args` and a function that starts it. A job
- * goes on in steps: each asks the core for one thing (job_perform) and names the function that takes what
- * came of it. Exactly one job_answer, job_fail or job_refuse ends the job, after which it is gone.
+ * A kind of action is one const row with the fields of its `args` and a function that starts it. A
+ * job goes on in steps: each asks the core for one thing (job_perform) and names the function that
+ * takes what came of it. Exactly one job_answer, job_fail or job_refuse ends the job, after which
+ * it is gone.
  *
- * A step sees only what came of the action itself. A sandbox that is paused or gone ends the job before.
+ * A step sees only what came of the action itself. A sandbox that is paused or gone ends the job
+ * before.
  */
 #pragma once
 
@@ -49,8 +51,8 @@ struct job {
 };
 
 /*
- * Takes the request and its parsed body, and puts the job at the end of the cursor's queue. Answers the
- * request itself if the body is no action that can be performed, or the queue is full.
+ * Takes the request and its parsed body, and puts the job at the end of the cursor's queue. Answers
+ * the request itself if the body is no action that can be performed, or the queue is full.
  */
 void job_new(struct runtime *rt, struct cursor *cursor, struct http_request *request,
 	struct json *body);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kinds: every action that /execute_action performs, one row each. A kind of action lives in a file of its own,
- * with its fields and its steps (job.h); here it is listed, once. What a row's start cannot do on this host it
- * refuses in plain words (job_refuse): a client takes that as an `error` observation and goes on.
+ * kinds: every action that /execute_action performs, one row each. A kind of action lives in a file
+ * of its own, with its fields and its steps (job.h); here it is listed, once. What a row's start
+ * cannot do on this host it refuses in plain words (job_refuse): a client takes that as an `error`
+ * observation and goes on.
  */
 #pragma once
 

@@ -18,7 +18,10 @@ struct looking {
 	lint_fn *next;
 };
 
-/* The issues come before the sentence that asks to review the changes; all else is as the editor said it. */
+/*
+ * The issues come before the sentence that asks to review the changes; all else is as the editor
+ * said it.
+ */
 static void put_found(struct buf *b, const struct json *issues)
 {
 	if (json_len(issues) == 0) {

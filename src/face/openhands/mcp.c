@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which MCP servers a sandbox has, and the routes of their proxy. An update brings the whole list that is
- * wanted: servers that stay the same go on running, others end. Clients that are connected see the new ones.
+ * Which MCP servers a sandbox has, and the routes of their proxy. An update brings the whole list
+ * that is wanted: servers that stay the same go on running, others end. Clients that are connected
+ * see the new ones.
  */
 #include "face/openhands/mcp.h"
 

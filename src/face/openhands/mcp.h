@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mcp: the MCP servers of a sandbox behind one proxy, as fastmcp's proxy offers them. With one server tools
- * have their own names; with several, "<server>_<tool>". Servers are started when something is first asked
- * of them; of several, one that cannot be started is left out of the lists.
+ * mcp: the MCP servers of a sandbox behind one proxy, as fastmcp's proxy offers them. With one
+ * server tools have their own names; with several, "<server>_<tool>". Servers are started when
+ * something is first asked of them; of several, one that cannot be started is left out of the
+ * lists.
  */
 #pragma once
 

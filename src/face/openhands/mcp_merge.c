@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A request becomes work: one request to one server (tools/call), or the same to all of
- * them (tools/list), page by page, whose items are put together. Work hangs on its turn, so that a client
- * that leaves, or cancels, ends it; and on the proxy, so that an update that takes a server away can.
+ * Theory of operation. A request becomes work: one request to one server (tools/call), or the same
+ * to all of them (tools/list), page by page, whose items are put together. Work hangs on its turn,
+ * so that a client that leaves, or cancels, ends it; and on the proxy, so that an update that takes
+ * a server away can.
  *
  * Two clients may use the same progress token, so each call gets one of ours while it is under way.
  */
@@ -263,7 +264,9 @@ static void on_called(void *arg, const struct mcp_answer *answer)
 	}
 }
 
-/* The server whose name and '_' the text begins with: the longest, if one name begins with another. */
+/*
+ * The server whose name and '_' the text begins with: the longest, if one name begins with another.
+ */
 static struct mcp_server *server_of(const struct mcp_proxy *proxy, struct str name,
 	struct str *ret_own)
 {

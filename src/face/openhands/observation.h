@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * observation: what an action answers, as JSON with its keys in the order of the original. Clients refuse
- * a key that they do not know, so there is none beyond these. STR_NONE is written as null.
+ * observation: what an action answers, as JSON with its keys in the order of the original. Clients
+ * refuse a key that they do not know, so there is none beyond these. STR_NONE is written as null.
  */
 #pragma once
 

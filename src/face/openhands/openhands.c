@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Each route is a row (routes.c), twice: bare, and below /openhands/{sandbox}. A handler decodes,
- * finds its sandbox with openhands_with_sandbox and hands over: actions to job.c, which keeps them in order,
- * transfers to transfer.c.
+ * Theory of operation. Each route is a row (routes.c), twice: bare, and below /openhands/{sandbox}.
+ * A handler decodes, finds its sandbox with openhands_with_sandbox and hands over: actions to
+ * job.c, which keeps them in order, transfers to transfer.c.
  *
- * The sandbox of the bare paths is made by the first request that needs it. Requests that come meanwhile wait
- * with the first one, so it is made once. What the original's start-up makes sure of is in prepare.c.
+ * The sandbox of the bare paths is made by the first request that needs it. Requests that come
+ * meanwhile wait with the first one, so it is made once. What the original's start-up makes sure of
+ * is in prepare.c.
  */
 #include "face/openhands/openhands.h"
 
@@ -123,7 +124,9 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn)
 
 /* ---- handlers ---- */
 
-/* Clients take any 2xx for alive and read no further: what is paused, or not there yet, is no 2xx. */
+/*
+ * Clients take any 2xx for alive and read no further: what is paused, or not there yet, is no 2xx.
+ */
 void alive(struct http_request *r)
 {
 	struct str name = http_param(r, "sandbox");
@@ -201,7 +204,9 @@ static bool owns_path(const struct http_face *face, struct str path)
 	return str_split(&path, '/', &name) && id_is_valid(name);
 }
 
-/* By the time that its body has come, the name may be another sandbox's, for which the key is not. */
+/*
+ * By the time that its body has come, the name may be another sandbox's, for which the key is not.
+ */
 static void pin_sandbox(struct http_request *r, const struct sandbox *s)
 {
 	for (size_t i = 0; i < r->match.n_params; i++)
@@ -209,7 +214,10 @@ static void pin_sandbox(struct http_request *r, const struct sandbox *s)
 			r->match.values[i] = str_from(arena_str(&r->arena, str_from(s->id)));
 }
 
-/* The key of the sandbox that the path names, or that a bare path means: ours, or the one that its maker chose. */
+/*
+ * The key of the sandbox that the path names, or that a bare path means: ours, or the one that its
+ * maker chose.
+ */
 static bool is_session_key(struct http_request *r, struct str key)
 {
 	struct openhands *oh = openhands_of(r);
@@ -263,7 +271,10 @@ struct sandbox *openhands_find_open(struct http_request *r, struct error *err)
 	return runtime_find(openhands_of(r)->rt, name, err);
 }
 
-/* Bare paths are about a sandbox as well, but no token of a sandbox opens them: their rows name no role. */
+/*
+ * Bare paths are about a sandbox as well, but no token of a sandbox opens them: their rows name no
+ * role.
+ */
 static const char *sandbox_of(const struct http_request *r)
 {
 	struct str name = http_param(r, "sandbox");

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The steps, each of which may be the last: the runtime makes the sandbox, a script of ours
- * runs in it as root, its executor is told who shells and files belong to from then on, a kernel is begun, and what
- * shows files to a browser. The executor
- * stays the sandbox's root (which is nobody on the host): so it can be asked to do something as root, and what
- * it runs as the account can not.
+ * Theory of operation. The steps, each of which may be the last: the runtime makes the sandbox, a
+ * script of ours runs in it as root, its executor is told who shells and files belong to from then
+ * on, a kernel is begun, and what shows files to a browser. The executor
+ * stays the sandbox's root (which is nobody on the host): so it can be asked to do something as
+ * root, and what it runs as the account can not.
  *
- * Where a host can only map one user, that is the sandbox's root, and the account another name of it.
+ * Where a host can only map one user, that is the sandbox's root, and the account another name of
+ * it.
  */
 #include "face/openhands/prepare.h"
 
@@ -53,11 +54,12 @@ struct preparation {
 };
 
 /*
- * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's program if there is a
- * browser, whose downloads have a directory from the start. An account of the host image has another name; any other
- * image may have none, or that of the name, which is used as it is. Python only looks into the user's own packages if
- * their directory is there when it starts. $5 the account's id: where the host maps one user only that is 0, and the
- * account another name of root.
+ * $1 the account, $2 the working directory, $3 the interpreter's other name, $4 the viewer's
+ * program if there is a browser, whose downloads have a directory from the start. An account of the
+ * host image has another name; any other image may have none, or that of the name, which is used as
+ * it is. Python only looks into the user's own packages if their directory is there when it starts.
+ * $5 the account's id: where the host maps one user only that is 0, and the account another name of
+ * root.
  *
  * Each command that the shell does not do itself costs a client the better part of a millisecond.
  */
@@ -182,7 +184,10 @@ static void start_editor(struct preparation *p)
 		finish(p);
 }
 
-/* Nobody waits for these: a sandbox without Python is one all the same, and who wants to run a cell is told. */
+/*
+ * Nobody waits for these: a sandbox without Python is one all the same, and who wants to run a cell
+ * is told.
+ */
 static void on_nothing(void *arg, struct str result)
 {
 }
@@ -444,7 +449,10 @@ static struct field_map labels_of(const struct start *start, struct arena *arena
 	return (struct field_map){ p.keys, p.values, p.n };
 }
 
-/* An image that the server or its backend keeps; STR_NONE, which is the host's tools, for any other. */
+/*
+ * An image that the server or its backend keeps; STR_NONE, which is the host's tools, for any
+ * other.
+ */
 struct str prepare_image(const struct openhands *oh, struct str name)
 {
 	struct error err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prepare: makes a sandbox of the kind that OpenHands' own images are: the account that was asked for, who may
- * become root, its home, the working directory that belongs to it, and the paths that its clients know by heart.
- * A sandbox that could not be prepared is destroyed again.
+ * prepare: makes a sandbox of the kind that OpenHands' own images are: the account that was asked
+ * for, who may become root, its home, the working directory that belongs to it, and the paths that
+ * its clients know by heart. A sandbox that could not be prepared is destroyed again.
  *
  * What the caller wished is kept as labels of the sandbox, for whoever serves its actions later:
  *
@@ -46,8 +46,9 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 /* True if a sandbox of that session is being made already: then `done` comes with it. */
 bool prepare_join(struct openhands *oh, struct str session, prepare_fn *done, void *arg);
 /*
- * A spare (warm.h): made as `start` says, of no session and with none of its environment, and with an interpreter that
- * kernels are forked from. Later it becomes what `start` says in all: s is what prepare_spare gave.
+ * A spare (warm.h): made as `start` says, of no session and with none of its environment, and with
+ * an interpreter that kernels are forked from. Later it becomes what `start` says in all: s is what
+ * prepare_spare gave.
  */
 void prepare_spare(struct openhands *oh, const struct start *start, prepare_fn *done, void *arg);
 void prepare_from_spare(struct openhands *oh, struct sandbox *s, const struct start *start,

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Remote Runtime API, by which OpenHands asks a fleet for sandboxes ("runtimes"): /start, /stop, /pause,
- * /resume, /list, /runtime/{id}, /sessions/…, and what it asks about images.
+ * The Remote Runtime API, by which OpenHands asks a fleet for sandboxes ("runtimes"): /start,
+ * /stop, /pause, /resume, /list, /runtime/{id}, /sessions/…, and what it asks about images.
  *
- * Theory of operation. A runtime is a sandbox that prepare.c has made; its id is the sandbox's. The caller's
- * name for it, the session, is a label: the newest living sandbox that bears it is meant, else the newest that
- * ended. Nothing else is kept, so all of it is as before after a restart of the server.
+ * Theory of operation. A runtime is a sandbox that prepare.c has made; its id is the sandbox's. The
+ * caller's name for it, the session, is a label: the newest living sandbox that bears it is meant,
+ * else the newest that ended. Nothing else is kept, so all of it is as before after a restart of
+ * the server.
  *
- * Images: every image is the host's tools with our executor in it, unless one of that name is known here, built
- * (build.c) or taken in. Only such a one exists for who asks: a client that would build one gets to build it.
+ * Images: every image is the host's tools with our executor in it, unless one of that name is known
+ * here, built (build.c) or taken in. Only such a one exists for who asks: a client that would build
+ * one gets to build it.
  */
 #include "base/auto.h"
 #include "base/clock.h"
@@ -27,7 +29,9 @@ enum { RUNTIME_MAX = 16 * 1024, BATCH_MAX = 1000 };
 
 /* ---- a runtime object ---- */
 
-/* As clients know states: `status` of a session, and `pod_status`, on "ready" of which they wait. */
+/*
+ * As clients know states: `status` of a session, and `pod_status`, on "ready" of which they wait.
+ */
 static const struct {
 	const char *status, *pod_status;
 } states[SANDBOX_STATE_MAX] = {
@@ -63,7 +67,10 @@ static void put_label(struct jsonw *w, const char *key, const struct sandbox *s,
 		jsonw_null(w);
 }
 
-/* Where a person's browser finds what an agent serves at the ports that it is told of; none without a TCP port. */
+/*
+ * Where a person's browser finds what an agent serves at the ports that it is told of; none without
+ * a TCP port.
+ */
 static void put_work_hosts(struct http_request *r, struct jsonw *w, const struct sandbox *s)
 {
 	static const int ports[] = { 12000, 12001 };
@@ -232,7 +239,10 @@ static void on_prepared(void *arg, struct sandbox *s, const struct error *err)
 		reply_runtime(arg, s);
 }
 
-/* A session that has a living runtime, or one that is being made, keeps it: a client that asks again has lost the first answer. */
+/*
+ * A session that has a living runtime, or one that is being made, keeps it: a client that asks
+ * again has lost the first answer.
+ */
 void runtime_start_post(struct http_request *r)
 {
 	struct openhands *oh = openhands_of(r);

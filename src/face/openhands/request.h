@@ -2,16 +2,16 @@
 /*
  * request: the body of /execute_action, {"action":{"action":"run","args":{…},"timeout":120.0}}.
  *
- * Field names are checked as strictly as the original does: an unknown one is refused. What only informs
- * (thought, message, security_risk, …) is accepted and ignored.
+ * Field names are checked as strictly as the original does: an unknown one is refused. What only
+ * informs (thought, message, security_risk, …) is accepted and ignored.
  */
 #pragma once
 
 #include "face/openhands/job.h"
 
 /*
- * Fills kind, args and the timeout of a job from its body. ERROR_INVALID: the body has not the form of a
- * request. ERROR_INTERNAL: it names no action that can be performed.
+ * Fills kind, args and the timeout of a job from its body. ERROR_INVALID: the body has not the form
+ * of a request. ERROR_INTERNAL: it names no action that can be performed.
  */
 int request_decode(struct job *job, struct error *err);
 

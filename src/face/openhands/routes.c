@@ -8,8 +8,9 @@ enum { UPLOAD_MAX_GIB = 8 };
 const char openhands_fleet[] = "fleet";
 
 /*
- * The paths of a route: of the sandbox that is named, in two ways, and of the one that is not. A runtime_id as the
- * first segment is where clients look for what belongs to a runtime but is no action: /{id}/vscode.
+ * The paths of a route: of the sandbox that is named, in two ways, and of the one that is not. A
+ * runtime_id as the first segment is where clients look for what belongs to a runtime but is no
+ * action: /{id}/vscode.
  */
 #define ROUTE(method, tail, ...) \
 	{ method, tail, __VA_ARGS__ }, ROUTE_NAMED(method, tail, __VA_ARGS__)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A report either says that the command is over or that it goes on (soft or hard
- * timeout); cursor::is_waiting is the latter. From there an empty command waits on, input and keys go to
- * what runs, and a new command is refused while it does. Whether it still does is the core's to say: a new
- * command is tried, and when the session is in conflict, what it has printed meanwhile is fetched (`look`)
- * and told with the refusal. A command that has ended unasked meanwhile refuses nothing.
+ * Theory of operation. A report either says that the command is over or that it goes on (soft or
+ * hard timeout); cursor::is_waiting is the latter. From there an empty command waits on, input and
+ * keys go to what runs, and a new command is refused while it does. Whether it still does is the
+ * core's to say: a new command is tried, and when the session is in conflict, what it has printed
+ * meanwhile is fetched (`look`) and told with the refusal. A command that has ended unasked
+ * meanwhile refuses nothing.
  *
- * A hidden action is never answered with an error observation: the original's client would fail on it.
+ * A hidden action is never answered with an error observation: the original's client would fail on
+ * it.
  */
 #include "face/openhands/kinds.h"
 
@@ -35,9 +37,9 @@ enum {
 	OUTPUT_BYTES = 4 * 1024 * 1024, /* asked of the core */
 	CONTENT_MAX = 30000,            /* characters of an observation that is not hidden */
 	/*
-	 * Lines of a command's output that are shown. The original shows what a terminal with 10,000 lines
-	 * of history holds; of 50,000 numbered lines its tests want both number 40,000 and the last to
-	 * survive CONTENT_MAX, which 10,001 to 11,363 lines do.
+	 * Lines of a command's output that are shown. The original shows what a terminal with
+	 * 10,000 lines of history holds; of 50,000 numbered lines its tests want both number 40,000
+	 * and the last to survive CONTENT_MAX, which 10,001 to 11,363 lines do.
 	 */
 	LINES_MAX = 10013,
 	LOOK_MS = 1, /* long enough for the session to say what it has */

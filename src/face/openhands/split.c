@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation: a recursive descent through bash's grammar, as far as it decides where a command
- * ends. Nothing is built; each function moves `at` past what it is named after and says whether that was
- * there. The first thing that does not fit sets has_failed and the text is one command.
+ * Theory of operation: a recursive descent through bash's grammar, as far as it decides where a
+ * command ends. Nothing is built; each function moves `at` past what it is named after and says
+ * whether that was there. The first thing that does not fit sets has_failed and the text is one
+ * command.
  *
  *	list      newlines? and_or ((";" | "&" | newline) and_or)* up to what closes the construct around it
  *	and_or    pipeline (("&&" | "||") newlines? pipeline)*
  *	pipeline  "!"? command (("|" | "|&") newlines? command)*
  *	command   simple | function | compound redirection*
  *
- * Here-documents begin where the line ends: their delimiters wait in `heredocs` until take_newline, at
- * whatever depth that is, walks over the bodies.
+ * Here-documents begin where the line ends: their delimiters wait in `heredocs` until take_newline,
+ * at whatever depth that is, walks over the bodies.
  */
 #include "face/openhands/split.h"
 
@@ -82,7 +83,9 @@ static bool is_meta(char c)
 	return c == '\0' || strchr(" \t\n;&|()<>", c);
 }
 
-/* Blanks, joined lines and a comment, but not the newline that ends it. Only where no word is open. */
+/*
+ * Blanks, joined lines and a comment, but not the newline that ends it. Only where no word is open.
+ */
 static void skip_blanks(struct parser *p)
 {
 	while (!is_end(p)) {

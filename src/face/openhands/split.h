@@ -2,13 +2,15 @@
 /*
  * split: how many commands does a text hold, as OpenHands counts them?
  *
- * A command is what an interactive bash reads up to a newline that ends it: lists joined by ; && || | and &,
- * compound commands, functions, here-documents and quoted newlines are one each. Comments and blank lines
- * belong to the command before them; a comment before the first command counts by itself.
+ * A command is what an interactive bash reads up to a newline that ends it: lists joined by ; && ||
+ * | and &, compound commands, functions, here-documents and quoted newlines are one each. Comments
+ * and blank lines belong to the command before them; a comment before the first command counts by
+ * itself.
  *
- * A text that is not understood is one command, whatever it holds: wrong syntax, quotes or here-documents
- * without an end, and what OpenHands' own parser does not know (case, select, time, coproc, [[ ]], $(( )),
- * arrays, for ((;;)), here-documents with a quoted delimiter). Agents rely on sending such scripts whole.
+ * A text that is not understood is one command, whatever it holds: wrong syntax, quotes or
+ * here-documents without an end, and what OpenHands' own parser does not know (case, select, time,
+ * coproc, [[ ]], $(( )), arrays, for ((;;)), here-documents with a quoted delimiter). Agents rely
+ * on sending such scripts whole.
  *
  * The text is only looked at: never expanded, never changed.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line is parsed as argparse would: options may be shortened and may have their value after '=', one with
- * several values takes all words up to the next option, the word that is left over is the port. The port is checked and then of no use: whatever its number, the
- * sandbox is served below a path of this server.
+ * The command line is parsed as argparse would: options may be shortened and may have their value
+ * after '=', one with several values takes all words up to the next option, the word that is left
+ * over is the port. The port is checked and then of no use: whatever its number, the sandbox is
+ * served below a path of this server.
  */
 #include "face/openhands/start.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start: the body of POST /start, which names an image and the command line of an action execution server:
+ * start: the body of POST /start, which names an image and the command line of an action execution
+ * server:
  *
  *	… python -u -m openhands.runtime.action_execution_server 60000 --working-dir /workspace
  *	    --plugins agent_skills jupyter --username openhands --user-id 1000 --no-enable-browser
  *
- * That program is not run: our executor is, and the command line says how. What it would refuse to start with
- * is refused here. The API has no word for the network; the variable CAY_NETWORK of the environment is that word:
- * loopback (as long as nothing else is said), none, or host.
+ * That program is not run: our executor is, and the command line says how. What it would refuse to
+ * start with is refused here. The API has no word for the network; the variable CAY_NETWORK of the
+ * environment is that word: loopback (as long as nothing else is said), none, or host.
  */
 #pragma once
 

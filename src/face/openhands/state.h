@@ -28,17 +28,22 @@ struct openhands {
 typedef void sandbox_handler_fn(struct openhands *oh, struct http_request *r, struct sandbox *s);
 
 /*
- * Calls the handler with the sandbox that the path names, at once, or, for a bare path that is the first to
- * need its sandbox, as soon as that has been made. Answers the request itself if there is none.
+ * Calls the handler with the sandbox that the path names, at once, or, for a bare path that is the
+ * first to need its sandbox, as soon as that has been made. Answers the request itself if there is
+ * none.
  */
 void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn);
-/* For rows that ask for no token: who shows none names the sandbox by its whole id. NULL: there is none, or not for him. */
+/*
+ * For rows that ask for no token: who shows none names the sandbox by its whole id. NULL: there is
+ * none, or not for him.
+ */
 struct sandbox *openhands_find_open(struct http_request *r, struct error *err);
 
 /*
- * The session API key: it opens that sandbox alone. The one that the environment of /start chose, else one made from
- * the server's token, which is good beside a chosen one too. Neither is stored: of a chosen one a proof is, as a label.
- * So both open it after a restart of the server, which then tells its own. In the request's arena, or the cursor's.
+ * The session API key: it opens that sandbox alone. The one that the environment of /start chose,
+ * else one made from the server's token, which is good beside a chosen one too. Neither is stored:
+ * of a chosen one a proof is, as a label. So both open it after a restart of the server, which then
+ * tells its own. In the request's arena, or the cursor's.
  */
 const char *session_key(struct http_request *r, const struct sandbox *s);
 /* NULL: no key was chosen. */

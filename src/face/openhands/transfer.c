@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /list_files, /upload_file and /download_files: outside of the queue of actions, as with the original.
+ * /list_files, /upload_file and /download_files: outside of the queue of actions, as with the
+ * original.
  *
- * Theory of operation. A transfer is one request with at most one call of the core under way. Bytes pass
- * through in both directions without being kept: an upload is read from the client as fast as the sandbox
- * takes it, a download is read from the sandbox as fast as the client does.
+ * Theory of operation. A transfer is one request with at most one call of the core under way. Bytes
+ * pass through in both directions without being kept: an upload is read from the client as fast as
+ * the sandbox takes it, a download is read from the sandbox as fast as the client does.
  *
- * What the original refuses with 400 or 404 here arrives as 500 with the status in the text; clients know it
- * so.
+ * What the original refuses with 400 or 404 here arrives as 500 with the status in the text;
+ * clients know it so.
  */
 #include "face/openhands/handlers.h"
 

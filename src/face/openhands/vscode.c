@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The editor of a sandbox, and the way to it. The editor has one token for all its life, which its process list says and
- * which opens it; what clients are told is that token and a ticket, "TOKEN.TICKET", that ends with what they were let in by.
- * They build the address /{runtime_id}/vscode?tkn=TOKEN.TICKET; who comes there is led, for as long, to the editor's own
- * origin (face/rest/ports.h), where it can keep what an editor keeps. The editor's token alone leads nowhere: whoever was
- * in the sandbox once knows it.
+ * The editor of a sandbox, and the way to it. The editor has one token for all its life, which its
+ * process list says and which opens it; what clients are told is that token and a ticket,
+ * "TOKEN.TICKET", that ends with what they were let in by. They build the address
+ * /{runtime_id}/vscode?tkn=TOKEN.TICKET; who comes there is led, for as long, to the editor's own
+ * origin (face/rest/ports.h), where it can keep what an editor keeps. The editor's token alone
+ * leads nowhere: whoever was in the sandbox once knows it.
  */
 #include "action/process_actions.h"
 #include "base/auto.h"
@@ -133,8 +134,9 @@ static void redirect(struct http_request *r, const struct sandbox *s, struct str
 }
 
 /*
- * What was shown as the editor's token, without the ticket that lets its bearer come here; STR_NONE if it does not. From
- * then on the request is one of who got the ticket, for as long as that is good, and so is the link that it is given.
+ * What was shown as the editor's token, without the ticket that lets its bearer come here; STR_NONE
+ * if it does not. From then on the request is one of who got the ticket, for as long as that is
+ * good, and so is the link that it is given.
  */
 static struct str shown_token(struct http_request *r, const struct sandbox *s)
 {
@@ -173,8 +175,9 @@ static void on_no_list(void *arg, const struct error *err)
 }
 
 /*
- * No token of ours comes with it: the editor's is asked for, and nothing is told to who has none. Nor does he have the
- * sandbox do anything: it is asked once in a while, for all who come with a token that is not the last one known.
+ * No token of ours comes with it: the editor's is asked for, and nothing is told to who has none.
+ * Nor does he have the sandbox do anything: it is asked once in a while, for all who come with a
+ * token that is not the last one known.
  */
 void vscode_open(struct http_request *r)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. `shape` is what the spares are; at first what a client asks for that says no more than it must.
- * When a start of another shape has come twice in a row, that is the shape, and the spares of the old one are ended.
- * They are made one at a time, PAUSE_MS after the last one was taken: whoever took it is busy with its first actions.
- * When one cannot be made, the next start is what tries again.
+ * Theory of operation. `shape` is what the spares are; at first what a client asks for that says no
+ * more than it must. When a start of another shape has come twice in a row, that is the shape, and
+ * the spares of the old one are ended. They are made one at a time, PAUSE_MS after the last one was
+ * taken: whoever took it is busy with its first actions. When one cannot be made, the next start is
+ * what tries again.
  */
 #include "face/openhands/warm.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * warm: sandboxes that wait for a /start of the kind that was asked for last, so that most of what a start takes is
- * done: the sandbox, its account, and the interpreter that kernels are forked from. What the caller says of himself,
- * his session, key and environment, comes when one is taken; shells and kernels start after that.
+ * warm: sandboxes that wait for a /start of the kind that was asked for last, so that most of what
+ * a start takes is done: the sandbox, its account, and the interpreter that kernels are forked
+ * from. What the caller says of himself, his session, key and environment, comes when one is taken;
+ * shells and kernels start after that.
  *
- * They bear the label openhands.spare and are in no list of this API. One that is taken is replaced a little later.
- * Of the host's tools only: what an image's name means may have changed.
+ * They bear the label openhands.spare and are in no list of this API. One that is taken is replaced
+ * a little later. Of the host's tools only: what an image's name means may have changed.
  */
 #pragma once
 

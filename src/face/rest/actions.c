@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST …/actions/{action}: the body is the action's parameters, the answer its result; or an event stream
- * if the client accepts one. There is no input: whoever has some uses …/stream or …/files.
+ * POST …/actions/{action}: the body is the action's parameters, the answer its result; or an event
+ * stream if the client accepts one. There is no input: whoever has some uses …/stream or …/files.
  */
 #include "face/rest/handlers.h"
 

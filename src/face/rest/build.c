@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /v1/builds: the body is the context, a tar archive; the answer is the image, or an event stream if the client
- * accepts one: the build's output as data of channel 1, then result or error.
+ * POST /v1/builds: the body is the context, a tar archive; the answer is the image, or an event
+ * stream if the client accepts one: the build's output as data of channel 1, then result or error.
  */
 #include "face/rest/handlers.h"
 

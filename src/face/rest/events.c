@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /v1/events and …/{id}/events: an array of up to `limit` events after a number, fewer if they are
- * large; an empty one says that there are no more. Or, with follow, an event stream that does not end,
- * each with its number as id, so that a client that reconnects (Last-Event-ID) misses nothing.
+ * GET /v1/events and …/{id}/events: an array of up to `limit` events after a number, fewer if they
+ * are large; an empty one says that there are no more. Or, with follow, an event stream that does
+ * not end, each with its number as id, so that a client that reconnects (Last-Event-ID) misses
+ * nothing.
  */
 #include "face/rest/handlers.h"
 

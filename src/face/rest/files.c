@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PUT and GET …/files: raw bytes of any length, through the actions upload and download. The one that is
- * slower sets the pace: nothing is kept but what the sockets hold and one piece.
+ * PUT and GET …/files: raw bytes of any length, through the actions upload and download. The one
+ * that is slower sets the pace: nothing is kept but what the sockets hold and one piece.
  */
 #include "face/rest/handlers.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /v1/guard and /v1/confirmations. Two tokens: that of the server acts, that of the approver approves. Who
- * acts may see what waits to be approved; who approves may not act.
+ * /v1/guard and /v1/confirmations. Two tokens: that of the server acts, that of the approver
+ * approves. Who acts may see what waits to be approved; who approves may not act.
  */
 #include "face/rest/handlers.h"
 

@@ -56,7 +56,10 @@ void git_hook_post(struct http_request *r);
 void microagents_get(struct http_request *r);
 void setup_post(struct http_request *r);
 void environment_post(struct http_request *r);
-/* Prepares what the body of a create wishes for in s, and answers r then; false: it wishes for nothing. */
+/*
+ * Prepares what the body of a create wishes for in s, and answers r then; false: it wishes for
+ * nothing.
+ */
 bool workspace_prepare(struct http_request *r, struct sandbox *s, const struct json *body);
 int workspace_check(const struct json *repo, struct arena *arena, struct error *err);
 
@@ -95,7 +98,10 @@ struct sandbox *rest_sandbox(struct http_request *r);
 int rest_query_json(struct http_request *r, const struct field *fields, struct buf *b);
 /* The same, decoded into the request's arena. */
 int rest_query(struct http_request *r, const struct field *fields, size_t size, void **ret);
-/* The body, or none, decoded; *ret_tree is what they point into. name: for errors. -1: the request has been answered. */
+/*
+ * The body, or none, decoded; *ret_tree is what they point into. name: for errors. -1: the request
+ * has been answered.
+ */
 int rest_body(struct http_request *r, const char *name, const struct field *fields, size_t size,
 	struct json **ret_tree, void **ret);
 /* Copies the strings of decoded fields, whose tree will be freed, into the arena. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same routes as images.c and build.c, where the images are the backend's own: runtime/library.h. */
+/*
+ * The same routes as images.c and build.c, where the images are the backend's own:
+ * runtime/library.h.
+ */
 #include "face/rest/images_far.h"
 
 #include "base/auto.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OpenAPI 3.1 document, printed from the rows: a path item for each pattern, and for the pattern that
- * performs actions one for each action.
+ * The OpenAPI 3.1 document, printed from the rows: a path item for each pattern, and for the
+ * pattern that performs actions one for each action.
  */
 #include "face/rest/handlers.h"
 

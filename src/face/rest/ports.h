@@ -4,12 +4,13 @@
  *
  *	http://PORT-SANDBOX.localhost:8000/
  *
- * which is an origin of its own: a page there can do nothing to this server or to another port. Programs may
- * use it too, or the path /v1/sandboxes/{id}/ports/{port}/…, which is the same without an origin.
+ * which is an origin of its own: a page there can do nothing to this server or to another port.
+ * Programs may use it too, or the path /v1/sandboxes/{id}/ports/{port}/…, which is the same without
+ * an origin.
  *
- * A browser cannot send a bearer token with a link. GET /v1/sandboxes/{id}/ports/{port} gives a link with a
- * ticket for that port of that sandbox alone; its first use becomes a cookie of that name, and the ticket
- * leaves the address.
+ * A browser cannot send a bearer token with a link. GET /v1/sandboxes/{id}/ports/{port} gives a
+ * link with a ticket for that port of that sandbox alone; its first use becomes a cookie of that
+ * name, and the ticket leaves the address.
  */
 #pragma once
 

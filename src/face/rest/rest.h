@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rest: cay's own protocol, JSON over HTTP below /v1. Every route is a row of rest_routes (routes.c); the
- * OpenAPI document at /v1/openapi.json is printed from those rows and the rows of the actions.
+ * rest: cay's own protocol, JSON over HTTP below /v1. Every route is a row of rest_routes
+ * (routes.c); the OpenAPI document at /v1/openapi.json is printed from those rows and the rows of
+ * the actions.
  *
  *	struct rest rest = { .runtime = rt, .version = "0.1.0" };
  *	const struct http_face face = { .name = "rest", .prefix = "/v1/", .routes = rest_routes, .arg = &rest };
  *	http_server_add_face(server, &face);
  *
- * Errors are {"error":{"code","message"}}, with the status of the code (base/error.def). A sandbox is named
- * by its id, the first four or more characters of it, or its name; one that there is none of is always
- * not_found. Unknown fields and query parameters are errors.
+ * Errors are {"error":{"code","message"}}, with the status of the code (base/error.def). A sandbox
+ * is named by its id, the first four or more characters of it, or its name; one that there is none
+ * of is always not_found. Unknown fields and query parameters are errors.
  */
 #pragma once
 

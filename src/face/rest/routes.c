@@ -211,7 +211,9 @@ static const struct field *find_field(const struct field *fields, struct str nam
 	return NULL;
 }
 
-/* Text as the field's type where it can be read so; else as a string, which decoding will refuse. */
+/*
+ * Text as the field's type where it can be read so; else as a string, which decoding will refuse.
+ */
 static void put_value(const struct field *f, struct str text, struct jsonw *w)
 {
 	int64_t number;

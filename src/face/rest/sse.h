@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sse: an event stream as the answer to a request. Data of a channel goes out as text where it is UTF-8: a
- * character that two pieces share is kept until it is whole.
+ * sse: an event stream as the answer to a request. Data of a channel goes out as text where it is
+ * UTF-8: a character that two pieces share is kept until it is whole.
  */
 #pragma once
 

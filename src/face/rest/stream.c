@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET …/stream: one action over one WebSocket, both ways. The first text says which; then binary messages
- * are a channel's byte and its data. A client that goes away ends the call; what a session or process
- * does goes on.
+ * GET …/stream: one action over one WebSocket, both ways. The first text says which; then binary
+ * messages are a channel's byte and its data. A client that goes away ends the call; what a session
+ * or process does goes on.
  */
 #include "face/rest/handlers.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST …/tokens makes a narrower token (http/role.h), which is kept nowhere. One for a file is a link as well:
- * /v1/links/TOKEN needs no header, so a browser, or curl in a sandbox elsewhere, can follow it.
+ * POST …/tokens makes a narrower token (http/role.h), which is kept nowhere. One for a file is a
+ * link as well: /v1/links/TOKEN needs no header, so a browser, or curl in a sandbox elsewhere, can
+ * follow it.
  */
 #include "face/rest/handlers.h"
 
@@ -105,7 +106,10 @@ void tokens_post(struct http_request *r)
 
 /* ---- following ---- */
 
-/* The sandbox of a file's token, and the parameters for its file. NULL: the request has been answered. */
+/*
+ * The sandbox of a file's token, and the parameters for its file. NULL: the request has been
+ * answered.
+ */
 static struct sandbox *follow(struct http_request *r, struct buf *params)
 {
 	struct jsonw w = JSONW(params);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST and DELETE …/tool-server: a port of its own for the tools of a sandbox (face/camel). POST …/tools: tools that this server
- * performs (runtime/outside.h). /v1/tools: the tools of the server itself, which are those of a sandbox of the name
- * `tools`, made when one is added first. Everything else about tools is actions.
+ * POST and DELETE …/tool-server: a port of its own for the tools of a sandbox (face/camel). POST
+ * …/tools: tools that this server performs (runtime/outside.h). /v1/tools: the tools of the server
+ * itself, which are those of a sandbox of the name `tools`, made when one is added first.
+ * Everything else about tools is actions.
  */
 #include "action/tool_actions.h"
 #include "base/auto.h"

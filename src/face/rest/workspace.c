@@ -118,7 +118,10 @@ void setup_post(struct http_request *r)
 	http_listen(r, &ops, u);
 }
 
-/* …/env: configure for what is started later; an export, which no event shows, for the main session. */
+/*
+ * …/env: configure for what is started later; an export, which no event shows, for the main
+ * session.
+ */
 
 struct environment_body {
 	struct field_map env, secrets;

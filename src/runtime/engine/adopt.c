@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. At the start the engine is asked who it is, what it can, and for the containers that bear the
- * number of our state directory. One that runs is told to connect again (SIGHUP), which a paused one can only do
- * when it is let go for a moment; what does not run, or does not come, is removed. Directories without a container are
- * removed, too. When that is done for all of them, the backend has started.
+ * Theory of operation. At the start the engine is asked who it is, what it can, and for the
+ * containers that bear the number of our state directory. One that runs is told to connect again
+ * (SIGHUP), which a paused one can only do when it is let go for a moment; what does not run, or
+ * does not come, is removed. Directories without a container are removed, too. When that is done
+ * for all of them, the backend has started.
  */
 #include "runtime/engine/internal.h"
 

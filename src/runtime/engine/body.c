@@ -337,8 +337,8 @@ static void put_gpus(struct jsonw *w, struct str gpus)
 }
 
 /*
- * As root it starts; what it needs to become somebody else goes with that, and what is left of it in the bounding
- * set can be had by nobody, since no program gains a privilege.
+ * As root it starts; what it needs to become somebody else goes with that, and what is left of it
+ * in the bounding set can be had by nobody, since no program gains a privilege.
  */
 static void put_privileges(struct jsonw *w, const struct spec *spec)
 {

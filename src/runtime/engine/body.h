@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * body: from a wish for a sandbox to the body of POST /containers/create. No socket, no clock. Private to
- * runtime/engine.
+ * body: from a wish for a sandbox to the body of POST /containers/create. No socket, no clock.
+ * Private to runtime/engine.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The image is asked for, and fetched if the engine has none; the container is made, connected to
- * what networks are wanted beside its first one, and started; its executor connects and says that it is ready. At whatever step that fails, the container is removed before the
- * failure is told.
+ * Theory of operation. The image is asked for, and fetched if the engine has none; the container is
+ * made, connected to what networks are wanted beside its first one, and started; its executor
+ * connects and says that it is ready. At whatever step that fails, the container is removed before
+ * the failure is told.
  */
 #include "runtime/engine/internal.h"
 
@@ -300,7 +301,10 @@ static void take_wish(struct creating *c)
 	};
 }
 
-/* An engine may make what is not there, and bind that. What we may not look at is the engine's to judge. */
+/*
+ * An engine may make what is not there, and bind that. What we may not look at is the engine's to
+ * judge.
+ */
 static int check_sources(const struct spec *spec, struct error *err)
 {
 	struct stat st;

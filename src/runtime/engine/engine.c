@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A member is a container of ours: on its way (creating, adopting), living, or ending. Whatever
- * is asked of the engine is about a name that we chose, so asking again does no harm, and a connection that breaks is
- * tried once more. What the engine says of a living container does not matter: that a sandbox has ended is seen at
- * its control socket, at once and also while the engine is away; then the container is removed, if its engine has
- * not done so.
+ * Theory of operation. A member is a container of ours: on its way (creating, adopting), living, or
+ * ending. Whatever is asked of the engine is about a name that we chose, so asking again does no
+ * harm, and a connection that breaks is tried once more. What the engine says of a living container
+ * does not matter: that a sandbox has ended is seen at its control socket, at once and also while
+ * the engine is away; then the container is removed, if its engine has not done so.
  */
 #include "runtime/engine/engine.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine: the backend `docker`. Each sandbox is a container of an engine that speaks the Docker Engine API on a Unix
- * socket of this machine (dockerd, podman system service), made of any image of that engine; what serves it is our own
- * executor, bound into it, which becomes pid 1 and connects to us: wire/dial.h. Calls do not pass through the engine.
+ * engine: the backend `docker`. Each sandbox is a container of an engine that speaks the Docker
+ * Engine API on a Unix socket of this machine (dockerd, podman system service), made of any image
+ * of that engine; what serves it is our own executor, bound into it, which becomes pid 1 and
+ * connects to us: wire/dial.h. Calls do not pass through the engine.
  *
  * A container bears these labels, and is called cay-ID:
  *
@@ -11,8 +12,8 @@
  *	cay.state      where that is, for people and for `cay gc`
  *	cay.enforced   what it was made with: controls and limits, as numbers
  *
- * and is removed with its sandbox; by the engine itself when its executor ends, which it does LEASE_MS after it
- * has lost its server; by the next server of the state directory, or by `cay gc`.
+ * and is removed with its sandbox; by the engine itself when its executor ends, which it does
+ * LEASE_MS after it has lost its server; by the next server of the state directory, or by `cay gc`.
  */
 #pragma once
 

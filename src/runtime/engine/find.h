@@ -11,8 +11,9 @@
 #define ENGINE_LABEL_ENFORCED "cay.enforced"
 
 /*
- * Appends the path of a Unix socket: the given one ("/PATH" or "unix:/PATH", "unix:///PATH"), else what DOCKER_HOST
- * says, else the first that is there of /run/docker.sock, /run/podman/podman.sock and, in XDG_RUNTIME_DIR, the two
- * of this user. An engine elsewhere (tcp://, ssh://) is ERROR_UNSUPPORTED: its containers could not reach us.
+ * Appends the path of a Unix socket: the given one ("/PATH" or "unix:/PATH", "unix:///PATH"), else
+ * what DOCKER_HOST says, else the first that is there of /run/docker.sock, /run/podman/podman.sock
+ * and, in XDG_RUNTIME_DIR, the two of this user. An engine elsewhere (tcp://, ssh://) is
+ * ERROR_UNSUPPORTED: its containers could not reach us.
  */
 int engine_find(const char *given, struct buf *ret, struct error *err);

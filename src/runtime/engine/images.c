@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A shelf is one question or one work about images. A question is one request, and, where the
- * answer shall be the image as it is now, a second one that inspects it. A work's body is pulled from what was sent to
- * us and not yet taken; what the engine says meanwhile is read as it comes, and names what was made.
+ * Theory of operation. A shelf is one question or one work about images. A question is one request,
+ * and, where the answer shall be the image as it is now, a second one that inspects it. A work's
+ * body is pulled from what was sent to us and not yet taken; what the engine says meanwhile is read
+ * as it comes, and names what was made.
  */
 #include "runtime/engine/internal.h"
 

@@ -60,7 +60,10 @@ struct member *member_new(struct engine *e, const char *id);
 struct member *member_find(struct engine *e, const char *id);
 /* Forgets it, and removes its directory. */
 void member_free(struct member *m);
-/* Removes the container, whatever its state; then: who waits is told, or that it ended, and it is freed. */
+/*
+ * Removes the container, whatever its state; then: who waits is told, or that it ended, and it is
+ * freed.
+ */
 void member_end(struct member *m);
 int member_listen(struct member *m, bool is_new, struct error *err);
 /* The container's part of a URL: "/containers/cay-ID". */
@@ -76,8 +79,8 @@ void adopting_free(struct adopting *a);
 void start_free(struct start *s);
 
 /*
- * Asks the engine. `json` is NULL for an answer without any. ERROR_UNAVAILABLE: it is away. The path is what comes
- * behind the version.
+ * Asks the engine. `json` is NULL for an answer without any. ERROR_UNAVAILABLE: it is away. The
+ * path is what comes behind the version.
  */
 typedef void engine_fn(void *arg, int status, const struct json *json, const struct error *err);
 struct engine_request {

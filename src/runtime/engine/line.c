@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. While there is no executor we listen. The first to connect to a new sandbox's socket is its
- * executor, since nothing else runs there yet. Later anybody in the container may come: each caller has to say
- * who he is with his first message, and only so many are listened to at once; who stays silent is replaced. Once the
- * executor is there the socket is gone.
+ * Theory of operation. While there is no executor we listen. The first to connect to a new
+ * sandbox's socket is its executor, since nothing else runs there yet. Later anybody in the
+ * container may come: each caller has to say who he is with his first message, and only so many are
+ * listened to at once; who stays silent is replaced. Once the executor is there the socket is gone.
  *
- * The directory's path may be longer than a socket's name can be: the socket is named by way of a descriptor.
+ * The directory's path may be longer than a socket's name can be: the socket is named by way of a
+ * descriptor.
  */
 #include "runtime/engine/line.h"
 
@@ -230,7 +231,10 @@ static int open_line(struct line *l, const char *dir, struct error *err)
 	l->run_fd = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir_fd < 0 || l->run_fd < 0)
 		return error_sys(err, errno, "open %s", run);
-	/* Whatever the umask: the user in the container goes through `run`, which lies where only we can go. */
+	/*
+	 * Whatever the umask: the user in the container goes through `run`, which lies where only
+	 * we can go.
+	 */
 	if (fchmod(dir_fd, 0700) < 0 || fchmodat(dir_fd, "run", 0755, 0) < 0)
 		return error_sys(err, errno, "set the mode of %s", run);
 	if ((l->is_new ? make_secret : read_secret)(l, dir_fd, err) < 0)

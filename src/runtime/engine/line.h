@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line: the server's side of wire/dial.h for one sandbox. Its directory, which only the server may open, holds
+ * line: the server's side of wire/dial.h for one sandbox. Its directory, which only the server may
+ * open, holds
  *
  *	run/socket     while the executor is waited for; `run` is what the container sees, read-only
  *	secret         what the executor shows when it comes again
  *
- * Callbacks come from the loop, at most one of ready and failed, and after ready at most one lost; they may free the
- * line. Private to runtime/engine.
+ * Callbacks come from the loop, at most one of ready and failed, and after ready at most one lost;
+ * they may free the line. Private to runtime/engine.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * said: what an engine says of images, in our words. No socket, no clock. Private to runtime/engine.
+ * said: what an engine says of images, in our words. No socket, no clock. Private to
+ * runtime/engine.
  *
  * Of its work it says JSON objects, one a line, in pieces that end anywhere:
  *

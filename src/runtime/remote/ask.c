@@ -205,8 +205,8 @@ static int on_body(void *arg, struct str piece, struct error *err)
 }
 
 /*
- * libcurl asks a kept connection that breaks without an answer again on a new one, if it can begin the body anew.
- * From a callback it cannot: so what must not be performed twice is not.
+ * libcurl asks a kept connection that breaks without an answer again on a new one, if it can begin
+ * the body anew. From a callback it cannot: so what must not be performed twice is not.
  */
 static ssize_t pull_body(void *arg, char *to, size_t size, struct error *err)
 {

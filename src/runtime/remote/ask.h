@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ask: one question to another server, asked again while that makes sense. Private to runtime/remote.
+ * ask: one question to another server, asked again while that makes sense. Private to
+ * runtime/remote.
  *
- * What could not be sent is sent again after a pause that doubles (ASK_PAUSE_MS, a random part of it less, at most
- * ASK_PAUSE_MAX_MS): nothing was done yet. What may have been done is only sent again if asking twice does no
- * harm (`is_harmless`). 429 is asked again whatever it is: the server says that it did nothing.
+ * What could not be sent is sent again after a pause that doubles (ASK_PAUSE_MS, a random part of
+ * it less, at most ASK_PAUSE_MAX_MS): nothing was done yet. What may have been done is only sent
+ * again if asking twice does no harm (`is_harmless`). 429 is asked again whatever it is: the server
+ * says that it did nothing.
  *
- * The answer comes once, unless the ask is dropped before. An answer of 2xx comes without an error, everything
- * else with one:
+ * The answer comes once, unless the ask is dropped before. An answer of 2xx comes without an error,
+ * everything else with one:
  *
  *	3xx                     ERROR_PROTOCOL       redirects are not followed
  *	400, 422                ERROR_INVALID
@@ -55,7 +57,10 @@ struct ask_plan {
 	int64_t timeout_ms; /* of each try; 0: as long as it moves; -1: none at all */
 	int tries;          /* 0: ASK_TRIES */
 	bool is_harmless;   /* may be performed twice */
-	/* A body that is not in memory instead: once only, see fetch_ops; never asked again after its first byte. */
+	/*
+	 * A body that is not in memory instead: once only, see fetch_ops; never asked again after
+	 * its first byte.
+	 */
 	ssize_t (*pull)(void *arg, char *to, size_t size, struct error *err);
 	const char *content_type; /* of it */
 	/* A good answer's body piece by piece instead of at the end. */
@@ -72,5 +77,8 @@ void ask_pause(struct ask *a, bool is_paused);
 
 /* What came as an answer. ERROR_PROTOCOL: it is no JSON. */
 int ask_parse(struct str body, struct json **ret, struct error *err);
-/* The sentence in an error's body: {"detail":…}, {"error":{"message":…}}, {"message":…}, or its beginning. */
+/*
+ * The sentence in an error's body: {"detail":…}, {"error":{"message":…}}, {"message":…}, or its
+ * beginning.
+ */
 void ask_put_detail(struct str body, struct buf *b);

@@ -5,8 +5,8 @@
  *	create   POST /sandbox, wait until it is started, GET its toolbox's /work-dir
  *	freeze   POST /sandbox/X/pause      thaw   POST /sandbox/X/start, wait      destroy   DELETE /sandbox/X
  *
- * An API that answers at once with a started sandbox, as cay's own does, is not asked again. A member that could not
- * be made is deleted there, as far as it got.
+ * An API that answers at once with a started sandbox, as cay's own does, is not asked again. A
+ * member that could not be made is deleted there, as far as it got.
  */
 #include "runtime/remote/daytona_member.h"
 

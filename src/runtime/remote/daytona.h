@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * daytona: sandboxes of a Daytona-compatible server: made, listed, paused and ended by its API, worked in through the
- * toolbox of each. What an action becomes there:
+ * daytona: sandboxes of a Daytona-compatible server: made, listed, paused and ended by its API,
+ * worked in through the toolbox of each. What an action becomes there:
  *
  *	exec           /process/execute; `cell` has no counterpart that keeps its state
  *	run            a session of that name; `fresh` is /process/execute
@@ -10,12 +10,13 @@
  *	configure      variables of everything that is started from then on
  *	info           /work-dir
  *
- * A sandbox there bears the label cay.id with the id that it has here. Those with one are listed at the start and live
- * on when the backend is closed; others are left alone. They are made with auto-stop off: who ends them is cay.
- * Labels of a sandbox say what has no field of its own: daytona_snapshot, daytona_image, daytona_target.
+ * A sandbox there bears the label cay.id with the id that it has here. Those with one are listed at
+ * the start and live on when the backend is closed; others are left alone. They are made with
+ * auto-stop off: who ends them is cay. Labels of a sandbox say what has no field of its own:
+ * daytona_snapshot, daytona_image, daytona_target.
  *
- * An action that may have been performed is never sent twice (ask.h). A sandbox that is found stopped or paused is
- * not woken by itself: who stopped it had a reason; resume it.
+ * An action that may have been performed is never sent twice (ask.h). A sandbox that is found
+ * stopped or paused is not woken by itself: who stopped it had a reason; resume it.
  */
 #pragma once
 

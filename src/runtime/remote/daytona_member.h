@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * daytona_member: a sandbox of a Daytona server, and what is being done to it as a whole. Private to runtime/remote.
+ * daytona_member: a sandbox of a Daytona server, and what is being done to it as a whole. Private
+ * to runtime/remote.
  *
  *	daytona.c   the backend: what the runtime asks for   daytona_wish.c   what is asked of the API for a sandbox
  *	daytona_member.c   members and their errands         daytona_run.c, daytona_file.c   what is done in them
@@ -55,7 +56,10 @@ void daytona_ask(struct tenant *m, const char *method, const char *url, struct s
 /* The same about the sandbox itself: "/sandbox/X" and a tail. */
 void daytona_ask_api(struct tenant *m, const char *method, const char *tail, struct str json,
 	bool is_harmless, tenant_fn *then);
-/* From now on the errand ends when the sandbox is in that state (a literal), or when that took too long. */
+/*
+ * From now on the errand ends when the sandbox is in that state (a literal), or when that took too
+ * long.
+ */
 void daytona_wait_for(struct daytona_member *m, const char *state);
 /* What the API says of it meanwhile. */
 void daytona_judge(struct tenant *m, const struct json *box);
@@ -66,6 +70,9 @@ void daytona_on_state(struct tenant *m, struct str body, const struct error *err
 void daytona_look(struct tenant *m);
 void daytona_give_up(struct tenant *m);
 
-/* daytona_wish.c: what such a server cannot give is ERROR_UNSUPPORTED; and the body of POST /sandbox. */
+/*
+ * daytona_wish.c: what such a server cannot give is ERROR_UNSUPPORTED; and the body of POST
+ * /sandbox.
+ */
 int daytona_check(const struct spec *spec, struct error *err);
 void daytona_put_wish(struct buf *b, const struct sandbox *s, const struct spec *spec);

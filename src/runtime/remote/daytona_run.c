@@ -269,8 +269,8 @@ static void run_start(struct far *far)
 }
 
 /*
- * The shell has ended since, so nothing was run: a new one is opened. One that still runs what took too long is
- * left to it, and the next command gets a shell of its own.
+ * The shell has ended since, so nothing was run: a new one is opened. One that still runs what took
+ * too long is left to it, and the next command gets a shell of its own.
  */
 static bool run_failed(struct far *far, const struct error *err)
 {

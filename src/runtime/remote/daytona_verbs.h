@@ -17,7 +17,9 @@ extern const struct far_verb daytona_download, daytona_glob, daytona_grep, dayto
 	daytona_mkdir, daytona_move, daytona_read, daytona_remove, daytona_stat, daytona_upload,
 	daytona_write;
 
-/* {"command":…,"cwd":…,"envs":…,"timeout":…}; the deadline of the question is that and some more. */
+/*
+ * {"command":…,"cwd":…,"envs":…,"timeout":…}; the deadline of the question is that and some more.
+ */
 void daytona_execute(struct far *far, struct str command, struct str cwd,
 	const struct field_map *env, int64_t timeout_ms, far_fn *then);
 /* The path of an absolute or relative name, encoded, behind `head`: "/files/info?path=…" */

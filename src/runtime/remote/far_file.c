@@ -2,9 +2,10 @@
 /*
  * read, write, edit, list.
  *
- * The server's own read gives text, whole or in lines with rules of its own: here the whole is asked for and the
- * range is cut out. Bytes come through base64(1) in a shell. Its write ends every file with a newline, so a text
- * that ends with one is sent without it; everything else is uploaded.
+ * The server's own read gives text, whole or in lines with rules of its own: here the whole is
+ * asked for and the range is cut out. Bytes come through base64(1) in a shell. Its write ends every
+ * file with a newline, so a text that ends with one is sent without it; everything else is
+ * uploaded.
  */
 #include "runtime/remote/verbs.h"
 

@@ -2,9 +2,9 @@
 /*
  * run, exec, cell, configure, info.
  *
- * How a command went is told in two places: the exit code (-1: it goes on, or was not run), and a suffix in words
- * that says why. The words are those of the original server; another one's that mean nothing here are a
- * command that goes on. Hidden, so that nothing is cut from the output.
+ * How a command went is told in two places: the exit code (-1: it goes on, or was not run), and a
+ * suffix in words that says why. The words are those of the original server; another one's that
+ * mean nothing here are a command that goes on. Hidden, so that nothing is cut from the output.
  */
 #include "runtime/remote/verbs.h"
 

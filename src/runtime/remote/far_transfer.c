@@ -2,11 +2,12 @@
 /*
  * upload, download.
  *
- * The server takes a file into a directory under a name, unpacks what is called *.zip, and does not say what it does
- * with a name that needs quoting. So whatever is no plain name is sent under one, and moved. Archives other
- * than zip are unpacked, and made, by tar(1) there.
+ * The server takes a file into a directory under a name, unpacks what is called *.zip, and does not
+ * say what it does with a name that needs quoting. So whatever is no plain name is sent under one,
+ * and moved. Archives other than zip are unpacked, and made, by tar(1) there.
  *
- * An upload is streamed (form.h). A file is fetched in pieces, each a command of its own; a zip archive of a directory is the server's own stream.
+ * An upload is streamed (form.h). A file is fetched in pieces, each a command of its own; a zip
+ * archive of a directory is the server's own stream.
  */
 #include "runtime/remote/verbs.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stat, mkdir, remove, move: the server has nothing for them, but a shell, and the coreutils of its image.
+ * stat, mkdir, remove, move: the server has nothing for them, but a shell, and the coreutils of its
+ * image.
  *
- * Each is one script with the path as $1 and what else it needs as $2, which says by its exit status what was wrong. The path is absolute.
+ * Each is one script with the path as $1 and what else it needs as $2, which says by its exit
+ * status what was wrong. The path is absolute.
  */
 #include "runtime/remote/verbs.h"
 

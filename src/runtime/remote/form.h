@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * form: a multipart form on its way to another server, whose bytes come from the caller as they come. What it sends is
- * queued up to FORM_HIGH, then it waits (channel_pause). Private to runtime/remote.
+ * form: a multipart form on its way to another server, whose bytes come from the caller as they
+ * come. What it sends is queued up to FORM_HIGH, then it waits (channel_pause). Private to
+ * runtime/remote.
  */
 #pragma once
 

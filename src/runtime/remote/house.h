@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * house: a backend whose sandboxes are tenants of another server: what is the same whatever that server speaks.
- * Private to runtime/remote.
+ * house: a backend whose sandboxes are tenants of another server: what is the same whatever that
+ * server speaks. Private to runtime/remote.
  *
  *	house.c, tenant.c                  the backend's common part, and its sandboxes'
  *	remote.c, remote_member.c, …       OpenHands' Remote Runtime API, and its bare action server
@@ -17,7 +17,10 @@ struct house_ops {
 	/* Finds out what lives there: house_adopt for each, then house_started. */
 	void (*list)(struct house *house);
 	void (*look)(struct tenant *m); /* a pause is over: how is it now? */
-	/* It could not be made: what there is of it ends, as nobody will ever ask for it. No answer is waited for. */
+	/*
+	 * It could not be made: what there is of it ends, as nobody will ever ask for it. No answer
+	 * is waited for.
+	 */
 	void (*give_up)(struct tenant *m);
 	void (*free)(struct tenant *m);
 };

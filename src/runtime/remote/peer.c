@@ -120,7 +120,10 @@ static void peer_start(struct backend *b, backend_fn *done, void *arg)
 	ask(peer_from(b), "GET", "", "", STR_NONE, PEER_MS, adopt_all, done, arg);
 }
 
-/* What makes the sandbox. Environment and secrets follow in an action; what watches over it, watches here. */
+/*
+ * What makes the sandbox. Environment and secrets follow in an action; what watches over it,
+ * watches here.
+ */
 static const char *const passed_on[] = { "image", "workdir", "mounts", "user", "limits", "network",
 	"allow", "gpus", "hostname", "require" };
 

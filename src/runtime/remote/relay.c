@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A relay waits for a request. An action that does not stream is a POST, and its answer the
- * result. Any other is a WebSocket: a worker opens it; what comes over the call socket meanwhile stays there,
- * as it is not read. Then each side's messages are the other side's frames; who is full makes the other wait.
+ * Theory of operation. A relay waits for a request. An action that does not stream is a POST, and
+ * its answer the result. Any other is a WebSocket: a worker opens it; what comes over the call
+ * socket meanwhile stays there, as it is not read. Then each side's messages are the other side's
+ * frames; who is full makes the other wait.
  *
  * A relay whose call has gone while its worker runs is dead: the worker's end frees it.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay: the far ends of call sockets that lead to another cay server. What a call's frames say is passed on, both
- * ways, and what comes back is passed back. Private to runtime/remote.
+ * relay: the far ends of call sockets that lead to another cay server. What a call's frames say is
+ * passed on, both ways, and what comes back is passed back. Private to runtime/remote.
  *
  * A WebSocket's handshake waits, so it is made on a worker thread.
  */

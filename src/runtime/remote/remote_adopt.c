@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is there when the backend starts: each session of an API that lives, or the one sandbox that a server is. */
+/*
+ * What is there when the backend starts: each session of an API that lives, or the one sandbox that
+ * a server is.
+ */
 #include "runtime/remote/remote_member.h"
 
 #include "base/auto.h"

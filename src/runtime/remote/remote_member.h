@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * remote_member: a sandbox of an OpenHands deployment, and what is being done with it. Private to runtime/remote.
+ * remote_member: a sandbox of an OpenHands deployment, and what is being done with it. Private to
+ * runtime/remote.
  *
  *	remote.c   the backend: what the runtime asks for     remote_member.c   the errands that come of it
  *	remote_adopt.c    what is there at the start

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. A far end serves one call after the other, as an executor's call does. It asks one question
- * at a time; `then` gets the answer and asks the next or ends the call. Whatever ends the channel drops the
- * question with it: the server may still perform the action, as it would for any client that hangs up.
+ * Theory of operation. A far end serves one call after the other, as an executor's call does. It
+ * asks one question at a time; `then` gets the answer and asks the next or ends the call. Whatever
+ * ends the channel drops the question with it: the server may still perform the action, as it would
+ * for any client that hangs up.
  *
- * An answer of 503 means a runtime that is paused: whoever owns the site may wake it, and the same action is sent
- * once more. Nothing was done by then, so that is safe.
+ * An answer of 503 means a runtime that is paused: whoever owns the site may wake it, and the same
+ * action is sent once more. Nothing was done by then, so that is safe.
  */
 #include "runtime/remote/site.h"
 
@@ -382,8 +383,8 @@ int64_t far_exit_code(const struct json *observation)
 }
 
 /*
- * The server may take a new shell's first prompt for the end of its first command, and then says that it has ended
- * with status 0 and without output. So a command says itself that it has ended.
+ * The server may take a new shell's first prompt for the end of its first command, and then says
+ * that it has ended with status 0 and without output. So a command says itself that it has ended.
  */
 #define END_MARK "[cay: ended]"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * site: one OpenHands action execution server, and the far ends of the call sockets that lead to it. To the runtime
- * it looks like an executor: each call is a socket (site_open_call), a request comes as a frame, and data and
- * a result go back; here every request becomes one or more actions of that server.
+ * site: one OpenHands action execution server, and the far ends of the call sockets that lead to
+ * it. To the runtime it looks like an executor: each call is a socket (site_open_call), a request
+ * comes as a frame, and data and a result go back; here every request becomes one or more actions
+ * of that server.
  *
  *	run            run; with `fresh` a static one; `input` and `keys` go to what runs
  *	exec           run, static and quoted: its output is one stream, and it cannot be given input
@@ -38,9 +39,14 @@ struct far_verb;
 struct site_ops {
 	const char *server;                  /* for who is refused: "an OpenHands action server" */
 	const struct far_verb *const *verbs; /* NULL-terminated */
-	/* Makes of an answer's status what it means here; NULL: as an OpenHands server's is meant. */
+	/*
+	 * Makes of an answer's status what it means here; NULL: as an OpenHands server's is meant.
+	 */
 	void (*explain)(int status, struct error *err);
-	/* 503: it is paused. Once it is awake again, or cannot be: site_is_awake. NULL: nobody can wake it. */
+	/*
+	 * 503: it is paused. Once it is awake again, or cannot be: site_is_awake. NULL: nobody can
+	 * wake it.
+	 */
 	void (*wake)(void *arg);
 };
 
@@ -105,7 +111,10 @@ struct far_verb {
 
 extern const struct far_verb *const far_verbs[]; /* NULL-terminated */
 
-/* Begins the arguments of an action; far_act closes and sends them, and gives the observation to `then`. */
+/*
+ * Begins the arguments of an action; far_act closes and sends them, and gives the observation to
+ * `then`.
+ */
 struct jsonw far_args(struct far *far, const char *action);
 /* timeout_ms 0: none. */
 void far_act(struct far *far, struct jsonw *w, int64_t timeout_ms, far_fn *then);
@@ -114,8 +123,8 @@ bool far_is_error(const struct json *observation);
 void far_fail_observation(struct far *far, const struct json *observation);
 
 /*
- * Runs a command in a shell of its own, hidden: its output, far_said, is not cut. One that the server did not wait for
- * is ERROR_PROTOCOL; with _again it may be run twice, and is.
+ * Runs a command in a shell of its own, hidden: its output, far_said, is not cut. One that the
+ * server did not wait for is ERROR_PROTOCOL; with _again it may be run twice, and is.
  */
 void far_shell(struct far *far, struct str command, int64_t timeout_ms, far_fn *then);
 void far_shell_again(struct far *far, struct str command, int64_t timeout_ms, far_fn *then);

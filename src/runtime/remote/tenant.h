@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tenant: a sandbox of a server that is not ours, and what is being done with it as a whole: its errand. Embedded in
- * what its kind adds to it; private to runtime/remote.
+ * tenant: a sandbox of a server that is not ours, and what is being done with it as a whole: its
+ * errand. Embedded in what its kind adds to it; private to runtime/remote.
  *
- * An errand is a chain of questions, each asked when the one before is answered; a sandbox has one at a time. It is
- * begun by tenant_begin and ends, once, with the function given there, which may free the tenant. Between two questions
- * it may wait: such servers have no other way to tell that a sandbox has become ready than to be asked again.
+ * An errand is a chain of questions, each asked when the one before is answered; a sandbox has one
+ * at a time. It is begun by tenant_begin and ends, once, with the function given there, which may
+ * free the tenant. Between two questions it may wait: such servers have no other way to tell that a
+ * sandbox has become ready than to be asked again.
  *
  *	tenant_begin(m, tenant_gone, done, arg);
  *	tenant_ask(m, &plan, on_deleted);         and on_deleted: tenant_end(m, err)

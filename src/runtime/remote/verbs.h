@@ -9,7 +9,10 @@ extern const struct far_verb far_browse, far_cell, far_configure, far_download, 
 	far_upload, far_write;
 
 void far_send(struct far *far, uint8_t channel, struct str bytes);
-/* Of an exec that has ended: its output, both streams as one, and its exit code; -1: it was killed at its timeout. */
+/*
+ * Of an exec that has ended: its output, both streams as one, and its exit code; -1: it was killed
+ * at its timeout.
+ */
 void far_finish_exec(struct far *far, struct str output, int64_t code, bool is_tty);
 /* Lines first to last, from 1; last -1: to the end. */
 struct str far_cut_lines(struct str text, int64_t first, int64_t last);
@@ -20,8 +23,8 @@ int far_take_piece(const struct far *far, const struct json *observation, const 
 	struct buf *b, struct error *err);
 
 /*
- * A shell command that packs a path into a tar archive: of a directory what is in it, or all of it under a name; of a file
- * that file. It ends with 66 if there is none.
+ * A shell command that packs a path into a tar archive: of a directory what is in it, or all of it
+ * under a name; of a file that file. It ends with 66 if there is none.
  */
 void far_put_pack(struct buf *b, const char *path, struct str prefix, const char *file);
 /* Of such an archive; none at all can. */

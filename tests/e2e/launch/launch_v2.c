@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A box on cgroup v2, on any machine that has the hierarchy, even if v1 has the controllers: it is born into
- * its group, frozen, thawed, killed, and the group goes with it. Run by tests/e2e/test_launch.py as root.
+ * A box on cgroup v2, on any machine that has the hierarchy, even if v1 has the controllers: it is
+ * born into its group, frozen, thawed, killed, and the group goes with it. Run by
+ * tests/e2e/test_launch.py as root.
  */
 #include "sandbox/launch.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An executor that lies: linked into cay-executor in front of frame_put (--wrap), it changes what the server is told.
- * How, is in a file of the sandbox, so that each test begins with an honest one:
+ * An executor that lies: linked into cay-executor in front of frame_put (--wrap), it changes what
+ * the server is told. How, is in a file of the sandbox, so that each test begins with an honest
+ * one:
  *
  *	/tmp/lie	SEED ONE_IN	each frame is changed with a chance of one in ONE_IN
  *
- * The server must answer whoever asked, or say that the executor broke the protocol; it must not fall over, and other
- * sandboxes must not notice.
+ * The server must answer whoever asked, or say that the executor broke the protocol; it must not
+ * fall over, and other sandboxes must not notice.
  */
 #include "base/auto.h"
 #include "wire/frame.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A server by hand, for the tests of the supervisor: takes commands from the test on an abstract socket
- * (SOCK_SEQPACKET, its name in FAKE_CAYD_SOCKET), one datagram each, and answers each with one datagram.
+ * A server by hand, for the tests of the supervisor: takes commands from the test on an abstract
+ * socket (SOCK_SEQPACKET, its name in FAKE_CAYD_SOCKET), one datagram each, and answers each with
+ * one datagram.
  *
  *	greet | hello, which is to greet and be ready | adopt INDEX | create ID [HOSTNAME] | destroy ID | usage ID | freeze ID 0|1 | host
  *	flood            asks about the host until there is no more room, reads nothing, says how often

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An executor that only tells who it is: each call gets one line and is closed. The second word of a call's
- * environment decides nothing: what it says is for the tests of the supervisor.
+ * An executor that only tells who it is: each call gets one line and is closed. The second word of
+ * a call's environment decides nothing: what it says is for the tests of the supervisor.
  */
 #include "base/auto.h"
 #include "base/file.h"
@@ -46,7 +46,9 @@ int main(int argc, char **argv)
 		}
 		n_fds = 1;
 	}
-	/* A sanitizer looks for leaks from a process of its own when this returns, and waits for ever if that one is
-	 * killed along with the sandbox. */
+	/*
+	 * A sanitizer looks for leaks from a process of its own when this returns, and waits for
+	 * ever if that one is killed along with the sandbox.
+	 */
 	_exit(0);
 }
