@@ -120,7 +120,7 @@ static size_t list_refused(struct poller *p, struct pollfd *fds)
 static void note(struct poller *p, const struct pollfd *polled)
 {
 	struct source *source = find(p, polled->fd);
-	if (!polled->revents || p->n_said == POLLER_BATCH / 2)
+	if (!source || !polled->revents || p->n_said == POLLER_BATCH / 2)
 		return;
 	p->said[p->n_said++] = (struct epoll_event){ .events = (uint32_t)polled->revents,
 		.data.u64 = (uint64_t)source->generation << 32 | (uint32_t)source->fd };
