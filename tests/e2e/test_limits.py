@@ -173,7 +173,7 @@ def test_an_agent_that_stops_whatever_begins_does_not_stop_its_keeper(server):
     box.delete()
 
 
-FLOOD = "printf '\\033[2J\\033[24S%.0s' $(seq 5000) > flood; (while :; do cat flood; done) & echo begun"
+FLOOD = "printf '\\033[2J\\033[24S%.0s' $(seq 5000) > flood; (sleep 0.5; while :; do cat flood; done) & echo begun"
 SECRETS = {"KEY": {"value": "a secret of ours", "hosts": ["http://api.test"]}}
 
 
