@@ -62,12 +62,21 @@ static void sift_down(struct timers *ts, size_t place, struct timer *t)
 	put(ts, place, t);
 }
 
+static void grow(struct timers *ts)
+{
+	size_t size = MAX(2 * ts->size, 8);
+	struct timer **heap = mem_new_n(struct timer *, size);
+	for (size_t i = 0; i < ts->n; i++)
+		heap[i] = ts->heap[i];
+	free(ts->heap);
+	ts->heap = heap;
+	ts->size = size;
+}
+
 static void enter(struct timers *ts, struct timer *t)
 {
-	if (ts->n == ts->size) {
-		ts->size = MAX(2 * ts->size, 8);
-		ts->heap = mem_realloc(ts->heap, ts->size * sizeof(*ts->heap));
-	}
+	if (ts->n == ts->size)
+		grow(ts);
 	sift_up(ts, ts->n++, t);
 }
 
