@@ -11,9 +11,9 @@
  */
 #pragma once
 
+#include "base/poller.h"
 #include "sandbox/hostpath.h"
 #include "sandbox/launch.h"
-#include "base/poller.h"
 
 enum { CREW_SIZE = 3 };
 

@@ -16,12 +16,12 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/poller.h"
 #include "sandbox/boundary.h"
 #include "sandbox/crew.h"
 #include "sandbox/hostpath.h"
 #include "sandbox/launch.h"
 #include "sandbox/monitor.h"
-#include "base/poller.h"
 #include "sandbox/uplink.h"
 
 enum { STOCK_MAX = UID_SLOTS, STOCK_POOL_MAX = 1024, STOCK_QUEUE_MAX = 64 };

@@ -16,7 +16,7 @@
 
 struct seen {
 	struct error error;
-	int own_file, other_file, read_config, fork, exec, thread, vsock, dumpable;
+	int own_file, other_file, read_config, fork, exec, thread, vsock, dumpable, flush;
 };
 
 static int outcome(int r)
@@ -69,6 +69,7 @@ static void look(const char *own, const char *other, struct seen *seen)
 	seen->thread = try_thread();
 	seen->vsock = outcome(socket(AF_VSOCK, SOCK_STREAM, 0));
 	seen->dumpable = prctl(PR_GET_DUMPABLE);
+	seen->flush = outcome(syncfs(-1));
 	char name[] = "true", *const argv[] = { name, NULL };
 	seen->exec = outcome(execv("/bin/true", argv));
 }
@@ -96,6 +97,7 @@ static void a_hardened_server_keeps_its_state_and_nothing_else(void **state)
 	assert_int_equal(seen->read_config, 0);
 	assert_int_equal(seen->thread, 0);
 	assert_int_equal(seen->dumpable, 0);
+	assert_int_equal(seen->flush, EBADF); /* it is really made: images wait for it */
 	assert_int_equal(seen->fork, EPERM);
 	assert_int_equal(seen->exec, EPERM);
 	assert_int_equal(seen->vsock, EAFNOSUPPORT);
