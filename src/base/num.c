@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/num.h"
 
+#include "base/bug.h"
+
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
+#include <stdatomic.h>
 
 int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct error *err)
 {
@@ -91,4 +95,30 @@ int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err)
 		{ 0 },
 	};
 	return parse_with_unit(s, units, "duration (such as 500ms, 30s, 10m or 2h)", ret_ms, err);
+}
+
+/* Made once, for all threads; the loser of a race gives its own back. */
+static locale_t c_locale(void)
+{
+	static _Atomic(locale_t) all;
+	locale_t none = 0, made;
+	if (all)
+		return all;
+	made = newlocale(LC_ALL_MASK, "C", 0);
+	BUG_IF(!made, "there is no C locale");
+	if (!atomic_compare_exchange_strong(&all, &none, made))
+		freelocale(made);
+	return all;
+}
+
+double num_real(const char *text)
+{
+	return strtod_l(text, NULL, c_locale());
+}
+
+void num_print_real(char *text, size_t size, int digits, double v)
+{
+	locale_t before = uselocale(c_locale());
+	snprintf(text, size, "%.*g", digits, v);
+	uselocale(before);
 }

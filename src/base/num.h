@@ -12,3 +12,10 @@ int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct e
 int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err);
 /* "250ms", "10s", "5m", "2h", "1d"; a bare number is seconds. In milliseconds. */
 int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err);
+
+/*
+ * A number with a point, as JSON has it: a program that libcay is in may have set a locale with
+ * another one. num_real: as strtod.
+ */
+double num_real(const char *text);
+void num_print_real(char *text, size_t size, int digits, double v);

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/num.h"
 #include "wire/json_text.h"
 
 #include <errno.h>
@@ -102,7 +103,7 @@ static json_t *read_string(struct reader *r)
 static json_t *read_real(struct reader *r, const char *digits)
 {
 	errno = 0;
-	double v = strtod(digits, NULL);
+	double v = num_real(digits);
 	if (errno == ERANGE && fabs(v) == HUGE_VAL)
 		return refuse(r, "a number too large");
 	return made(r, json_real(v));

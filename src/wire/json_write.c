@@ -2,6 +2,7 @@
 /* The writing half of wire/json.h: it knows a tree only by what the other half tells of it. */
 #include "wire/json.h"
 
+#include "base/num.h"
 #include "wire/json_text.h"
 #include "wire/utf8.h"
 
@@ -179,8 +180,8 @@ void jsonw_real(struct jsonw *w, double v)
 	}
 	char text[40];
 	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, v);
-		if (strtod(text, NULL) == v)
+		num_print_real(text, sizeof(text), digits, v);
+		if (num_real(text) == v)
 			break;
 	}
 	buf_puts(w->b, text);
