@@ -32,6 +32,17 @@ int file_read(int dir_fd, const char *path, struct buf *b, struct error *err)
 	}
 }
 
+const char *file_beneath(const char *path, const char *dir)
+{
+	size_t n = dir[1] ? strlen(dir) : 0; /* of "/" the rest is all */
+	if (strncmp(path, dir, n) != 0)
+		return NULL;
+	const char *rest = path + n;
+	if (n == 0 && !path[1])
+		return "";
+	return *rest == '/' || *rest == '\0' ? rest : NULL;
+}
+
 int file_write_all(int fd, struct str data, struct error *err)
 {
 	while (data.len) {

@@ -24,6 +24,11 @@ int file_replace(int dir_fd, const char *path, struct str data, mode_t mode, str
 int file_replace_and_flush(const char *path, struct str data, mode_t mode, struct error *err);
 /* mkdir -p of an absolute or relative host path. */
 int file_mkdirs(const char *path, mode_t mode, struct error *err);
+/*
+ * By their names alone: what is left of `path` behind `dir`, "" or from a '/' on; NULL: it is
+ * neither `dir` nor beneath it.
+ */
+const char *file_beneath(const char *path, const char *dir);
 /* rm -r below dir_fd, by descriptors, never through a symbolic link, never onto another mount. */
 int file_remove_tree(int dir_fd, const char *name, struct error *err);
 int fd_set_nonblock(int fd, struct error *err);

@@ -3,6 +3,8 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/file.h"
+#include "sandbox/mounted.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -14,12 +16,6 @@
 static const char *const systems[] = { "/bin", "/boot", "/dev", "/efi", "/etc", "/gnu", "/lib",
 	"/lib32", "/lib64", "/libx32", "/nix", "/opt", "/proc", "/run", "/sbin", "/snap", "/sys",
 	"/usr" };
-
-static bool is_beneath(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-	return !strncmp(path, dir, n) && (path[n] == '/' || path[n] == '\0');
-}
 
 static int put_real(char ret[HOST_PATH_SIZE], const char *dir, struct error *err)
 {
@@ -100,11 +96,11 @@ static int refuse(const char *path, const char *why, struct error *err)
 /* The rest of the path beneath a home directory; NULL: it is beneath none. */
 static const char *beneath_home(const struct hostpaths *p, const char *path)
 {
-	if (p->home[0] && is_beneath(path, p->home))
+	if (p->home[0] && file_beneath(path, p->home))
 		return path + strlen(p->home);
-	if (is_beneath(path, "/root"))
+	if (file_beneath(path, "/root"))
 		return path + strlen("/root");
-	if (!is_beneath(path, "/home") || !path[strlen("/home")])
+	if (!file_beneath(path, "/home") || !path[strlen("/home")])
 		return NULL;
 	const char *name = path + strlen("/home/");
 	return name + strcspn(name, "/");
@@ -136,10 +132,10 @@ static const char *const pythons[] = {
 static bool is_python(const char *rest)
 {
 	const char *hidden = strstr(rest, "/.");
-	if (is_beneath(hidden, "/.venv"))
+	if (file_beneath(hidden, "/.venv"))
 		return !strstr(hidden + 1, "/.");
 	for (size_t i = 0; i < ARRAY_LEN(pythons); i++)
-		if (is_beneath(rest, pythons[i]))
+		if (file_beneath(rest, pythons[i]))
 			return !strstr(rest + strlen(pythons[i]), "/.");
 	return false;
 }
@@ -147,12 +143,12 @@ static bool is_python(const char *rest)
 static int check_standard(const struct hostpaths *p, const char *path, enum hostpath_use use,
 	struct error *err)
 {
-	if (!strcmp(path, "/") || !strcmp(path, "/home") || is_beneath(p->home, path))
+	if (!strcmp(path, "/") || !strcmp(path, "/home") || file_beneath(p->home, path))
 		return refuse(path, "is or holds a home directory", err);
 	for (size_t i = 0; i < ARRAY_LEN(systems); i++)
-		if (is_beneath(path, systems[i]))
+		if (file_beneath(path, systems[i]))
 			return refuse(path, "belongs to the system", err);
-	if (is_beneath(path, "/var") && !is_beneath(path, "/var/tmp"))
+	if (file_beneath(path, "/var") && !file_beneath(path, "/var/tmp"))
 		return refuse(path, "belongs to the system", err);
 	const char *rest = beneath_home(p, path);
 	if (rest && !*rest)
@@ -174,28 +170,35 @@ static int check_ours(const struct hostpaths *p, const char *path, enum hostpath
 	struct error *err)
 {
 	for (int i = 0; i < p->n_ours; i++)
-		if (use <= p->ours[i].use && is_beneath(path, p->ours[i].path))
+		if (use <= p->ours[i].use && file_beneath(path, p->ours[i].path))
 			return 1;
 	for (int i = 0; i < p->n_ours; i++)
-		if (is_beneath(path, p->ours[i].path) || is_beneath(p->ours[i].path, path) ||
+		if (file_beneath(path, p->ours[i].path) || file_beneath(p->ours[i].path, path) ||
 			!path[1])
 			return refuse_ours(path, p->ours[i].path, err);
 	return 0;
 }
 
-int hostpaths_check(const struct hostpaths *p, const char *path, enum hostpath_use use,
+/* 1: it is one of ours, and nothing else is to be asked. */
+static int check(const struct hostpaths *p, const char *path, enum hostpath_use use,
 	struct error *err)
 {
 	if (p->kind == HOSTPATHS_ANY)
-		return 0;
+		return 1;
 	int ours = check_ours(p, path, use, err);
 	if (ours != 0)
-		return ours < 0 ? -1 : 0;
+		return ours;
 	for (int i = 0; i < p->n; i++)
-		if (is_beneath(path, p->dirs[i]) || !strcmp(p->dirs[i], "/"))
+		if (file_beneath(path, p->dirs[i]) || !strcmp(p->dirs[i], "/"))
 			return 0;
 	return p->kind == HOSTPATHS_LISTED ? refuse(path, "is in no directory that was named", err)
 					   : check_standard(p, path, use, err);
+}
+
+int hostpaths_check(const struct hostpaths *p, const char *path, enum hostpath_use use,
+	struct error *err)
+{
+	return check(p, path, use, err) < 0 ? -1 : 0;
 }
 
 /* One like /tmp, by default: whose it is may replace what others have in it. */
@@ -211,20 +214,110 @@ static int check_shared(const struct hostpaths *p, const char *path, int fd, str
 		: 0;
 }
 
+/* The name of what is open, without links. */
+static int real_name(int fd, char real[PATH_MAX], struct error *err)
+{
+	char link[32];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, real, PATH_MAX);
+	if (n <= 0 || n == PATH_MAX || real[0] != '/')
+		return error_set(err, ERROR_FORBIDDEN, "nobody knows where it leads");
+	real[n] = '\0';
+	return 0;
+}
+
+/* What hostpaths_check knows by name; beneath "/" is all that lies in its file system. */
+static const char *known(const struct hostpaths *p, size_t i)
+{
+	static const char *const more[] = { "/", "/home", "/root", "/var" };
+	if (i < ARRAY_LEN(more))
+		return more[i];
+	i -= ARRAY_LEN(more);
+	if (i < ARRAY_LEN(systems))
+		return systems[i];
+	i -= ARRAY_LEN(systems);
+	if (i == 0)
+		return p->home;
+	return --i < (size_t)p->n_ours ? p->ours[i].path : NULL;
+}
+
+/* By that other name; where directories were named, it is only asked whether it is ours. */
+static int check_name(const struct hostpaths *p, const char *path, const char *dir,
+	const char *rest, enum hostpath_use use, struct error *err)
+{
+	char name[PATH_MAX];
+	if (snprintf(name, sizeof(name), "%s%s", dir[1] || !*rest ? dir : "", rest) >= PATH_MAX)
+		return error_set(err, ERROR_FORBIDDEN, "its other name is too long");
+	int r = check_ours(p, name, use, err);
+	if (r == 0 && p->kind == HOSTPATHS_STANDARD)
+		r = check_standard(p, name, use, err);
+	return r < 0 ? error_wrap(err, "%.90s leads there", path) : 0;
+}
+
+/* `place`: of the path, or of what is mounted beneath it. */
+static int check_place(const struct hostpaths *p, struct str table, const char *path,
+	const struct mounted_place *place, enum hostpath_use use, struct error *err)
+{
+	struct mounted_place other;
+	struct error none;
+	char real[PATH_MAX];
+	const char *dir, *rest;
+	for (size_t i = 0; (dir = known(p, i)); i++) {
+		auto_fd int fd = *dir ? open(dir, O_PATH | O_CLOEXEC) : -1;
+		if (fd < 0 || real_name(fd, real, &none) < 0 ||
+			mounted_find(table, fd, real, &other, &none) < 0 ||
+			strcmp(other.fs, place->fs) != 0)
+			continue;
+		if ((rest = file_beneath(place->path, other.path))) {
+			if (check_name(p, path, dir, rest, use, err) < 0)
+				return -1;
+		} else if (file_beneath(other.path, place->path) &&
+			check_name(p, path, dir, "", HOSTPATH_MOUNT, err) < 0)
+			return -1; /* it holds that one */
+	}
+	return 0;
+}
+
+/*
+ * The same by where it is in its file system, and where the known ones are: a bind mount of the
+ * operator's own may be another name of one, or be in what is lent with all that is mounted in it.
+ */
+static int check_aliases(const struct hostpaths *p, const char *path, int fd, enum hostpath_use use,
+	struct error *err)
+{
+	auto_buf struct buf table = BUF_INIT(MOUNTED_TEXT_MAX);
+	struct mounted_place place;
+	struct mounted m;
+	if (file_read(AT_FDCWD, "/proc/self/mountinfo", &table, err) < 0 ||
+		mounted_find(buf_str(&table), fd, path, &place, err) < 0 ||
+		check_place(p, buf_str(&table), path, &place, use, err) < 0)
+		return -1;
+	struct str rest = buf_str(&table);
+	while (use >= HOSTPATH_READ && mounted_next(&rest, &m)) {
+		if (!mounted_is_beneath(&m, path))
+			continue;
+		if (mounted_root(&m, &place) < 0)
+			return refuse(path, "holds a mount whose name is too long", err);
+		if (check_place(p, buf_str(&table), path, &place, use, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int hostpaths_open(const struct hostpaths *p, const char *path, enum hostpath_use use, int *ret_fd,
 	struct error *err)
 {
-	char link[32], real[PATH_MAX];
+	char real[PATH_MAX];
 	auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return error_sys(err, errno, "open");
 	if (p) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		ssize_t n = readlink(link, real, sizeof(real));
-		if (n <= 0 || n == (ssize_t)sizeof(real) || real[0] != '/')
-			return error_set(err, ERROR_FORBIDDEN, "nobody knows where it leads");
-		real[n] = '\0';
-		if (hostpaths_check(p, real, use, err) < 0 || check_shared(p, real, fd, err) < 0)
+		if (real_name(fd, real, err) < 0)
+			return -1;
+		int r = check(p, real, use, err);
+		if (r < 0 || check_shared(p, real, fd, err) < 0)
+			return -1;
+		if (r == 0 && check_aliases(p, real, fd, use, err) < 0)
 			return -1;
 	}
 	*ret_fd = take_fd(&fd);

@@ -10,7 +10,8 @@
  *	LISTED    what lies beneath certain directories
  *	ANY       everything
  *
- * What counts is where a path leads, links followed. Where cay itself lives (locks, state, sockets,
+ * What counts is where a path leads, links followed, by every name that bind mounts of the host
+ * give it, and what they put beneath it. Where cay itself lives (locks, state, sockets,
  * configuration, unpacked archives) is lent to nobody, nor is what holds it, whose owner could put
  * something else in its place; but by ANY. Layers are read in the state, and written there by who
  * imports them; unpacked archives are read.

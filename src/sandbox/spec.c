@@ -6,6 +6,7 @@
 #include "sandbox/spec.h"
 
 #include "base/auto.h"
+#include "base/file.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -78,19 +79,13 @@ static int check_path(const char *path, const char *what, struct error *err)
 	return 0;
 }
 
-static bool is_beneath(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-	return !strncmp(path, dir, n) && (path[n] == '/' || path[n] == '\0');
-}
-
 static int check_target(const char *path, const char *what, struct error *err)
 {
 	static const char *const ours[] = { "/proc", "/dev", "/sys" };
 	if (check_path(path, what, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (is_beneath(path, ours[i]))
+		if (file_beneath(path, ours[i]))
 			return error_set(err, ERROR_INVALID, "%s '%s' is in %s, which is cay's own",
 				what, path, ours[i]);
 	return 0;

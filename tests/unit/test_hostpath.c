@@ -2,11 +2,15 @@
 #include "unit.h"
 
 #include "base/auto.h"
+#include "base/file.h"
 #include "sandbox/hostpath.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void the_standard_is_what_neither_system_nor_login_uses(void **state)
@@ -203,6 +207,88 @@ static void a_link_is_what_it_leads_to(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* In a mount namespace of its own, where `dir` has the directories of the tests below. */
+static void bind_what_the_tests_want(const char *dir)
+{
+	static const struct {
+		const char *from, *to;
+	} binds[] = { { "/etc", "etc" }, { "/usr/bin", "tools" }, { "/", "all" },
+		{ "lives/cay", "state" }, { "lives", "holder" }, { "plain", "other" },
+		{ "/etc", "a name\n\\040" }, { "/proc", "box/proc" } };
+	static const char *const dirs[] = { "lives", "lives/cay", "lives/cay/x", "plain", "box" };
+	assert_int_equal(unshare(geteuid() ? CLONE_NEWNS | CLONE_NEWUSER : CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(chdir(dir), 0);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		assert_int_equal(mkdir(dirs[i], 0755), 0);
+	for (size_t i = 0; i < ARRAY_LEN(binds); i++) {
+		assert_int_equal(mkdir(binds[i].to, 0755), 0);
+		assert_int_equal(mount(binds[i].from, binds[i].to, NULL, MS_BIND | MS_REC, NULL),
+			0);
+	}
+}
+
+static void expect(const struct hostpaths *paths, const char *dir, const char *name,
+	enum hostpath_use use, const char *why)
+{
+	char path[96];
+	struct error err = { 0 };
+	int fd = -1;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	int r = hostpaths_open(paths, path, use, &fd, &err);
+	if (fd >= 0)
+		close(fd);
+	if ((r < 0) != !!why || (why && !strstr(err.text, why)))
+		fail_msg("%s: %s", path, r < 0 ? err.text : "lent");
+}
+
+static void check_other_names(const char *dir)
+{
+	static struct hostpaths standard, listed;
+	struct error err;
+	char state[64];
+	snprintf(state, sizeof(state), "%s/lives/cay", dir);
+	assert_int_equal(hostpaths_add_ours(&standard, state, HOSTPATH_LAYER, &err), 0);
+	assert_int_equal(hostpaths_add_ours(&listed, state, HOSTPATH_LAYER, &err), 0);
+	assert_int_equal(hostpaths_add(&listed, dir, &err), 0);
+	expect(&standard, dir, "etc", HOSTPATH_MOUNT, "/etc leads there: /etc belongs to the");
+	expect(&standard, dir, "etc/passwd", HOSTPATH_READ, "/etc/passwd belongs to the system");
+	expect(&standard, dir, "tools", HOSTPATH_READ, "/usr/bin belongs to the system");
+	expect(&standard, dir, "all", HOSTPATH_READ, "/all leads there: / is");
+	expect(&standard, dir, "all/root", HOSTPATH_IMAGE, "home directory");
+	expect(&standard, dir, "all/var/lib", HOSTPATH_IMAGE, "/var/lib belongs to the system");
+	expect(&standard, dir, "box", HOSTPATH_READ, "/proc belongs to the system");
+	expect(&standard, dir, "box", HOSTPATH_IMAGE, NULL);
+	expect(&standard, dir, "a name\n\\040/passwd", HOSTPATH_READ, "/etc/passwd belongs to the");
+	expect(&listed, dir, "etc", HOSTPATH_MOUNT, NULL);
+	const struct hostpaths *each[] = { &standard, &listed };
+	for (int i = 0; i < 2; i++) {
+		expect(each[i], dir, "state", HOSTPATH_MOUNT, "cay itself lives");
+		expect(each[i], dir, "state/x", HOSTPATH_MOUNT, "cay itself lives");
+		expect(each[i], dir, "state/x", HOSTPATH_LAYER, NULL);
+		expect(each[i], dir, "holder", HOSTPATH_IMAGE, "cay itself lives");
+		expect(each[i], dir, "holder/cay", HOSTPATH_MOUNT, "cay itself lives");
+		expect(each[i], dir, "plain", HOSTPATH_MOUNT, NULL);
+		expect(each[i], dir, "other", HOSTPATH_MOUNT, NULL);
+	}
+}
+
+static void another_name_of_a_place_is_that_place(void **state)
+{
+	char dir[] = "/tmp/cay-hostpath-XXXXXX";
+	int status;
+	assert_non_null(mkdtemp(dir));
+	pid_t pid = fork();
+	if (pid == 0) {
+		bind_what_the_tests_want(dir);
+		check_other_names(dir);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	file_remove_tree(AT_FDCWD, dir, NULL);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +299,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_there_yet_is_known_by_where_it_will_be),
 		cmocka_unit_test(what_all_users_share_is_lent_only_when_it_is_named),
 		cmocka_unit_test(a_link_is_what_it_leads_to),
+		cmocka_unit_test(another_name_of_a_place_is_that_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
