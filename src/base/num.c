@@ -45,7 +45,7 @@ static int parse_with_unit(struct str s, const struct unit *units, const char *w
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
 	char *end;
-	double v = strtod(text, &end);
+	double v = num_real(text, &end);
 	if (end == text || end != text + strspn(text, "0123456789."))
 		goto bad; /* strtod takes spaces, signs, exponents and hex as well */
 	for (; units->name; units++) {
@@ -111,14 +111,20 @@ static locale_t c_locale(void)
 	return all;
 }
 
-double num_real(const char *text)
+double num_real(const char *text, char **ret_end)
 {
-	return strtod_l(text, NULL, c_locale());
+	return strtod_l(text, ret_end, c_locale());
 }
 
-void num_print_real(char *text, size_t size, int digits, double v)
+void num_print_real(char text[NUM_REAL_SIZE], double v)
 {
 	locale_t before = uselocale(c_locale());
-	snprintf(text, size, "%.*g", digits, v);
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, NUM_REAL_SIZE, "%.*g", digits, v);
+		if (num_real(text, NULL) == v)
+			break;
+	}
 	uselocale(before);
+	if (!strpbrk(text, ".en"))
+		memcpy(text + strlen(text), ".0", sizeof(".0"));
 }

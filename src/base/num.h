@@ -14,8 +14,11 @@ int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err);
 int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err);
 
 /*
- * A number with a point, as JSON has it: a program that libcay is in may have set a locale with
- * another one. num_real: as strtod.
+ * A number with a point, as JSON and TOML have it: a program that libcay is in may have set a
+ * locale with another one. num_real: as strtod. num_print_real: in the fewest digits that read back
+ * as the same, and with a point or an exponent, as Python's repr(); "inf" and "nan" are words.
  */
-double num_real(const char *text);
-void num_print_real(char *text, size_t size, int digits, double v);
+enum { NUM_REAL_SIZE = 32 };
+
+double num_real(const char *text, char **ret_end);
+void num_print_real(char text[NUM_REAL_SIZE], double v);

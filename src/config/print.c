@@ -3,6 +3,7 @@
 #include "config/config.h"
 
 #include "base/auto.h"
+#include "base/num.h"
 
 static void put_quoted(struct buf *b, struct str text)
 {
@@ -21,6 +22,7 @@ static void put_quoted(struct buf *b, struct str text)
 
 static void put_value(struct buf *b, const struct toml *t)
 {
+	char real[NUM_REAL_SIZE];
 	bool is_table = t->kind == TOML_TABLE;
 	switch (t->kind) {
 	case TOML_ARRAY:
@@ -45,7 +47,8 @@ static void put_value(struct buf *b, const struct toml *t)
 		buf_puts(b, t->number ? "true" : "false");
 		break;
 	case TOML_FLOAT:
-		buf_printf(b, "%.17g", t->real);
+		num_print_real(real, t->real);
+		buf_puts(b, real);
 		break;
 	case TOML_STRING:
 		put_quoted(b, t->text);

@@ -4,6 +4,7 @@
 #include "config/swap.h"
 
 #include "base/auto.h"
+#include "base/num.h"
 #include "wire/json.h"
 
 enum { MOUNTS_MAX = 16 };
@@ -179,6 +180,13 @@ static int put_mounts(const struct config *c, struct jsonw *w, struct error *err
 
 /* Sandboxes. */
 
+static void put_real(struct buf *b, double v)
+{
+	char text[NUM_REAL_SIZE];
+	num_print_real(text, v);
+	buf_puts(b, text);
+}
+
 static void put_environment(const struct config *c, struct jsonw *w)
 {
 	const struct toml *map = config_value(c, KEY_SANDBOX_STARTUP_ENV);
@@ -193,7 +201,7 @@ static void put_environment(const struct config *c, struct jsonw *w)
 		else if (var->kind == TOML_BOOL)
 			buf_puts(&number, var->number ? "true" : "false");
 		else if (var->kind == TOML_FLOAT)
-			buf_printf(&number, "%.17g", var->real);
+			put_real(&number, var->real);
 		jsonw_key_dyn(w, var->key);
 		jsonw_str(w, number.len ? buf_str(&number) : var->text);
 	}

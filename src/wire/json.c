@@ -103,7 +103,7 @@ static json_t *read_string(struct reader *r)
 static json_t *read_real(struct reader *r, const char *digits)
 {
 	errno = 0;
-	double v = num_real(digits);
+	double v = num_real(digits, NULL);
 	if (errno == ERANGE && fabs(v) == HUGE_VAL)
 		return refuse(r, "a number too large");
 	return made(r, json_real(v));

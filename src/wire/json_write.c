@@ -178,15 +178,9 @@ void jsonw_real(struct jsonw *w, double v)
 		buf_puts(w->b, "null");
 		return;
 	}
-	char text[40];
-	for (int digits = 15; digits <= 17; digits++) {
-		num_print_real(text, sizeof(text), digits, v);
-		if (num_real(text) == v)
-			break;
-	}
+	char text[NUM_REAL_SIZE];
+	num_print_real(text, v);
 	buf_puts(w->b, text);
-	if (!strpbrk(text, ".e"))
-		buf_puts(w->b, ".0");
 }
 
 void jsonw_bool(struct jsonw *w, bool v)

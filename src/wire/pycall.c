@@ -8,6 +8,7 @@
 #include "wire/pycall.h"
 
 #include "base/auto.h"
+#include "base/num.h"
 #include "wire/json.h"
 #include "wire/utf8.h"
 
@@ -201,7 +202,7 @@ static bool read_number(struct reader *r, struct py_value *v)
 	}
 	text[n] = '\0';
 	errno = 0;
-	*v = (struct py_value){ .kind = PY_REAL, .real = strtod(text, &end) };
+	*v = (struct py_value){ .kind = PY_REAL, .real = num_real(text, &end) };
 	if (n == 0 || *end || is_name(peek(r)) || !isfinite(v->real))
 		return false;
 	if (is_real)

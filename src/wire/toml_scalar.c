@@ -6,7 +6,6 @@
 #include "base/num.h"
 #include "wire/utf8.h"
 
-#include <locale.h>
 #include <math.h>
 
 enum { SCALAR_MAX = 1024, DATE_LEN = 10, TIME_LEN = 8 };
@@ -294,13 +293,12 @@ static int make_based(struct toml_scan *s, struct str text, struct toml **ret)
 	return make_int(s, text, (int64_t)value, ret);
 }
 
-/* The C library's own number of the digits; a locale of another decimal point is never set. */
 static int make_float(struct toml_scan *s, const char *digits, struct toml **ret)
 {
 	*ret = toml_node(s, TOML_FLOAT);
 	if (!*ret)
 		return -1;
-	(*ret)->real = strtod(digits, NULL);
+	(*ret)->real = num_real(digits, NULL);
 	return 0;
 }
 

@@ -97,14 +97,15 @@ static void the_environment_counts_more_than_the_file(void **state)
 static void variables_are_written_as_in_python(void **state)
 {
 	static const char *const environment[] = {
-		"SANDBOX_RUNTIME_STARTUP_ENV_VARS={'A': 'b:c', \"T\": True}", "SANDBOX_ENV_FOO=x y",
-		"SANDBOX_TRUSTED_DIRS=['/a', \"/b\"]", "CAY_GUARD_THRESHOLD=1",
-		"SANDBOX_TIMEOUT=soon", NULL
+		"SANDBOX_RUNTIME_STARTUP_ENV_VARS={'A': 'b:c', \"T\": True, 'R': 0.1}",
+		"SANDBOX_ENV_FOO=x y", "SANDBOX_TRUSTED_DIRS=['/a', \"/b\"]",
+		"CAY_GUARD_THRESHOLD=1", "SANDBOX_TIMEOUT=soon", NULL
 	};
 	struct world *w = *state;
 	assert_works(load(w, "", environment), w->err);
 	assert_works(mean(w), w->err);
-	assert_text(w->settings.ptr, "\"env\":{\"FOO\":\"x y\",\"A\":\"b:c\",\"T\":\"true\"}");
+	assert_text(w->settings.ptr,
+		"\"env\":{\"FOO\":\"x y\",\"A\":\"b:c\",\"T\":\"true\",\"R\":\"0.1\"}");
 	assert_text(w->settings.ptr, "\"threshold\":1");
 	assert_int_equal(config_value(&w->c, KEY_SANDBOX_TRUSTED)->n, 2);
 	assert_int_equal(w->c.n_warnings, 1);

@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include "base/auto.h"
+#include "base/file.h"
 #include "base/num.h"
+#include "wire/json.h"
+#include "wire/toml.h"
+
+#include <fcntl.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct error err;
 
@@ -93,6 +104,68 @@ static void what_is_no_size_or_duration_is_refused(void **state)
 	}
 }
 
+static void numbers_are_printed_in_the_fewest_digits_that_read_back(void **state)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} rows[] = { { 0.1, "0.1" }, { 1, "1.0" }, { -0.0, "-0.0" }, { 1e22, "1e+22" },
+		{ 1.0 / 3, "0.3333333333333333" }, { 0x1p-1074, "4.94065645841247e-324" },
+		{ INFINITY, "inf" }, { -1.7976931348623157e308, "-1.7976931348623157e+308" } };
+	char text[NUM_REAL_SIZE];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		num_print_real(text, rows[i].v);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
+/* One is made of these, for none is sure to be there. */
+static const char locale_source[] = "LC_NUMERIC\ndecimal_point \"<U002C>\"\nthousands_sep \"\"\n"
+				    "grouping -1\nEND LC_NUMERIC\n";
+static const char charmap_source[] = "<code_set_name> COMMA\n<comment_char> %\n<escape_char> /\n"
+				     "CHARMAP\n<U0000> /x00 NUL\n<U002C> /x2c COMMA\nEND CHARMAP\n";
+
+static void set_a_locale_with_a_comma(const char *dir)
+{
+	assert_int_equal(chdir(dir), 0);
+	assert_works(file_replace(AT_FDCWD, "source", str_from(locale_source), 0600, &err), err);
+	assert_works(file_replace(AT_FDCWD, "map", str_from(charmap_source), 0600, &err), err);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execlp("localedef", "localedef", "--quiet", "--no-archive", "-c", "-i", "./source",
+			"-f", "./map", "./comma", NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid); /* it misses all other categories */
+	setenv("LOCPATH", dir, 1);
+	assert_non_null(setlocale(LC_NUMERIC, "comma"));
+	assert_string_equal(localeconv()->decimal_point, ",");
+}
+
+static void numbers_have_a_point_whatever_the_program_has_set(void **state)
+{
+	auto_json struct json *j = NULL;
+	auto_buf struct buf b = BUF_INIT(64);
+	auto_arena struct arena arena = ARENA_INIT(TOML_ARENA_MAX);
+	struct toml *t = NULL;
+	int64_t size, ms;
+	char dir[] = "/tmp/cay-locale-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	set_a_locale_with_a_comma(dir);
+	assert_works(json_parse(STR("[1.5,0.002]"), &j, &err), err);
+	json_write(j, &b);
+	int read = toml_parse(STR("x = 1.5"), &arena, &t, &err);
+	int sized = num_parse_size(STR("1.5K"), &size, &err);
+	int timed = num_parse_duration(STR("1.5s"), &ms, &err);
+	setlocale(LC_NUMERIC, "C");
+	file_remove_tree(AT_FDCWD, dir, NULL);
+	assert_string_equal(b.ptr, "[1.5,0.002]");
+	assert_int_equal(read, 0);
+	assert_true(toml_find(t, STR("x"))->real == 1.5);
+	assert_true(sized == 0 && size == 1536);
+	assert_true(timed == 0 && ms == 1500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +175,8 @@ int main(void)
 		cmocka_unit_test(sizes_know_their_units),
 		cmocka_unit_test(durations_know_their_units),
 		cmocka_unit_test(what_is_no_size_or_duration_is_refused),
+		cmocka_unit_test(numbers_are_printed_in_the_fewest_digits_that_read_back),
+		cmocka_unit_test(numbers_have_a_point_whatever_the_program_has_set),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,6 @@
 #include "wire/jsonrpc.h"
 #include "wire/utf8.h"
 
-#include <locale.h>
-
 static struct error err;
 
 static void a_frame_comes_back_as_it_was_put(void **state)
@@ -243,18 +241,6 @@ static void a_character_is_written_in_its_shortest_form(void **state)
 	}
 }
 
-static void numbers_have_a_point_whatever_the_program_has_set(void **state)
-{
-	auto_json struct json *j = NULL;
-	auto_buf struct buf b = BUF_INIT(64);
-	if (!setlocale(LC_NUMERIC, "de_DE.UTF-8"))
-		skip(); /* it is not installed, nor in LOCPATH */
-	assert_int_equal(json_parse(STR("[1.5,0.002]"), &j, &err), 0);
-	json_write(j, &b);
-	setlocale(LC_NUMERIC, "C");
-	assert_string_equal(b.ptr, "[1.5,0.002]");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,7 +259,6 @@ int main(void)
 		cmocka_unit_test(messages_are_told_apart),
 		cmocka_unit_test(what_is_no_message_is_refused),
 		cmocka_unit_test(a_character_is_written_in_its_shortest_form),
-		cmocka_unit_test(numbers_have_a_point_whatever_the_program_has_set),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
