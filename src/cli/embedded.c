@@ -46,13 +46,14 @@ _Noreturn static void child(const struct embedded *e, const char *dir, const cha
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0 || mkdir(state, 0700) < 0 || keeper_start(&keeper, &err) < 0)
 		_exit(127);
-	int program = fcntl(program_fd, F_DUPFD_CLOEXEC, MONITOR_FD + 2);
-	int listener = fcntl(listen_fd, F_DUPFD_CLOEXEC, MONITOR_FD + 2);
+	int program = fcntl(program_fd, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
+	int listener = fcntl(listen_fd, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(null_fd, STDOUT_FILENO);
 	dup2(e->log_fd, STDERR_FILENO);
 	dup2(null_fd, MONITOR_FD); /* there is no supervisor */
-	dup2(listener, MONITOR_FD + 1);
+	dup2(null_fd, HOLD_FD);    /* nor does the directory outlive us */
+	dup2(listener, LISTEN_FD);
 	set_keys(e);
 	syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
 	_exit(127);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cayd: the server. Started by the supervisor, see sandbox/server.h for what it is given: the
- * monitor's socket as descriptor 3, listening sockets from 4 on, and a state directory that belongs
- * to it. With a --backend of its own it asks nothing of the supervisor, and only tells it that it
- * is up.
+ * monitor's socket, its state directory and listening sockets as descriptors from 3 on. With a
+ * --backend of its own it asks nothing of the supervisor, and only tells it that it is up.
  */
 #include "base/log.h"
 #include "base/num.h"

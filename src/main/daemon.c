@@ -16,6 +16,7 @@
 #include "runtime/token.h"
 #include "version.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 enum { GRACE_MS = 500 };
@@ -57,7 +58,7 @@ static void on_started(void *arg, const struct error *err)
 {
 	int fds[DAEMON_LISTENERS_MAX];
 	for (int i = 0; i < d.options.n_listeners; i++)
-		fds[i] = MONITOR_FD + 1 + i;
+		fds[i] = LISTEN_FD + i;
 	const struct http_config config = {
 		.listen_fds = fds,
 		.n_listen_fds = (int)d.options.n_listeners - d.options.has_docker,
@@ -93,6 +94,13 @@ static int make_backend(struct backend **ret, struct error *err)
 		return backend_open(d.loop, &choice, ret, err);
 	*ret = native_backend_new(d.loop, MONITOR_FD);
 	return 0;
+}
+
+/* Backends that start programs are no reason for those to have what is ours. */
+static void keep_descriptors(void)
+{
+	for (int fd = MONITOR_FD; fd < LISTEN_FD + (int)d.options.n_listeners; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 /* What is to be there before the runtime is. */
@@ -134,6 +142,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	struct gate *gate;
 	struct backend *backend;
 	d.options = *options;
+	keep_descriptors();
 	if (prepare(&gate, &backend, err) < 0)
 		return -1;
 	const struct runtime_config config = {

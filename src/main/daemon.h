@@ -13,7 +13,7 @@ struct daemon_options {
 	const char *state_dir;
 	bool has_docker;     /* the last listener is for the Docker Engine API */
 	const char *backend; /* NULL: native */
-	int64_t n_listeners; /* descriptors from MONITOR_FD + 1 on */
+	int64_t n_listeners; /* descriptors from LISTEN_FD on */
 	int64_t pool;        /* of a backend that keeps executors warm */
 };
 

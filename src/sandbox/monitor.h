@@ -20,7 +20,10 @@
 
 #include "sandbox/spec.h"
 
-enum { MONITOR_FD = 3, MONITOR_VERSION = 4 };
+/* What cayd is started with: see server.h. */
+enum { MONITOR_FD = 3, HOLD_FD, LISTEN_FD };
+
+enum { MONITOR_VERSION = 4 };
 
 enum monitor_op {
 	MONITOR_HELLO =

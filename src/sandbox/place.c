@@ -6,12 +6,12 @@
 #include "base/file.h"
 #include "base/home.h"
 #include "base/log.h"
+#include "sandbox/hold.h"
 #include "sandbox/listen.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -91,7 +91,6 @@ static int check_owners(const struct place *p, uid_t owner, struct error *err)
 	return r;
 }
 
-/* The lock is on the directory itself: a file in it would be the server's to swap. */
 static int state_open(struct place *p, bool has_own_uid, struct error *err)
 {
 	uid_t owner = has_own_uid ? SERVER_UID : geteuid();
@@ -102,19 +101,18 @@ static int state_open(struct place *p, bool has_own_uid, struct error *err)
 	p->state_fd = open(p->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->state_fd < 0)
 		return error_sys(err, errno, "open %s", p->state_dir);
-	if (flock(p->state_fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return error_set(err, ERROR_EXISTS,
-				"a supervisor runs with state directory %s", p->state_dir);
-		return error_sys(err, errno, "lock %s", p->state_dir);
-	}
+	if (hold_take(p->state_fd, p->state_dir, err) < 0)
+		return -1;
 	if (fstat(p->state_fd, &st) < 0)
 		return error_sys(err, errno, "stat %s", p->state_dir);
 	if (st.st_uid != owner && fchown(p->state_fd, owner, group) < 0)
 		return error_sys(err, errno, "give %s to user %u", p->state_dir, owner);
 	if ((st.st_mode & 0777) != 0700 && fchmod(p->state_fd, 0700) < 0)
 		return error_sys(err, errno, "close %s to others", p->state_dir);
-	return has_own_uid ? check_owners(p, owner, err) : 0;
+	if (has_own_uid && check_owners(p, owner, err) < 0)
+		return -1;
+	hold_sign(p->state_fd);
+	return 0;
 }
 
 static int unix_open(const char *path, struct server *server, struct error *err)
@@ -205,8 +203,10 @@ static int all_tcp_open(struct place *p, const struct supervise_config *config,
 int place_open(struct place *p, const struct supervise_config *config, bool has_own_uid,
 	struct server *server, struct error *err)
 {
-	if (state_open(p, has_own_uid, err) < 0 || socket_open(p, server, err) < 0 ||
-		all_tcp_open(p, config, server, err) < 0)
+	if (state_open(p, has_own_uid, err) < 0)
+		return -1;
+	server->hold_fd = p->state_fd;
+	if (socket_open(p, server, err) < 0 || all_tcp_open(p, config, server, err) < 0)
 		return -1;
 	return docker_open(p, config->docker, server, err);
 }

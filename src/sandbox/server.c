@@ -33,6 +33,7 @@ int server_init(struct server *s, struct poller *poller, const char *state_dir, 
 		.state_dir = state_dir,
 		.has_own_uid = has_own_uid,
 		.program_fd = -1,
+		.hold_fd = -1,
 		.pidfd = -1,
 		.monitor_fd = -1,
 	};
@@ -124,9 +125,10 @@ static int arrange(int *fds, int n, int first, struct error *err)
 
 static int child_prepare(struct server *s, int monitor_fd, int *ret_program_fd, struct error *err)
 {
-	int fds[2 + SERVER_LISTENERS_MAX];
+	int fds[3 + SERVER_LISTENERS_MAX];
 	int n = 0;
 	fds[n++] = monitor_fd;
+	fds[n++] = s->hold_fd;
 	for (int i = 0; i < s->n_listeners; i++)
 		fds[n++] = s->listener_fds[i];
 	fds[n++] = s->program_fd;

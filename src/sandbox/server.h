@@ -6,8 +6,8 @@
  *
  *	cayd --state DIR --listeners N [--docker] [--backend BACKEND --pool N]
  *
- * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 … 4+N-1 the
- * listening
+ * with descriptor 3 (MONITOR_FD) its end of the monitor's SOCK_SEQPACKET pair, 4 (HOLD_FD) the
+ * state directory, which it holds as long as it lives (hold.h), 5 … 5+N-1 (LISTEN_FD) the listening
  * sockets (non-blocking; with --docker the last is that of the Docker Engine API), 0 to 2 those of
  * the supervisor, the supervisor's environment, and nothing else. Where the supervisor is root it
  * runs as SERVER_UID without groups or capabilities, and DIR, which
@@ -42,6 +42,7 @@ struct server {
 	const char *backend; /* NULL: ours */
 	int pool;            /* what a backend of its own keeps ready; -1: its default */
 	int program_fd;
+	int hold_fd; /* the caller's */
 	int n_listeners;
 	int listener_fds[SERVER_LISTENERS_MAX];
 	bool has_docker; /* the last listener is for the Docker Engine API */
@@ -56,9 +57,9 @@ struct server {
 		struct server *s); /* monitor_fd is still open, to be removed from the poller */
 };
 
-#define SERVER_INIT                                             \
-	{                                                       \
-		.program_fd = -1, .pidfd = -1, .monitor_fd = -1 \
+#define SERVER_INIT                                                            \
+	{                                                                      \
+		.program_fd = -1, .hold_fd = -1, .pidfd = -1, .monitor_fd = -1 \
 	}
 
 /*

@@ -163,7 +163,7 @@ def test_the_server_of_root_has_no_privilege_left(start):
     s = start()
     who = s.ask("who")
     assert who.uid == str(SERVER_UID) and who.groups == "0" and who.nnp == "1" and who.writable == "1"
-    assert who.fds == "7"  # 0 to 2, the monitor, two listeners, and the stand-in's own
+    assert who.fds == "8"  # 0 to 2, the monitor, its directory, two listeners, and the stand-in's own
 
 
 def test_the_spec_is_heeded(start):
@@ -512,7 +512,39 @@ def test_a_state_directory_has_one_supervisor(start, directory):
     start()
     second = subprocess.run([directory / "cay-supervisor", "--state", directory / "state", "--socket", "none",
                              "--listen", "127.0.0.1:0", "--libexec", directory], capture_output=True, text=True)
-    assert second.returncode == 6 and "a supervisor runs with state directory" in second.stderr
+    assert second.returncode == 6 and f"a supervisor runs with state directory {directory}/state: process " in second.stderr
+
+
+def is_waiting_for_a_lock(pid):
+    return re.search(rf"-> FLOCK .* {pid} ", pathlib.Path("/proc/locks").read_text())
+
+
+@pytest.mark.parametrize("uid", USERS)
+def test_what_a_killed_supervisor_has_left_is_waited_for(start, uid):
+    s = start(uid=uid)
+    s.ask("hello")
+    left = int(s.ask("linger").pid)
+    s.process.kill()
+    successor = Supervisor(s.directory, "--listen", "127.0.0.1:0", uid=uid)  # while that one is dying, or just dead
+    try:
+        wait_until(lambda: is_waiting_for_a_lock(successor.process.pid))
+        os.kill(left, signal.SIGKILL)
+        assert successor.accept().ask("hello").count == "0"
+    finally:
+        successor.close()
+
+
+def test_what_does_not_end_is_not_waited_for_without_an_end(start):
+    s = start()
+    s.ask("hello")
+    left = int(s.ask("linger").pid)
+    s.process.kill()
+    successor = Supervisor(s.directory)
+    try:
+        assert successor.process.wait(PATIENCE) == 15 and "was killed, and what it has left does not end" in successor.text()
+    finally:
+        os.kill(left, signal.SIGKILL)
+        successor.close()
 
 
 def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(start, directory):

@@ -13,6 +13,7 @@
  *	next             waits for a message of the supervisor
  *	call ID          asks that sandbox's executor who it is
  *	who              uid, open descriptors, state directory, NoNewPrivs
+ *	linger           leaves a process that has all descriptors of the server and does not die with it; says its pid
  *	exit STATUS
  */
 #include "base/auto.h"
@@ -332,6 +333,34 @@ static void who(void)
 	say(text);
 }
 
+static void linger(void)
+{
+	char text[32];
+	pid_t pid = fork();
+	while (pid == 0)
+		pause();
+	snprintf(text, sizeof(text), "pid=%d", (int)pid);
+	say(text);
+}
+
+/* Commands that ask nothing of the supervisor, and give the answer themselves. */
+static bool obey_alone(const char *word, const char *a, const char *b)
+{
+	if (!strcmp(word, "call"))
+		call(a);
+	else if (!strcmp(word, "who"))
+		who();
+	else if (!strcmp(word, "flood"))
+		flood();
+	else if (!strcmp(word, "linger"))
+		linger();
+	else if (!strcmp(word, "storm"))
+		make_storm(strtoull(a, NULL, 10), (int)strtol(b, NULL, 10));
+	else
+		return false;
+	return true;
+}
+
 static void obey(char *line)
 {
 	char word[32] = "", a[64] = "", b[128] = "";
@@ -345,22 +374,15 @@ static void obey(char *line)
 		request("ready", a, b);
 		return;
 	}
-	if (!strcmp(word, "call"))
-		call(a);
-	else if (!strcmp(word, "who"))
-		who();
-	else if (!strcmp(word, "flood"))
-		flood();
-	else if (!strcmp(word, "storm"))
-		make_storm(strtoull(a, NULL, 10), (int)strtol(b, NULL, 10));
-	else if (!strcmp(word, "raw"))
+	if (obey_alone(word, a, b))
+		return;
+	if (!strcmp(word, "raw"))
 		raw(strtoul(a, NULL, 10));
 	else if (strcmp(word, "next") != 0)
 		request(word, a, b);
 	if (is_posted || !strcmp(word, "ready"))
 		say("posted");
-	else if (strcmp(word, "call") != 0 && strcmp(word, "who") != 0 &&
-		strcmp(word, "flood") != 0 && strcmp(word, "storm") != 0)
+	else
 		receive();
 }
 
