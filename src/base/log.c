@@ -5,18 +5,31 @@
 #include "base/clock.h"
 
 #include <stdarg.h>
+#include <sys/stat.h>
 
 enum { LINE_MAX_BYTES = 4096 };
 
 static const char *log_program = "cay";
 static enum log_level log_lowest = LOG_INFO;
-static bool log_is_json;
+static bool log_is_json, log_is_journal;
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
+static const int syslog_levels[] = { 7, 6, 4, 3 };
+
+/* JOURNAL_STREAM is "DEVICE:INODE"; who redirected standard error left it as it was. */
+static bool leads_to_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+		fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
 
 void log_init(const char *program)
 {
 	log_program = program;
+	log_is_journal = leads_to_journal();
 }
 
 void log_set_level(enum log_level lowest)
@@ -86,6 +99,8 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	char date[CLOCK_TEXT_MAX];
 	clock_text(clock_wall_ms(), date);
 	auto_buf struct buf line = BUF_INIT(8 * LINE_MAX_BYTES);
+	if (log_is_journal)
+		buf_printf(&line, "<%d>", syslog_levels[level]);
 	if (log_is_json) {
 		buf_printf(&line,
 			"{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\",\"text\":\"",
@@ -93,7 +108,10 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 		put_escaped(&line, text);
 		buf_puts(&line, "\"}\n");
 	} else {
-		buf_printf(&line, "%s %s %s ", date, log_program, level_names[level]);
+		if (log_is_journal)
+			buf_printf(&line, "%s ", log_program);
+		else
+			buf_printf(&line, "%s %s %s ", date, log_program, level_names[level]);
 		buf_puts(&line, event);
 		buf_putc(&line, ' ');
 		put_escaped(&line, text);

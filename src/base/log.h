@@ -5,7 +5,8 @@
  * Programs log, libraries return. The event is a dotted name; the rest is printf-made `key=value`
  * pairs. Secrets and the output of programs never enter the log. With log_set_json each line is a
  * JSON object. Control characters, those that turn the writing around, and bytes that are no UTF-8
- * are escaped in both forms.
+ * are escaped in both forms. Where standard error leads to systemd's journal, which keeps dates and
+ * levels itself, a line begins with its level as <N> instead of the date.
  */
 #pragma once
 

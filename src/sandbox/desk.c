@@ -13,6 +13,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "sandbox/notify.h"
 #include "sandbox/request.h"
 #include "sandbox/server.h"
 
@@ -115,6 +116,8 @@ static void on_hello(struct desk *d, const struct monitor_request *request)
 
 static void on_ready(struct desk *d)
 {
+	if (!d->has_served)
+		notify_say("READY=1");
 	d->has_served = true;
 	if (d->ready_fd >= 0) {
 		if (dprintf(d->ready_fd, "%s\n", d->ready) < 0)

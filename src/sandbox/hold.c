@@ -4,8 +4,8 @@
  * swap. flock belongs to the open file, and so to every process that has inherited it: it is free
  * when the last of them is gone. The lock of fcntl belongs to the supervisor's pid alone, and its
  * end takes it away. Only the first one held: the supervisor was killed, and the others are dying
- * of it (PR_SET_PDEATHSIG). Both: it lives, unless a SIGKILL is on its way to it. (A server that was
- * taken over may let go of the lock. What it gets is a second one, which its own lock refuses.)
+ * of it (PR_SET_PDEATHSIG). Both: it lives, unless a SIGKILL is on its way to it. (A server that
+ * was taken over may let go of the lock. What it gets is a second one, which its own lock refuses.)
  *
  * A process closes its descriptors from the highest to the lowest: where this one is below the
  * sockets, as it is in supervisor and server, who gets the lock finds them closed.
@@ -96,7 +96,7 @@ int hold_take(int fd, const char *name, struct error *err)
 		: error_sys(err, errno, "lock %s", name);
 }
 
-/* Shared, as no directory can be opened for writing. Where it cannot be had, less is known of us. */
+/* Shared: no directory can be opened for writing. Where it cannot be had, less is known of us. */
 void hold_sign(int fd)
 {
 	struct flock ours = { .l_type = F_RDLCK, .l_whence = SEEK_SET };

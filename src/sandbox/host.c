@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 static const char *const masks[] = {
 #define MASK(name) name,
@@ -99,7 +100,7 @@ static bool is_ours(const char *dir)
  */
 static bool find_v1_dir(const char *word, struct str own, char ret[HOST_PATH_SIZE])
 {
-	int n = snprintf(ret, HOST_PATH_SIZE, "/sys/fs/cgroup/%s", word);
+	int n = snprintf(ret, HOST_PATH_SIZE, HOST_CGROUPS "/%s", word);
 	if (!is_fs(ret, CGROUP_SUPER_MAGIC))
 		return false;
 	size_t top = (size_t)n;
@@ -151,23 +152,64 @@ static uint32_t read_parts(const char *dir, const char *file)
 	return parts;
 }
 
-/*
- * Root makes its groups at the top. Anybody else needs a group that was delegated to them, with the
- * controllers handed on: that is the parent of our own group (a systemd user service or scope).
- */
-static void find_v2(struct host_cgroup *c, struct str own, bool for_root)
+bool host_own_v2(char ret[HOST_PATH_SIZE])
 {
-	int n = snprintf(c->dirs[0], HOST_PATH_SIZE, "/sys/fs/cgroup");
-	if (!for_root) {
-		if (own.len < 2 || own.len >= HOST_PATH_SIZE - 64)
-			return;
-		snprintf(c->dirs[0] + n, HOST_PATH_SIZE - (size_t)n, "%.*s", STR_ARG(own));
-		*strrchr(c->dirs[0], '/') = '\0';
-	}
-	if (!is_ours(c->dirs[0]))
+	auto_buf struct buf b = BUF_INIT(64 * 1024);
+	if (!is_fs(HOST_CGROUPS, CGROUP2_SUPER_MAGIC) ||
+		file_read(AT_FDCWD, "/proc/self/cgroup", &b, NULL) < 0)
+		return false;
+	struct str own = own_group(buf_str(&b), "");
+	if (own.len == 0 || own.len >= HOST_PATH_SIZE - 64)
+		return false;
+	snprintf(ret, HOST_PATH_SIZE, HOST_CGROUPS "%.*s", own.len > 1 ? (int)own.len : 0, own.ptr);
+	return true;
+}
+
+bool host_is_delegated(const char *dir)
+{
+	static const char *const marks[] = { "trusted.delegate", "user.delegate" };
+	char value[4];
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+		if (getxattr(dir, marks[i], value, sizeof(value)) == 1 && value[0] == '1')
+			return true;
+	return false;
+}
+
+/*
+ * A group with processes of its own hands nothing on, if it does not already; but that at the top
+ * of the machine, the only one without a type.
+ */
+static bool can_hand_on(const char *dir)
+{
+	char path[HOST_PATH_SIZE + 32];
+	auto_buf struct buf b = BUF_INIT(1 << 20);
+	snprintf(path, sizeof(path), "%s/cgroup.type", dir);
+	if (access(path, F_OK) < 0 || read_parts(dir, "cgroup.subtree_control") & 1U << PART_PIDS)
+		return true;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	return file_read(AT_FDCWD, path, &b, NULL) == 0 && b.len == 0;
+}
+
+/*
+ * Our groups belong beside our own, in what was delegated to the service that we are
+ * (delegation.h). Where that is not so, root makes them at the top, and anybody else needs a parent
+ * of our own group that is theirs and hands controllers on (a systemd user service or scope).
+ */
+static void find_v2(struct host_cgroup *c, bool for_root)
+{
+	char *dir = c->dirs[0];
+	bool has_parent = host_own_v2(dir) && strlen(dir) > strlen(HOST_CGROUPS);
+	if (has_parent)
+		*strrchr(dir, '/') = '\0';
+	bool is_given = has_parent && host_is_delegated(dir);
+	if (for_root && !is_given)
+		snprintf(dir, HOST_PATH_SIZE, HOST_CGROUPS);
+	if (!(for_root || has_parent) || !is_ours(dir))
 		return;
-	c->parts = read_parts(c->dirs[0],
-		for_root ? "cgroup.controllers" : "cgroup.subtree_control");
+	bool asks = for_root || is_given;
+	if (asks && !can_hand_on(dir))
+		return;
+	c->parts = read_parts(dir, asks ? "cgroup.controllers" : "cgroup.subtree_control");
 	if (!(c->parts & 1U << PART_PIDS))
 		return;
 	c->kind = CGROUP_V2;
@@ -179,8 +221,8 @@ static void find_cgroups(struct host *h)
 	auto_buf struct buf b = BUF_INIT(64 * 1024);
 	if (file_read(AT_FDCWD, "/proc/self/cgroup", &b, NULL) < 0)
 		return;
-	if (is_fs("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
-		find_v2(&h->cgroup, own_group(buf_str(&b), ""), h->is_root);
+	if (is_fs(HOST_CGROUPS, CGROUP2_SUPER_MAGIC))
+		find_v2(&h->cgroup, h->is_root);
 	else if (h->is_root)
 		find_v1(&h->cgroup, buf_str(&b));
 	if (h->cgroup.kind == CGROUP_NONE)

@@ -74,7 +74,14 @@ struct host {
 	char run_dir[HOST_PATH_SIZE];
 };
 
+#define HOST_CGROUPS "/sys/fs/cgroup"
+
 int host_init(struct host *ret, struct error *err);
+
+/* The directory of the group that we are in, where v2 is the only hierarchy. */
+bool host_own_v2(char ret[HOST_PATH_SIZE]);
+/* A service manager has handed it on, and says so there. */
+bool host_is_delegated(const char *dir);
 
 const char *host_mask(unsigned i);            /* name beneath /proc; NULL at the end */
 const char *host_part(enum cgroup_part part); /* "memory" */

@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sandbox/canary.h"
+#include "sandbox/delegation.h"
 #include "sandbox/desk.h"
 #include "sandbox/janitor.h"
+#include "sandbox/notify.h"
 #include "sandbox/place.h"
 
 #include <signal.h>
@@ -110,6 +112,7 @@ static void signal_ready(struct source *source, uint32_t events)
 		return;
 	}
 	log_info("supervisor.stop", "signal=%u sandboxes=%d", info.ssi_signo, s->stock.living);
+	notify_say("STOPPING=1");
 	if (s->stop_ms) {
 		server_kill(&s->server);
 		return;
@@ -281,7 +284,8 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 	if (poller_init(&s->poller, err) < 0 || signals_open(s, err) < 0)
 		return -1;
 	stock_init_none(&s->stock);
-	if (!config->backend && start_stock(s, config, place, pool, err) < 0)
+	if (!config->backend &&
+		(delegation_settle(err) < 0 || start_stock(s, config, place, pool, err) < 0))
 		return -1;
 	s->stock.made = member_made;
 	s->stock.ended = member_ended;
@@ -316,6 +320,7 @@ int supervise(const struct supervise_config *config, struct error *err)
 		.stock = STOCK_INIT,
 	};
 	raise_nofile();
+	notify_init();
 	/*
 	 * Orphans of executors come here instead of to the host's pid 1, which may take its time.
 	 */

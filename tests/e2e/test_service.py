@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cay as a service of systemd: its units, what it tells who has started it, and its journal. For real: `make vm`."""
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import BUILD, Server, end_server, start_server
+from waiting import PATIENCE
+
+
+@contextlib.contextmanager
+def noticeboard(path):
+    """The socket that a service manager listens on; text: what has been said so far."""
+    board = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    board.bind(f"\0{path[1:]}" if path.startswith("@") else path)
+    board.settimeout(PATIENCE)
+    yield board
+    board.close()
+
+
+@pytest.mark.parametrize("kind", ["a path", "an abstract name"])
+def test_its_manager_is_told_when_it_serves_and_when_it_stops(tmp_path, kind):
+    name = str(tmp_path / "notify") if kind == "a path" else f"@cay-test-{os.getpid()}"
+    with noticeboard(name) as board:
+        server = start_server(variables={"NOTIFY_SOCKET": name})
+        try:
+            assert board.recv(100) == b"READY=1"
+            if os.geteuid() == 0:
+                assert b"NOTIFY_SOCKET" not in pathlib.Path(f"/proc/{server.server_pid()}/environ").read_bytes()
+            server.kill_server()
+            server.wait_until_up()  # another cayd: that is no news for the manager
+            server.process.send_signal(signal.SIGTERM)
+            assert board.recv(100) == b"STOPPING=1"
+            assert server.process.wait(PATIENCE) == 0
+        finally:
+            end_server(server)
+
+
+def test_a_manager_that_is_gone_is_no_reason_not_to_serve(tmp_path):
+    server = start_server(variables={"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    try:
+        assert server.create().output("echo hi") == "hi\n"
+    finally:
+        end_server(server)
+
+
+def test_the_journal_gets_levels_and_no_dates():
+    """Standard error is what JOURNAL_STREAM says, for the server's part as well."""
+    directory = tempfile.mkdtemp(prefix="cay-e2e-")
+    os.chmod(directory, 0o755)
+    server = Server(directory, prefix=["sh", "-c", 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@"', "sh"])
+    try:
+        server.kill_server()
+        server.wait_until_up()
+        lines = server.log_text().splitlines()
+    finally:
+        end_server(server)
+    assert any(line.startswith("<6>cayd server.ready ") for line in lines)
+    assert any(line.startswith("<3>cay-supervisor server.ended signal=9") for line in lines)
+    assert all(line.startswith("<") for line in lines)
+
+
+def test_who_turned_standard_error_elsewhere_gets_dates():
+    server = start_server(variables={"JOURNAL_STREAM": "1:1"})
+    try:
+        assert all(line.startswith("20") for line in server.log_text().splitlines())
+    finally:
+        end_server(server)
+
+
+def units():
+    return sorted((BUILD / "share").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", units(), ids=lambda unit: unit.name)
+def test_systemd_finds_no_fault_with_its_units(unit, tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("needs systemd-analyze")
+    cay = tmp_path / "a prefix" / "cay"
+    cay.parent.mkdir()
+    cay.write_text("#!/bin/sh\n")
+    cay.chmod(0o755)
+    lines = [f'ExecStart="{cay}" serve' if line.startswith("ExecStart=") else line for line in unit.read_text().splitlines()]
+    (tmp_path / "cay.service").write_text("\n".join(lines))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", tmp_path / "cay.service"], capture_output=True, text=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 0 and "cay.service" not in done.stderr, done.stderr
+
+
+def test_both_units_are_there():
+    assert [unit.name for unit in units()] == ["cay-user.service", "cay.service"]
