@@ -6,8 +6,8 @@
         …
         liar.lie(seed=0, share=0)        # honest again
 
-It falsifies values (types, sizes, numbers, ids), what is no JSON, statuses, redirects, framing and time. What is upgraded is passed on in both
-directions, with bytes falsified on the way to who asked.
+It falsifies values (types, sizes, numbers, ids), events, what is no JSON, statuses, redirects, framing and time. What is upgraded, or a stream
+that has no end, is passed on in both directions, with bytes falsified on the way to who asked.
 """
 import contextlib
 import http.client
@@ -144,7 +144,24 @@ def replaced(rng, value):
     return value
 
 
+def events(rng, status, kind, body):
+    """A stream of events of which one says something else, or that begins, goes on or ends as none should."""
+    parts = body.split(b"\n\n") if b"\n\n" in body else body.split(b"\r\n\r\n")
+    at = rng.randrange(len(parts))
+    before, sign, text = parts[at].partition(b"data: ")
+    with contextlib.suppress(ValueError):
+        text = json.dumps(replaced(rng, json.loads(text))).encode()
+    parts[at] = rng.choice([before + sign + text] * 4 + [
+        b"data: " + text.replace(b",", b",\ndata: "), b"event: endpoint\ndata: http://169.254.169.254/x", b"data:\n\ndata:\n\n:" + b"c" * MIB,
+        b"event: " + b"e" * MIB + b"\ndata: {}", b"id: \0\nretry: -1\ndata: " + text, b"\xef\xbb\xbf" + parts[at], b"data: " + DEEP,
+        b"\ndata: {}\n" * 5000, b"data: \xff\xfe\xed\xa0\x80", text, b""])
+    text = rng.choice([b"\n\n", b"\n\n", b"\n\n", b"\r\r", b"\r\n\r\n", b"\n"]).join(parts)
+    return head(status, len(text)).replace(b"application/json", b"text/event-stream", 1) + text, True
+
+
 def values(rng, status, kind, body):
+    if kind.startswith("text/event-stream"):
+        return events(rng, status, kind, body)
     try:
         value = json.loads(body)
     except ValueError:
@@ -243,7 +260,7 @@ class Liar(Listener):
         with self.lock:
             is_lie = self.rng.random() < self.share
             rng = random.Random(self.rng.random())
-        if "upgrade" in headers or "event-stream" in headers.get("accept", ""):
+        if "upgrade" in headers or (line[0] == "GET" and "event-stream" in headers.get("accept", "")):
             return self.tunnel(connection, reader, line, headers, body, rng if is_lie else None)
         status, kind, text, told = self.call_upstream(line, headers, body)
         if not is_lie:
@@ -301,5 +318,8 @@ class Liar(Listener):
                         self.told.append((line, "a byte"))
                         at = rng.randrange(len(data))
                         data = data[:at] + rng.randbytes(rng.randrange(9)) + data[at + 1:]
+                    elif s is up and rng and b"\ndata: " in data and rng.random() < 0.5:
+                        self.told.append((line, "an event"))
+                        data = events(rng, 200, "", data)[0].partition(b"\r\n\r\n")[2]
                     (up if s is connection else connection).sendall(data)
         return False

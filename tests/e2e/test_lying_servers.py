@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Servers that cayd talks to are somebody else's, and lie (lying.py): another cay server, an OpenHands deployment, a Daytona service, an engine, a model that
-judges. Whoever asks cayd meanwhile is told in words what went wrong; cayd neither ends nor waits for ever, keeps no descriptor and no
+Servers that cayd talks to are somebody else's, and lie (lying.py): another cay server, an OpenHands deployment, an OpenHands action server, a Daytona service, an
+engine, a model that judges, an MCP server over HTTP. Whoever asks cayd meanwhile is told in words what went wrong; cayd neither ends nor waits for ever, keeps no descriptor and no
 sandbox that nobody can remove, and works as before once they are honest again. No key goes where a redirect leads.
 
 SCALE is how many rounds; each prints its seed when it fails.
@@ -17,6 +17,7 @@ import processes
 import pytest
 import test_engine
 import test_guard
+import test_tools_mcp_http
 from conftest import Sandbox, end_server, gateway, start_server
 from lying import Elsewhere, Liar
 from waiting import wait_until
@@ -67,6 +68,11 @@ def work(server, wishes):
     if not made or made.status != 201:
         return
     path = f"/v1/sandboxes/{made.json['id']}"
+    use(server, path)
+    ask(server, "DELETE", path)
+
+
+def use(server, path):
     for action, params in ACTIONS:
         ask(server, "POST", f"{path}/actions/{action}", params)
     ask(server, "PUT", f"{path}/files?path=up.bin", bytes(range(256)) * 64)
@@ -76,7 +82,6 @@ def work(server, wishes):
     for verb in ("pause", "resume"):
         ask(server, "POST", f"{path}/{verb}")
     ask(server, "POST", f"{path}/actions/run", {"command": "echo again", "timeout_ms": 1500})
-    ask(server, "DELETE", path)
 
 
 def sandboxes(server):
@@ -97,26 +102,83 @@ def honest_work(server, wishes):
     box.delete()
 
 
-def works_again(server, wishes):
+class Made:
+    """Sandboxes that are made and removed."""
+
+    def __init__(self, wishes):
+        self.wishes = wishes
+
+    def work(self, server):
+        work(server, self.wishes)
+
+    def honest_work(self, server):
+        honest_work(server, self.wishes)
+
+    def clean(self, server):
+        return remove_all(server)
+
+
+class Given:
+    """The one that is there, and goes on."""
+
+    PATH = "/v1/sandboxes/default"
+
+    def work(self, server):
+        use(server, self.PATH)
+
+    def honest_work(self, server):
+        reply = server.request("POST", f"{self.PATH}/actions/run", {"command": "echo well", "timeout_ms": 5000})
+        assert reply.status == 200 and reply.json["output"].strip() == "well", reply.body
+
+    def clean(self, server):
+        return sandboxes(server) == ["default"] or server.request("GET", self.PATH).status == 200
+
+
+class Tools(Made):
+    """Tools of a sandbox that are somebody else's."""
+
+    def __init__(self, liar, key):
+        super().__init__({})
+        self.wish = {"name": "far", "mcp": {"url": f"{liar.url}/mcp"}, "headers": {"X-Key": key}}
+
+    def work(self, server):
+        box = server.create()
+        for _ in range(8):
+            ask(server, "POST", f"{box.path}/tools", self.wish)
+            ask(server, "POST", f"{box.path}/actions/tool_list", {})
+            for tool in ("count", "notes", "fail", "lose", "count"):
+                ask(server, "POST", f"{box.path}/actions/tool_call", {"tool": tool, "kwargs": {"by": 1}, "timeout_ms": 1500})
+            ask(server, "POST", f"{box.path}/actions/tool_remove", {"name": "far"})
+        box.delete()
+
+    def honest_work(self, server):
+        box = server.create()
+        reply = box.request("POST", "/tools", self.wish)
+        assert reply.status == 200 and "count" in reply.json["tools"], reply.body
+        assert test_tools_mcp_http.value(box, "count", by=0).isdigit()
+        box.delete()
+
+
+def works_again(server, way):
     """Bytes of a lie may wait in a kept connection: who finds them is told, and the next one has another connection."""
     with contextlib.suppress(AssertionError):
-        honest_work(server, wishes)
+        way.honest_work(server)
         return True
-    remove_all(server)
+    way.clean(server)
     return False
 
 
-def lied_to(server, liar, elsewhere, key, wishes, seed):
+def lied_to(server, liar, elsewhere, key, way, seed):
     """One round, and that nothing of it is left."""
-    honest_work(server, wishes)
+    way.honest_work(server)
     pid = server.server_pid()
     before = len(processes.descriptors(pid))
     liar.lie(seed, SHARE)
-    work(server, wishes)
+    way.work(server)
     told = liar.lie(0, 0)
     try:
-        wait_until(lambda: remove_all(server), "a sandbox that nobody can remove")
-        wait_until(lambda: works_again(server, wishes), "honest, and not believed")
+        wait_until(lambda: way.clean(server), "a sandbox that nobody can remove")
+        wait_until(lambda: works_again(server, way), "honest, and not believed")
         assert server.server_pid() == pid, "cayd has ended"
         wait_until(lambda: len(processes.descriptors(pid)) <= before + 4, "descriptors are left")
         shown = [visit for visit in elsewhere.visits if key in json.dumps(visit)]
@@ -127,9 +189,11 @@ def lied_to(server, liar, elsewhere, key, wishes, seed):
 
 
 @contextlib.contextmanager
-def far_with_liar(scheme, path, variable):
+def far_with_liar(scheme, path, variable, name=None):
     far = start_server()
     try:
+        if name:
+            far.create(name=name)
         with Elsewhere() as elsewhere, Liar(("127.0.0.1", far.port), elsewhere) as liar, \
                 gateway(f"{scheme}{liar.url}{path}", **{variable: far.token}) as near:
             yield near, liar, elsewhere, far.token
@@ -157,17 +221,28 @@ def service():
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_openhands_deployment_lies(deployment, seed):
-    lied_to(*deployment, {}, seed)
+    lied_to(*deployment, Made({}), seed)
+
+
+@pytest.fixture(scope="module")
+def action_server():
+    with far_with_liar("action+", "/openhands/bare", "SESSION_API_KEY", name="bare") as all_of_it:
+        yield all_of_it
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_action_server_lies(action_server, seed):
+    lied_to(*action_server, Given(), seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_another_cay_server_lies(peer, seed):
-    lied_to(*peer, {}, seed)
+    lied_to(*peer, Made({}), seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_daytona_service_lies(service, seed):
-    lied_to(*service, {}, seed)
+    lied_to(*service, Made({}), seed)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +265,7 @@ def engine(tmp_path_factory):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_engine_lies(engine, seed):
-    lied_to(*engine, {"image": test_engine.IMAGE, "mounts": [test_engine.TOOLS]}, seed)
+    lied_to(*engine, Made({"image": test_engine.IMAGE, "mounts": [test_engine.TOOLS]}), seed)
 
 
 @pytest.fixture(scope="module")
@@ -204,4 +279,11 @@ def judged():
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_model_that_judges_lies(judged, seed):
-    lied_to(*judged, {"guard": {"mode": "llm"}}, seed)
+    lied_to(*judged, Made({"guard": {"mode": "llm"}}), seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", ["json", "stream", "sse"])
+def test_an_mcp_server_lies(server, kind, seed):
+    with test_tools_mcp_http.mcp_server(kind) as far, Elsewhere() as elsewhere, Liar(far.server_address, elsewhere) as liar:
+        lied_to(server, liar, elsewhere, far.key, Tools(liar, far.key), seed)
