@@ -3,9 +3,11 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/home.h"
 #include "cli/engine.h"
 #include "cli/networks.h"
 #include "cli/options.h"
+#include "runtime/leftover.h"
 #include "sandbox/canary.h"
 #include "sandbox/launch.h"
 #include "sandbox/probe.h"
@@ -20,6 +22,14 @@ struct trial {
 	struct error why;
 };
 
+/* The images of a server, which need not run. */
+struct image_report {
+	struct buf dir;
+	int n;              /* with those that are damaged */
+	struct buf damaged; /* a line each: ID NAME */
+	struct error why;   /* ERROR_OK: they could be looked at */
+};
+
 struct report {
 	struct host host;
 	struct probe_result results[CONTROL_MAX];
@@ -28,6 +38,7 @@ struct report {
 	struct trial trial;
 	struct engine_report engine;
 	struct network_report networks[NETWORKS_MAX];
+	struct image_report images;
 	struct buf attacks;      /* with --attack: a line each, see sandbox/canary.h */
 	struct error attack_why; /* ERROR_OK: nothing got through */
 };
@@ -51,7 +62,26 @@ static int trial_launch(const struct host *host, struct trial *t)
 	return r;
 }
 
-static int report_make(struct report *rep, struct error *err)
+static void note_damaged(void *ctx, const char *id, const char *name)
+{
+	struct image_report *i = ctx;
+	buf_printf(&i->damaged, "%s %s\n", id, name);
+	i->n++;
+}
+
+static void look_at_images(struct image_report *i, const char *state)
+{
+	i->dir = BUF_INIT(4096);
+	i->damaged = BUF_INIT(1 << 18);
+	int n = 0;
+	if (state)
+		buf_puts(&i->dir, state);
+	if (state || home_put_state(&i->dir, &i->why) == 0)
+		n = leftover_look(i->dir.ptr, note_damaged, i, &i->why);
+	i->n += MAX(n, 0);
+}
+
+static int report_make(struct report *rep, const char *state, struct error *err)
 {
 	if (host_init(&rep->host, err) < 0)
 		return -1;
@@ -60,6 +90,7 @@ static int report_make(struct report *rep, struct error *err)
 	rep->trial.is_made = trial_launch(&rep->host, &rep->trial) == 0;
 	engine_look(&rep->engine);
 	networks_look(rep->networks);
+	look_at_images(&rep->images, state);
 	return 0;
 }
 
@@ -105,6 +136,26 @@ static void print_attacks(struct buf *b, const struct report *rep)
 				  : "");
 }
 
+/* A line: ID NAME. */
+static bool next_damaged(struct str *rest, struct str *id, struct str *name)
+{
+	return str_split(rest, '\n', name) && str_split(name, ' ', id) && id->len;
+}
+
+static void print_images(struct buf *b, const struct image_report *i)
+{
+	struct str rest = buf_str(&i->damaged), id, name;
+	if (i->why.code != ERROR_OK)
+		buf_printf(b, "images: %s\n", i->why.text);
+	else if (i->n)
+		buf_printf(b, "images in %s: %d\n", i->dir.ptr, i->n);
+	while (next_damaged(&rest, &id, &name))
+		buf_printf(b,
+			"%-25s %.12s %.*s is damaged: " IMAGE_WORDS_OF_LOSS
+			", or: cay image rm %.*s\n",
+			"", id.ptr, STR_ARG(name), STR_ARG(name.len ? name : id));
+}
+
 static void print_text(struct buf *b, const struct report *rep)
 {
 	for (int i = 0; i < CONTROL_MAX; i++)
@@ -122,6 +173,7 @@ static void print_text(struct buf *b, const struct report *rep)
 	for (int i = 0; i < NETWORKS_MAX; i++)
 		buf_printf(b, "for --network %s: %s\n", rep->networks[i].name,
 			rep->networks[i].is_there ? "yes" : rep->networks[i].why);
+	print_images(b, &rep->images);
 	if (rep->n_weaknesses > 0)
 		buf_puts(b, "\nweak settings of this host:\n");
 	for (int i = 0; i < rep->n_weaknesses; i++) {
@@ -203,6 +255,28 @@ static void json_networks(struct jsonw *w, const struct report *rep)
 	jsonw_close_array(w);
 }
 
+static void json_images(struct jsonw *w, const struct image_report *i)
+{
+	struct str rest = buf_str(&i->damaged), id, name;
+	jsonw_key(w, "images");
+	jsonw_open(w);
+	if (i->dir.ptr)
+		jsonw_key_str(w, "directory", buf_str(&i->dir));
+	jsonw_key_int(w, "count", i->n);
+	jsonw_key(w, "damaged");
+	jsonw_open_array(w);
+	while (next_damaged(&rest, &id, &name)) {
+		jsonw_open(w);
+		jsonw_key_str(w, "id", id);
+		jsonw_key_str(w, "name", name);
+		jsonw_close(w);
+	}
+	jsonw_close_array(w);
+	if (i->why.code != ERROR_OK)
+		jsonw_key_str(w, "reason", str_from(i->why.text));
+	jsonw_close(w);
+}
+
 static void print_json(struct buf *b, const struct report *rep)
 {
 	struct jsonw w = JSONW(b);
@@ -214,6 +288,7 @@ static void print_json(struct buf *b, const struct report *rep)
 		jsonw_key_str(&w, "reason", str_from(rep->trial.why.text));
 	json_engine(&w, &rep->engine);
 	json_networks(&w, rep);
+	json_images(&w, &rep->images);
 	jsonw_key(&w, "controls");
 	jsonw_open_array(&w);
 	for (int i = 0; i < CONTROL_MAX; i++)
@@ -235,7 +310,7 @@ int doctor_main(struct invocation *in, struct error *err)
 	static struct report rep;
 	const struct doctor_options *options = in->values;
 	auto_buf struct buf b = BUF_INIT(1 << 20);
-	if (report_make(&rep, err) < 0)
+	if (report_make(&rep, options->state, err) < 0)
 		return -1;
 	if (options->attack)
 		attack(&rep);
@@ -245,5 +320,7 @@ int doctor_main(struct invocation *in, struct error *err)
 		print_text(&b, &rep);
 	fwrite(b.ptr, 1, b.len, stdout);
 	buf_fini(&rep.attacks);
+	buf_fini(&rep.images.dir);
+	buf_fini(&rep.images.damaged);
 	return !rep.trial.is_made ? error_exit(ERROR_UNSUPPORTED) : error_exit(rep.attack_why.code);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/auto.h"
+#include "base/home.h"
 #include "cli/doctor.h"
 #include "cli/engine.h"
 #include "cli/options.h"
+#include "runtime/leftover.h"
 #include "sandbox/launch.h"
 #include "wire/json.h"
 
@@ -21,6 +23,17 @@ static void found(void *ctx, const char *what)
 		buf_printf(&f->lines, "%s\n", what);
 }
 
+/* Of a server that is not there any more. */
+static int sweep_state(const struct gc_options *options, struct finds *f, struct error *err)
+{
+	auto_buf struct buf path = BUF_INIT(4096);
+	if (options->state)
+		buf_puts(&path, options->state);
+	else if (home_put_state(&path, NULL) < 0)
+		return 0; /* then nobody has had one there */
+	return leftover_sweep(path.ptr, options->dry_run, found, f, err);
+}
+
 int gc_main(struct invocation *in, struct error *err)
 {
 	const struct gc_options *options = in->values;
@@ -32,6 +45,8 @@ int gc_main(struct invocation *in, struct error *err)
 	if (f.is_json)
 		jsonw_open_array(&f.json);
 	int r = launch_sweep(&host, options->dry_run, found, &f, err);
+	if (r == 0)
+		r = sweep_state(options, &f, err);
 	if (r == 0)
 		r = engine_sweep(options->engine, options->dry_run, found, &f, err);
 	if (f.is_json) {

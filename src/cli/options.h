@@ -172,11 +172,12 @@ struct rm_options {
 
 struct doctor_options {
 	struct common_options common;
+	const char *state;
 	bool attack;
 };
 
 struct gc_options {
 	struct common_options common;
-	const char *engine;
+	const char *engine, *state;
 	bool dry_run;
 };

@@ -6,6 +6,9 @@
 static const struct command_option doctor_options[] = {
 	{ "attack", 0, OPTION_FLAG, OPTION_AT(struct doctor_options, attack),
 		.help = "attack a sandbox from within and tell what got through: should be nothing" },
+	{ "state", 0, OPTION_TEXT, OPTION_AT(struct doctor_options, state), "DIR",
+		"the state directory whose images are looked at (default: where `cay serve` has it)",
+		.complete = COMPLETE_DIR },
 	{ 0 },
 };
 
@@ -25,6 +28,9 @@ static const struct command_option gc_options[] = {
 		"the Docker engine whose containers are looked through (default: that of DOCKER_HOST, or whose socket is "
 		"where it usually is, if it answers)",
 		.complete = COMPLETE_FILE },
+	{ "state", 0, OPTION_TEXT, OPTION_AT(struct gc_options, state), "DIR",
+		"the state directory of a server that runs no more (default: where `cay serve` has it)",
+		.complete = COMPLETE_DIR },
 	{ 0 },
 };
 

@@ -2,6 +2,7 @@
 #include "runtime/build_extend.h"
 
 #include "base/auto.h"
+#include "runtime/image_names.h"
 #include "runtime/runtime.h"
 #include "version.h"
 

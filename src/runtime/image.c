@@ -8,104 +8,6 @@
 
 #include <stdio.h>
 
-/* ---- records ---- */
-
-void image_free(struct image *image)
-{
-	list_remove(&image->link);
-	json_free(image->config);
-	json_free(image->history);
-	free(image->architecture);
-	free(image->base_path);
-	free(image);
-}
-
-static void put_json(struct jsonw *w, const char *key, const struct json *value)
-{
-	auto_buf struct buf text = BUF_INIT(IMAGE_JSON_MAX);
-	jsonw_key(w, key);
-	if (value && json_write(value, &text) == 0)
-		jsonw_raw(w, buf_str(&text));
-	else
-		jsonw_null(w);
-}
-
-static struct str base_text(const struct image *image)
-{
-	return image->base == IMAGE_HOST   ? STR("host")
-		: image->base == IMAGE_DIR ? str_from(image->base_path)
-					   : STR("layers");
-}
-
-/* Records of before there was a base have none. */
-static void take_base(struct image *image, struct str base)
-{
-	image->base = IMAGE_LAYERS;
-	if (str_is(base, "host"))
-		image->base = IMAGE_HOST;
-	if (!str_starts(base, STR("/")))
-		return;
-	image->base = IMAGE_DIR;
-	image->base_path = str_dup(base);
-}
-
-void image_put_record(const struct image *image, struct buf *b)
-{
-	struct jsonw w = JSONW(b);
-	jsonw_open(&w);
-	jsonw_key_int(&w, "created_ms", image->created_ms);
-	jsonw_key_int(&w, "size_bytes", image->size_bytes);
-	jsonw_key_str(&w, "architecture", str_from(image->architecture));
-	jsonw_key(&w, "layers");
-	jsonw_open_array(&w);
-	for (uint32_t i = 0; i < image->n_layers; i++)
-		jsonw_str(&w, str_from(image->layers[i]));
-	jsonw_close_array(&w);
-	jsonw_key_str(&w, "base", base_text(image));
-	put_json(&w, "history", image->history);
-	put_json(&w, "config", image->config);
-	jsonw_close(&w);
-}
-
-struct json *image_copy_json(const struct json *part, enum json_kind kind)
-{
-	struct json *copy = NULL;
-	auto_buf struct buf b = BUF_INIT(IMAGE_JSON_MAX);
-	if (json_kind(part) == kind && json_write(part, &b) == 0)
-		json_parse(buf_str(&b), &copy, NULL);
-	return copy;
-}
-
-struct image *image_read_record(const char *id, struct str text)
-{
-	auto_json struct json *record = NULL;
-	if (!sha256_is_hex(str_from(id)) || json_parse(text, &record, NULL) < 0)
-		return NULL;
-	const struct json *layers = json_find(record, "layers");
-	size_t n = json_len(layers);
-	struct str base = json_str(json_find(record, "base"));
-	bool has_base = base.len && !str_is(base, "layers");
-	if ((n < 1 && !has_base) || n > SPEC_LAYERS_MAX || base.len >= SPEC_PATH_SIZE)
-		return NULL;
-	for (size_t i = 0; i < n; i++)
-		if (!sha256_is_hex(json_str(json_at(layers, i))))
-			return NULL;
-	struct image *image = mem_new(struct image);
-	list_init(&image->link);
-	snprintf(image->id, sizeof(image->id), "%s", id);
-	image->created_ms = json_int(json_find(record, "created_ms"));
-	image->size_bytes = json_int(json_find(record, "size_bytes"));
-	image->architecture = str_dup(json_str(json_find(record, "architecture")));
-	image->config = image_copy_json(json_find(record, "config"), JSON_KIND_OBJECT);
-	image->history = image_copy_json(json_find(record, "history"), JSON_KIND_ARRAY);
-	take_base(image, base);
-	for (size_t i = 0; i < n; i++)
-		snprintf(image->layers[i], SPEC_LAYER_SIZE, "%.*s",
-			STR_ARG(json_str(json_at(layers, i))));
-	image->n_layers = (uint32_t)n;
-	return image;
-}
-
 /* ---- what a sandbox gets of it ---- */
 
 int layers_push(char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE], uint32_t *n, const char *digest,
@@ -195,12 +97,12 @@ void image_write(const struct images *images, const struct image *image, struct 
 	jsonw_key_str(w, "created_at", str_from(created));
 	jsonw_key_int(w, "size_bytes", image->size_bytes);
 	jsonw_key_str(w, "architecture", str_from(image->architecture));
-	jsonw_key_str(w, "base", base_text(image));
+	jsonw_key_str(w, "base", image_base(image));
 	jsonw_key(w, "layers");
 	jsonw_open_array(w);
 	for (uint32_t i = 0; i < image->n_layers; i++)
 		jsonw_str(w, str_from(image->layers[i]));
 	jsonw_close_array(w);
-	put_json(w, "config", image->config);
+	image_put_json(w, "config", image->config);
 	jsonw_close(w);
 }

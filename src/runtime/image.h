@@ -30,6 +30,10 @@ void image_free(struct image *image); /* taken off its list */
 void image_put_record(const struct image *image, struct buf *b);
 /* NULL: it is none. Whether its layers are there is not looked at. */
 struct image *image_read_record(const char *id, struct str text);
+/* What is below its layers: "host", the path of a directory, or "layers". */
+struct str image_base(const struct image *image);
+/* null for NULL, or what is too large. */
+void image_put_json(struct jsonw *w, const char *key, const struct json *value);
 /* A part of another document; NULL if it is not of that kind. */
 struct json *image_copy_json(const struct json *part, enum json_kind kind);
 

@@ -20,11 +20,16 @@ struct image_fresh {
 	int layers_fd;
 	char boot[BOOT_LEN + 1];
 	struct timer *timer;
-	bool is_due; /* a flush is planned */
+	const struct image_fresh_ops *ops;
+	void *arg;
+	bool is_due;       /* a flush is planned */
+	struct flush *job; /* under way */
 };
 
 /* A worker's; it may outlive its owner. */
 struct flush {
+	struct image_fresh *owner; /* NULL: it is gone */
+	bool is_outdated;          /* something was made meanwhile */
 	int dir_fd;
 	char **marks;
 	size_t n;
@@ -72,11 +77,33 @@ static void flush_work(void *arg)
 		unlinkat(job->dir_fd, job->marks[i], 0);
 }
 
+static void plan_flush(struct image_fresh *f)
+{
+	if (f->job)
+		f->job->is_outdated = true;
+	else if (!f->is_due)
+		timer_set(f->timer, FLUSH_MS);
+	f->is_due = true;
+}
+
+static void tell_owner(const struct flush *job)
+{
+	struct image_fresh *f = job->owner;
+	f->job = NULL;
+	f->is_due = false;
+	if (job->is_outdated)
+		plan_flush(f);
+	else if (!job->failure)
+		f->ops->flushed(f->arg);
+}
+
 static void flush_done(void *arg)
 {
 	struct flush *job = arg;
 	if (job->failure)
 		log_warn("image.flush", "error=%s", strerror(job->failure));
+	if (job->owner)
+		tell_owner(job);
 	for (size_t i = 0; i < job->n; i++)
 		free(job->marks[i]);
 	free(job->marks);
@@ -92,7 +119,8 @@ static void on_due(void *arg)
 	f->is_due = false;
 	if (!dir)
 		return;
-	struct flush *job = mem_new(struct flush);
+	struct flush *job = f->job = mem_new(struct flush);
+	job->owner = f;
 	job->dir_fd = fcntl(f->layers_fd, F_DUPFD_CLOEXEC, 3);
 	for (struct dirent *e; (e = readdir(dir));) {
 		if (!digest_of(e->d_name))
@@ -104,19 +132,14 @@ static void on_due(void *arg)
 	loop_work(f->loop, flush_work, flush_done, job);
 }
 
-static void plan_flush(struct image_fresh *f)
-{
-	if (!f->is_due)
-		timer_set(f->timer, FLUSH_MS);
-	f->is_due = true;
-}
-
 struct image_fresh *image_fresh_open(struct loop *loop, int layers_fd,
-	void (*lost)(void *arg, const char *digest), void *arg)
+	const struct image_fresh_ops *ops, void *arg)
 {
 	struct image_fresh *f = mem_new(struct image_fresh);
 	f->loop = loop;
 	f->layers_fd = layers_fd;
+	f->ops = ops;
+	f->arg = arg;
 	f->timer = timer_new(loop, on_due, f);
 	read_boot(f->boot);
 	DIR *dir = open_copy(layers_fd);
@@ -129,7 +152,7 @@ struct image_fresh *image_fresh_open(struct loop *loop, int layers_fd,
 			continue;
 		}
 		log_warn("image.unfinished", "layer=%.12s", digest);
-		lost(arg, digest);
+		ops->lost(arg, digest);
 		unlinkat(layers_fd, e->d_name, 0);
 	}
 	if (dir)
@@ -142,6 +165,8 @@ void image_fresh_free(struct image_fresh *f)
 	if (!f)
 		return;
 	timer_free(f->timer);
+	if (f->job)
+		f->job->owner = NULL;
 	free(f);
 }
 
@@ -154,4 +179,9 @@ int image_fresh_mark(struct image_fresh *f, const char *digest, struct error *er
 		return error_sys(err, errno, "mark layer %.12s", digest);
 	plan_flush(f);
 	return 0;
+}
+
+void image_fresh_flush(struct image_fresh *f)
+{
+	plan_flush(f);
 }

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "runtime/image_cache.h"
 #include "runtime/image_fresh.h"
+#include "runtime/image_names.h"
 #include "runtime/internal.h"
+#include "runtime/leftover.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,14 +26,13 @@ struct images {
 	struct image_fresh *fresh;
 	struct list all;
 	size_t n;
-	struct map names; /* "name:tag" → struct image */
-	struct map lost;  /* "name:tag" of one that is damaged → images */
+	struct image_names *names;
 	int n_held;
 	char **unfinished; /* directories that a server before us was at */
 	size_t n_unfinished;
 };
 
-#define WORDS_OF_LOSS "its record or a layer is missing; import or build it again"
+static int64_t collect_layers(struct images *images);
 
 static void enlist(struct images *images, struct image *image)
 {
@@ -56,58 +57,6 @@ static struct image *find_id(struct images *images, struct str id)
 		found = image;
 	}
 	return found;
-}
-
-static int write_names(struct images *images, struct error *err)
-{
-	auto_buf struct buf b = BUF_INIT((IMAGE_NAME_MAX + 80) * (size_t)IMAGE_NAMES_MAX);
-	struct jsonw w = JSONW(&b);
-	struct image *image;
-	struct str name;
-	size_t i = 0;
-	jsonw_open(&w);
-	while ((image = map_next(&images->names, &i, &name))) {
-		jsonw_key_dyn(&w, name);
-		jsonw_str(&w, str_from(image->id));
-	}
-	jsonw_close(&w);
-	/* What a power failure leaves of the one may be nothing: then there is the other. */
-	renameat(images->dir_fd, "names", images->dir_fd, "names.old");
-	return file_replace(images->dir_fd, "names", buf_str(&b), 0600, err);
-}
-
-/* Who asks for it shall hear that it was there. */
-static void lose_name(struct images *images, struct str name, struct str id)
-{
-	map_put(&images->lost, name, images);
-	log_warn("image.lost", "name=%.*s id=%.12s text=\"" WORDS_OF_LOSS "\"", STR_ARG(name),
-		id.ptr ? id.ptr : "");
-}
-
-static bool read_names_of(struct images *images, const char *file)
-{
-	auto_buf struct buf text = BUF_INIT((IMAGE_NAME_MAX + 80) * (size_t)IMAGE_NAMES_MAX);
-	auto_json struct json *names = NULL;
-	const struct json *id;
-	struct str name;
-	void *it = NULL;
-	if (file_read(images->dir_fd, file, &text, NULL) < 0 ||
-		json_parse(buf_str(&text), &names, NULL) < 0)
-		return false;
-	while ((id = json_next(names, &it, &name))) {
-		struct image *image = find_id(images, json_str(id));
-		if (image)
-			map_put(&images->names, name, image);
-		else
-			lose_name(images, name, json_str(id));
-	}
-	return true;
-}
-
-static void read_names(struct images *images)
-{
-	if (!read_names_of(images, "names") && read_names_of(images, "names.old"))
-		log_warn("image.names", "text=\"they are those before the last change\"");
 }
 
 static void each_entry(int dir_fd, struct images *images,
@@ -167,6 +116,8 @@ void images_sweep(struct images *images)
 		free(images->unfinished[i]);
 	}
 	images->n_unfinished = 0;
+	if (images->n_held == 0)
+		collect_layers(images);
 }
 
 /* It was renamed to its digest, and the power failed: it goes with what else was not finished. */
@@ -180,6 +131,20 @@ static void lose_layer(void *arg, const char *digest)
 		log_error("image.unfinished", "layer=%.12s error=%s", digest, strerror(errno));
 }
 
+static void on_flushed(void *arg)
+{
+	struct images *images = arg;
+	if (image_names_flushed(images->names))
+		image_fresh_flush(images->fresh);
+}
+
+static const struct image_fresh_ops fresh_ops = { .lost = lose_layer, .flushed = on_flushed };
+
+static struct image *find_named(void *arg, struct str id)
+{
+	return find_id(arg, id);
+}
+
 static void add_host(struct images *images)
 {
 	struct image *image = mem_new(struct image);
@@ -188,7 +153,21 @@ static void add_host(struct images *images)
 	image->architecture = str_dup(STR(""));
 	list_append(&images->all, &image->link);
 	images->n++;
-	map_put(&images->names, STR("host:latest"), image);
+	image_names_fix(images->names, STR("host:latest"), image);
+}
+
+static void on_half(void *ctx, const char *path)
+{
+	log_info("image.unfinished", "file=%s", path);
+}
+
+/* Of a server that was killed while it wrote one. */
+static void sweep_files(struct images *images, int dir_fd, const char *sub)
+{
+	struct error err;
+	auto_free char *shown = mem_printf("%s%s", images->dir, sub);
+	if (leftover_sweep_files(dir_fd, shown, false, on_half, NULL, &err) < 0)
+		log_warn("image.unfinished", "error=%s", err.text);
 }
 
 static int open_dir(const char *path, int *ret_fd, struct error *err)
@@ -210,7 +189,6 @@ int images_open(struct runtime *rt, const char *dir, struct images **ret, struct
 	auto_free char *records = mem_printf("%s/records", images->dir);
 	auto_free char *cache = mem_printf("%s/cache", images->dir);
 	auto_fd int cache_fd = -1;
-	add_host(images);
 	if (open_dir(images->dir, &images->dir_fd, err) < 0 ||
 		open_dir(images->layers_dir, &images->layers_fd, err) < 0 ||
 		open_dir(records, &images->records_fd, err) < 0 ||
@@ -218,11 +196,16 @@ int images_open(struct runtime *rt, const char *dir, struct images **ret, struct
 		images_free(images);
 		return -1;
 	}
+	sweep_files(images, images->dir_fd, "");
+	sweep_files(images, images->records_fd, "/records");
+	sweep_files(images, cache_fd, "/cache");
 	images->cache = image_cache_open(cache_fd);
-	images->fresh = image_fresh_open(rt->loop, images->layers_fd, lose_layer, images);
+	images->fresh = image_fresh_open(rt->loop, images->layers_fd, &fresh_ops, images);
+	images->names = image_names_new(images->dir_fd);
+	add_host(images);
 	each_entry(images->records_fd, images, load_one);
 	each_entry(images->layers_fd, images, note_unfinished);
-	read_names(images);
+	image_names_load(images->names, find_named, images);
 	*ret = images;
 	return 0;
 }
@@ -236,8 +219,7 @@ void images_free(struct images *images)
 	for (size_t i = 0; i < images->n_unfinished; i++)
 		free(images->unfinished[i]);
 	free(images->unfinished);
-	map_fini(&images->names);
-	map_fini(&images->lost);
+	image_names_free(images->names);
 	image_cache_free(images->cache);
 	image_fresh_free(images->fresh);
 	close_fd(images->layers_fd);
@@ -250,41 +232,18 @@ void images_free(struct images *images)
 
 /* ---- names ---- */
 
-/* With ":latest" where there is no tag, and without the registry that Docker would ask. */
-static int full_name(struct str name, struct buf *b, struct error *err)
-{
-	static const char *const registries[] = { "docker.io/library/", "docker.io/", "library/" };
-	for (size_t i = 0; i < ARRAY_LEN(registries); i++)
-		if (str_starts(name, str_from(registries[i]))) {
-			name = str_skip(name, strlen(registries[i]));
-			break;
-		}
-	size_t slash = name.len;
-	while (slash > 0 && name.ptr[slash - 1] != '/')
-		slash--;
-	bool has_tag = str_find_char(str_skip(name, slash), ':') >= 0;
-	for (size_t i = 0; i < name.len; i++)
-		if (name.ptr[i] <= ' ' || name.ptr[i] == '\x7f' || strchr("\"\\*?@", name.ptr[i]))
-			return error_set(err, ERROR_INVALID, "'%.*s' is no name of an image",
-				STR_ARG(str_first(name, 200)));
-	buf_printf(b, "%.*s%s", STR_ARG(name), has_tag ? "" : ":latest");
-	if (!name.len || b->len > IMAGE_NAME_MAX || name.ptr[0] == ':' || name.ptr[0] == '/')
-		return error_set(err, ERROR_INVALID, "'%.*s' is no name of an image",
-			STR_ARG(str_first(name, 200)));
-	return 0;
-}
-
 struct image *images_find(struct images *images, struct str ref, struct error *err)
 {
-	auto_buf struct buf name = BUF_INIT(4096);
+	auto_buf struct buf name = BUF_INIT(IMAGE_NAME_BUF);
 	struct image *image = NULL;
 	bool is_id = str_starts(ref, STR("sha256:"));
-	if (!is_id && full_name(ref, &name, NULL) == 0)
-		image = map_find(&images->names, buf_str(&name));
+	if (!is_id && image_names_full(ref, &name, NULL) == 0)
+		image = image_names_find(images->names, buf_str(&name));
 	if (!image)
 		image = find_id(images, is_id ? str_skip(ref, 7) : ref);
-	if (!image && map_find(&images->lost, buf_str(&name)))
-		error_set(err, ERROR_NOT_FOUND, "image %s is damaged: " WORDS_OF_LOSS, name.ptr);
+	if (!image && image_names_lost(images->names, buf_str(&name)))
+		error_set(err, ERROR_NOT_FOUND, "image %s is damaged: " IMAGE_WORDS_OF_LOSS,
+			name.ptr);
 	else if (!image)
 		error_set(err, ERROR_NOT_FOUND,
 			"No such image: %.*s; there is no registry here: `cay image import` takes one in, `cay image build` makes one",
@@ -300,34 +259,26 @@ struct image *images_next(struct images *images, struct image *image)
 
 const char *images_next_name(const struct images *images, const struct image *image, size_t *i)
 {
-	struct str name;
-	const struct image *owner;
-	while ((owner = map_next(&images->names, i, &name)))
-		if (owner == image)
-			return name.ptr;
-	return NULL;
+	return image_names_next(images->names, image, i);
 }
 
 int images_check_name(struct str name, struct error *err)
 {
-	auto_buf struct buf full = BUF_INIT(4096);
-	return full_name(name, &full, err);
+	auto_buf struct buf full = BUF_INIT(IMAGE_NAME_BUF);
+	return image_names_full(name, &full, err);
 }
 
 int images_tag(struct images *images, const struct image *image, struct str name, struct error *err)
 {
-	auto_buf struct buf full = BUF_INIT(4096);
+	auto_buf struct buf full = BUF_INIT(IMAGE_NAME_BUF);
 	struct image *owner = find_id(images, str_from(image->id));
-	if (full_name(name, &full, err) < 0)
+	if (image_names_full(name, &full, err) < 0)
 		return -1;
-	if (images->names.count >= IMAGE_NAMES_MAX)
-		return error_set(err, ERROR_LIMIT, "%d names of images; that is the limit",
-			IMAGE_NAMES_MAX);
 	if (str_is(buf_str(&full), "host:latest") && !image->is_host)
 		return error_set(err, ERROR_FORBIDDEN,
 			"'host' is the view of this machine's own tools");
-	map_put(&images->names, buf_str(&full), owner);
-	return write_names(images, err);
+	image_fresh_flush(images->fresh);
+	return image_names_set(images->names, buf_str(&full), owner, err);
 }
 
 /* ---- use and removal ---- */
@@ -363,7 +314,7 @@ static bool drop_layer(struct images *images, const char *digest)
 	return true;
 }
 
-static int64_t n_collected; /* by the walk below, which takes no argument */
+static int64_t n_collected; /* by the walks below, which take no argument */
 
 static void collect_layer(struct images *images, const char *name)
 {
@@ -379,48 +330,53 @@ static int64_t collect_layers(struct images *images)
 	return n_collected;
 }
 
-static void drop_names(struct images *images, const struct image *image)
+/* Its record first: without one there is no image, whatever the names say. */
+static int drop_image(struct images *images, struct image *image, struct error *err)
 {
-	size_t i = 0;
-	const char *name;
-	while ((name = images_next_name(images, image, &i))) {
-		map_remove(&images->names, str_from(name));
-		i = 0;
-	}
-}
-
-static void drop_image(struct images *images, struct image *image)
-{
-	drop_names(images, image);
-	write_names(images, NULL);
-	unlinkat(images->records_fd, image->id, 0);
+	if (unlinkat(images->records_fd, image->id, 0) < 0 && errno != ENOENT)
+		return error_sys(err, errno, "remove the record of image %.12s", image->id);
+	image_names_drop(images->names, image);
+	image_fresh_flush(images->fresh);
 	images->n--;
 	image_free(image);
+	return 0;
 }
 
-static int count_names(struct images *images, const struct image *image)
+/* One that is damaged, by its name, or by the whole of its id. */
+static int remove_lost(struct images *images, struct str full, struct str ref, struct error *err)
 {
-	size_t i = 0;
-	int n = 0;
-	while (images_next_name(images, image, &i))
-		n++;
-	return n;
+	const char *lost = image_names_lost(images->names, full);
+	struct str digest = str_starts(ref, STR("sha256:")) ? str_skip(ref, 7) : ref;
+	auto_free char *id = lost ? mem_strdup(lost) : str_dup(digest);
+	bool is_record = sha256_is_hex(str_from(id)) &&
+		faccessat(images->records_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!lost && !is_record)
+		return -1; /* with the error that there was */
+	if (lost && image_names_set(images->names, full, NULL, err) < 0)
+		return -1;
+	if (is_record && unlinkat(images->records_fd, id, 0) < 0)
+		return error_sys(err, errno, "remove the record of image %.12s", id);
+	image_fresh_flush(images->fresh);
+	collect_layers(images);
+	return 0;
 }
 
 int images_remove(struct images *images, struct str ref, bool is_forced, bool *ret_gone,
 	struct error *err)
 {
-	auto_buf struct buf name = BUF_INIT(4096);
+	auto_buf struct buf name = BUF_INIT(IMAGE_NAME_BUF);
 	struct image *image = images_find(images, ref, err);
+	bool is_name = image_names_full(ref, &name, NULL) == 0;
 	*ret_gone = false;
-	if (!image)
-		return -1;
-	bool is_name = full_name(ref, &name, NULL) == 0 &&
-		map_find(&images->names, buf_str(&name)) == image;
-	int n = count_names(images, image);
+	if (!image) {
+		*ret_gone = remove_lost(images, buf_str(&name), ref, err) == 0;
+		return *ret_gone ? 0 : -1;
+	}
+	is_name = is_name && image_names_find(images->names, buf_str(&name)) == image;
+	int n = image_names_count(images->names, image);
 	if (is_name && (n > 1 || (image->is_host && !str_is(buf_str(&name), "host:latest")))) {
-		map_remove(&images->names, buf_str(&name));
-		return write_names(images, err);
+		image_fresh_flush(images->fresh);
+		return image_names_set(images->names, buf_str(&name), NULL, err);
 	}
 	if (image->is_host)
 		return error_set(err, ERROR_FORBIDDEN, "the image 'host' cannot be removed");
@@ -432,22 +388,39 @@ int images_remove(struct images *images, struct str ref, bool is_forced, bool *r
 	if (!is_name && n > 1 && !is_forced)
 		return error_set(err, ERROR_CONFLICT,
 			"image %.12s has %d names: remove them, or force it", image->id, n);
-	drop_image(images, image);
+	if (drop_image(images, image, err) < 0)
+		return -1;
 	collect_layers(images);
 	*ret_gone = true;
 	return 0;
 }
 
+/* The record of one that is damaged and has no name. */
+static void collect_record(struct images *images, const char *id)
+{
+	if (sha256_is_hex(str_from(id)) && !find_id(images, str_from(id)) &&
+		!image_names_has_lost(images->names, id) &&
+		unlinkat(images->records_fd, id, 0) == 0)
+		n_collected++;
+}
+
 void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_layers)
 {
 	struct image *image, *next;
+	struct error err;
 	*ret_images = 0;
 	list_for_each_safe(image, next, &images->all, link) {
-		if (image->is_host || count_names(images, image) || images_users(images, image))
+		if (image->is_host || image_names_count(images->names, image) ||
+			images_users(images, image))
 			continue;
-		drop_image(images, image);
-		++*ret_images;
+		if (drop_image(images, image, &err) < 0)
+			log_warn("image.remove", "error=%s", err.text);
+		else
+			++*ret_images;
 	}
+	n_collected = 0;
+	each_entry(images->records_fd, images, collect_record);
+	*ret_images += n_collected;
 	*ret_layers = collect_layers(images);
 }
 
@@ -550,6 +523,7 @@ int images_add(struct images *images, const char *id, const struct image *like,
 		return -1;
 	}
 	enlist(images, image);
+	image_fresh_flush(images->fresh);
 	*ret = image;
 	return 0;
 }

@@ -4,7 +4,7 @@
  *
  *	records/ID      what an image is: its layers, configuration and size, as JSON; ID is the sha256 of its
  *	                configuration (an image's own id, where it has one)
- *	names           {"NAME:TAG":"ID"}
+ *	names           {"NAME:TAG":"ID"} (runtime/image_names.h)
  *	cache/KEY       which layer a step of a build gave (runtime/image_cache.h)
  *	layers/SHA256   an unpacked layer, named by the digest of the archive it came in; shared by images
  *
@@ -28,8 +28,6 @@
 
 enum {
 	IMAGES_MAX = 1024,
-	IMAGE_NAMES_MAX = 4096,
-	IMAGE_NAME_MAX = 255,
 };
 
 /*
@@ -54,8 +52,9 @@ int images_check_name(struct str name, struct error *err);
 int images_tag(struct images *images, const struct image *image, struct str name,
 	struct error *err);
 /*
- * Removes a name; with the last one, or by its id, the image, unless a living sandbox is made of
- * it. What of the layers nobody needs any more goes with it. *ret_gone: the image is gone.
+ * Removes a name, also that of one that is damaged; with the last one, or by its id, the image,
+ * unless a living sandbox is made of it. What of the layers nobody needs any more goes with it.
+ * *ret_gone: the image is gone.
  */
 int images_remove(struct images *images, struct str ref, bool is_forced, bool *ret_gone,
 	struct error *err);

@@ -227,6 +227,10 @@ def is_told_of(server, image):
     return True
 
 
+def piles(layers):
+    return {name for name in os.listdir(layers) if not name.startswith("fresh-")}
+
+
 def test_an_image_whose_record_is_damaged_is_told_of_until_it_is_there_again(state):
     server, _ = load_image(state)
     close(server)
@@ -276,4 +280,171 @@ def test_names_that_a_power_cut_emptied_are_those_before(state):
     (state / "images" / "names").write_bytes(b"")
     server = serve(state)
     assert server.request("GET", "/v1/images/small:1").status == 200
+    close(server)
+
+
+def block(state, server, is_blocked):
+    """Its names cannot be written: a directory has the name that the new file begins with."""
+    path = state / "images" / f"names.new-{server.server_pid()}"
+    path.mkdir() if is_blocked else path.rmdir()
+
+
+def test_names_that_cannot_be_written_have_not_changed(state):
+    server, _ = load_image(state)
+    assert server.request("POST", "/v1/images/small:1", {"name": "kept:1"}).status in (200, 201, 204)
+    block(state, server, True)
+    assert server.request("POST", "/v1/images/small:1", {"name": "later:1"}).status >= 400
+    assert server.request("DELETE", "/v1/images/kept:1").status >= 400
+    assert server.request("GET", "/v1/images/later:1").status == 404
+    assert server.request("GET", "/v1/images/kept:1").status == 200
+    block(state, server, False)
+    close(server)
+    server = serve(state)
+    assert server.request("GET", "/v1/images/later:1").status == 404
+    assert sorted(server.request("GET", "/v1/images/small:1").json["names"]) == ["kept:1", "small:1"]
+    close(server)
+
+
+def test_an_image_goes_also_where_its_names_cannot_be_written_and_is_not_back_with_the_next_server(state):
+    """Somebody removes it because the disk is full."""
+    server, layers = load_image(state)
+    block(state, server, True)
+    assert server.request("DELETE", "/v1/images/small:1").json["removed"] is True
+    assert server.request("GET", "/v1/images/small:1").json["error"]["message"].startswith("No such image")
+    wait_until(lambda: not piles(layers))
+    block(state, server, False)
+    names = state / "images" / "names"
+    wait_until(lambda: names.exists() and "small:1" not in names.read_text())
+    close(server)
+
+
+def test_an_image_that_is_damaged_can_be_removed_by_its_name(state):
+    server, layers = load_image(state)
+    close(server)
+    record, = (state / "images" / "records").iterdir()
+    os.truncate(record, 20)
+    server = serve(state)
+    assert is_told_of(server, "small:1")
+    assert server.request("DELETE", "/v1/images/small:1").json["removed"] is True
+    assert server.request("GET", "/v1/images/small:1").json["error"]["message"].startswith("No such image")
+    wait_until(lambda: not piles(layers))
+    assert not record.exists()
+    close(server)
+    server = serve(state)
+    assert "image.lost" not in server.log_text() and "image.damaged" not in server.log_text()
+    close(server)
+
+
+def cay(*words):
+    done = subprocess.run([PROGRAMS / "cay", *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def litter(state):
+    """What servers that are killed leave behind, and what only looks like it."""
+    images = state / "images"
+    garbage = [images / "names.new-7", images / "records" / f"{'a' * 64}.new-12", images / "cache" / f"{'b' * 64}.new-3", state / "token.new-9"]
+    kept = [images / "records" / "notes.txt", state / "x.new-", state / "x.new-1y", state / "\x1b[31m.new-1", state / "link.new-4"]
+    for path in [*garbage, *kept[:-1]]:
+        path.write_text("{")
+    kept[-1].symlink_to("/etc/hostname")
+    for name in ("new-0123abcd", "old-4567efgh", "c" * 64):
+        (images / "layers" / name / "usr" / "bin").mkdir(parents=True)
+        (images / "layers" / name / "usr" / "bin" / "file").write_text("x")
+        garbage.append(images / "layers" / name)
+    give_to_server(state)
+    return {str(path) for path in garbage}, kept
+
+
+def test_gc_names_and_removes_what_servers_that_are_gone_left_in_their_state(state):
+    server, layers = load_image(state)
+    assert str(state) not in cay("gc", "--dry-run", "--state", state)
+    close(server)
+    whole = {name for name in piles(layers) if len(name) == 64}
+    for name in piles(layers) - whole:  # what it was unpacking may be there still
+        shutil.rmtree(layers / name)
+    garbage, kept = litter(state)
+    for words in (["--dry-run"], ["--dry-run"], []):
+        assert {line for line in cay("gc", *words, "--state", state).splitlines() if line.startswith(str(state))} == garbage
+    assert str(state) not in cay("gc", "--dry-run", "--state", state)
+    assert piles(layers) == whole and all(os.path.lexists(path) for path in kept)
+    server = serve(state)
+    assert server.request("GET", "/v1/images/small:1").status == 200
+    close(server)
+
+
+def test_gc_leaves_the_state_of_a_server_that_runs_alone(state):
+    server, layers = load_image(state)
+    garbage, _ = litter(state)
+    assert str(state) not in cay("gc", "--state", state)
+    assert all(os.path.lexists(path) for path in garbage)
+    close(server)
+
+
+def test_a_server_sweeps_its_images_when_it_starts(state):
+    server, layers = load_image(state)
+    close(server)
+    whole = {name for name in piles(layers) if len(name) == 64}  # what it was unpacking may be there still
+    garbage, kept = litter(state)
+    server = serve(state)
+    wait_until(lambda: piles(layers) == whole)
+    left = {path for path in garbage if os.path.lexists(path)}
+    assert left == {str(state / "token.new-9")} and all(os.path.lexists(path) for path in kept)
+    close(server)
+
+
+def test_what_a_damaged_record_names_is_no_garbage_and_links_lead_nowhere(state, tmp_path):
+    server, layers = load_image(state)
+    close(server)
+    record, = (state / "images" / "records").iterdir()
+    record.write_text(record.read_text()[:-30])
+    assert str(state) not in cay("gc", "--dry-run", "--state", state)
+    (layers / ("d" * 64)).mkdir()
+    os.mkfifo(state / "images" / "records" / "fifo")  # not read, and so nothing is known for certain
+    done = subprocess.run([PROGRAMS / "cay", "gc", "--state", state], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode != 0 and "records" in done.stderr and (layers / ("d" * 64)).exists()
+    (state / "images").rename(tmp_path / "images")
+    (tmp_path / "images" / "names.new-1").write_text("")
+    (state / "images").symlink_to(tmp_path / "images")
+    subprocess.run([PROGRAMS / "cay", "gc", "--state", state], capture_output=True, timeout=PATIENCE, check=False)
+    assert (tmp_path / "images" / "names.new-1").exists() and (tmp_path / "images" / "layers" / ("d" * 64)).exists()
+
+
+def doctor(state):
+    return conftest.json.loads(cay("doctor", "--json", "--state", state))["images"]
+
+
+@pytest.mark.parametrize("what", ["record", "layer"])
+def test_the_doctor_names_images_that_are_damaged(state, what):
+    server, layers = load_image(state)
+    assert doctor(state) == {"directory": str(state), "count": 1, "damaged": []}
+    record, = (state / "images" / "records").iterdir()
+    if what == "record":
+        os.truncate(record, 20)
+    else:
+        shutil.rmtree(layers / piles(layers).pop())
+    assert doctor(state) == {"directory": str(state), "count": 1, "damaged": [{"id": record.name, "name": "small:1"}]}
+    said = cay("doctor", "--state", state)
+    assert f"images in {state}: 1\n" in said
+    assert f"{record.name[:12]} small:1 is damaged: its record or a layer is missing; import or build it again, or: cay image rm small:1" in said
+    close(server)
+
+
+@pytest.mark.parametrize("way", ["by its id", "with what has no name"])
+def test_a_damaged_record_without_a_name_can_be_removed(state, way):
+    server, layers = load_image(state)
+    close(server)
+    record, = (state / "images" / "records").iterdir()
+    os.truncate(record, 20)
+    (state / "images" / "names").write_text("{}")
+    server = serve(state)
+    assert doctor(state)["damaged"] == [{"id": record.name, "name": ""}]
+    if way == "by its id":
+        assert server.request("DELETE", f"/v1/images/{record.name}").json["removed"] is True
+        assert server.request("DELETE", f"/v1/images/{record.name}").status == 404
+    else:
+        assert server.request("DELETE", "/v1/images").json["images"] == 1
+    assert doctor(state) == {"directory": str(state), "count": 0, "damaged": []}
+    wait_until(lambda: not piles(layers))
     close(server)
