@@ -2,7 +2,7 @@
 # The front door. Meson and ninja do the work; every target works from a bare clone.
 BUILD ?= build
 
-.PHONY: all setup try check sanitize clients lint bench bless fuzz escape fault soak vm install clean
+.PHONY: all setup try check sanitize clients lint bench bless fuzz escape fault soak vm vm-systemd install uninstall clean
 
 all: setup
 	@tools/build $(BUILD)
@@ -47,14 +47,22 @@ fault: all
 vm: all
 	@tools/vm $(BUILD)
 
+# The installed service where systemd is process 1: two minutes.
+vm-systemd: all
+	@tools/vm $(BUILD) --systemd
+
 # Ten thousand lives, a thousand kills, half an hour of load: hours. A hundredth of it is part of check.
 soak: all
 	@SCALE=$${SCALE:-100} tools/test $(BUILD) soak
 
 # make install PREFIX=/opt/cay, DESTDIR=…
 install: all
-	@$(if $(PREFIX),meson configure $(BUILD) -Dprefix=$(PREFIX))
+	@$(if $(PREFIX),meson configure $(BUILD) "-Dprefix=$(PREFIX)")
 	@ninja -C $(BUILD) install
+
+# What the last `make install` of this BUILD has put there.
+uninstall:
+	@ninja -C $(BUILD) uninstall
 
 clean:
 	rm -rf build build-*

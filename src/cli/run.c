@@ -16,6 +16,7 @@
 #include "sandbox/image.h"
 #include "sandbox/janitor.h"
 #include "sandbox/launch.h"
+#include "sandbox/probe.h"
 #include "wire/json.h"
 
 #include <poll.h>
@@ -311,6 +312,8 @@ int run_main(struct invocation *in, struct error *err)
 		return print_plan();
 	if (start(&run, argv, &is_command, err) < 0) {
 		relay_fini(&relay);
+		if (!is_command)
+			probe_explain(&run.host, err);
 		return run_failed(&run, is_command, err);
 	}
 	wait_for_end(&run);

@@ -15,6 +15,7 @@
 #include "base/program.h"
 #include "cli/options.h"
 #include "config/settings.h"
+#include "sandbox/delegation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -309,7 +310,8 @@ int serve_main(struct invocation *in, struct error *err)
 	if (find_places(o, &state, &socket, err) < 0 ||
 		program_open("cay-supervisor", &program_fd, err) < 0)
 		return -1;
-	if (start_herald(o, state.ptr, socket.ptr, &ready_fd, err) < 0)
+	if (delegation_settle(err) < 0 ||
+		start_herald(o, state.ptr, socket.ptr, &ready_fd, err) < 0)
 		return -1;
 	const char **words = make_words(in, &config, &said, state.ptr, socket.ptr, ready_fd);
 	fexecve(program_fd, (char *const *)(uintptr_t)words, environ);

@@ -10,5 +10,5 @@
 
 #include "base/error.h"
 
-/* By a supervisor, before host_init; nothing where no group was handed to us. */
+/* Before anything is forked that stays; nothing where no group was handed to us. */
 int delegation_settle(struct error *err);

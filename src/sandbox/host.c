@@ -199,9 +199,10 @@ static void find_v2(struct host_cgroup *c, bool for_root)
 {
 	char *dir = c->dirs[0];
 	bool has_parent = host_own_v2(dir) && strlen(dir) > strlen(HOST_CGROUPS);
+	bool is_settled = has_parent && str_ends(str_from(dir), STR(HOST_KEEPERS));
 	if (has_parent)
 		*strrchr(dir, '/') = '\0';
-	bool is_given = has_parent && host_is_delegated(dir);
+	bool is_given = is_settled || (has_parent && host_is_delegated(dir));
 	if (for_root && !is_given)
 		snprintf(dir, HOST_PATH_SIZE, HOST_CGROUPS);
 	if (!(for_root || has_parent) || !is_ours(dir))
@@ -299,7 +300,8 @@ int host_init(struct host *ret, struct error *err)
 	if (h.uid == 0 && !h.is_root)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"uid 0 without CAP_SYS_ADMIN or in a user namespace of its own cannot give a sandbox "
-			"other ids than its own; run cay as an ordinary user there");
+			"other ids than its own; run cay as an ordinary user there (of a container: "
+			"--user 1000:1000), or a container of a real root with --privileged");
 	h.has_opt = has_entries("/opt");
 	h.has_time_ns = access("/proc/self/ns/time", F_OK) == 0;
 	find_cgroups(&h);

@@ -75,6 +75,7 @@ struct host {
 };
 
 #define HOST_CGROUPS "/sys/fs/cgroup"
+#define HOST_KEEPERS "/cay-supervisor" /* below what was handed to us: our own group */
 
 int host_init(struct host *ret, struct error *err);
 

@@ -398,3 +398,25 @@ void probe_all(const struct host *host, struct probe_result ret_results[CONTROL_
 	if (shared != MAP_FAILED)
 		munmap(shared, sizeof(*shared));
 }
+
+static bool is_refusal(const struct error *err)
+{
+	return err->sys == EPERM || err->sys == EACCES || err->sys == ENOSYS;
+}
+
+void probe_explain(const struct host *host, struct error *err)
+{
+	static struct probe_result results[CONTROL_MAX];
+	const struct error said = *err;
+	if (!is_refusal(&said))
+		return;
+	probe_all(host, results);
+	for (int i = 0; i < CONTROL_MAX; i++) {
+		if (results[i].is_enforced || !probes[i].is_essential)
+			continue;
+		error_set(err, said.code, "%s; %s cannot be had here; to have it: %s", said.text,
+			control_name((enum control)i), probe_remedy(host, (enum control)i));
+		err->sys = said.sys;
+		return;
+	}
+}

@@ -29,6 +29,12 @@ bool probe_is_essential(enum control c);
 #define LANDLOCK_REMEDY "boot with lsm=landlock,… (Linux 5.13 or newer, CONFIG_SECURITY_LANDLOCK=y)"
 const char *probe_remedy(const struct host *host, enum control c);
 
+/*
+ * Why no sandbox could be made, if it was because of the host: puts the first control that none is
+ * without, and its remedy, behind the error.
+ */
+void probe_explain(const struct host *host, struct error *err);
+
 /* Settings of the host that weaken it beyond what a sandbox can mend. */
 struct probe_weakness {
 	const char *sysctl; /* "dev.tty.legacy_tiocsti" */

@@ -1,13 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of probe.h that only read: which command lifts a lack, which settings are weak. */
+/*
+ * The parts of probe.h that only read: which command lifts a lack, which settings are weak. In a
+ * container the host's commands are not there to be typed: what lifts a lack is an option of who
+ * starts it.
+ */
 #include "base/auto.h"
 #include "base/file.h"
 #include "sandbox/probe.h"
 #include "sandbox/subids.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
-#define AS_ROOT "sudo cay serve (for one command: sudo cay run)"
+#define AS_ROOT           "sudo cay serve (for one command: sudo cay run)"
+#define AS_ROOT_CONTAINED "start the container with --privileged, and cay as root in it"
+#define UNFILTERED                                                                              \
+	"start the container with --security-opt seccomp=unconfined (a pod: seccompProfile of " \
+	"type Unconfined)"
+#define UNMASKED                                                                               \
+	"start the container with --security-opt systempaths=unconfined (podman: unmask=ALL; " \
+	"a pod: procMount Unmasked and hostUsers false)"
+#define ITS_OWN_LIMITS                                                                          \
+	"--privileged and root in the container; else its own limits (--memory, --pids-limit) " \
+	"hold for all sandboxes together"
+
+/*
+ * By what engines put there; a kubelet's pods have nothing but the variable. A machine that was
+ * made of an image may have that as well: it has the first of all pid namespaces.
+ */
+static bool is_contained(void)
+{
+	const ino_t first = 0xeffffffc; /* PROC_PID_INIT_INO of include/linux/proc_ns.h */
+	struct stat st;
+	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == first)
+		return false;
+	return access("/run/.containerenv", F_OK) == 0 || access("/.dockerenv", F_OK) == 0 ||
+		getenv("KUBERNETES_SERVICE_HOST");
+}
+
+static const char *as_root(void)
+{
+	return is_contained() ? AS_ROOT_CONTAINED : AS_ROOT;
+}
+
+/* Somebody filters the system calls of who runs us already. */
+static bool is_filtered(void)
+{
+	auto_buf struct buf b = BUF_INIT(64 * 1024);
+	return file_read(AT_FDCWD, "/proc/self/status", &b, NULL) == 0 &&
+		strstr(b.ptr, "\nSeccomp:\t2\n");
+}
 
 /* The value of a sysctl without its newline; empty if there is no such thing here. */
 static void sysctl_read(const char *name, char *ret_value, size_t size)
@@ -41,7 +83,7 @@ static const char *user_ns_remedy(void)
 		if (!strcmp(value, user_ns_blocks[i].value))
 			return user_ns_blocks[i].remedy;
 	}
-	return AS_ROOT;
+	return is_filtered() ? UNFILTERED : as_root();
 }
 
 static const struct {
@@ -77,23 +119,35 @@ static const char *namespace_remedy(enum control c)
 	return user_ns_remedy();
 }
 
+static const char *limits_remedy(const struct host *host)
+{
+	char own[HOST_PATH_SIZE];
+	if (is_contained())
+		return ITS_OWN_LIMITS;
+	if (host->is_root && host_own_v2(own) && access(own, W_OK) == 0)
+		return "start cay as a service that a part of /sys/fs/cgroup is handed to (systemd: "
+		       "Delegate=yes)";
+	return host->is_root ? "mount -o remount,rw /sys/fs/cgroup" : AS_ROOT;
+}
+
 const char *probe_remedy(const struct host *host, enum control c)
 {
 	switch (c) {
 	case CONTROL_UID_RANGE:
-		return AS_ROOT;
+		return as_root();
 	case CONTROL_OWN_UID:
-		return host->is_root ? AS_ROOT : "sudo cay serve, or " SUBIDS_REMEDY;
+		return host->is_root || is_contained() ? as_root()
+						       : "sudo cay serve, or " SUBIDS_REMEDY;
 	case CONTROL_MEMORY:
 	case CONTROL_PIDS:
 	case CONTROL_CPU:
-		return host->is_root ? "mount -o remount,rw /sys/fs/cgroup" : AS_ROOT;
+		return limits_remedy(host);
 	case CONTROL_LANDLOCK:
 		return LANDLOCK_REMEDY;
 	case CONTROL_OVERLAY:
 		return "boot Linux 5.11 or newer with CONFIG_OVERLAY_FS";
 	case CONTROL_PROC_READ_ONLY:
-		return "run cay outside of the container, or that with --security-opt systempaths=unconfined";
+		return UNMASKED;
 	case CONTROL_SECCOMP:
 	case CONTROL_NO_NEW_PRIVS:
 	case CONTROL_CAPS:

@@ -11,11 +11,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sandbox/canary.h"
-#include "sandbox/delegation.h"
 #include "sandbox/desk.h"
 #include "sandbox/janitor.h"
 #include "sandbox/notify.h"
 #include "sandbox/place.h"
+#include "sandbox/probe.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -261,8 +261,10 @@ static int sweep_and_watch(struct supervisor *s, struct error *err)
 	if (launch_sweep(&s->stock.host, false, swept, NULL, err) < 0)
 		return error_wrap(err, "sweep what a predecessor left");
 	if (canary_send(&s->stock.host, USER_AGENT, NULL, err) < 0 ||
-		canary_send(&s->stock.host, USER_ROOT, NULL, err) < 0)
+		canary_send(&s->stock.host, USER_ROOT, NULL, err) < 0) {
+		probe_explain(&s->stock.host, err);
 		return error_wrap(err, "nobody is served");
+	}
 	return start_janitor(s, err);
 }
 
@@ -284,8 +286,7 @@ static int start(struct supervisor *s, const struct supervise_config *config, st
 	if (poller_init(&s->poller, err) < 0 || signals_open(s, err) < 0)
 		return -1;
 	stock_init_none(&s->stock);
-	if (!config->backend &&
-		(delegation_settle(err) < 0 || start_stock(s, config, place, pool, err) < 0))
+	if (!config->backend && start_stock(s, config, place, pool, err) < 0)
 		return -1;
 	s->stock.made = member_made;
 	s->stock.ended = member_ended;

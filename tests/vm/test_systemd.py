@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cay as it is installed, under systemd as process 1, where cgroup v2 is the only hierarchy. Run in the guest of `tools/vm --systemd`."""
+import json
+import os
+import pathlib
+import pwd
+import signal
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from processes import awaited, children, status  # noqa: E402
+from waiting import wait_until  # noqa: E402
+
+GROUPS = pathlib.Path("/sys/fs/cgroup")
+USER = pwd.getpwnam("tester")
+GREEDY = ["python3", "-c", "x = bytearray(400 << 20); print(len(x))"]
+
+
+def run(*words, check=True, **more):
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, **more)
+    assert not check or done.returncode == 0, (words, done.stdout, done.stderr)
+    return done
+
+
+class Service:
+    """The unit, of the machine or of one user, and the command line beside it."""
+
+    def __init__(self, *scope, uid=None):
+        self.scope, self.more = scope, {}
+        if uid is not None:
+            self.more = {"user": uid, "group": uid, "extra_groups": [], "env": {
+                "PATH": os.environ["PATH"], "HOME": USER.pw_dir, "XDG_RUNTIME_DIR": f"/run/user/{uid}"}}
+
+    def systemctl(self, *words, check=True):
+        return run("systemctl", *self.scope, *words, check=check, **self.more)
+
+    def show(self, name):
+        return self.systemctl("show", "--value", "-p", name, "cay").stdout.strip()
+
+    @property
+    def pid(self):
+        return int(self.show("MainPID"))
+
+    @property
+    def group(self):
+        return GROUPS / self.show("ControlGroup").lstrip("/")
+
+    def cay(self, *words, check=True):
+        return run("/usr/local/bin/cay", *words, check=check, cwd="/", **self.more)
+
+    def journal(self, *words):
+        return run("journalctl", "-o", "cat", *("--user-unit" if self.scope else "-u",), "cay", *words).stdout
+
+    def group_of(self, box):
+        """Of its process 1: one that was kept ready was made under another id."""
+        record, = (record for record in json.loads(self.cay("ls", "--json").stdout) if record["id"] == box)
+        path = pathlib.Path(f"/proc/{record['init_pid']}/cgroup").read_text().strip()
+        return GROUPS / path.removeprefix("0::/")
+
+
+@pytest.fixture
+def service():
+    made = Service()
+    made.systemctl("start", "cay")
+    yield made
+    made.systemctl("stop", "cay")
+    assert made.show("ActiveState") == "inactive"
+    assert_nothing_is_left()
+
+
+def assert_nothing_is_left():
+    names = {status(int(p.name)).get("Name", "") for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()}
+    assert not {name for name in names if name.startswith("cay")}
+    assert not (GROUPS / "system.slice" / "cay.service").exists() and not (GROUPS / "cay").exists()
+    assert "/run/cay" not in pathlib.Path("/proc/mounts").read_text()
+    assert run("/usr/local/bin/cay", "gc", "--dry-run").stdout == ""
+
+
+def test_who_has_started_it_can_use_it_at_once(service):
+    reply = run("curl", "-s", "--unix-socket", "/run/cay/cay.sock", "http://localhost/v1/health")
+    assert json.loads(reply.stdout) and service.show("ActiveState") == "active" and service.show("SubState") == "running"
+
+
+def test_its_sandboxes_are_below_its_own_group_with_limits_that_hold(service):
+    box = service.cay("create", "--memory", "100M").stdout.strip()
+    group = service.group_of(box)
+    assert group.parent.parent == service.group
+    assert (group / "memory.max").read_text() == f"{100 << 20}\n"
+    done = service.cay("exec", box, *GREEDY, check=False)
+    assert done.returncode == 137
+    assert service.cay("exec", box, "echo", "alive").stdout == "alive\n"
+    assert service.show("ActiveState") == "active"  # that the kernel killed one of them is no failure of the service
+
+
+def test_a_limit_on_the_service_holds_for_all_its_sandboxes(service):
+    service.systemctl("set-property", "--runtime", "cay", "MemoryMax=300M", "MemorySwapMax=0")
+    try:
+        box = service.cay("create", "--memory", "1G").stdout.strip()
+        assert service.cay("exec", box, *GREEDY, check=False).returncode != 0
+        assert service.cay("exec", box, "echo", "alive").stdout == "alive\n"
+        assert service.show("ActiveState") == "active"
+    finally:
+        service.systemctl("revert", "cay")
+
+
+def test_sessions_go_on_when_the_server_is_killed(service):
+    box, main = service.cay("create").stdout.strip(), service.pid
+    service.cay("exec", "-d", box, "sleep", "100000")
+    server, = children(main, "cayd")
+    with awaited(server):
+        os.kill(server, signal.SIGKILL)
+    assert service.cay("exec", box, "pgrep", "-x", "sleep").stdout and service.pid == main
+
+
+def test_a_killed_supervisor_is_followed_by_another_and_leaves_nothing(service):
+    boxes = [service.cay("create").stdout.strip() for _ in range(2)]
+    for box in boxes:
+        service.cay("exec", "-d", box, "sh", "-c", "(setsid sleep 100000 &); sleep 100000")
+    groups, main = [service.group_of(box) for box in boxes], service.pid
+    os.kill(main, signal.SIGKILL)
+    wait_until(lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active")
+    assert service.pid != main
+    assert not [group for group in groups if group.exists()]
+    assert run("/usr/local/bin/cay", "gc", "--dry-run").stdout == ""
+    box = service.cay("create").stdout.strip()
+    assert service.cay("exec", box, "echo", "again").stdout == "again\n"
+
+
+def test_its_journal_has_levels(service):
+    server, = children(service.pid, "cayd")
+    with awaited(server):
+        os.kill(server, signal.SIGKILL)
+    wait_until(lambda: "server.ended signal=9" in service.journal("-p", "err"))
+    assert "server.ready" not in service.journal("-p", "err") and "cayd server.ready" in service.journal("-p", "info")
+
+
+def test_settings_that_make_no_sense_are_said_once():
+    service, settings = Service(), pathlib.Path("/etc/cay/cay.toml")
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text("[serve]\nlisten = 7\n")
+    try:
+        assert service.systemctl("start", "cay", check=False).returncode != 0
+        assert service.show("NRestarts") == "0" and service.show("ActiveState") == "failed"
+        assert "/etc/cay/cay.toml" in service.journal("-n", "20")
+    finally:
+        settings.unlink()
+        service.systemctl("reset-failed", "cay")
+
+
+def test_a_user_has_one_of_his_own():
+    run("systemctl", "start", f"user@{USER.pw_uid}")
+    service = Service("--user", uid=USER.pw_uid)
+    service.systemctl("start", "cay")
+    try:
+        box = service.cay("create", "--memory", "100M", "--require", "memory").stdout.strip()
+        group = service.group_of(box)
+        assert group.parent.parent == service.group and f"user@{USER.pw_uid}.service" in str(group)
+        assert service.cay("exec", box, *GREEDY, check=False).returncode != 0
+        os.kill(service.pid, signal.SIGKILL)
+        wait_until(lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active")
+        assert not group.exists()
+        box = service.cay("create").stdout.strip()
+        assert service.cay("exec", box, "echo", "again").stdout == "again\n"
+    finally:
+        service.systemctl("stop", "cay")
+    assert not group.parent.exists()
+    run("systemctl", "stop", f"user@{USER.pw_uid}")
