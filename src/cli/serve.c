@@ -41,22 +41,50 @@ static void put_addresses(struct buf *b, const struct option_texts *listen, cons
 		buf_printf(b, " unix:%s", socket);
 }
 
+/* For a shell, which takes it as it is: quoted only where it has to be. */
+static void put_word(struct buf *b, const char *prefix, const char *path, const char *name)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=";
+	bool is_plain = strspn(path, plain) == strlen(path);
+	buf_printf(b, "%s%s", is_plain ? "" : "'", prefix);
+	for (const char *c = path; *c; c++)
+		if (*c == '\'')
+			buf_puts(b, "'\\''");
+		else
+			buf_putc(b, *c);
+	buf_printf(b, "%s%s", name, is_plain ? "" : "'");
+}
+
+static void put_token_of(struct buf *b, const char *state)
+{
+	buf_puts(b, "$(cat ");
+	put_word(b, "", state, "/token");
+	buf_putc(b, ')');
+}
+
 static void put_curl(struct buf *b, const char *state, const char *url, const char *socket)
 {
 	buf_puts(b, "  curl          curl -H \"Authorization: Bearer ");
 	if (getenv("CAY_TOKEN"))
 		buf_puts(b, "$CAY_TOKEN\"");
-	else
-		buf_printf(b, "$(cat %s/token)\"", state);
-	if (!url[0])
-		buf_printf(b, " --unix-socket %s", socket);
+	else {
+		put_token_of(b, state);
+		buf_putc(b, '"');
+	}
+	if (!url[0]) {
+		buf_puts(b, " --unix-socket ");
+		put_word(b, "", socket, "");
+	}
 	buf_printf(b, " %s/v1/sandboxes -d '{}'\n", url[0] ? url : "http://localhost");
 }
 
 static void put_docker(struct buf *b, const char *where)
 {
 	const char *path = !strncmp(where, "unix:", 5) ? where + 5 : where;
-	buf_printf(b, "  docker        DOCKER_HOST=unix://%s\n", path);
+	buf_puts(b, "  docker        DOCKER_HOST=");
+	put_word(b, "unix://", path, "");
+	buf_putc(b, '\n');
 }
 
 /* Their keys are the token that curl shows. */
@@ -82,10 +110,14 @@ static void put_differences(struct buf *b, const char *state, const char *url, c
 	home_put_state(&usual_state, NULL);
 	if (!strcmp(socket, "none"))
 		buf_printf(&more, " CAY_URL=%s", url);
-	else if (strcmp(usual_socket.ptr, socket) != 0)
-		buf_printf(&more, " CAY_URL=unix:%s", socket);
-	if (!getenv("CAY_TOKEN") && strcmp(usual_state.ptr, state) != 0)
-		buf_printf(&more, " CAY_TOKEN=$(cat %s/token)", state);
+	else if (strcmp(usual_socket.ptr, socket) != 0) {
+		buf_puts(&more, " CAY_URL=");
+		put_word(&more, "unix:", socket, "");
+	}
+	if (!getenv("CAY_TOKEN") && strcmp(usual_state.ptr, state) != 0) {
+		buf_puts(&more, " CAY_TOKEN=");
+		put_token_of(&more, state);
+	}
 	if (more.len)
 		buf_printf(b, "                with%s\n", more.ptr);
 }
