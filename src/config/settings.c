@@ -276,6 +276,28 @@ static void put_git(const struct config *c, struct jsonw *w)
 	jsonw_close(w);
 }
 
+/* As they come in Host, and behind http:// or https:// in Origin. */
+static int put_names(const struct config *c, struct jsonw *w, struct error *err)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
+	const struct toml *names = config_value(c, KEY_SERVE_NAMES);
+	if (names->n > SETTINGS_NAMES_MAX)
+		return error_set(err, ERROR_INVALID, "serve.names: more than %d",
+			SETTINGS_NAMES_MAX);
+	jsonw_key(w, "names");
+	jsonw_open_array(w);
+	for (const struct toml *name = names->first; name; name = name->next) {
+		if (!name->text.len || strspn(name->text.ptr, plain) != name->text.len)
+			return error_set(err, ERROR_INVALID,
+				"serve.names: \"%.60s\" is neither NAME nor NAME:PORT",
+				name->text.ptr);
+		jsonw_str(w, name->text);
+	}
+	jsonw_close_array(w);
+	return 0;
+}
+
 static enum config_backend backend_kind(const char *name)
 {
 	if (!name)
@@ -305,7 +327,7 @@ int config_put_settings(const struct config *c, const char *backend_name, struct
 	jsonw_key_bool(&w, "debug", config_bool(c, KEY_DEBUG));
 	if (put_guard(c, &w, err) < 0 || put_create(c, backend, &w, err) < 0 ||
 		config_put_image(c, backend, &w, err) < 0 ||
-		config_put_container(c, backend, &w, err) < 0)
+		config_put_container(c, backend, &w, err) < 0 || put_names(c, &w, err) < 0)
 		return -1;
 	put_git(c, &w);
 	jsonw_key(&w, "openhands");

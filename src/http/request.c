@@ -111,7 +111,7 @@ static int check_host(struct exchange *x, struct error *err)
 		x->r.route = x->r.face->host_route;
 	else if (x->conn->peer && !server_allows_host(x->server, host))
 		return error_set(err, ERROR_FORBIDDEN,
-			"Host '%.*s' is not one of this server's names",
+			"Host '%.*s' is not one of this server's names; more of them: serve.names in cay.toml",
 			STR_ARG(str_first(host, 100)));
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/num.h"
 #include "http/places.h"
 #include "http/turns.h"
 
@@ -217,9 +218,45 @@ static bool has_name(const struct map *names, struct str name)
 	return map_find(names, str_from_len(lower, name.len)) != NULL;
 }
 
+/* Nothing, or ":" and a number as one writes it. */
+static bool is_port(struct str s)
+{
+	int64_t port;
+	return s.len == 0 ||
+		(s.len > 1 && s.ptr[0] == ':' && s.ptr[1] != '0' &&
+			num_parse_i64(str_skip(s, 1), 1, 65535, &port, NULL) == 0);
+}
+
+static bool is_address(struct str name, int family)
+{
+	static const struct in6_addr none;
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	size_t size = family == AF_INET ? sizeof(struct in_addr) : sizeof(address);
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
+	return name.len < sizeof(text) && inet_pton(family, text, &address) == 1 &&
+		memcmp(&address, &none, size) != 0;
+}
+
+/*
+ * Whoever makes a name of theirs lead to us cannot do so with an address, or with localhost. Any
+ * port is as good: that of a container, or behind a proxy, has another number outside.
+ */
+static bool is_nobodys_name(struct str host)
+{
+	bool is_v6 = str_starts(host, STR("["));
+	ptrdiff_t end = str_find_char(host, is_v6 ? ']' : ':');
+	struct str name = str_first(host, end < 0 ? host.len : (size_t)end);
+	if (!is_v6)
+		return is_port(str_skip(host, name.len)) &&
+			(str_eq_nocase(name, STR("localhost")) || is_address(name, AF_INET));
+	return end > 0 && is_port(str_skip(host, (size_t)end + 1)) &&
+		is_address(str_skip(name, 1), AF_INET6);
+}
+
 bool server_allows_host(const struct http_server *s, struct str host)
 {
-	return has_name(&s->hosts, host);
+	return has_name(&s->hosts, host) || is_nobodys_name(host);
 }
 
 bool server_allows_origin(const struct http_server *s, struct str origin)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "main/daemon.h"
 
+#include "base/arena.h"
 #include "base/log.h"
+#include "config/settings.h"
 #include "event/loop.h"
 #include "http/server.h"
 #include "main/docker_server.h"
@@ -19,7 +21,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
-enum { GRACE_MS = 500 };
+enum { GRACE_MS = 500, NAMES_BYTES_MAX = 256 * 1024 };
 
 static struct {
 	struct daemon_options options;
@@ -54,15 +56,34 @@ static void on_lost(void *arg, const struct error *err)
 	stop(NULL);
 }
 
+/* Whoever reaches us by such a name does it by a proxy that ends TLS, or without one. */
+static void get_names(struct arena *arena, const char *hosts[SETTINGS_NAMES_MAX + 1],
+	const char *origins[2 * SETTINGS_NAMES_MAX + 1])
+{
+	const struct json *names = settings_of_server("names");
+	size_t n = names ? json_len(names) : 0;
+	for (size_t i = 0; i < n && i < SETTINGS_NAMES_MAX; i++) {
+		hosts[i] = arena_str(arena, json_str(json_at(names, i)));
+		origins[2 * i] = arena_printf(arena, "http://%s", hosts[i]);
+		origins[2 * i + 1] = arena_printf(arena, "https://%s", hosts[i]);
+	}
+}
+
 static void on_started(void *arg, const struct error *err)
 {
+	auto_arena struct arena arena = ARENA_INIT(NAMES_BYTES_MAX);
+	const char *hosts[SETTINGS_NAMES_MAX + 1] = { 0 };
+	const char *origins[2 * SETTINGS_NAMES_MAX + 1] = { 0 };
 	int fds[DAEMON_LISTENERS_MAX];
+	get_names(&arena, hosts, origins);
 	for (int i = 0; i < d.options.n_listeners; i++)
 		fds[i] = LISTEN_FD + i;
 	const struct http_config config = {
 		.listen_fds = fds,
 		.n_listen_fds = (int)d.options.n_listeners - d.options.has_docker,
 		.token = d.token,
+		.hosts = hosts,
+		.origins = origins,
 	};
 	if (err || http_server_new(d.loop, &config, &d.http, &d.error) < 0 ||
 		(d.options.has_docker &&

@@ -256,9 +256,9 @@ def test_a_client_that_waits_for_100_continue_gets_it(server):
 
 # ---- who may call ----
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost", "localhost:1", "127.0.0.1.evil.example:{port}", "localhost:{port}.",
-                                  "[::1]", "0.0.0.0:{port}", "127.1:{port}", "localhost:{port}@evil", "user@localhost:{port}", "localhost:0{port}",
-                                  "", "LOCALHOST:{port}/", "2130706433:{port}", "[::ffff:127.0.0.1]:{port}", "localhost :{port}"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:{port}", "localhost:{port}.", "[::1", "[::]:{port}", "localhost:",
+                                  "0.0.0.0:{port}", "127.1:{port}", "10.1.2.3:0", "10.1.2.3:99999", "10.1.2.3:x", "[10.1.2.3]:{port}", "localhost:{port}@evil", "user@localhost:{port}", "localhost:0{port}",
+                                  "", "LOCALHOST:{port}/", "2130706433:{port}", "localhost :{port}"])
 def test_another_name_than_ours_gets_403_before_any_route(server, host):
     port = server.address[1]
     for path in ("/null", "/nowhere"):
@@ -266,8 +266,9 @@ def test_another_name_than_ours_gets_403_before_any_route(server, host):
         assert reply.status == 403
 
 
-@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "LocalHost:{port}"])
-def test_our_own_names_are_taken(server, host):
+@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "LocalHost:{port}", "localhost", "localhost:1",
+                                  "10.1.2.3", "10.1.2.3:9000", "[fd00::1]", "[fd00::1]:9000"])
+def test_names_that_nobody_can_make_lead_to_us_are_taken_by_any_port(server, host):
     assert server.ask(f"GET /null HTTP/1.1\r\nHost: {host.format(port=server.address[1])}\r\n\r\n".encode()).status == 200
 
 

@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD, Server, end_server, start_server
+from conftest import BUILD, PROGRAMS, Server, end_server, start_server
 from waiting import PATIENCE
 
 
@@ -73,6 +73,45 @@ def test_who_turned_standard_error_elsewhere_gets_dates():
         assert all(line.startswith("20") for line in server.log_text().splitlines())
     finally:
         end_server(server)
+
+
+@pytest.fixture(scope="module")
+def named():
+    server = start_server(settings={"names": ["box.example", "other.example:9000"]})
+    yield server
+    end_server(server)
+
+
+def ask(server, *headers):
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as s:
+        s.sendall("\r\n".join(["GET /v1/sandboxes HTTP/1.0", f"Authorization: Bearer {server.token}", *headers, "", ""]).encode())
+        return int(s.makefile("rb").readline().split()[1])
+
+
+def test_a_server_is_reached_by_the_names_that_it_was_given(named):
+    """As a proxy in front of it passes them on."""
+    for host in ("box.example", "BOX.example", f"box.example:{named.port}", "other.example:9000"):
+        assert ask(named, f"Host: {host}") == 200, host
+    for host in ("another.example", "other.example", "box.example:1", "box.example.evil.example"):
+        assert ask(named, f"Host: {host}") == 403, host
+
+
+def test_a_page_of_its_own_may_call_it_by_these_names(named):
+    for origin in ("https://box.example", "http://box.example", "https://other.example:9000"):
+        assert ask(named, "Host: box.example", f"Origin: {origin}") == 200, origin
+    for origin in ("https://another.example", "https://box.example:1", "https://other.example"):
+        assert ask(named, "Host: box.example", f"Origin: {origin}") == 403, origin
+
+
+def test_its_names_are_the_configurations(tmp_path):
+    def config(text):
+        (tmp_path / "cay.toml").write_text(f"[serve]\nnames = {text}\n")
+        return subprocess.run([PROGRAMS / "cay", "config", "--config", tmp_path / "cay.toml"], capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+
+    assert '"box.example"' in config('["box.example"]').stdout
+    refused = config('["https://box.example"]')
+    assert refused.returncode == 2 and "neither NAME nor NAME:PORT" in refused.stderr
 
 
 def units():
