@@ -224,9 +224,8 @@ const struct action *action_find(struct str name)
 	return NULL;
 }
 
-static void field_schema(const struct field *f, struct jsonw *w)
+void field_schema(const struct field *f, struct jsonw *w)
 {
-	jsonw_key(w, f->name);
 	jsonw_open(w);
 	buf_puts(w->b, types[f->type].schema);
 	w->needs_comma = true;
@@ -259,8 +258,10 @@ void fields_schema(const struct field *fields, struct jsonw *w)
 	jsonw_key_str(w, "type", STR("object"));
 	jsonw_key(w, "properties");
 	jsonw_open(w);
-	for (const struct field *f = fields; f->name; f++)
+	for (const struct field *f = fields; f->name; f++) {
+		jsonw_key(w, f->name);
 		field_schema(f, w);
+	}
 	jsonw_close(w);
 	jsonw_key(w, "required");
 	jsonw_open_array(w);

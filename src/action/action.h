@@ -109,3 +109,4 @@ int fields_decode(const struct field *fields, size_t params_size, const char *wh
 	const struct json *object, struct arena *arena, void **ret_params, struct error *err);
 /* Writes {"type":"object","properties":{…},"required":[…],"additionalProperties":false}. */
 void fields_schema(const struct field *fields, struct jsonw *w);
+void field_schema(const struct field *f, struct jsonw *w); /* of one: {"type":…} */

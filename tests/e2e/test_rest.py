@@ -393,6 +393,26 @@ def test_the_openapi_document_covers_every_route_and_action(server):
     assert paths["/v1/health"]["get"]["security"] == []
 
 
+def test_the_openapi_document_is_enough_to_write_a_client_from(server):
+    paths = server.request("GET", "/v1/openapi.json").json["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names) and {"run", "post_sandboxes", "get_images_image"} <= set(names)
+    assert all(operation["tags"] for operation in operations)
+
+    def answer(path, method, status="200"):
+        return set(paths[path][method]["responses"][status].get("content", ()))
+
+    streamed = {"application/json", "text/event-stream"}
+    assert answer("/v1/events", "get") == answer("/v1/sandboxes/{id}/actions/run", "post") == streamed
+    assert answer("/v1/sandboxes/{id}/tool-server", "post") == {"text/event-stream"}
+    assert answer("/v1/sandboxes/{id}/tool-server", "delete", "204") == set()
+    assert answer("/v1/sandboxes/{id}/files", "get") == {"application/octet-stream"}
+    assert paths["/v1/sandboxes/{id}/actions/exec"]["post"]["requestBody"]["required"]
+    kind = next(p for p in paths["/v1/sandboxes/{id}/files"]["get"]["parameters"] if p["name"] == "format")
+    assert "zip" in kind["schema"]["enum"]
+
+
 def test_the_server_counts(server, box):
     stats = server.request("GET", "/v1/stats").json
     assert stats["sandboxes"] >= 1 and stats["by_state"]["ready"] >= 1

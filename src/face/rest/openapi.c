@@ -8,13 +8,13 @@
 #include "action/file_actions.h"
 #include "base/auto.h"
 
+#include <ctype.h>
+
 #define ACTION_PATTERN "/v1/sandboxes/{id}/actions/{action}"
 #define FILES_PATTERN  "/v1/sandboxes/{id}/files"
 
-static void put_content(struct jsonw *w, const char *type, const struct field *fields)
+static void put_media(struct jsonw *w, const char *type, const struct field *fields)
 {
-	jsonw_key(w, "content");
-	jsonw_open(w);
 	jsonw_key_dyn(w, str_from(type));
 	jsonw_open(w);
 	jsonw_key(w, "schema");
@@ -23,16 +23,12 @@ static void put_content(struct jsonw *w, const char *type, const struct field *f
 	else
 		jsonw_raw(w, STR("{}"));
 	jsonw_close(w);
-	jsonw_close(w);
 }
 
 static void put_query_parameter(struct jsonw *w, const struct field *f)
 {
-	static const char *const types[] = {
-		[FIELD_STRING] = "string",
-		[FIELD_INT] = "integer",
-		[FIELD_BOOL] = "boolean",
-	};
+	struct field plain = *f;
+	plain.help = NULL; /* it is told of the parameter */
 	jsonw_open(w);
 	jsonw_key_str(w, "name", str_from(f->name));
 	jsonw_key_str(w, "in", STR("query"));
@@ -40,9 +36,7 @@ static void put_query_parameter(struct jsonw *w, const struct field *f)
 	if (f->help)
 		jsonw_key_str(w, "description", str_from(f->help));
 	jsonw_key(w, "schema");
-	jsonw_open(w);
-	jsonw_key_str(w, "type", str_from(types[f->type]));
-	jsonw_close(w);
+	field_schema(&plain, w);
 	jsonw_close(w);
 }
 
@@ -78,7 +72,7 @@ static void put_parameters(struct jsonw *w, const char *pattern, const struct fi
 	jsonw_close_array(w);
 }
 
-static void put_responses(struct jsonw *w, const struct rest_doc *doc, const char *type)
+static void put_responses(struct jsonw *w, const struct rest_doc *doc)
 {
 	char status[8];
 	snprintf(status, sizeof(status), "%d", doc->status ? doc->status : 200);
@@ -87,20 +81,78 @@ static void put_responses(struct jsonw *w, const struct rest_doc *doc, const cha
 	jsonw_key_dyn(w, str_from(status));
 	jsonw_open(w);
 	jsonw_key_str(w, "description", str_from(doc->result));
-	if (doc->status != 204 && doc->status != 101)
-		put_content(w, type, NULL);
+	if (doc->status != 204 && doc->status != 101) {
+		jsonw_key(w, "content");
+		jsonw_open(w);
+		put_media(w, doc->type ? doc->type : "application/json", NULL);
+		if (doc->is_streamed)
+			put_media(w, "text/event-stream", NULL);
+		jsonw_close(w);
+	}
 	jsonw_close(w);
 	jsonw_key(w, "default");
 	jsonw_raw(w, STR("{\"$ref\":\"#/components/responses/error\"}"));
 	jsonw_close(w);
 }
 
+static bool has_required(const struct field *fields)
+{
+	for (const struct field *f = fields; f && f->name; f++)
+		if (f->flags & FIELD_REQUIRED)
+			return true;
+	return false;
+}
+
+static void put_body(struct jsonw *w, const struct rest_doc *doc)
+{
+	if (!doc->body && !doc->body_type)
+		return;
+	jsonw_key(w, "requestBody");
+	jsonw_open(w);
+	jsonw_key_bool(w, "required", doc->body_type || has_required(doc->body));
+	jsonw_key(w, "content");
+	jsonw_open(w);
+	put_media(w, doc->body_type ? doc->body_type : "application/json", doc->body);
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
 struct operation {
-	const char *method, *pattern, *summary, *type, *body_type;
+	const char *method, *pattern, *summary;
+	const char *name, *tag; /* NULL: from the pattern */
 	int flags;
 	enum role role; /* the least that may */
 	struct rest_doc doc;
 };
+
+/* "post_sandboxes_id_stop" */
+static void put_id(struct buf *b, const char *method, struct str rest)
+{
+	struct str piece;
+	buf_puts(b, method);
+	while (str_split(&rest, '/', &piece)) {
+		buf_putc(b, '_');
+		for (size_t i = 0; i < piece.len; i++) {
+			unsigned char c = (unsigned char)piece.ptr[i];
+			if (!strchr("{*}", c))
+				buf_putc(b, isalnum(c) ? (char)c : '_');
+		}
+	}
+}
+
+/* What programs that write clients call it, and what they put it under. */
+static void put_names(struct jsonw *w, const struct operation *o, const char *method)
+{
+	auto_buf struct buf id = BUF_INIT(256);
+	struct str path = str_skip(str_from(o->pattern), strlen("/v1/")), rest = path, tag;
+	str_split(&rest, '/', &tag);
+	put_id(&id, method, path);
+	jsonw_key_str(w, "operationId", o->name ? str_from(o->name) : buf_str(&id));
+	jsonw_key(w, "tags");
+	jsonw_open_array(w);
+	jsonw_str(w, o->tag ? str_from(o->tag) : tag);
+	jsonw_close_array(w);
+}
 
 static void put_operation(struct jsonw *w, const struct operation *o)
 {
@@ -109,15 +161,11 @@ static void put_operation(struct jsonw *w, const struct operation *o)
 		method[i] = (char)(o->method[i] | 0x20);
 	jsonw_key_dyn(w, str_from(method));
 	jsonw_open(w);
+	put_names(w, o, method);
 	jsonw_key_str(w, "summary", str_from(o->summary));
 	put_parameters(w, o->pattern, o->doc.query);
-	if (o->doc.body || o->body_type) {
-		jsonw_key(w, "requestBody");
-		jsonw_open(w);
-		put_content(w, o->body_type ? o->body_type : "application/json", o->doc.body);
-		jsonw_close(w);
-	}
-	put_responses(w, &o->doc, o->type);
+	put_body(w, &o->doc);
+	put_responses(w, &o->doc);
 	if (o->flags & HTTP_NO_AUTH) {
 		jsonw_key(w, "security");
 		jsonw_raw(w, STR("[]"));
@@ -129,18 +177,15 @@ static void put_operation(struct jsonw *w, const struct operation *o)
 
 static void put_row(struct jsonw *w, const struct http_route *row)
 {
-	struct operation o = { row->method, row->pattern, row->summary, "application/json", NULL,
-		row->flags, row->role };
+	struct operation o = { row->method, row->pattern, row->summary, NULL, NULL, row->flags,
+		row->role };
 	if (row->data)
 		o.doc = *(const struct rest_doc *)row->data;
 	if (strcmp(row->pattern, FILES_PATTERN) == 0) {
 		bool is_upload = row->flags & HTTP_STREAMS_BODY;
 		const struct action *action = is_upload ? &upload_action : &download_action;
 		o.doc = (struct rest_doc){ .query = action->fields, .result = action->result };
-		if (is_upload)
-			o.body_type = "application/octet-stream";
-		else
-			o.type = "application/octet-stream";
+		*(is_upload ? &o.doc.body_type : &o.doc.type) = "application/octet-stream";
 	}
 	if (strcmp(row->method, HTTP_ANY_METHOD) != 0) {
 		put_operation(w, &o);
@@ -167,10 +212,11 @@ static void put_actions(struct jsonw *w)
 	for (const struct action *const *a = action_table; *a; a++) {
 		auto_buf struct buf path = BUF_INIT(256);
 		buf_printf(&path, "/v1/sandboxes/{id}/actions/%s", (*a)->name);
-		struct operation o = { "POST", path.ptr, (*a)->summary, "application/json",
+		struct operation o = { "POST", path.ptr, (*a)->summary, (*a)->name, (*a)->group,
 			.role = ROLE_SANDBOX };
 		o.doc.body = (*a)->fields;
 		o.doc.result = (*a)->result ? (*a)->result : "an object";
+		o.doc.is_streamed = true;
 		jsonw_key_dyn(w, buf_str(&path));
 		jsonw_open(w);
 		put_operation(w, &o);

@@ -42,6 +42,8 @@ struct rest_doc {
 	const struct field *body;
 	const char *body_type; /* of a body that is no JSON */
 	const char *result;    /* in words */
+	const char *type;      /* of a result that is no JSON */
+	bool is_streamed;      /* the result is an event stream if it is asked for */
 	int status;            /* of success; 0: 200 */
 };
 
