@@ -291,9 +291,25 @@ uint64_t etc_stamp(void)
 	return digest;
 }
 
-/* Shared as long as the sandbox lives, so that nobody removes the copy from under it (sweep.c). */
+static bool is_same(int fd, const char *path)
+{
+	struct stat ours, theirs;
+	return fd >= 0 && fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 &&
+		ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+}
+
+/*
+ * Shared as long as the sandbox lives, so that nobody removes the copy from under it (sweep.c). All
+ * that one process builds have the same open file: the kernel keeps the locks of a file in a list
+ * and goes through all of it to add one or to take one away.
+ */
 static int lock_copy(const char *path, int *ret_fd, struct error *err)
 {
+	static int last_fd = -1;
+	if (is_same(last_fd, path)) {
+		*ret_fd = fcntl(last_fd, F_DUPFD_CLOEXEC, 3);
+		return *ret_fd < 0 ? error_sys(err, errno, "duplicate a descriptor") : 0;
+	}
 	auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 && errno == ENOENT)
@@ -302,6 +318,8 @@ static int lock_copy(const char *path, int *ret_fd, struct error *err)
 		return error_sys(err, errno, "lock %s", path);
 	if (st.st_nlink == 0) /* removed while we waited for the lock */
 		return 0;
+	close_fd(last_fd);
+	last_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* without one, the next does all this again */
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
