@@ -341,6 +341,14 @@ def cay(*words):
     return done.stdout
 
 
+def only_layers(layers):
+    """What a server that was killed was unpacking may be there still."""
+    for name in piles(layers):
+        if len(name) != 64:
+            shutil.rmtree(layers / name)
+    return piles(layers)
+
+
 def litter(state):
     """What servers that are killed leave behind, and what only looks like it."""
     images = state / "images"
@@ -361,9 +369,7 @@ def test_gc_names_and_removes_what_servers_that_are_gone_left_in_their_state(sta
     server, layers = load_image(state)
     assert str(state) not in cay("gc", "--dry-run", "--state", state)
     close(server)
-    whole = {name for name in piles(layers) if len(name) == 64}
-    for name in piles(layers) - whole:  # what it was unpacking may be there still
-        shutil.rmtree(layers / name)
+    whole = only_layers(layers)
     garbage, kept = litter(state)
     for words in (["--dry-run"], ["--dry-run"], []):
         assert {line for line in cay("gc", *words, "--state", state).splitlines() if line.startswith(str(state))} == garbage
@@ -378,14 +384,14 @@ def test_gc_leaves_the_state_of_a_server_that_runs_alone(state):
     server, layers = load_image(state)
     garbage, _ = litter(state)
     assert str(state) not in cay("gc", "--state", state)
-    assert all(os.path.lexists(path) for path in garbage)
+    assert all(os.path.lexists(path) for path in garbage if not path.endswith("c" * 64))  # the server sweeps that one itself
     close(server)
 
 
 def test_a_server_sweeps_its_images_when_it_starts(state):
     server, layers = load_image(state)
     close(server)
-    whole = {name for name in piles(layers) if len(name) == 64}  # what it was unpacking may be there still
+    whole = only_layers(layers)
     garbage, kept = litter(state)
     server = serve(state)
     wait_until(lambda: piles(layers) == whole)
@@ -399,6 +405,7 @@ def test_what_a_damaged_record_names_is_no_garbage_and_links_lead_nowhere(state,
     close(server)
     record, = (state / "images" / "records").iterdir()
     record.write_text(record.read_text()[:-30])
+    only_layers(layers)
     assert str(state) not in cay("gc", "--dry-run", "--state", state)
     (layers / ("d" * 64)).mkdir()
     os.mkfifo(state / "images" / "records" / "fifo")  # not read, and so nothing is known for certain
@@ -423,7 +430,7 @@ def test_the_doctor_names_images_that_are_damaged(state, what):
     if what == "record":
         os.truncate(record, 20)
     else:
-        shutil.rmtree(layers / piles(layers).pop())
+        shutil.rmtree(layers / next(name for name in piles(layers) if len(name) == 64))
     assert doctor(state) == {"directory": str(state), "count": 1, "damaged": [{"id": record.name, "name": "small:1"}]}
     said = cay("doctor", "--state", state)
     assert f"images in {state}: 1\n" in said
