@@ -313,8 +313,8 @@ static int migrate(struct db *db, struct error *err)
 	int64_t version = pragma(db, "PRAGMA user_version");
 	if (version > (int64_t)ARRAY_LEN(migrations))
 		return error_set(err, ERROR_UNSUPPORTED,
-			"its format is %lld; this program knows up to %zu", (long long)version,
-			ARRAY_LEN(migrations));
+			"a newer cay has written it: its format is %lld, this one knows up to %zu",
+			(long long)version, ARRAY_LEN(migrations));
 	for (; version < (int64_t)ARRAY_LEN(migrations); version++) {
 		auto_free char *sql = mem_printf(
 			"BEGIN IMMEDIATE; %s PRAGMA user_version = %lld; COMMIT;",

@@ -168,7 +168,28 @@ def test_a_state_directory_that_vanishes_is_told_of_and_nothing_is_pretended(sta
 def test_a_newer_format_is_refused(state):
     execute(state, "pragma user_version = 99")
     give_to_server(state)
-    assert "its format is 99" in refusal(state)
+    assert "a newer cay has written it: its format is 99, this one knows up to 4" in refusal(state)
+
+
+# What each format has brought, taken away again.
+OLDER = {3: ["drop table journal"], 2: ["alter table sandboxes drop column tools"], 1: ["alter table sandboxes drop column note"]}
+
+
+@pytest.mark.parametrize("older", OLDER)
+def test_an_older_format_is_brought_up_to_date_and_nothing_is_lost(state, older):
+    server = serve(state)
+    before, token = events(server), (state / "token").read_text()
+    close(server)
+    for version, undo in OLDER.items():
+        for statement in undo if version >= older else []:
+            execute(state, statement)
+    execute(state, f"pragma user_version = {older}")
+    (state / "state.journal").unlink()  # which only the newest has
+    give_to_server(state)
+    server = serve(state)
+    assert events(server)[:len(before)] == before and len(before) > 300
+    assert server.create().output("echo works") == "works\n" and (state / "token").read_text() == token
+    close(server)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root, to own what is another's")

@@ -64,7 +64,7 @@ class Service:
 @pytest.fixture
 def service():
     made = Service()
-    made.systemctl("start", "cay")
+    made.systemctl("enable", "--now", "cay")
     yield made
     made.systemctl("stop", "cay")
     assert made.show("ActiveState") == "inactive"
@@ -129,6 +129,25 @@ def test_a_killed_supervisor_is_followed_by_another_and_leaves_nothing(service):
     assert service.cay("exec", box, "echo", "again").stdout == "again\n"
 
 
+def test_a_copy_that_is_made_while_it_stands_still_is_good(service, tmp_path):
+    box = service.cay("create").stdout.strip()
+    service.cay("exec", box, "echo", "recorded")
+    service.systemctl("freeze", "cay")
+    run("cp", "-a", "/var/lib/cay", str(tmp_path / "copy"))
+    service.systemctl("thaw", "cay")
+    assert service.cay("exec", box, "echo", "goes on").stdout == "goes on\n"
+    ready, theirs = os.pipe()
+    other = subprocess.Popen(["/usr/local/bin/cay", "serve", "--state", tmp_path / "copy", "--socket", tmp_path / "socket", "--listen",
+                              "none", "--ready-fd", str(theirs)], pass_fds=[theirs], stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    with open(ready) as pipe:
+        assert pipe.read() == "\n"
+    token = (tmp_path / "copy" / "token").read_text().strip()
+    found = run("/usr/local/bin/cay", "events", box, env={**os.environ, "CAY_URL": f"unix:{tmp_path}/socket", "CAY_TOKEN": token})
+    other.terminate()
+    assert other.wait(60) == 0 and "recorded" in found.stdout
+
+
 def test_its_journal_has_levels(service):
     server, = children(service.pid, "cayd")
     with awaited(server):
@@ -168,3 +187,58 @@ def test_a_user_has_one_of_his_own():
         service.systemctl("stop", "cay")
     assert not group.parent.exists()
     run("systemctl", "stop", f"user@{USER.pw_uid}")
+
+
+CONTAINED = """
+echo $$ >/sys/fs/cgroup/contained/cgroup.procs
+exec unshare --cgroup --mount sh -c 'umount -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && {start}'
+"""
+
+
+def in_a_container(start, tmp_path):
+    """With a hierarchy of its own in sight, as engines give it to a container."""
+    (GROUPS / "contained").mkdir(exist_ok=True)
+    ready, theirs = os.pipe()
+    start = start.format(serve=f"cay serve --state {tmp_path}/state --socket {tmp_path}/socket --listen none --ready-fd {theirs}")
+    server = subprocess.Popen(["sh", "-c", CONTAINED.format(start=start)], pass_fds=[theirs], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, env={**os.environ, "CAY_TOKEN": "0123456789abcdef"})
+    os.close(theirs)
+    with open(ready) as pipe:
+        assert pipe.read() == "\n", server.communicate()
+    return server
+
+
+def end_container(server):
+    for pid in (GROUPS / "contained").rglob("cgroup.procs"):
+        for process in pid.read_text().split():
+            if status(int(process)).get("Name") == "cay-supervisor":
+                os.kill(int(process), signal.SIGTERM)
+    server.communicate(timeout=60)
+    for group in sorted((p.parent for p in (GROUPS / "contained").rglob("cgroup.procs")), reverse=True):
+        group.rmdir()
+
+
+def there(tmp_path, *words):
+    return run("/usr/local/bin/cay", *words, check=False, env={
+        **os.environ, "CAY_URL": f"unix:{tmp_path}/socket", "CAY_TOKEN": "0123456789abcdef"})
+
+
+def test_the_first_process_of_a_container_has_limits_within_it(tmp_path):
+    server = in_a_container("exec {serve}", tmp_path)
+    try:
+        box = there(tmp_path, "create", "--memory", "100M", "--require", "memory")
+        assert box.returncode == 0, box.stderr
+        assert (GROUPS / "contained" / "cay" / box.stdout.strip() / "memory.max").read_text() == f"{100 << 20}\n"
+        assert there(tmp_path, "exec", box.stdout.strip(), *GREEDY).returncode == 137
+    finally:
+        end_container(server)
+
+
+def test_one_beside_others_has_none_and_says_so(tmp_path):
+    server = in_a_container("{serve}; true", tmp_path)  # the shell stays
+    try:
+        assert there(tmp_path, "exec", there(tmp_path, "create").stdout.strip(), "echo", "made").stdout == "made\n"
+        refused = there(tmp_path, "create", "--require", "memory")
+        assert refused.returncode != 0 and "start cay as a service that a part of /sys/fs/cgroup is handed to" in refused.stderr
+    finally:
+        end_container(server)
