@@ -392,17 +392,24 @@ static void on_event(void *arg, struct str json)
 	}
 }
 
+/* As it should be when the sandbox ends; else nothing is let out any more, which is to be told. */
+static void tell_end(struct egress *g, const char *why)
+{
+	g->call = NULL;
+	if (!sandbox_is_usable(g->sandbox))
+		return;
+	log_warn("egress.ended", "id=%s error=%s", g->sandbox->id, why);
+	audit_network_closed(g->sandbox, "nobody listens to it any more: nothing is let out");
+}
+
 static void on_end(void *arg, const struct error *err)
 {
-	struct egress *g = arg;
-	g->call = NULL;
-	log_warn("egress.ended", "id=%s error=%s", g->sandbox->id, err->text);
+	tell_end(arg, err->text);
 }
 
 static void on_result(void *arg, struct str json)
 {
-	struct egress *g = arg;
-	g->call = NULL;
+	tell_end(arg, "it was to go on");
 }
 
 /*

@@ -315,3 +315,14 @@ def sockets_of(pid, which):
     told = subprocess.run(["nsenter", "-t", str(pid), "-n", "ss", "-Htmn", "state", "established", which],
                           capture_output=True, text=True, check=True).stdout
     return [{"r": int(r), "w": int(w)} for r, w in re.findall(r"skmem:\(r(\d+),.*?w(\d+),", told)]
+
+
+@pytest.mark.parametrize("verb", ["", "/stop"])
+def test_one_that_ends_with_its_sandbox_is_nothing_to_be_warned_of(server, verb):
+    box = server.create(network="proxy", allow=ALLOW)
+    assert get(box, "http://files.test/").strip()
+    if verb:
+        assert box.request("POST", verb).status == 200
+    box.delete()
+    assert f"egress.ended id={box.id}" not in server.log_text()
+    assert not [d for d in server.request("GET", f"/v1/events?sandbox={box.id}").json if d.get("data", {}).get("decision") == "closed"]

@@ -379,6 +379,14 @@ static void an_action_that_reads_is_no_event(void **state)
 	assert_int_equal(w->n, before);
 }
 
+static void a_proxy_that_ends_before_its_sandbox_is_told_of(void **state)
+{
+	struct world *w = *state;
+	made(w, "{\"network\":\"proxy\",\"allow\":[\"example.org\"]}");
+	perform(w, &read_action, "{\"path\":\"/x\"}"); /* the other call is answered by then */
+	assert_text(events(w), "\"kind\":\"network\",\"data\":{\"decision\":\"closed\"");
+}
+
 static void wrong_parameters_never_reach_the_executor(void **state)
 {
 	struct world *w = *state;
@@ -751,6 +759,7 @@ int main(void)
 		TEST(a_paused_sandbox_refuses_actions),
 		TEST(an_action_is_an_event_and_its_observation_another),
 		TEST(an_action_that_reads_is_no_event),
+		TEST(a_proxy_that_ends_before_its_sandbox_is_told_of),
 		TEST(wrong_parameters_never_reach_the_executor),
 		TEST(data_and_events_come_in_order),
 		TEST(input_sent_at_once_arrives_whole),
