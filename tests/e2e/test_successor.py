@@ -17,14 +17,15 @@ from waiting import PATIENCE
 
 IS_ROOT = os.geteuid() == 0
 ORDINARY = 61235
-ROUNDS = 6
+ROUNDS = 4
 TOKEN = "a-token-of-this-test"
 
 
 class Place:
     """A state directory with a socket and a port."""
 
-    def __init__(self, uid):
+    def __init__(self, uid, options=("--pool", "1")):
+        self.options = options
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cay-successor-"))
         self.directory.chmod(0o755)
         for name in ("cay-supervisor", "cayd", "cay-executor", "cay-init", "cay-canary"):
@@ -43,7 +44,7 @@ class Place:
         with open(self.directory / "log", "a") as log:
             self.process = subprocess.Popen(
                 [self.directory / "cay-supervisor", "--state", self.own / "state", "--socket", self.own / "cay.sock",
-                 "--listen", f"127.0.0.1:{self.port}", "--pool", "1", "--ready-fd", str(theirs)], pass_fds=[theirs],
+                 "--listen", f"127.0.0.1:{self.port}", "--ready-fd", str(theirs), *self.options], pass_fds=[theirs],
                 stdin=subprocess.DEVNULL, stderr=log, env={**os.environ, "CAY_TOKEN": TOKEN, "XDG_RUNTIME_DIR": str(self.own)},
                 **self.ids)
         os.close(theirs)
@@ -99,6 +100,28 @@ def test_a_server_that_follows_a_killed_one_at_once_serves(place):
         assert status == 200 and '"sleep 1000 &"' in text
     for process in killed:
         assert process.wait() == -signal.SIGKILL
+
+
+def test_one_whose_sandboxes_are_programs_of_the_server_is_followed_as_well():
+    """They have nothing of the server's: neither its sockets nor its place."""
+    place = Place(None, ["--backend", "local"])
+    try:
+        place.start()
+        place.ready()
+        for _ in range(2):
+            status, made = place.request("POST", "/v1/sandboxes", "{}")
+            assert status == 201, made
+            box = "/v1/sandboxes/" + json.loads(made)["id"]
+            status, text = place.request("POST", f"{box}/actions/run", '{"command": "readlink /proc/self/fd/*; sleep 1000 &"}')
+            assert status == 200 and "socket:" not in text and str(place.own / "state") not in text, text
+            killed = place.process
+            killed.kill()
+            place.start()
+            place.ready()
+            killed.wait()
+        assert place.request("GET", "/v1/health")[0] == 200
+    finally:
+        place.close()
 
 
 def test_a_living_one_is_left_alone_and_said_to_be_there(place):
