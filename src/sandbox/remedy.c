@@ -64,6 +64,25 @@ static void sysctl_read(const char *name, char *ret_value, size_t size)
 	snprintf(ret_value, size, "%.*s", STR_ARG(text));
 }
 
+/* What a security module's label of ours says, where engines set one. */
+static const struct {
+	const char *mark, *remedy;
+} confinements[] = {
+	{ " (enforce)", "start the container with --security-opt apparmor=unconfined" },
+	{ ":container_t:", "start the container with --security-opt label=disable" },
+};
+
+static const char *confinement_remedy(void)
+{
+	auto_buf struct buf b = BUF_INIT(4096);
+	if (file_read(AT_FDCWD, "/proc/self/attr/current", &b, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(confinements); i++)
+		if (strstr(b.ptr, confinements[i].mark))
+			return confinements[i].remedy;
+	return NULL;
+}
+
 /* The first row whose sysctl has this value is what stands in the way of user namespaces. */
 static const struct {
 	const char *sysctl, *value, *remedy;
@@ -83,7 +102,8 @@ static const char *user_ns_remedy(void)
 		if (!strcmp(value, user_ns_blocks[i].value))
 			return user_ns_blocks[i].remedy;
 	}
-	return is_filtered() ? UNFILTERED : as_root();
+	const char *confinement = confinement_remedy();
+	return is_filtered() ? UNFILTERED : confinement ? confinement : as_root();
 }
 
 static const struct {

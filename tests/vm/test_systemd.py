@@ -243,3 +243,23 @@ def test_one_beside_others_has_none_and_says_so(tmp_path):
         assert refused.returncode != 0 and "start cay as a service that a part of /sys/fs/cgroup is handed to" in refused.stderr
     finally:
         end_container(server)
+
+
+# As docker's own: everything but mounts.
+PROFILE = """
+abi <abi/3.0>,
+profile box flags=(attach_disconnected,mediate_deleted) {
+  network, capability, file, umount, signal, ptrace, unix, pivot_root,
+  deny mount,
+}
+"""
+
+
+def test_a_profile_of_a_security_module_is_named_as_what_is_in_the_way(tmp_path):
+    if not pathlib.Path("/sys/kernel/security/apparmor/profiles").exists():
+        pytest.skip("this kernel has AppArmor switched off")
+    (tmp_path / "box").write_text(PROFILE)
+    run("apparmor_parser", "--replace", str(tmp_path / "box"))
+    done = run("aa-exec", "-p", "box", "--", "setpriv", f"--reuid={USER.pw_uid}", f"--regid={USER.pw_gid}", "--clear-groups",
+               "/usr/local/bin/cay", "run", "--", "true", check=False, cwd="/", env={"PATH": os.environ["PATH"], "HOME": USER.pw_dir})
+    assert done.returncode == 125 and "to have it: start the container with --security-opt apparmor=unconfined" in done.stderr
