@@ -178,7 +178,7 @@ static bool shows_something(const char *path)
 static struct finding host_secrets(void)
 {
 	static const char *const paths[] = { "/etc/shadow", "/etc/gshadow", "/etc/ssh/sshd_config",
-		"/root", "/root/.ssh", "/var/lib/dpkg/status", "/var/log/dpkg.log", "/boot",
+		"/root", "/root/.ssh", "/var/cache/debconf", "/var/log/dpkg.log", "/boot",
 		"/var/lib/cay", "/run/cay", "/run/docker.sock", "/run/dbus/system_bus_socket",
 		NULL };
 	for (int i = 0; paths[i]; i++)

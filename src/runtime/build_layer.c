@@ -188,7 +188,7 @@ static void on_layer_given(void *arg, struct str text)
 static void put_excluded(struct jsonw *w)
 {
 	static const char *const names[] = { "dev", "proc", "sys", "etc/hostname", "etc/hosts",
-		"etc/resolv.conf" };
+		"etc/resolv.conf", "var/lib/dpkg/statoverride" };
 	jsonw_key(w, "exclude");
 	jsonw_open_array(w);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

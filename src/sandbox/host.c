@@ -303,6 +303,7 @@ int host_init(struct host *ret, struct error *err)
 			"other ids than its own; run cay as an ordinary user there (of a container: "
 			"--user 1000:1000), or a container of a real root with --privileged");
 	h.has_opt = has_entries("/opt");
+	h.has_dpkg = has_entries("/var/lib/dpkg");
 	h.has_time_ns = access("/proc/self/ns/time", F_OK) == 0;
 	find_cgroups(&h);
 	find_links(&h);

@@ -61,6 +61,7 @@ struct host {
 	bool is_root; /* uid 0 with what it takes to map ranges of ids, to idmap and to make cgroups */
 	struct host_subids subids; /* of who is not root: not looked for by host_init (subids.h) */
 	bool has_opt;              /* /opt is there and holds something */
+	bool has_dpkg;             /* so is /var/lib/dpkg: what packages there are */
 	bool has_time_ns;
 	uint32_t n_links;
 	struct host_link links[HOST_LINKS_MAX]; /* /bin, /lib64, …: links into /usr */

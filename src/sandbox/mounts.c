@@ -166,6 +166,11 @@ static int make_layer_dir(const struct build *b, const char *kind, const char *n
 	char path[LAYER_SIZE];
 	snprintf(path, sizeof(path), "%s/%s", kind, name);
 	mode_t mode = like ? like->st_mode & 07777 : 0755;
+	for (char *slash = path + strlen(kind); (slash = strchr(slash + 1, '/')); *slash = '/') {
+		*slash = '\0';
+		if (mkdirat(b->work_fd, path, 0755) < 0 && errno != EEXIST)
+			return error_sys(err, errno, "mkdir %s", path);
+	}
 	if (mkdirat(b->work_fd, path, mode) < 0 && errno != EEXIST)
 		return error_sys(err, errno, "mkdir %s", path);
 	/* An owner that is not mapped shows as nobody: then it stays ours. */

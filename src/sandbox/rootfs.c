@@ -11,8 +11,9 @@
  *
  * Host image: an allow list and never the host's "/". /usr and /opt come as overlays; /usr is shown
  * with the host's owners (idmapped), for there are no secrets in it; /opt is not, so that what only
- * the host's root may read there stays so. /etc is an overlay over a curated copy (etc.c). The
- * names are neutral, so that mountinfo tells nothing about the host.
+ * the host's root may read there stays so. /etc is an overlay over a curated copy (etc.c), and
+ * /var/lib/dpkg one for who may install packages. The names are neutral, so that mountinfo tells
+ * nothing about the host.
  */
 #include "sandbox/rootfs.h"
 
@@ -162,6 +163,27 @@ static void add_host_links(struct plan *plan)
 	add_link(plan, "root/var/lock", "/run/lock");
 }
 
+/*
+ * Root of a sandbox may install packages, and has to know for that which ones there are. It costs
+ * an overlay, so nobody else has it; but what an image brings is told of what it lies upon. Only
+ * where ids are mapped can it be root's.
+ */
+static bool has_packages(const struct plan *plan)
+{
+	return plan->host.has_dpkg && plan->host.is_root &&
+		(plan->spec.user == USER_ROOT || plan->spec.n_layers);
+}
+
+/* Without the host's exceptions of who owns what: they name users that are not in its own /etc. */
+static void add_packages(struct plan *plan)
+{
+	add_dir(plan, "upper/var", 0755);
+	add_dir(plan, "upper/var/lib", 0755);
+	add_dir(plan, "upper/var/lib/dpkg", 0755);
+	add_file(plan, STEP_FILE, "upper/var/lib/dpkg/statoverride", "");
+	add_host_overlay(plan, plan_add_tree(plan, "/var/lib/dpkg", "range", 0), "var/lib/dpkg");
+}
+
 static void add_host_layers(struct plan *plan)
 {
 	add_host_overlay(plan, plan_add_tree(plan, "/usr", "range", 0), "usr");
@@ -174,6 +196,8 @@ static void add_host_layers(struct plan *plan)
 	}
 	if (plan->host.has_opt)
 		add_host_overlay(plan, plan_add_tree(plan, "/opt", NULL, 0), "opt");
+	if (has_packages(plan))
+		add_packages(plan);
 	struct step *s = plan_add(plan, STEP_ETC);
 	s->path = plan->host.run_dir;
 	add_dir(plan, "upper/etc", 0755);
