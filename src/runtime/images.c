@@ -11,6 +11,7 @@
 #include "runtime/image_names.h"
 #include "runtime/internal.h"
 #include "runtime/leftover.h"
+#include "runtime/staging.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@ struct images {
 	int layers_fd, records_fd, dir_fd;
 	struct image_cache *cache;
 	struct image_fresh *fresh;
-	struct list all;
+	struct list all, stagings;
 	size_t n;
 	struct image_names *names;
 	int n_held;
@@ -186,6 +187,7 @@ int images_open(struct runtime *rt, const char *dir, struct images **ret, struct
 	images->layers_dir = mem_printf("%s/images/layers", dir);
 	images->layers_fd = images->records_fd = images->dir_fd = -1;
 	list_init(&images->all);
+	list_init(&images->stagings);
 	auto_free char *records = mem_printf("%s/records", images->dir);
 	auto_free char *cache = mem_printf("%s/cache", images->dir);
 	auto_fd int cache_fd = -1;
@@ -214,6 +216,7 @@ void images_free(struct images *images)
 {
 	if (!images)
 		return;
+	staging_forget_all(&images->stagings);
 	while (!list_is_empty(&images->all))
 		image_free(list_get_first(&images->all, struct image, link));
 	for (size_t i = 0; i < images->n_unfinished; i++)
@@ -487,6 +490,11 @@ void images_hold(struct images *images, bool is_held)
 	images->n_held += is_held ? 1 : -1;
 	if (images->n_held == 0)
 		collect_layers(images); /* of an import that failed halfway */
+}
+
+struct list *images_stagings(struct images *images)
+{
+	return &images->stagings;
 }
 
 struct runtime *images_runtime(const struct images *images)

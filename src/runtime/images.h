@@ -78,6 +78,7 @@ int images_mark_fresh(struct images *images, const char *digest, struct error *e
 /* While something is imported, layers of no image are not collected. */
 void images_hold(struct images *images, bool is_held);
 struct runtime *images_runtime(const struct images *images);
+struct list *images_stagings(struct images *images); /* struct staging::link */
 /* The record of an image; what is there already stays. Copies what `like` points to. */
 int images_add(struct images *images, const char *id, const struct image *like,
 	struct str config_json, struct image **ret, struct error *err);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 struct staging {
+	struct list link; /* images_stagings */
 	struct images *images;
 	char name[ID_SIZE + 8];   /* of the directory: "new-ID" */
 	char sandbox_id[ID_SIZE]; /* "": not made yet */
@@ -18,18 +19,32 @@ struct staging {
 	void *arg;
 };
 
+/* Not before: who still unpacks there would put more into what is being removed. */
 static void on_destroyed(void *arg, const struct error *err)
 {
+	struct staging *st = arg;
+	images_remove_dir(st->images, st->name);
+	images_hold(st->images, false);
+	list_remove(&st->link);
+	free(st);
 }
 
 static void release(struct staging *st)
 {
 	struct sandbox *s = st->sandbox_id[0] ? staging_sandbox(st, NULL) : NULL;
 	if (s)
-		runtime_destroy(s, on_destroyed, NULL);
-	images_remove_dir(st->images, st->name);
-	images_hold(st->images, false);
-	free(st);
+		runtime_destroy(s, on_destroyed, st);
+	else
+		on_destroyed(st, NULL);
+}
+
+void staging_forget_all(struct list *stagings)
+{
+	while (!list_is_empty(stagings)) {
+		struct staging *st = list_get_first(stagings, struct staging, link);
+		list_remove(&st->link);
+		free(st);
+	}
 }
 
 void staging_close(struct staging *st)
@@ -90,6 +105,8 @@ struct staging *staging_open(struct images *images, const char *role, int64_t ti
 	st->arg = arg;
 	st->is_making = true;
 	snprintf(st->name, sizeof(st->name), "new-%s", id);
+	list_init(&st->link);
+	list_append(images_stagings(images), &st->link);
 	images_hold(images, true);
 	auto_free char *path = mem_printf("%s/%s", images_layers_dir(images), st->name);
 	if (mkdir(path, 0755) < 0)

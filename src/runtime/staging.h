@@ -33,6 +33,8 @@ struct staging *staging_open(struct images *images, const char *role, int64_t ti
 	staging_fn *done, void *arg);
 /* At any time; NULL is fine. Calls into its sandbox are to be cancelled before. */
 void staging_close(struct staging *st);
+/* Of a server that ends: those that wait for their sandboxes. The next one removes what is left. */
+void staging_forget_all(struct list *stagings);
 /* NULL: it is gone, with the reason. */
 struct sandbox *staging_sandbox(const struct staging *st, struct error *err);
 /* A directory of it becomes the layer of that digest; one that is there already is the same. */
