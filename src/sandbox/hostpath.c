@@ -28,6 +28,9 @@ static int put_real(char ret[HOST_PATH_SIZE], const char *dir, struct error *err
 	return 0;
 }
 
+/* The second where /home leads there: distributions that keep all that changes in /var. */
+static const char *const homes[] = { "/home", "/var/home" };
+
 int hostpaths_add(struct hostpaths *p, const char *word, struct error *err)
 {
 	if (!strcmp(word, "any")) {
@@ -100,10 +103,12 @@ static const char *beneath_home(const struct hostpaths *p, const char *path)
 		return path + strlen(p->home);
 	if (file_beneath(path, "/root"))
 		return path + strlen("/root");
-	if (!file_beneath(path, "/home") || !path[strlen("/home")])
-		return NULL;
-	const char *name = path + strlen("/home/");
-	return name + strcspn(name, "/");
+	for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
+		const char *name = file_beneath(path, homes[i]);
+		if (name && *name)
+			return name + 1 + strcspn(name + 1, "/");
+	}
+	return NULL;
 }
 
 /*
@@ -143,12 +148,16 @@ static bool is_python(const char *rest)
 static int check_standard(const struct hostpaths *p, const char *path, enum hostpath_use use,
 	struct error *err)
 {
-	if (!strcmp(path, "/") || !strcmp(path, "/home") || file_beneath(p->home, path))
+	bool holds_home = !strcmp(path, "/") || file_beneath(p->home, path);
+	for (size_t i = 0; i < ARRAY_LEN(homes); i++)
+		holds_home |= !strcmp(path, homes[i]);
+	if (holds_home)
 		return refuse(path, "is or holds a home directory", err);
 	for (size_t i = 0; i < ARRAY_LEN(systems); i++)
 		if (file_beneath(path, systems[i]))
 			return refuse(path, "belongs to the system", err);
-	if (file_beneath(path, "/var") && !file_beneath(path, "/var/tmp"))
+	if (file_beneath(path, "/var") && !file_beneath(path, "/var/tmp") &&
+		!file_beneath(path, "/var/home"))
 		return refuse(path, "belongs to the system", err);
 	const char *rest = beneath_home(p, path);
 	if (rest && !*rest)
