@@ -645,14 +645,15 @@ static void checkpoints_keep_the_log_small(void **state)
 	struct world *w = *state;
 	auto_free char *data = mem_zalloc(8001);
 	memset(data, 'x', 8000);
-	for (int i = 0; i < 4000; i++) {
+	/* The size is looked at after a checkpoint, whose thread may wait for a processor. */
+	for (int i = 0; i < 4000 || (i < 40000 && store_size(w->store) < 8 << 20); i++) {
 		add(w, "a", i + 1, data);
 		turn(w);
 	}
 	auto_free char *path = mem_printf("%s/state.db-wal", w->dir);
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(lseek(fd, 0, SEEK_END) < 72 * 1024 * 1024);
-	assert_true(store_size(w->store) > 8 * 1024 * 1024);
+	assert_true(store_size(w->store) >= 8 << 20);
 }
 
 int main(void)
