@@ -18,9 +18,21 @@
 #include "runtime/secrets.h"
 #include "runtime/staging.h"
 
+/* One in which an image was being made: who did is gone, and nobody wants its record. */
+static bool is_helper(const struct sandbox *s)
+{
+	return str_starts(sandbox_label(s, STR(STAGING_LABEL)), STR("image "));
+}
+
 static void take_record(void *arg, struct sandbox *s)
 {
 	struct runtime *rt = arg;
+	s->is_unwanted = is_helper(s);
+	if (s->is_unwanted && !sandbox_is_alive(s)) {
+		store_drop(rt->store, s->id);
+		sandbox_free(s);
+		return;
+	}
 	if (s->state == SANDBOX_RUNNING)
 		s->state = SANDBOX_READY; /* its calls ended with the server that watched them */
 	s->next_index = store_last_index(rt->store, s->id);
@@ -93,12 +105,6 @@ static void on_helper_gone(void *arg, const struct error *err)
 	struct runtime *rt = arg;
 	if (--rt->n_helpers == 0)
 		images_sweep(rt->images);
-}
-
-/* One in which an image was being made: who did is gone. */
-static bool is_helper(const struct sandbox *s)
-{
-	return str_starts(sandbox_label(s, STR(STAGING_LABEL)), STR("image "));
 }
 
 static void settle_found(struct sandbox *s)

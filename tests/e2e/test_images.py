@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: taken in from archives, shared by sandboxes, removed; and archives that lie, bite or never end."""
+import contextlib
 import gzip
 import os
 import signal
@@ -206,25 +207,40 @@ def test_a_hostile_tree_is_refused_and_nothing_is_left(own_server, files):
     assert layer_dirs(own_server) == set() and names(own_server.docker) == {"host:latest"}
 
 
-def test_what_is_being_unpacked_is_removed_once_nobody_unpacks_there(own_server):
-    """Who still makes files while others are removed leaves a directory that nobody removes any more."""
+@contextlib.contextmanager
+def import_that_is_being_ended(server):
+    """Its client went away, and who ends its sandbox is stopped."""
     tree = tar_of({f"d{i}/f": b"x" for i in range(300)})
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(own_server.socket))
-        connection.sendall(f"POST /v1/images?name=cut HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {own_server.token}\r\n"
+        connection.connect(str(server.socket))
+        connection.sendall(f"POST /v1/images?name=cut HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.token}\r\n"
                            f"Content-Type: application/x-tar\r\nContent-Length: {len(tree) + 1}\r\n\r\n".encode())
         connection.sendall(tree)
-        wait_until(lambda: list((own_server.state / "images" / "layers").glob("new-*/*/*")))
-        os.kill(own_server.process.pid, signal.SIGSTOP)  # who ends its sandbox
+        wait_until(lambda: list((server.state / "images" / "layers").glob("new-*/*/*")))
+        os.kill(server.process.pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: [e for e in own_server.request("GET", "/v1/events").json if e["data"].get("state") == "ending"])
+        wait_until(lambda: [e for e in server.request("GET", "/v1/events").json if e["data"].get("state") == "ending"])
+        yield
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+
+
+def test_what_is_being_unpacked_is_removed_once_nobody_unpacks_there(own_server):
+    """Who still makes files while others are removed leaves a directory that nobody removes any more."""
+    with import_that_is_being_ended(own_server):
         for _ in range(50):
             assert own_server.request("GET", "/v1/health", token=None).status == 200
         assert any(d.startswith("new-") for d in layer_dirs(own_server))
-    finally:
-        os.kill(own_server.process.pid, signal.SIGCONT)
     wait_for_no_staging(own_server)
     assert layer_dirs(own_server) == set()
+
+
+def test_the_sandbox_of_an_import_is_forgotten_also_by_the_next_server(own_server):
+    with import_that_is_being_ended(own_server):
+        assert len(own_server.request("GET", "/v1/sandboxes").json["sandboxes"]) == 1
+        os.kill(own_server.server_pid(), signal.SIGKILL)
+    wait_until(lambda: not own_server.request("GET", "/v1/sandboxes").json["sandboxes"], seconds=20)
+    wait_for_no_staging(own_server)
 
 
 def test_devices_in_a_tree_are_passed_over(docker, base):
