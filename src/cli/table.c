@@ -52,6 +52,7 @@ const struct command *const command_table[] = {
 	&command_py,
 	&command_tool,
 	&command_browse,
+	&command_act,
 	&command_shell,
 	&command_cp,
 	&command_port,

@@ -204,6 +204,34 @@ const struct command command_browse = {
 	.values_size = sizeof(struct browse_options),
 };
 
+static const struct command_argument act_arguments[] = {
+	ONE_SANDBOX,
+	{ "ACTION", ARGUMENT_OPTIONAL, COMPLETE_NOTHING,
+		"its name, or PLUGIN/NAME of one that a plugin adds (default: list them)" },
+	{ "NAME=VALUE", ARGUMENT_OPTIONAL | ARGUMENT_MANY, COMPLETE_NOTHING,
+		"its parameters, or all of them as one JSON object" },
+	{ 0 },
+};
+
+const struct command command_act = {
+	.name = "act",
+	.group = "Sandboxes",
+	.summary = "perform any action by its name, also a plugin's",
+	.also = "action",
+	.description =
+		"The parameters are those of POST /v1/sandboxes/ID/actions/ACTION, which /v1/openapi.json describes; "
+		"where no string is wanted, a VALUE that is JSON is that. The result is printed as JSON. The status "
+		"is 1 where a plugin says that its action failed.",
+	.examples =
+		"cay act demo\0What can be done:\0"
+		"cay act demo glob pattern='**/*.c'\0An action:\0"
+		"cay act demo run '{\"command\": \"make\", \"timeout_ms\": 600000}'\0All parameters at once:\0"
+		"cay act demo wordcount/count path=/workspace/README.md\0One of a plugin:\0",
+	.arguments = act_arguments,
+	.options = { server_options, help_options },
+	.values_size = sizeof(struct common_options),
+};
+
 static const struct command_option shell_options[] = {
 	{ "detach-key", 0, OPTION_TEXT, OPTION_AT(struct shell_options, detach_key), "KEY",
 		"the key that leaves, ^A to ^_", .standard = "^]" },

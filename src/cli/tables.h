@@ -44,6 +44,7 @@ extern const struct command command_exec;
 extern const struct command command_tool;
 extern const struct command command_py;
 extern const struct command command_browse;
+extern const struct command command_act;
 extern const struct command command_shell;
 extern const struct command command_cp;
 extern const struct command command_port;

@@ -4,6 +4,7 @@
 #include "cli/help.h"
 
 static const struct command_binding bindings[] = {
+	{ "act", act_main },
 	{ "browse", browse_main },
 	{ "confirm", confirm_main },
 	{ "confirmations", confirmations_main },

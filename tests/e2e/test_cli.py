@@ -38,7 +38,7 @@ def cay(*args, **more):
 def test_help_goes_to_stdout_and_lists_every_command():
     done = cay("help")
     assert done.returncode == 0 and done.stderr == ""
-    for name in "run serve mcp create exec py browse shell cp port logs events ls stats pause resume stop rm doctor gc version help".split():
+    for name in "run serve mcp create exec py browse act shell cp port logs events ls stats pause resume stop rm doctor gc version help".split():
         assert re.search(rf"^  {name} ", done.stdout, re.M), name
     assert cay("--help").stdout == cay("-h").stdout == done.stdout
 
@@ -386,6 +386,39 @@ def test_py_keeps_what_it_was_told(place, box):
     done = place.cay("py", box, "import os; os._exit(9)", status=1)
     assert "cay: py: kernel default ended with status 9" in done.stderr
     assert place.out("py", "-w", "/usr", "-k", "other", box, "import os; os.getcwd()") == "'/usr'\n"
+
+
+def test_act_performs_any_action_and_lists_them(place, box):
+    assert json.loads(place.cay("act", box, "run", "command=echo 6").stdout)["output"] == "6\n"
+    assert json.loads(place.cay("act", box, "exec", 'argv=["echo", "7"]', "capture=true").stdout)["stdout"] == "7\n"
+    place.cay("act", box, "write", '{"path": "/tmp/act", "content": "8=8"}')
+    assert json.loads(place.cay("act", box, "read", "path=/tmp/act").stdout)["content"] == "8=8"
+    listed = place.cay("act", box).stdout
+    assert re.search(r"^run +\S", listed, re.M) and re.search(r"^tool_call +\S", listed, re.M)
+
+
+@pytest.mark.parametrize("words, status, says", [
+    (["read", "path=/nonexistent"], 5, "act: open /nonexistent: No such file or directory"),
+    (["run", "echo"], 2, "act: echo: NAME=VALUE is wanted"),
+    (["run", "{"], 2, "act: "),
+    (["run", "timeout_ms=soon"], 2, "'timeout_ms' must be a whole number, not string"),
+    (["run", "comand=ls"], 2, "unknown field 'comand'"),
+    (["nothing"], 5, "no such action: 'nothing'"),
+    (["nothing/at-all"], 5, "act: "),
+])
+def test_act_says_what_is_wrong(place, box, words, status, says):
+    done = place.cay("act", box, *words, status=status)
+    assert done.stdout == "" and says in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_act_performs_what_a_plugin_adds(place):
+    sandbox = place.cay("create", "--plugin", SOURCE / "examples/plugin").stdout.strip()
+    place.cay("act", sandbox, "write", "path=/tmp/text", "content=two words")
+    assert "wordcount/count" in place.cay("act", sandbox).stdout
+    counted = json.loads(place.cay("act", sandbox, "wordcount/count", "path=/tmp/text").stdout)
+    assert not counted.get("isError") and "2" in json.dumps(counted["content"])
+    done = place.cay("act", sandbox, "wordcount/count", "path=/nonexistent", status=1)
+    assert json.loads(done.stdout)["isError"]
 
 
 def test_exec_gives_128_and_the_signal(place, box):
