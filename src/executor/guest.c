@@ -364,9 +364,10 @@ void guest_on_exit(void *arg, int events)
 		g->child_watch = NULL;
 	}
 	hold(g);
-	if (g->has_exited && g->is_forked && g->parent && !g->has_status)
+	if (g->has_exited && g->is_forked && g->parent && !g->has_status) {
+		guest_channel_send_reap(&g->parent->channel);
 		start_timer(g, STATUS_WAIT_MS);
-	else if (g->has_exited && g->timer) {
+	} else if (g->has_exited && g->timer) {
 		timer_free(g->timer);
 		g->timer = NULL;
 	}

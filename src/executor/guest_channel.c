@@ -145,6 +145,14 @@ int guest_channel_send_fds(struct guest_channel *c, uint8_t kind, const int *fds
 	return -1;
 }
 
+void guest_channel_send_reap(struct guest_channel *c)
+{
+	auto_buf struct buf packet = BUF_INIT(GUEST_HEAD);
+	put_head(&packet, c, GUEST_REAP, 0, 0);
+	if (c->fd >= 0 && c->out.len == 0)
+		send_now(c, buf_str(&packet));
+}
+
 /* ---- from the guest ---- */
 
 struct received {

@@ -28,6 +28,7 @@ enum guest_kind {
 	GUEST_OUTPUT = 2,  /* bytes */
 	GUEST_FORK = 3,    /* to the guest, with three descriptors: channel, stdout, stderr */
 	GUEST_BELL = 4,    /* to the guest, with one descriptor */
+	GUEST_REAP = 5,    /* to the guest: a fork of it has ended */
 };
 
 enum {
@@ -71,6 +72,8 @@ int guest_channel_send(struct guest_channel *c, uint32_t request, struct str mes
  */
 int guest_channel_send_fds(struct guest_channel *c, uint8_t kind, const int *fds, int n_fds,
 	struct error *err);
+/* GUEST_REAP, or nothing where the guest has other packets to read. */
+void guest_channel_send_reap(struct guest_channel *c);
 void guest_channel_flush(struct guest_channel *c);
 /* 1 a packet, 0 none now, -1 the peer closed. What is no packet is passed over. */
 int guest_channel_receive(struct guest_channel *c, struct guest_packet *ret);

@@ -34,7 +34,7 @@ import threading
 import time
 
 HEAD = struct.Struct("<16sBBBBI")
-MESSAGE, OUTPUT, FORK, BELL = 1, 2, 3, 4
+MESSAGE, OUTPUT, FORK, BELL, REAP = 1, 2, 3, 4, 5
 FIRST, LAST, FINAL, ERROR, BEHIND = 1, 2, 4, 8, 16
 PAYLOAD_MAX = 60 * 1024
 SMALL = 4096  # bytes that are copied sooner than sent from two places
@@ -199,6 +199,8 @@ def _receive():
         kind, flags, number, payload, fds = packet
         if kind == BELL and len(fds) == 1:
             bell = _move_up(fds[0])
+        if kind == REAP and signal.getsignal(signal.SIGCHLD) is _reap:
+            _reap()  # the signal may have come just before we waited here, and Python only noted it
         if kind == FORK and len(fds) == 3:
             if _fork(fds):
                 return 0, FORKED
