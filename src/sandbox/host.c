@@ -72,19 +72,15 @@ static bool is_fs(const char *path, long magic)
  */
 static struct str own_group(struct str table, const char *word)
 {
-	struct str line, field;
+	struct str line, number, words, name;
 	while (str_split(&table, '\n', &line)) {
-		/*
-		 * Twice on purpose: each takes one piece. NOLINTNEXTLINE(misc-redundant-expression)
-		 */
-		if (!str_split(&line, ':', &field) || !str_split(&line, ':', &field))
+		if (!str_split(&line, ':', &number) || !str_split(&line, ':', &words))
 			continue;
-		struct str name;
-		while (str_split(&field, ',', &name))
+		if (!*word && words.len == 0 && !str_starts(line, STR("/..")))
+			return line;
+		while (*word && str_split(&words, ',', &name))
 			if (str_is(name, word))
 				return line;
-		if (!*word && field.len == 0 && !str_starts(line, STR("/..")))
-			return line;
 	}
 	return STR("");
 }
