@@ -160,7 +160,7 @@ static void set_standard(const struct field *f, void *at)
 	}
 }
 
-static const struct field *find_field(const struct field *fields, struct str name)
+const struct field *fields_find(const struct field *fields, struct str name)
 {
 	for (const struct field *f = fields; f->name; f++)
 		if (str_is(name, f->name))
@@ -173,7 +173,7 @@ static int check_known(struct decoding *d, const struct field *fields, const str
 	void *it = NULL;
 	struct str key;
 	while (json_next(object, &it, &key)) {
-		if (find_field(fields, key))
+		if (fields_find(fields, key))
 			continue;
 		auto_buf struct buf known = BUF_INIT(250);
 		for (const struct field *f = fields; f->name; f++)
@@ -275,10 +275,7 @@ void fields_schema(const struct field *fields, struct jsonw *w)
 
 bool action_has_field(const struct action *a, const char *name)
 {
-	for (const struct field *f = a->fields; f->name; f++)
-		if (strcmp(f->name, name) == 0)
-			return true;
-	return false;
+	return fields_find(a->fields, str_from(name)) != NULL;
 }
 
 bool action_can_be_whole(const struct action *a)

@@ -109,4 +109,5 @@ int fields_decode(const struct field *fields, size_t params_size, const char *wh
 	const struct json *object, struct arena *arena, void **ret_params, struct error *err);
 /* Writes {"type":"object","properties":{…},"required":[…],"additionalProperties":false}. */
 void fields_schema(const struct field *fields, struct jsonw *w);
+const struct field *fields_find(const struct field *fields, struct str name); /* NULL: none */
 void field_schema(const struct field *f, struct jsonw *w); /* of one: {"type":…} */

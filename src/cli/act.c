@@ -15,27 +15,11 @@ enum { PARAMS_MAX = 15 * 1024 * 1024, PATH_BYTES_MAX = 8192 };
 
 /* ---- what is sent ---- */
 
-/* NULL: an action that is not in our table, or a field that it has not; the server says so. */
-static const struct field *find_field(const struct action *a, struct str name)
+/* Of what is not in our table the server says so. */
+static bool wants_string(const struct action *a, struct str name)
 {
-	for (const struct field *f = a ? a->fields : NULL; f && f->name; f++)
-		if (str_is(name, f->name))
-			return f;
-	return NULL;
-}
-
-/* Where a string is wanted it is one; else a value that is JSON is that. */
-static void put_value(struct jsonw *w, const struct field *f, const char *text)
-{
-	auto_json struct json *json = NULL;
-	auto_buf struct buf array = BUF_INIT(PARAMS_MAX);
-	buf_printf(&array, "[%s]", text);
-	bool is_json = (!f || f->type != FIELD_STRING) &&
-		json_parse(buf_str(&array), &json, NULL) == 0 && json_len(json) == 1;
-	if (is_json)
-		jsonw_raw(w, str_from(text));
-	else
-		jsonw_str(w, str_from(text));
+	const struct field *f = a ? fields_find(a->fields, name) : NULL;
+	return f && f->type == FIELD_STRING;
 }
 
 /* NAME=VALUE…, or all of it as one JSON object. */
@@ -56,7 +40,10 @@ static int put_params(struct buf *b, const struct action *a, const char *const *
 				words[i]);
 		struct str name = str_from_len(words[i], (size_t)(at - words[i]));
 		jsonw_key_dyn(&w, name);
-		put_value(&w, find_field(a, name), at + 1);
+		if (wants_string(a, name))
+			jsonw_str(&w, str_from(at + 1));
+		else
+			client_put_word(&w, at + 1);
 	}
 	jsonw_close(&w);
 	return b->is_full ? error_set(err, ERROR_TOO_LARGE, "more than %d bytes", PARAMS_MAX) : 0;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/client.h"
 
+#include "base/auto.h"
 #include "cli/wish.h"
 
 #include <signal.h>
+
+enum { WORD_MAX = 15 * 1024 * 1024 };
 
 int client_put_env(struct jsonw *w, const struct option_texts *texts, struct error *err)
 {
@@ -34,4 +37,15 @@ int client_exit_status(const struct json *process)
 			return 128 + n;
 	}
 	return 128;
+}
+
+void client_put_word(struct jsonw *w, const char *word)
+{
+	auto_json struct json *json = NULL;
+	auto_buf struct buf array = BUF_INIT(WORD_MAX);
+	buf_printf(&array, "[%s]", word);
+	if (json_parse(buf_str(&array), &json, NULL) == 0 && json_len(json) == 1)
+		jsonw_raw(w, str_from(word));
+	else
+		jsonw_str(w, str_from(word));
 }

@@ -19,3 +19,5 @@ int client_put_plugins(struct jsonw *w, const struct option_texts *texts, struct
 int client_put_env(struct jsonw *w, const struct option_texts *texts, struct error *err);
 /* The exit status that a process's result stands for: 128+N where signal N ended it. */
 int client_exit_status(const struct json *process);
+/* A word that is JSON is that value; any other is a string. */
+void client_put_word(struct jsonw *w, const char *word);

@@ -35,18 +35,6 @@ static int put_json(struct jsonw *w, const char *text, enum json_kind kind, stru
 	return 0;
 }
 
-/* A word that is JSON is that value; any other is a string. */
-static void put_word(struct jsonw *w, const char *word)
-{
-	auto_json struct json *json = NULL;
-	auto_buf struct buf array = BUF_INIT(PARAMS_MAX);
-	buf_printf(&array, "[%s]", word);
-	if (json_parse(buf_str(&array), &json, NULL) == 0 && json_len(json) == 1)
-		jsonw_raw(w, str_from(word));
-	else
-		jsonw_str(w, str_from(word));
-}
-
 /* "args":[…],"kwargs":{…} of words that are VALUE or NAME=VALUE. */
 static void put_arguments(struct jsonw *w, const char *const *words, int n)
 {
@@ -54,7 +42,7 @@ static void put_arguments(struct jsonw *w, const char *const *words, int n)
 	jsonw_open_array(w);
 	for (int i = 0; i < n; i++)
 		if (!strchr(words[i], '=') || words[i][0] == '=' || strchr("\"[{", words[i][0]))
-			put_word(w, words[i]);
+			client_put_word(w, words[i]);
 	jsonw_close_array(w);
 	jsonw_key(w, "kwargs");
 	jsonw_open(w);
@@ -63,7 +51,7 @@ static void put_arguments(struct jsonw *w, const char *const *words, int n)
 		if (!at || at == words[i] || strchr("\"[{", words[i][0]))
 			continue;
 		jsonw_key_dyn(w, str_from_len(words[i], (size_t)(at - words[i])));
-		put_word(w, at + 1);
+		client_put_word(w, at + 1);
 	}
 	jsonw_close(w);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sandbox/mounted.h"
 
-#include "base/num.h"
 #include "base/file.h"
+#include "base/num.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -406,6 +406,7 @@ def test_the_openapi_document_is_enough_to_write_a_client_from(server):
     streamed = {"application/json", "text/event-stream"}
     assert answer("/v1/events", "get") == answer("/v1/sandboxes/{id}/actions/run", "post") == streamed
     assert answer("/v1/sandboxes/{id}/tool-server", "post") == {"text/event-stream"}
+    assert answer("/v1/sandboxes/{id}/actions/subscribe", "post") == {"text/event-stream"}
     assert answer("/v1/sandboxes/{id}/tool-server", "delete", "204") == set()
     assert answer("/v1/sandboxes/{id}/files", "get") == {"application/octet-stream"}
     assert paths["/v1/sandboxes/{id}/actions/exec"]["post"]["requestBody"]["required"]

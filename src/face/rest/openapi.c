@@ -216,7 +216,8 @@ static void put_actions(struct jsonw *w)
 			.role = ROLE_SANDBOX };
 		o.doc.body = (*a)->fields;
 		o.doc.result = (*a)->result ? (*a)->result : "an object";
-		o.doc.is_streamed = true;
+		o.doc.is_streamed = action_can_be_whole(*a);
+		o.doc.type = o.doc.is_streamed ? NULL : "text/event-stream";
 		jsonw_key_dyn(w, buf_str(&path));
 		jsonw_open(w);
 		put_operation(w, &o);

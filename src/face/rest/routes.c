@@ -206,14 +206,6 @@ void rest_reply_sandbox(struct http_request *r, int status, const struct sandbox
 	http_reply_json(r, status, &b);
 }
 
-static const struct field *find_field(const struct field *fields, struct str name)
-{
-	for (const struct field *f = fields; f->name; f++)
-		if (str_is(name, f->name))
-			return f;
-	return NULL;
-}
-
 /*
  * Text as the field's type where it can be read so; else as a string, which decoding will refuse.
  */
@@ -246,7 +238,7 @@ static int query_to_json(struct str rest, const struct field *fields, struct buf
 			url_decode(value, URL_QUERY, &text, err) < 0)
 			return error_wrap(err, "query");
 		jsonw_key_dyn(&w, buf_str(&key));
-		put_value(find_field(fields, buf_str(&key)), buf_str(&text), &w);
+		put_value(fields_find(fields, buf_str(&key)), buf_str(&text), &w);
 	}
 	jsonw_close(&w);
 	return 0;
