@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/file.h"
 #include "base/num.h"
+#include "sandbox/nslimit.h"
 #include "sandbox/step.h"
 
 #include <fcntl.h>
@@ -139,7 +140,7 @@ int cgroup_enter(struct build *b, const struct step *s, struct error *err)
 	if (b->cgroup.driver->enter(&b->cgroup, err) < 0)
 		return -1;
 	if (unshare(CLONE_NEWCGROUP) < 0)
-		return error_sys(err, errno, "make a cgroup namespace");
+		return nslimit_sys(err, errno, "make a cgroup namespace");
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "sandbox/step.h"
 
 #include "base/auto.h"
+#include "sandbox/nslimit.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -30,7 +31,7 @@ int dev_open(struct build *b, const struct step *s, struct error *err)
 {
 	b->dev_fd = open_tree(b->work_fd, "dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (b->dev_fd < 0)
-		return error_sys(err, errno, "clone");
+		return nslimit_sys(err, errno, "clone");
 	auto_fd int target = -1;
 	if (files_target_dir(b, "/dev", 0755, 0, &target, err) < 0)
 		return -1;

@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/file.h"
 #include "sandbox/caps.h"
+#include "sandbox/nslimit.h"
 #include "sandbox/second.h"
 
 #include <fcntl.h>
@@ -128,7 +129,7 @@ static int protect_program(const struct inside *in, int *ret_fd, struct error *e
 	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return error_sys(err, errno, "mount cay-init read-only");
+		return nslimit_sys(err, errno, "mount cay-init read-only");
 	*ret_fd = fd;
 	return 0;
 }

@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "base/program.h"
 #include "sandbox/inside.h"
+#include "sandbox/nslimit.h"
 #include "sandbox/step.h"
 
 #include <fcntl.h>
@@ -90,10 +91,9 @@ static int clone_init(struct start *s, struct error *err)
 	}
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)
-		return error_sys(err, errno, "clone pid 1 into its namespaces%s",
-			errno == EPERM || errno == ENOSPC
-				? " (are user namespaces allowed here? cay doctor tells)"
-				: "");
+		return nslimit_sys(err, errno, "clone pid 1 into its namespaces%s",
+			errno == EPERM ? " (are user namespaces allowed here? cay doctor tells)"
+				       : "");
 	if (pid == 0)
 		inside_main(&s->inside, s->owner_sock);
 	s->build.init_pid = pid;

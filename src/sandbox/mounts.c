@@ -18,6 +18,7 @@
 
 #include "base/auto.h"
 #include "base/buf.h"
+#include "sandbox/nslimit.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -33,14 +34,14 @@ int mounts_attach(int tree_fd, int target_fd, struct error *err)
 {
 	if (move_mount(tree_fd, "", target_fd, "",
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return error_sys(err, errno, "attach");
+		return nslimit_sys(err, errno, "attach");
 	return 0;
 }
 
 static int attach_beneath(int tree_fd, int dir_fd, const char *name, struct error *err)
 {
 	if (move_mount(tree_fd, "", dir_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return error_sys(err, errno, "attach to %s", name);
+		return nslimit_sys(err, errno, "attach to %s", name);
 	return 0;
 }
 
@@ -125,7 +126,7 @@ int mounts_tree(struct build *b, const struct step *s, struct error *err)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"something is mounted beneath it, and only root may look under it");
 	if (fd < 0)
-		return error_sys(err, errno, "open");
+		return nslimit_sys(err, errno, "open");
 	if (look_at_tree(b, s, fd, err) < 0)
 		return -1;
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
@@ -228,7 +229,7 @@ static int pile_add_part(struct pile *p, const struct build *b, uint32_t i, cons
 		? -1
 		: open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (part < 0)
-		return error_sys(err, errno, "open %s of layer %u", source, i + 1);
+		return nslimit_sys(err, errno, "open %s of layer %u", source, i + 1);
 	snprintf(path, sizeof(path), "lower/%s.%u", source, i);
 	if (mkdirat(b->work_fd, path, 0755) < 0)
 		return error_sys(err, errno, "mkdir %s", path);
@@ -326,7 +327,7 @@ int mounts_root(struct build *b, const struct step *s, struct error *err)
 	} else {
 		b->root_fd = open_tree(b->work_fd, "root", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 		if (b->root_fd < 0)
-			return error_sys(err, errno, "clone the root");
+			return nslimit_sys(err, errno, "clone the root");
 	}
 	return attach_beneath(b->root_fd, b->work_fd, "root", err);
 }

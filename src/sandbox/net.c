@@ -6,6 +6,7 @@
 #include "sandbox/step.h"
 
 #include "base/auto.h"
+#include "sandbox/nslimit.h"
 
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
@@ -73,7 +74,7 @@ static int own_every_address(struct error *err)
 int net_make(struct build *b, const struct step *s, struct error *err)
 {
 	if (unshare(CLONE_NEWNET) < 0)
-		return error_sys(err, errno, "make a network namespace");
+		return nslimit_sys(err, errno, "make a network namespace");
 	if (s->data && raise_loopback(err) < 0)
 		return -1;
 	if (s->data && strcmp(s->data, "proxy") == 0 && own_every_address(err) < 0)

@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "sandbox/nslimit.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -29,7 +30,7 @@ static int cover_dir(const struct build *b, const char *name, struct error *err)
 	auto_fd int fd = open_tree(b->work_fd, "empty", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | HARMLESS };
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return error_sys(err, errno, "clone an empty directory");
+		return nslimit_sys(err, errno, "clone an empty directory");
 	if (move_mount(fd, "", b->proc_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return error_sys(err, errno, "cover");
 	return 0;

@@ -18,6 +18,7 @@
 #include "sandbox/filterlog.h"
 #include "sandbox/fence.h"
 #include "sandbox/nft.h"
+#include "sandbox/nslimit.h"
 #include "sandbox/rtnl.h"
 
 #include <arpa/inet.h>
@@ -222,7 +223,7 @@ static int check_forwarding(struct error *err)
 static int make_namespace(const struct work *w, struct error *err)
 {
 	if (unshare(CLONE_NEWNET) < 0)
-		return error_sys(err, errno, "make a network namespace");
+		return nslimit_sys(err, errno, "make a network namespace");
 	auto_fd int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_sys(err, errno, "open it");

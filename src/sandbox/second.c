@@ -23,10 +23,24 @@ static int recv_word(int sock, int *fds, int *n, struct error *err)
 	if (fd_recv(sock, &word, sizeof(word), fds, n, err) != (ssize_t)sizeof(word))
 		return error_set(err, ERROR_INTERNAL,
 			"pid 1 and its second do not understand each other");
-	return word.code == ERROR_OK ? 0 : error_set(err, word.code, "%s", word.text);
+	if (word.code == ERROR_OK)
+		return 0;
+	*err = word;
+	return -1;
 }
 
 /* The child's side */
+
+/*
+ * After a failure it waits until pid 1 has gone: what that sends in the meantime must not fail
+ * first, nor what was sent to it be lost with a socket that is closed with something unread.
+ */
+static void outlive(int sock)
+{
+	struct error word;
+	while (recv(sock, &word, sizeof(word), 0) > 0)
+		;
+}
 
 /*
  * Nothing is sent that nobody reads: a socket that is closed with something unread is no end but an
@@ -41,6 +55,8 @@ static void make_network(const struct inside *in, int sock)
 	int r = build_walk(b, STAGE_SECOND, &word);
 	if (send_word(sock, &word, &b->net_fd, b->net_fd >= 0 ? 1 : 0, NULL) < 0)
 		_exit(125);
+	if (r < 0)
+		outlive(sock);
 	if (!in->command || r < 0)
 		_exit(0);
 }

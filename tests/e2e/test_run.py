@@ -539,3 +539,18 @@ def children_of(pid):
 def test_a_dry_run_does_nothing(caller):
     r = caller.run("--dry-run", "--mount", "/no/such:/data:ro", "--", "true")
     assert r.returncode == 0 and "from /no/such" in r.stdout and "pivot" in r.stdout
+
+
+@pytest.mark.parametrize("kind, maximum", [("net", 0), ("mnt", 0), ("mnt", 1), ("mnt", 2), ("cgroup", 1), ("ipc", 0)])
+def test_a_user_who_has_no_more_namespaces_is_told_so_and_not_of_a_full_disk(programs, kind, maximum):
+    """The limits are those of a user namespace of the test's own, in which cay runs as uid 1000."""
+    script = (f"echo {maximum} >/proc/sys/user/max_{kind}_namespaces && "
+              f"exec unshare --user --map-user=1000 --map-group=1000 {programs / 'cay'} run -- true")
+    with caller_of("ordinary", programs) as who:
+        done = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", script], capture_output=True, text=True,
+                              timeout=60, env=who.env, cwd=who.directory, **who.ids)
+    if "unshare failed" in done.stderr:
+        pytest.skip("user namespaces do not nest here")
+    assert done.returncode == 125, done.stderr
+    assert "no more namespaces or mounts for this user" in done.stderr
+    assert "understand" not in done.stderr and "No space" not in done.stderr
