@@ -32,6 +32,18 @@ const struct action gather_action = {
 static const struct field layer_fields[] = {
 	{ "exclude", FIELD_STRINGS, FIELD_AT(struct layer_params, exclude),
 		.help = "paths that do not belong to it" },
+	{ "trees", FIELD_STRINGS, FIELD_AT(struct layer_params, trees),
+		.help = "directories that are mounted as copies, and belong to it" },
+	{ "look", FIELD_BOOL, FIELD_AT(struct layer_params, is_look),
+		.help = "tell what it consists of, and give nothing" },
+	{ "owners", FIELD_STRINGS, FIELD_AT(struct layer_params, owners),
+		.help = "ids that keep what is theirs; the rest is root's" },
+	{ "level", FIELD_INT, FIELD_AT(struct layer_params, level), .min = -1, .max = 256,
+		.standard = "-1", .help = "of the part that is wanted; -1: all in one" },
+	{ "owner", FIELD_INT, FIELD_AT(struct layer_params, owner), .min = 0, .max = UINT32_MAX,
+		.standard = "0", .help = "of that part" },
+	{ "last", FIELD_BOOL, FIELD_AT(struct layer_params, is_last),
+		.help = "it will be the lowest of all parts" },
 	{ 0 },
 };
 
@@ -39,7 +51,8 @@ const struct action layer_action = {
 	.name = "layer",
 	.group = "image",
 	.summary = "give what was changed in the root as a layer of an image",
-	.result = "bytes; entries; file_bytes; foreign",
+	.result =
+		"bytes; entries; file_bytes; foreign; of a look owners; parts: [{level, owner}], the topmost first",
 	.fields = layer_fields,
 	.params_size = sizeof(struct layer_params),
 	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,

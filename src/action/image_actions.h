@@ -11,7 +11,8 @@
  *
  * layer gives what was changed in a sandbox that keeps its layer (struct spec) as a layer of an
  * image, with its whiteouts: {"bytes","entries","file_bytes","foreign"}; foreign: how many entries
- * do not belong to root.
+ * do not belong to root. For a snapshot it is looked through first, which adds {"owners":[…],
+ * "parts":[{"level","owner"}]}, and then given part by part (executor/layer_owners.h).
  */
 #pragma once
 
@@ -31,6 +32,11 @@ struct gather_params {
 
 struct layer_params {
 	struct field_strings exclude; /* paths without a slash in front, with all beneath them */
+	struct field_strings trees;   /* absolute */
+	struct field_strings owners;
+	int64_t level, owner;
+	bool is_look; /* field "look" */
+	bool is_last; /* field "last" */
 };
 
 extern const struct action gather_action, layer_action;

@@ -18,7 +18,8 @@ struct files *files_new(struct loop *loop, int root_fd, const char *place, bool 
 	workers_init(&f->jobs, loop, &f->root, confine);
 	workers_init(&f->streams, loop, &f->root, confine);
 	f->layer_root.fd = -1;
-	workers_init(&f->layers, loop, &f->layer_root, confine);
+	/* Outside of the sandbox's groups, which are frozen meanwhile. */
+	workers_init(&f->layers, loop, &f->layer_root, NULL);
 	edit_history_init(&f->history);
 	return f;
 }

@@ -17,7 +17,7 @@ struct files {
 	struct workers jobs; /* searches, removals: as fast as they can */
 	/* archives: as fast as the caller, who may be slow; apart from the jobs */
 	struct workers streams;
-	/* of the upper layers (layer.c); fd -1: they are not ours to give */
+	/* of the work area with the upper layers (layer.c); fd -1: they are not ours to give */
 	struct path_root layer_root;
 	struct workers layers;
 	struct edit_history history;

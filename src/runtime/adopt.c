@@ -107,6 +107,14 @@ static void on_helper_gone(void *arg, const struct error *err)
 		images_sweep(rt->images);
 }
 
+/* The server before us may have been at a snapshot of it. */
+static void thaw(struct sandbox *s)
+{
+	struct backend *b = s->runtime->backend;
+	if (b->ops->gives_layers && s->state != SANDBOX_PAUSED)
+		b->ops->freeze(b, s->backend_id, false, NULL, NULL);
+}
+
 static void settle_found(struct sandbox *s)
 {
 	if (sandbox_is_usable(s) && is_helper(s)) {
@@ -118,6 +126,7 @@ static void settle_found(struct sandbox *s)
 		life_start_deadlines(s);
 		egress_open(s);
 		decisions_open(s);
+		thaw(s);
 		log_info("sandbox.adopt", "id=%s state=%s", s->id, sandbox_state_name(s->state));
 		return;
 	}

@@ -25,7 +25,7 @@ struct backend_reply {
 	const char *
 		workdir; /* create: the image's, where none was asked for; NULL: that of the spec */
 	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */
-	bool is_paused;            /* the same */
+	bool is_paused;            /* the same; freeze: every process has come to rest */
 };
 
 typedef void backend_fn(void *arg, const struct backend_reply *reply);
@@ -50,6 +50,7 @@ struct backend_ops {
 	 * server keeps.
 	 */
 	const struct library *library;
+	bool gives_layers; /* of a sandbox: the action `layer` of its executor */
 	bool has_gpus;
 	bool has_networks; /* with names: the wish's `networks` are some of them */
 	bool is_shared; /* others have sandboxes there, too: one that is not known is theirs, and adopted */

@@ -421,6 +421,8 @@ static void create_filled(struct runtime *rt, const struct create *create, runti
 	step->wants_recipe = rt->recipe && names_no_image(create);
 	step->flag = !create->spec.workdir[0] || !(create->said & CREATE_SAID_WORKDIR);
 	memcpy(step->spec->id, s->id, sizeof(s->id));
+	if (!step->spec->keeps_layer)
+		step->spec->keeps_layer = LAYER_OF_SNAPSHOT;
 	step_after_commit(step);
 }
 

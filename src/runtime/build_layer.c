@@ -405,7 +405,7 @@ void layer_make(struct build *b)
 	auto_free struct create *create = mem_new(struct create);
 	layer_fill_create(b, build_stage(b), create);
 	fill_limits(b, &create->spec.limits);
-	create->spec.keeps_layer = 1;
+	create->spec.keeps_layer = LAYER_OF_IMAGE;
 	if (b->change.argv) {
 		create->spec.network = b->change.network;
 		if (b->change.network == NETWORK_PROXY)

@@ -59,6 +59,7 @@ struct runtime_call {
 	struct error error; /* ERROR_OK: result counts */
 	bool is_paused;
 	bool has_events, is_gated, is_own;
+	bool is_held;  /* STORING: until its sandbox is held no more */
 	bool was_full; /* drain is owed to the caller */
 };
 
@@ -356,13 +357,33 @@ static void open_call(struct runtime_call *call)
 		loop_defer(call->rt->loop, owe_drain, call);
 }
 
+/* What only reads has no event, and need not wait. */
+static void begin(struct runtime_call *call)
+{
+	call->is_held = call->sandbox->is_held && call->has_events;
+	if (!call->is_held)
+		open_call(call);
+}
+
+void call_hold(struct sandbox *s, bool is_held)
+{
+	struct runtime_call *call, *next;
+	s->is_held = is_held;
+	if (is_held)
+		return;
+	list_for_each_safe(call, next, &s->calls, link) {
+		if (call->is_held)
+			begin(call);
+	}
+}
+
 static void on_action_stored(void *arg, const struct error *err)
 {
 	struct runtime_call *call = arg;
 	if (!err) {
 		call->is_stored = true;
 		if (!call->check)
-			open_call(call);
+			begin(call);
 		return;
 	}
 	struct error refused = *err;

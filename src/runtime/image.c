@@ -103,6 +103,8 @@ void image_write(const struct images *images, const struct image *image, struct 
 	for (uint32_t i = 0; i < image->n_layers; i++)
 		jsonw_str(w, str_from(image->layers[i]));
 	jsonw_close_array(w);
+	if (image->snapshot_of)
+		jsonw_key_str(w, "snapshot_of", str_from(image->snapshot_of));
 	image_put_json(w, "config", image->config);
 	jsonw_close(w);
 }

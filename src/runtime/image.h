@@ -21,11 +21,16 @@ struct image {
 	uint32_t n_layers;
 	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE]; /* the lowest first */
 	char *architecture;
+	char *snapshot_of;    /* the id of the sandbox it was taken of; NULL: it is no snapshot */
+	bool is_fleeting;     /* without a name it goes with the last sandbox that is made of it */
 	struct json *history; /* [{"created_by","size_bytes","layer"}]; NULL: not known */
 	struct json *config;  /* Env, Cmd, Entrypoint, WorkingDir, User, Labels; NULL: none */
 };
 
 void image_free(struct image *image); /* taken off its list */
+
+/* Of a directory with a layer: spec_layer_parse. */
+bool layer_is_name(struct str name);
 
 void image_put_record(const struct image *image, struct buf *b);
 /* NULL: it is none. Whether its layers are there is not looked at. */
@@ -56,5 +61,8 @@ struct str image_workdir(const struct image *image);
 /* "amd64": that of the machine, as images name it. */
 const char *images_architecture(void);
 
-/* {"id","names","created_at","size_bytes","architecture","layers","config"} */
+/*
+ * {"id","names","created_at","size_bytes","architecture","base","layers","snapshot_of","config"}:
+ * snapshot_of only of one that is.
+ */
 void image_write(const struct images *images, const struct image *image, struct jsonw *w);

@@ -5,7 +5,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "wire/sha256.h"
+#include "runtime/image.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static const char *digest_of(const char *name)
 	const char *rest = name + sizeof(PREFIX) - 1 + BOOT_LEN;
 	return strlen(name) > sizeof(PREFIX) + BOOT_LEN &&
 			!strncmp(name, PREFIX, sizeof(PREFIX) - 1) && *rest == '-' &&
-			sha256_is_hex(str_from(rest + 1))
+			layer_is_name(str_from(rest + 1))
 		? rest + 1
 		: NULL;
 }

@@ -7,12 +7,23 @@
 
 #include <stdio.h>
 
+bool layer_is_name(struct str name)
+{
+	char text[SPEC_LAYER_SIZE];
+	uint32_t uid;
+	if (name.len >= sizeof(text) || str_has_nul(name))
+		return false;
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
+	return spec_layer_parse(text, &uid);
+}
+
 void image_free(struct image *image)
 {
 	list_remove(&image->link);
 	json_free(image->config);
 	json_free(image->history);
 	free(image->architecture);
+	free(image->snapshot_of);
 	free(image->base_path);
 	free(image);
 }
@@ -59,6 +70,10 @@ void image_put_record(const struct image *image, struct buf *b)
 		jsonw_str(&w, str_from(image->layers[i]));
 	jsonw_close_array(&w);
 	jsonw_key_str(&w, "base", image_base(image));
+	if (image->snapshot_of)
+		jsonw_key_str(&w, "snapshot_of", str_from(image->snapshot_of));
+	if (image->is_fleeting)
+		jsonw_key_bool(&w, "fleeting", true);
 	image_put_json(&w, "history", image->history);
 	image_put_json(&w, "config", image->config);
 	jsonw_close(&w);
@@ -85,7 +100,7 @@ struct image *image_read_record(const char *id, struct str text)
 	if ((n < 1 && !has_base) || n > SPEC_LAYERS_MAX || base.len >= SPEC_PATH_SIZE)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
-		if (!sha256_is_hex(json_str(json_at(layers, i))))
+		if (!layer_is_name(json_str(json_at(layers, i))))
 			return NULL;
 	struct image *image = mem_new(struct image);
 	list_init(&image->link);
@@ -96,6 +111,9 @@ struct image *image_read_record(const char *id, struct str text)
 	image->config = image_copy_json(json_find(record, "config"), JSON_KIND_OBJECT);
 	image->history = image_copy_json(json_find(record, "history"), JSON_KIND_ARRAY);
 	take_base(image, base);
+	struct str origin = json_str(json_find(record, "snapshot_of"));
+	image->snapshot_of = origin.len ? str_dup(origin) : NULL;
+	image->is_fleeting = json_bool(json_find(record, "fleeting"));
 	for (size_t i = 0; i < n; i++)
 		snprintf(image->layers[i], SPEC_LAYER_SIZE, "%.*s",
 			STR_ARG(json_str(json_at(layers, i))));

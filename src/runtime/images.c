@@ -34,6 +34,7 @@ struct images {
 };
 
 static int64_t collect_layers(struct images *images);
+static void release_all(struct images *images);
 
 static void enlist(struct images *images, struct image *image)
 {
@@ -117,6 +118,7 @@ void images_sweep(struct images *images)
 		free(images->unfinished[i]);
 	}
 	images->n_unfinished = 0;
+	release_all(images);
 	if (images->n_held == 0)
 		collect_layers(images);
 }
@@ -321,7 +323,7 @@ static int64_t n_collected; /* by the walks below, which take no argument */
 
 static void collect_layer(struct images *images, const char *name)
 {
-	if (sha256_is_hex(str_from(name)) && !is_layer_needed(images, name))
+	if (layer_is_name(str_from(name)) && !is_layer_needed(images, name))
 		n_collected += drop_layer(images, name);
 }
 
@@ -396,6 +398,26 @@ int images_remove(struct images *images, struct str ref, bool is_forced, bool *r
 	collect_layers(images);
 	*ret_gone = true;
 	return 0;
+}
+
+void images_release(struct images *images, const char *id)
+{
+	struct image *image = find_id(images, str_from(id));
+	struct error err;
+	if (!image || !image->is_fleeting || image_names_count(images->names, image) ||
+		images_users(images, image))
+		return;
+	if (drop_image(images, image, &err) < 0)
+		log_warn("image.remove", "error=%s", err.text);
+	collect_layers(images);
+}
+
+static void release_all(struct images *images)
+{
+	struct image *image, *next;
+	list_for_each_safe(image, next, &images->all, link)
+		if (image->is_fleeting)
+			images_release(images, image->id);
 }
 
 /* The record of one that is damaged and has no name. */
@@ -519,6 +541,7 @@ int images_add(struct images *images, const char *id, const struct image *like,
 	snprintf(image->id, sizeof(image->id), "%s", id);
 	image->architecture = str_dup(str_from(like->architecture));
 	image->base_path = like->base_path ? str_dup(str_from(like->base_path)) : NULL;
+	image->snapshot_of = like->snapshot_of ? str_dup(str_from(like->snapshot_of)) : NULL;
 	image->history = image_copy_json(like->history, JSON_KIND_ARRAY);
 	image->config = NULL;
 	if (config_json.len && json_parse(config_json, &image->config, err) < 0) {

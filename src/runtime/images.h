@@ -7,10 +7,11 @@
  *	names           {"NAME:TAG":"ID"} (runtime/image_names.h)
  *	cache/KEY       which layer a step of a build gave (runtime/image_cache.h)
  *	layers/SHA256   an unpacked layer, named by the digest of the archive it came in; shared by images
+ *	layers/SHA256-ID  the same, whose files belong to that id in a sandbox: of a snapshot
  *
  * A sandbox of an image has its layers as lower directories of an overlay: nothing is copied. All
  * files of a layer have one owner on the disk, whom nobody else is, and belong to root in a
- * sandbox; set-id bits are gone.
+ * sandbox, or to who its name says; set-id bits are gone.
  *
  * An archive is only ever unpacked by a worker in a sandbox of its own (runtime/import.h), and a
  * directory bears a digest only once it is whole and the bytes had that digest. Names and records
@@ -58,6 +59,8 @@ int images_tag(struct images *images, const struct image *image, struct str name
  */
 int images_remove(struct images *images, struct str ref, bool is_forced, bool *ret_gone,
 	struct error *err);
+/* A sandbox of it has ended: one that is fleeting goes with the last. */
+void images_release(struct images *images, const char *id);
 /* Removes images that have no name and no sandbox, and layers of no image; how many of each. */
 void images_collect(struct images *images, int64_t *ret_images, int64_t *ret_layers);
 struct image_cache *images_cache(struct images *images);

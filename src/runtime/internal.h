@@ -130,6 +130,8 @@ void call_end_all(struct sandbox *s,
 void call_free_all(struct runtime *rt);
 /* Whether actions may begin in it now. */
 int call_check_usable(struct sandbox *s, struct error *err);
+/* Calls that change something and have not begun wait, until it is no longer held. */
+void call_hold(struct sandbox *s, bool is_held);
 /* An action of the runtime itself: no event, whatever the sandbox's state. */
 struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);

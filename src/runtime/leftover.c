@@ -144,7 +144,8 @@ static int sweep_layer(struct sweep *s, int dir_fd, const char *sub, const char 
 {
 	bool is_work = (!strncmp(name, "new-", 4) || !strncmp(name, "old-", 4)) &&
 		is_plain(name, "");
-	bool is_layer = sha256_is_hex(str_from(name)) && !map_find(&s->named, str_from(name));
+	struct str digest = str_first(str_from(name), SHA256_HEX_SIZE - 1);
+	bool is_layer = layer_is_name(str_from(name)) && !map_find(&s->named, digest);
 	return is_work || is_layer ? take(s, dir_fd, sub, name, err) : 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "runtime/decisions.h"
 #include "runtime/egress.h"
+#include "runtime/images.h"
 #include "runtime/outside.h"
 #include "runtime/secrets.h"
 
@@ -212,6 +213,16 @@ static void deed_forget(struct sandbox *s)
 	runtime_forget(s->runtime, s);
 }
 
+static void release_image(const struct sandbox *s)
+{
+	auto_json struct json *spec = NULL;
+	struct str id = STR_NONE;
+	if (json_parse(str_from(s->spec_json), &spec, NULL) == 0)
+		id = json_str(json_find(spec, "image_id"));
+	if (id.len)
+		images_release(s->runtime->images, id.ptr);
+}
+
 static void deed_bury(struct sandbox *s)
 {
 	struct error gone;
@@ -229,6 +240,7 @@ static void deed_bury(struct sandbox *s)
 	release(s, true, NULL);
 	bool is_unwanted = s->is_unwanted;
 	runtime_bury(s->runtime, s);
+	release_image(s);
 	if (is_unwanted)
 		deed_forget(s);
 }
@@ -359,7 +371,11 @@ void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, voi
 	step->arg = arg;
 	step->flag = is_paused;
 	struct backend *b = s->runtime->backend;
-	if ((s->state == SANDBOX_PAUSED) == is_paused && sandbox_is_usable(s)) {
+	if (s->is_held) {
+		error_set(&step->error, ERROR_CONFLICT, "a snapshot of sandbox %s is being taken",
+			s->id);
+		step_defer(step);
+	} else if ((s->state == SANDBOX_PAUSED) == is_paused && sandbox_is_usable(s)) {
 		step_defer(step); /* it is so already */
 	} else if (!lifecycle_find(s->state, is_paused ? LIFE_FROZEN : LIFE_THAWED)) {
 		sandbox_refuse(s, ERROR_CONFLICT, &step->error);

@@ -343,6 +343,7 @@ static void take_reply(struct native *n, const struct monitor_reply *m, int fds[
 		.usage = m->usage,
 		.fd = take_fd(&fds[m->op == MONITOR_ADOPT]),
 		.end_fd = m->op == MONITOR_DECISIONS ? fds[1] : -1,
+		.is_paused = m->op == MONITOR_FREEZE && m->count,
 	};
 	memcpy(reply.id, m->id, sizeof(reply.id));
 	answer(ask, &reply);
@@ -409,6 +410,7 @@ static void native_free(struct backend *b)
 
 static const struct backend_ops native_ops = {
 	.name = "native",
+	.gives_layers = true,
 	.start = native_start,
 	.create = native_create,
 	.destroy = native_destroy,

@@ -61,6 +61,7 @@ struct sandbox {
 	} audit_rate;        /* audit_network.c */
 	int n_calls;         /* under way */
 	int n_busy;          /* calls under way that count as activity */
+	bool is_held;        /* a snapshot is being taken: what changes something waits */
 	bool is_there;       /* the backend has it */
 	bool is_going;       /* the backend has been asked to destroy it */
 	bool is_buried;      /* on runtime::buried */

@@ -27,7 +27,9 @@ void build_init(struct build *b, const struct plan *plan)
 {
 	*b = (struct build){ .plan = plan, .cgroup = CGROUP_INIT };
 	b->slot_fd = b->etc_fd = b->work_fd = b->root_fd = b->proc_fd = b->dev_fd = b->net_fd = -1;
-	b->second_pidfd = b->second_sock = b->image_userns = b->layer_fd = -1;
+	b->second_pidfd = b->second_sock = b->layer_fd = -1;
+	for (int i = 0; i < BUILD_OWNERS_MAX; i++)
+		b->image_userns[i] = -1;
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = -1;
 	if (plan->parts)
@@ -40,7 +42,8 @@ void build_fini(struct build *b)
 {
 	for (int i = 0; i < PLAN_TREES_MAX; i++)
 		b->tree_fds[i] = close_fd(b->tree_fds[i]);
-	b->image_userns = close_fd(b->image_userns);
+	for (int i = 0; i < BUILD_OWNERS_MAX; i++)
+		b->image_userns[i] = close_fd(b->image_userns[i]);
 	b->layer_fd = close_fd(b->layer_fd);
 	b->work_fd = close_fd(b->work_fd);
 	b->root_fd = close_fd(b->root_fd);

@@ -36,6 +36,8 @@ struct cgroup_driver {
 		const char *value, struct error *err);
 	int (*enter)(const struct cgroup *c, struct error *err); /* by the process itself */
 	int (*freeze)(const struct cgroup *c, bool is_frozen, struct error *err);
+	/* Every process is at rest: that takes a moment. NULL: it cannot be told. */
+	bool (*is_frozen)(const struct cgroup *c);
 	void (*kill)(
 		const struct cgroup *c); /* everything in it, if the kernel does that at once */
 	void (*usage)(const struct cgroup *c, struct launch_usage *ret); /* fills what it knows */

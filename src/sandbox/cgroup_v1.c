@@ -40,6 +40,15 @@ static int freeze_v1(const struct cgroup *c, bool is_frozen, struct error *err)
 		is_frozen ? STR("FROZEN") : STR("THAWED"), err);
 }
 
+/* "FREEZING" until all are. */
+static bool is_frozen_v1(const struct cgroup *c)
+{
+	auto_buf struct buf b = BUF_INIT(64);
+	return c->dir_fds[PART_FREEZER] >= 0 &&
+		file_read(c->dir_fds[PART_FREEZER], "freezer.state", &b, NULL) == 0 &&
+		str_is(str_trim(buf_str(&b)), "FROZEN");
+}
+
 /* A frozen process dies only once it is thawed. */
 static void kill_v1(const struct cgroup *c)
 {
@@ -95,6 +104,7 @@ const struct cgroup_driver cgroup_v1 = {
 	.limit = limit_v1,
 	.enter = enter_v1,
 	.freeze = freeze_v1,
+	.is_frozen = is_frozen_v1,
 	.kill = kill_v1,
 	.usage = usage_v1,
 	.open_counter = open_counter_v1,

@@ -129,6 +129,11 @@ static int64_t read_key(const struct cgroup *c, const char *file, const char *ke
 	return n;
 }
 
+static bool is_frozen_v2(const struct cgroup *c)
+{
+	return read_key(c, "cgroup.events", "frozen") == 1;
+}
+
 static void usage_v2(const struct cgroup *c, struct launch_usage *ret)
 {
 	ret->memory_bytes = read_number(c, "memory.current");
@@ -150,6 +155,7 @@ const struct cgroup_driver cgroup_v2 = {
 	.limit = limit_v2,
 	.enter = enter_v2,
 	.freeze = freeze_v2,
+	.is_frozen = is_frozen_v2,
 	.kill = kill_v2,
 	.usage = usage_v2,
 	.open_counter = open_counter_v2,

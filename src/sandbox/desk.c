@@ -222,6 +222,7 @@ static int on_freeze(struct desk *d, const struct monitor_request *request, stru
 	if (!m || launch_freeze(&m->box, request->flag, err) < 0)
 		return -1;
 	struct monitor_reply reply = reply_about(m, request->op, request->serial);
+	reply.count = launch_is_frozen(&m->box);
 	reply_send(d, &reply, -1);
 	return 0;
 }

@@ -187,18 +187,29 @@ static int make_owner_userns(const struct build *b, const struct step *s, int *r
 	return r;
 }
 
-/* Layers of an image have one owner, and one namespace does for all of them. */
+/*
+ * All layers have one owner on the disk: one namespace does for all that are the same id's inside.
+ */
+static int find_image_userns(struct build *b, const struct step *s, int *ret_fd, struct error *err)
+{
+	int i = 0;
+	while (i < BUILD_OWNERS_MAX && b->image_userns[i] >= 0 && b->image_uids[i] != s->uid)
+		i++;
+	if (i == BUILD_OWNERS_MAX)
+		return make_owner_userns(b, s, ret_fd, err);
+	if (b->image_userns[i] < 0 && make_owner_userns(b, s, &b->image_userns[i], err) < 0)
+		return -1;
+	b->image_uids[i] = s->uid;
+	*ret_fd = fcntl(b->image_userns[i], F_DUPFD_CLOEXEC, 3);
+	return *ret_fd < 0 ? error_sys(err, errno, "duplicate a descriptor") : 0;
+}
+
 static int find_userns(struct build *b, const struct step *s, int *ret_fd, struct error *err)
 {
-	bool is_image = !strcmp(s->data, "image");
 	if (!strcmp(s->data, "range"))
 		return open_userns(b->init_pid, ret_fd, err);
-	if (!is_image)
-		return make_owner_userns(b, s, ret_fd, err);
-	if (b->image_userns < 0 && make_owner_userns(b, s, &b->image_userns, err) < 0)
-		return -1;
-	*ret_fd = fcntl(b->image_userns, F_DUPFD_CLOEXEC, 3);
-	return *ret_fd < 0 ? error_sys(err, errno, "duplicate a descriptor") : 0;
+	return !strcmp(s->data, "image") ? find_image_userns(b, s, ret_fd, err)
+					 : make_owner_userns(b, s, ret_fd, err);
 }
 
 /*

@@ -266,6 +266,12 @@ int launch_freeze(struct box *box, bool is_frozen, struct error *err)
 	return box->cgroup.driver->freeze(&box->cgroup, is_frozen, err);
 }
 
+bool launch_is_frozen(const struct box *box)
+{
+	const struct cgroup_driver *driver = box->cgroup.driver;
+	return driver->is_frozen && driver->is_frozen(&box->cgroup);
+}
+
 /*
  * statfs of its "/" gives what the work area holds: an overlay shows its upper layer's file system.
  */

@@ -35,10 +35,10 @@ struct box {
 	int command_pidfd; /* of a command: to signal it */
 	int status_fd;     /* of a command: gives its wait status (an int) once, then ends */
 	int tty_fd;        /* of a command with a tty: the master */
-	int layer_fd;    /* the upper layers, where the spec says so, until there is an executor */
-	int slot_fd;     /* the lock on the uid slot, and the record of the cgroups */
-	int etc_fd;      /* the lock on the copy of /etc that it uses */
-	bool has_groups; /* leaving groups, and taking other ids, is possible */
+	int layer_fd;      /* the work area, where the spec says so, until there is an executor */
+	int slot_fd;       /* the lock on the uid slot, and the record of the cgroups */
+	int etc_fd;        /* the lock on the copy of /etc that it uses */
+	bool has_groups;   /* leaving groups, and taking other ids, is possible */
 	uint64_t namespaces;
 	struct cgroup cgroup;
 	struct enforced enforced; /* with what the lock adds */
@@ -92,6 +92,7 @@ int launch_executor(struct box *box, const struct lock *lock, int executor_fd, i
 	const struct launch_owner *owner, const char *const *extra, struct error *err);
 
 int launch_freeze(struct box *box, bool is_frozen, struct error *err);
+bool launch_is_frozen(const struct box *box); /* every process has come to rest */
 
 struct launch_usage {
 	int64_t memory_bytes, memory_peak_bytes, pids, cpu_us; /* -1: not known on this host */

@@ -23,16 +23,16 @@
 /* What cayd is started with: see server.h. */
 enum { MONITOR_FD = 3, HOLD_FD, LISTEN_FD };
 
-enum { MONITOR_VERSION = 4 };
+enum { MONITOR_VERSION = 5 };
 
 enum monitor_op {
 	MONITOR_HELLO =
 		1, /* first message: version; the reply's count is the number of living sandboxes */
 	MONITOR_ADOPT, /* index 0 … count-1: one living sandbox per reply, with its control socket */
 	MONITOR_CREATE, /* spec, its id included; a ready one may be given with another id: see reply */
-	MONITOR_DESTROY,  /* id; the reply comes when everything of it is gone */
-	MONITOR_USAGE,    /* id */
-	MONITOR_FREEZE,   /* id, flag: stop or continue every process (pause, resume) */
+	MONITOR_DESTROY, /* id; the reply comes when everything of it is gone */
+	MONITOR_USAGE,   /* id */
+	MONITOR_FREEZE, /* id, flag: stop or continue every process (pause, resume); the reply's count: all rest */
 	MONITOR_HOST,     /* which controls this host can give: reply.enforced */
 	MONITOR_ENDED,    /* only from the supervisor: id, end_reason */
 	MONITOR_BOUNDARY, /* id: start its boundary (boundary/worker.h); the reply has its socket */

@@ -334,12 +334,12 @@ int mounts_root(struct build *b, const struct step *s, struct error *err)
 
 /*
  * By a descriptor, which outlives the work area's place in the tree: nothing in the sandbox finds a
- * path to it.
+ * path to it. What is written is beneath "upper", and where "/" is no overlay beneath "root".
  */
 int mounts_layer(struct build *b, const struct step *s, struct error *err)
 {
-	b->layer_fd = openat(b->work_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return b->layer_fd < 0 ? error_sys(err, errno, "open the upper layers") : 0;
+	b->layer_fd = openat(b->work_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return b->layer_fd < 0 ? error_sys(err, errno, "open the work area") : 0;
 }
 
 /* What was the host's tree must be out of reach: ".." of "/" is "/", and "/" is what we built. */

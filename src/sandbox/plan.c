@@ -95,7 +95,8 @@ int32_t plan_add_tree(struct plan *plan, const char *source, const char *idmap, 
 	map->tree = s->tree;
 	map->data = idmap;
 	map->flags = flags;
-	map->uid = !strcmp(idmap, "owner") ? plan_owner(plan) : 0; /* "image": it is root's */
+	map->uid = !strcmp(idmap, "owner") ? plan_owner(plan)
+					   : 0; /* "image": whoever adds it says */
 	return s->tree;
 }
 

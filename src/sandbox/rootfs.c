@@ -205,13 +205,23 @@ static void add_host_layers(struct plan *plan)
 	add_host_overlay(plan, plan_add_tree(plan, NULL, "range", 0), "etc");
 }
 
+/* Its name says whose it is. */
+static void add_layer(struct plan *plan, const char *name)
+{
+	uint32_t uid = 0;
+	plan_add_tree(plan, plan_text(plan, "%s/%s", plan->spec.layers_path, name), "image",
+		STEP_ASKED);
+	struct step *s = &plan->steps[plan->n_steps - 1];
+	if (s->kind == STEP_IDMAP && spec_layer_parse(name, &uid))
+		s->uid = uid;
+}
+
 static void add_layers(struct plan *plan)
 {
 	const struct spec *spec = &plan->spec;
 	plan->layers_tree = (int32_t)plan->n_trees;
 	for (uint32_t i = 0; i < spec->n_layers; i++)
-		plan_add_tree(plan, plan_text(plan, "%s/%s", spec->layers_path, spec->layers[i]),
-			"image", STEP_ASKED);
+		add_layer(plan, spec->layers[i]);
 }
 
 static void add_host_dirs(struct plan *plan)
@@ -231,7 +241,7 @@ static void add_host_dirs(struct plan *plan)
 static void add_host_root(struct plan *plan)
 {
 	const struct spec *spec = &plan->spec;
-	if (spec->n_layers == 0 && !spec->keeps_layer) {
+	if (spec->n_layers == 0 && spec->keeps_layer != LAYER_OF_IMAGE) {
 		plan_add(plan, STEP_ROOT);
 		add_host_dirs(plan);
 	} else {
@@ -260,7 +270,7 @@ static void add_image_root(struct plan *plan)
 	root->source = "root";
 	for (size_t i = 0; i < ARRAY_LEN(image_dirs); i++) {
 		const struct entry *e = &image_dirs[i];
-		if (plan->spec.keeps_layer && e->is_agents)
+		if (plan->spec.keeps_layer == LAYER_OF_IMAGE && e->is_agents)
 			continue; /* nobody asked for it */
 		struct step *s = add_dir(plan, plan_text(plan, "/%s", e->path), e->mode);
 		s->flags = STEP_IN_ROOT;

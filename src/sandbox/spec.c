@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/num.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -193,19 +194,37 @@ static int check_words(const struct spec *spec, struct error *err)
 	return 0;
 }
 
+bool spec_layer_parse(const char *name, uint32_t *ret_uid)
+{
+	enum { DIGEST = 64 };
+	int64_t uid = 0;
+	if (strspn(name, "0123456789abcdef") != DIGEST || strlen(name) >= SPEC_LAYER_SIZE)
+		return false;
+	if (name[DIGEST] &&
+		(name[DIGEST] != '-' || name[DIGEST + 1] == '0' ||
+			num_parse_i64(str_from(name + DIGEST + 1), 1, SPEC_UIDS - 1, &uid, NULL) <
+				0))
+		return false;
+	*ret_uid = (uint32_t)uid;
+	return true;
+}
+
 static int check_layers(const struct spec *spec, struct error *err)
 {
 	if (spec->n_layers > SPEC_LAYERS_MAX)
 		return error_set(err, ERROR_INVALID, "an image of %u layers; the limit is %d",
 			spec->n_layers, SPEC_LAYERS_MAX);
-	if (spec->keeps_layer > 1)
-		return error_set(err, ERROR_INVALID, "a flag is 0 or 1");
+	if (spec->keeps_layer > LAYER_OF_SNAPSHOT)
+		return error_set(err, ERROR_INVALID, "unknown use of a layer %u",
+			spec->keeps_layer);
 	if (spec->n_layers == 0)
 		return spec->image == IMAGE_LAYERS
 			? error_set(err, ERROR_INVALID, "an image of layers without a layer")
 			: 0;
+	uint32_t uid;
 	for (uint32_t i = 0; i < spec->n_layers; i++)
-		if (strspn(spec->layers[i], "0123456789abcdef") != SPEC_LAYER_SIZE - 1)
+		if (!memchr(spec->layers[i], '\0', SPEC_LAYER_SIZE) ||
+			!spec_layer_parse(spec->layers[i], &uid))
 			return error_set(err, ERROR_INVALID, "layer %u has no digest as its name",
 				i + 1);
 	return check_path(spec->layers_path, "layers", err);

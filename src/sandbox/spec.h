@@ -14,7 +14,18 @@
 #include <stdint.h>
 
 enum { SPEC_PATH_SIZE = 1024, SPEC_NAME_SIZE = 64, SPEC_MOUNTS_MAX = 16, SPEC_UIDS = 65536 };
-enum { SPEC_LAYER_SIZE = 65, SPEC_LAYERS_MAX = 64 };
+/*
+ * The name of a layer: the sha256 of what it came from, in hex, and where it is not root's, whose
+ * it is in a sandbox: "DIGEST-1000".
+ */
+enum { SPEC_LAYER_SIZE = 72, SPEC_LAYERS_MAX = 64 };
+
+/* What becomes of what is changed below "/". */
+enum layer_use {
+	LAYER_UNUSED = 0,
+	LAYER_OF_IMAGE, /* a step of a build: nothing is made there that nobody asked for */
+	LAYER_OF_SNAPSHOT,
+};
 
 enum image_kind {
 	IMAGE_HOST = 0, /* an allow-listed view of the host's own toolchain, copy-on-write */
@@ -107,12 +118,9 @@ struct spec {
 	uint32_t owner_uid;
 	struct spec_limits limits;
 	uint64_t required; /* 1 << CONTROL_x: fail rather than go without */
-	/* 1: what changes below "/" can be taken as a layer (action `layer`) */
+	/* enum layer_use: whether what changes below "/" can be taken (action `layer`) */
 	uint32_t keeps_layer;
-	/*
-	 * Above the image, copy-on-write: directories in layers_path, named by sha256 in hex, the
-	 * lowest first.
-	 */
+	/* Above the image, copy-on-write: directories in layers_path, the lowest first. */
 	uint32_t n_layers;
 	char layers_path[SPEC_PATH_SIZE];
 	char layers[SPEC_LAYERS_MAX][SPEC_LAYER_SIZE];
@@ -131,6 +139,9 @@ struct enforced {
  * Refuses what no host could give: relative paths, "..", doubled targets, unknown modes, bad names.
  */
 int spec_check(const struct spec *spec, struct error *err);
+
+/* *ret_uid: whose its files are in a sandbox. False: it is no name of a layer. */
+bool spec_layer_parse(const char *name, uint32_t *ret_uid);
 
 const char *control_name(enum control c); /* "seccomp" */
 const char *control_text(enum control c); /* "system call allow list" */

@@ -28,6 +28,8 @@ enum {
 	STEP_LENT = 256,   /* the same: for whatever the sandbox likes */
 };
 
+enum { BUILD_OWNERS_MAX = 4 }; /* of layers, whose namespaces are kept for the next one */
+
 /* Grows as the steps go. The owner's copy and that of pid 1 part when pid 1 is cloned. */
 struct build {
 	const struct plan *plan;
@@ -41,10 +43,12 @@ struct build {
 	uint32_t tree_owners[PLAN_TREES_MAX]; /* host uid of the tree's root */
 	uint32_t tree_groups[PLAN_TREES_MAX];
 	bool is_tree_dir[PLAN_TREES_MAX];
-	int image_userns; /* maps the owner of an image's layers; -1: not made yet */
+	/* they map the owner of an image's layers to these ids; -1: not made yet */
+	int image_userns[BUILD_OWNERS_MAX];
+	uint32_t image_uids[BUILD_OWNERS_MAX];
 	pid_t init_pid;
 	int work_fd, root_fd, proc_fd, dev_fd;
-	int layer_fd; /* the upper layers, for who may take them; -1: nobody */
+	int layer_fd; /* the work area, for who may take the upper layers; -1: nobody */
 	int net_fd;   /* the namespace, where it is made */
 	pid_t second_pid;
 	int second_pidfd, second_sock;
@@ -85,7 +89,7 @@ enum step_stage step_stage(enum step_kind kind);
  * files_write      path; data: content; mode
  * mounts_root      tree, count: lower layers of an overlay, the lowest first, or -1: the work area's "root";
  *                  source: name of the layers
- * mounts_layer     keeps hold of the upper layers
+ * mounts_layer     keeps hold of the work area, for who takes the upper layers
  * mounts_overlay   tree: lower; path: target in the root; source: name of the layers
  * mounts_bind      tree; path: target in the root
  * files_replace    path: a file of the root; data: content. What was there is unlinked, not followed

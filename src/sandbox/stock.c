@@ -291,7 +291,7 @@ static bool fits(const struct spec *spec, const struct enforced *has)
 	const struct spec_limits *want = &spec->limits, *got = &has->limits;
 	return spec->image == IMAGE_HOST && spec->network == NETWORK_LOOPBACK &&
 		spec->user == USER_AGENT && spec->n_mounts == 0 && spec->n_layers == 0 &&
-		!spec->keeps_layer && is_default(spec->hostname, "cay") &&
+		spec->keeps_layer != LAYER_OF_IMAGE && is_default(spec->hostname, "cay") &&
 		is_default(spec->workdir, "/workspace") && !(spec->required & ~has->controls) &&
 		limit_fits(want->memory_bytes, got->memory_bytes) &&
 		limit_fits(want->pids, got->pids) && limit_fits(want->cpu_milli, got->cpu_milli) &&
@@ -413,7 +413,7 @@ bool stock_wants_refill(const struct stock *s)
 
 void stock_refill(struct stock *s)
 {
-	static struct spec spec;
+	static struct spec spec = { .keeps_layer = LAYER_OF_SNAPSHOT };
 	id_make(spec.id);
 	make_later(s, &spec);
 	s->refilling++;

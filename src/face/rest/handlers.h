@@ -20,6 +20,8 @@ void sandboxes_stop(struct http_request *r);
 void sandboxes_pause(struct http_request *r);
 void sandboxes_resume(struct http_request *r);
 void sandboxes_usage(struct http_request *r);
+void snapshots_post(struct http_request *r);
+void forks_post(struct http_request *r);
 
 void actions_perform(struct http_request *r);
 void files_put(struct http_request *r);
@@ -83,6 +85,7 @@ void images_name(struct http_request *r);
 void images_drop(struct http_request *r);
 void images_gc(struct http_request *r);
 
+extern const struct field snapshot_fields[], fork_fields[];
 extern const struct field images_import_query[], images_tag_fields[], images_remove_query[];
 extern const struct field events_query[];    /* of /v1/events */
 extern const struct field events_of_query[]; /* of one sandbox */

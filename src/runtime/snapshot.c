@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. Each step goes on with the next:
+ *
+ *	staging  a place for the layers, with a sandbox that unpacks them (runtime/staging.h)
+ *	rest     the backend freezes the processes. The kernel may not tell when they are at rest, so it is
+ *	         asked again until they are
+ *	look     the executor looks through what was changed: how much it is, and whose (executor/layer.c)
+ *	parts    each part goes out as an archive, is hashed here, and becomes a layer; the lowest first
+ *	record   the processes go on; the image gets its record and its name
+ *
+ * All that is under way is one of n->from, n->to, n->timer and the backend's answer to a freeze,
+ * which finds the snapshot by its number or not at all.
+ */
+#include "runtime/snapshot.h"
+
+#include "action/file_actions.h"
+#include "action/image_actions.h"
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "runtime/internal.h"
+#include "runtime/staging.h"
+
+#include <stdio.h>
+
+enum { PARTS_MAX = 12, OWNERS_MAX = 6, LEVEL_MAX = 256, PARAMS_MAX = 64 * 1024, ASK_AGAIN_MS = 2 };
+
+struct part {
+	int64_t level, owner;
+};
+
+struct snapshot {
+	struct list link; /* all */
+	int64_t number;
+	struct runtime *rt;
+	struct images *images;
+	char sandbox_id[ID_SIZE];
+	struct snapshot_wish wish;
+	char *name;
+	snapshot_fn *done;
+	void *arg;
+	struct error error; /* of one that could not begin */
+	struct staging *staging;
+	struct timer *timer;
+	int64_t deadline_ms, rest_ms; /* monotonic; until when it may take */
+	bool is_holding, is_frozen;
+	struct runtime_call *from, *to;
+	struct sha256 hash;
+	struct json *look;            /* what the executor found */
+	struct part parts[PARTS_MAX]; /* the topmost first */
+	int n_parts, at;              /* at: counts down */
+	struct image image;           /* on its way */
+	struct buf history;
+};
+
+static struct list all = LIST_INIT(all);
+static int n_all;
+static int64_t last_number;
+
+/* ---- the end ---- */
+
+static struct sandbox *find_sandbox(const struct snapshot *n)
+{
+	struct error err;
+	struct sandbox *s = runtime_find(n->rt, str_from(n->sandbox_id), &err);
+	return s && sandbox_is_usable(s) ? s : NULL;
+}
+
+/* Its processes and callers go on. */
+static void let_go(struct snapshot *n)
+{
+	struct sandbox *s = n->is_holding ? find_sandbox(n) : NULL;
+	struct backend *b = n->rt->backend;
+	if (s && n->is_frozen)
+		b->ops->freeze(b, s->backend_id, false, NULL, NULL);
+	if (s)
+		call_hold(s, false);
+	n->is_holding = n->is_frozen = false;
+}
+
+static void drop_calls(struct snapshot *n)
+{
+	if (n->from)
+		runtime_call_cancel(take_ptr(n->from));
+	if (n->to)
+		runtime_call_cancel(take_ptr(n->to));
+}
+
+static void release(struct snapshot *n)
+{
+	drop_calls(n);
+	let_go(n);
+	staging_close(n->staging);
+	timer_free(n->timer);
+	loop_undefer(n->rt->loop, n);
+	if (!list_is_empty(&n->link))
+		n_all--;
+	list_remove(&n->link);
+	json_free(n->look);
+	json_free(n->image.history);
+	free(n->image.architecture);
+	free(n->image.base_path);
+	buf_fini(&n->history);
+	free(n->name);
+	free(n);
+}
+
+void snapshot_cancel(struct snapshot *n)
+{
+	if (n)
+		release(n);
+}
+
+static void finish(struct snapshot *n, const struct image *image, const struct error *err)
+{
+	snapshot_fn *done = n->done;
+	void *arg = n->arg;
+	struct error copy = err ? *err : (struct error){ 0 };
+	if (err)
+		error_wrap(&copy, "snapshot of sandbox %s", n->sandbox_id);
+	let_go(n); /* before anybody hears of it */
+	done(arg, image, err ? &copy : NULL);
+	release(n);
+}
+
+static void fail(struct snapshot *n, const struct error *err)
+{
+	finish(n, NULL, err);
+}
+
+static void on_refused(void *arg)
+{
+	struct snapshot *n = arg;
+	fail(n, &n->error);
+}
+
+/* NULL: it has ended with the reason. */
+static struct sandbox *sandbox_of(struct snapshot *n)
+{
+	struct error err;
+	struct sandbox *s = find_sandbox(n);
+	if (s)
+		return s;
+	error_set(&err, ERROR_GONE, "it ended meanwhile");
+	fail(n, &err);
+	return NULL;
+}
+
+static void on_call_failed(void *arg, const struct error *err)
+{
+	struct snapshot *n = arg;
+	n->from = NULL;
+	fail(n, err);
+}
+
+static void on_keep_failed(void *arg, const struct error *err)
+{
+	struct snapshot *n = arg;
+	n->to = NULL;
+	fail(n, err);
+}
+
+/* ---- the image ---- */
+
+static void put_id(const struct snapshot *n, struct str config, char id[SHA256_HEX_SIZE])
+{
+	char own[ID_SIZE];
+	struct sha256 h;
+	id_make(own); /* two of the same sandbox are two, even if nothing was changed between them */
+	sha256_init(&h);
+	sha256_add(&h, STR("snapshot"));
+	sha256_add(&h, str_from(own));
+	for (uint32_t i = 0; i < n->image.n_layers; i++)
+		sha256_add(&h, str_from(n->image.layers[i]));
+	sha256_add(&h, config);
+	sha256_end(&h, id);
+}
+
+/* That of its own image, with the directory that it started in. */
+static void put_config(struct snapshot *n, const struct json *spec, struct buf *b)
+{
+	auto_free char *ref = mem_printf("sha256:%.*s",
+		STR_ARG(json_str(json_find(spec, "image_id"))));
+	const struct image *base = images_find(n->images, str_from(ref), NULL);
+	struct jsonw w = JSONW(b);
+	const struct json *value;
+	struct str key;
+	void *it = NULL;
+	jsonw_open(&w);
+	while (base && (value = json_next(base->config, &it, &key))) {
+		auto_buf struct buf kept = BUF_INIT(IMAGE_JSON_MAX);
+		if (str_is(key, "WorkingDir") || json_write(value, &kept) < 0)
+			continue;
+		jsonw_key_dyn(&w, key);
+		jsonw_raw(&w, buf_str(&kept));
+	}
+	jsonw_key_str(&w, "WorkingDir", json_str(json_find(spec, "workdir")));
+	jsonw_close(&w);
+}
+
+static int make_image(struct snapshot *n, const struct sandbox *s, struct image **ret,
+	struct error *err)
+{
+	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX), history = BUF_INIT(IMAGE_JSON_MAX);
+	auto_json struct json *spec = NULL;
+	char id[SHA256_HEX_SIZE];
+	json_parse(str_from(s->spec_json), &spec, NULL);
+	put_config(n, spec, &config);
+	put_id(n, buf_str(&config), id);
+	buf_printf(&history, "[%s]", n->history.ptr ? n->history.ptr : "");
+	json_free(take_ptr(n->image.history));
+	json_parse(buf_str(&history), &n->image.history, NULL);
+	n->image.snapshot_of = n->sandbox_id;
+	n->image.is_fleeting = n->wish.is_fleeting;
+	n->image.created_ms = clock_wall_ms();
+	if (images_add(n->images, id, &n->image, buf_str(&config), ret, err) < 0)
+		return -1;
+	return n->name ? images_tag(n->images, *ret, str_from(n->name), err) : 0;
+}
+
+static void record(struct snapshot *n)
+{
+	struct image *image = NULL;
+	struct error err;
+	struct sandbox *s = sandbox_of(n);
+	if (!s)
+		return;
+	if (make_image(n, s, &image, &err) == 0) {
+		log_info("snapshot.taken", "id=%s image=%.12s bytes=%lld", s->id, image->id,
+			(long long)image->size_bytes);
+		finish(n, image, NULL);
+		return;
+	}
+	bool is_gone;
+	if (image)
+		images_remove(n->images, str_from(image->id), true, &is_gone, NULL);
+	fail(n, &err);
+}
+
+/* ---- parts ---- */
+
+static void next_part(struct snapshot *n);
+
+static void add_history(struct snapshot *n, int64_t size_bytes)
+{
+	struct jsonw w = JSONW(&n->history);
+	auto_free char *text = mem_printf("snapshot of sandbox %s", n->sandbox_id);
+	if (n->history.len)
+		buf_putc(&n->history, ',');
+	jsonw_open(&w);
+	jsonw_key_str(&w, "created_by", str_from(text));
+	jsonw_key_int(&w, "size_bytes", size_bytes);
+	jsonw_key_bool(&w, "layer", true);
+	jsonw_close(&w);
+}
+
+static int keep_layer(struct snapshot *n, int64_t size_bytes, struct error *err)
+{
+	const struct part *part = &n->parts[n->at];
+	char digest[SHA256_HEX_SIZE], name[SPEC_LAYER_SIZE], dir[32];
+	sha256_end(&n->hash, digest);
+	snprintf(dir, sizeof(dir), "layer-%d", n->at);
+	if (part->owner)
+		snprintf(name, sizeof(name), "%s-%lld", digest, (long long)part->owner);
+	else
+		snprintf(name, sizeof(name), "%s", digest);
+	if (staging_keep(n->staging, dir, name, err) < 0 ||
+		layers_push(n->image.layers, &n->image.n_layers, name, err) < 0)
+		return -1;
+	n->image.size_bytes += size_bytes;
+	add_history(n, size_bytes);
+	return 0;
+}
+
+static void on_kept(void *arg, struct str text)
+{
+	struct snapshot *n = arg;
+	auto_json struct json *result = NULL;
+	struct error err;
+	n->to = NULL;
+	json_parse(text, &result, NULL);
+	if (keep_layer(n, json_int(json_find(result, "written_bytes")), &err) < 0)
+		fail(n, &err);
+	else
+		next_part(n);
+}
+
+static void on_bytes(void *arg, uint8_t channel, struct str bytes)
+{
+	struct snapshot *n = arg;
+	sha256_add(&n->hash, bytes);
+	if (!n->to)
+		return;
+	runtime_call_send(n->to, 0, bytes);
+	if (runtime_call_is_full(n->to))
+		runtime_call_pause(n->from, true);
+}
+
+static void on_drain(void *arg)
+{
+	struct snapshot *n = arg;
+	if (n->from)
+		runtime_call_pause(n->from, false);
+}
+
+/* The last of it has been read: what it was read from may be changed again. */
+static void on_given(void *arg, struct str text)
+{
+	struct snapshot *n = arg;
+	n->from = NULL;
+	if (n->at == 0)
+		let_go(n);
+	if (n->to)
+		runtime_call_eof(n->to, 0);
+}
+
+static void put_strings(struct jsonw *w, const char *key, const char *const *names, size_t n)
+{
+	jsonw_key(w, key);
+	jsonw_open_array(w);
+	for (size_t i = 0; i < n; i++)
+		jsonw_str(w, str_from(names[i]));
+	jsonw_close_array(w);
+}
+
+/* What each sandbox has of its own, and directories that it saw a copy of. */
+static void put_places(const struct sandbox *s, struct jsonw *w)
+{
+	static const char *const names[] = { "dev", "proc", "sys", "etc/hostname", "etc/hosts",
+		"etc/resolv.conf", "var/lib/dpkg/statoverride" };
+	auto_json struct json *spec = NULL;
+	json_parse(str_from(s->spec_json), &spec, NULL);
+	const struct json *mounts = json_find(spec, "mounts");
+	put_strings(w, "exclude", names, ARRAY_LEN(names));
+	jsonw_key(w, "trees");
+	jsonw_open_array(w);
+	for (size_t i = 0; i < json_len(mounts); i++)
+		if (str_is(json_str(json_find(json_at(mounts, i), "mode")), "copy"))
+			jsonw_str(w, json_str(json_find(json_at(mounts, i), "target")));
+	jsonw_close_array(w);
+}
+
+static void put_owners(const struct snapshot *n, struct jsonw *w)
+{
+	const struct json *owners = json_find(n->look, "owners");
+	jsonw_key(w, "owners");
+	jsonw_open_array(w);
+	for (size_t i = 0; i < json_len(owners) && i < OWNERS_MAX; i++) {
+		char text[24];
+		snprintf(text, sizeof(text), "%lld", (long long)json_int(json_at(owners, i)));
+		jsonw_str(w, str_from(text));
+	}
+	jsonw_close_array(w);
+}
+
+static void ask_for_part(struct snapshot *n, struct sandbox *s, struct sandbox *store)
+{
+	static const struct call_sink to_sink = {
+		.drain = on_drain,
+		.result = on_kept,
+		.error = on_keep_failed,
+	};
+	static const struct call_sink from_sink = {
+		.data = on_bytes,
+		.result = on_given,
+		.error = on_call_failed,
+	};
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	buf_printf(&params,
+		"{\"path\":\"" STAGING_DIR
+		"/layer-%d\",\"kind\":\"tar\",\"layer\":true,\"max_bytes\":%lld}",
+		n->at, (long long)SNAPSHOT_BYTES_MAX);
+	sha256_init(&n->hash);
+	n->to = call_perform_quietly(store, &upload_action, buf_str(&params), &to_sink, n);
+	buf_reset(&params);
+	jsonw_open(&w);
+	put_places(s, &w);
+	put_owners(n, &w);
+	jsonw_key_int(&w, "level", n->parts[n->at].level);
+	jsonw_key_int(&w, "owner", n->parts[n->at].owner);
+	jsonw_key_bool(&w, "last", n->at == n->n_parts - 1);
+	jsonw_close(&w);
+	n->from = call_perform_quietly(s, &layer_action, buf_str(&params), &from_sink, n);
+}
+
+static void next_part(struct snapshot *n)
+{
+	struct error err;
+	if (n->at == 0) {
+		record(n);
+		return;
+	}
+	n->at--;
+	struct sandbox *s = sandbox_of(n);
+	struct sandbox *store = s ? staging_sandbox(n->staging, &err) : NULL;
+	if (store)
+		ask_for_part(n, s, store);
+	else if (s)
+		fail(n, &err);
+}
+
+/* ---- look ---- */
+
+/* What an executor says is checked like anything else from a sandbox. */
+static int take_look(struct snapshot *n, struct error *err)
+{
+	const struct json *parts = json_find(n->look, "parts");
+	int64_t bytes = json_int(json_find(n->look, "file_bytes"));
+	if (bytes > SNAPSHOT_BYTES_MAX)
+		return error_set(err, ERROR_TOO_LARGE,
+			"its files have %lld bytes, holes counted; a snapshot takes %lld",
+			(long long)bytes, (long long)SNAPSHOT_BYTES_MAX);
+	if (json_len(parts) < 1 || json_len(parts) > PARTS_MAX)
+		return error_set(err, ERROR_PROTOCOL, "the executor found %zu parts",
+			json_len(parts));
+	for (size_t i = 0; i < json_len(parts); i++) {
+		struct part part = { json_int(json_find(json_at(parts, i), "level")),
+			json_int(json_find(json_at(parts, i), "owner")) };
+		if (part.level < 0 || part.level > LEVEL_MAX || part.owner < 0 ||
+			part.owner >= SPEC_UIDS)
+			return error_set(err, ERROR_PROTOCOL,
+				"the executor found a part that cannot be");
+		n->parts[n->n_parts++] = part;
+	}
+	if (n->image.n_layers + (uint32_t)n->n_parts > SPEC_LAYERS_MAX)
+		return error_set(err, ERROR_LIMIT,
+			"its image has %u layers, and this would add %d; the limit is %d: begin anew from an "
+			"image with less",
+			n->image.n_layers, n->n_parts, SPEC_LAYERS_MAX);
+	n->at = n->n_parts;
+	return 0;
+}
+
+static void on_looked(void *arg, struct str text)
+{
+	struct snapshot *n = arg;
+	struct error err;
+	n->from = NULL;
+	json_parse(text, &n->look, NULL);
+	if (take_look(n, &err) < 0)
+		fail(n, &err);
+	else
+		next_part(n);
+}
+
+static void look(struct snapshot *n)
+{
+	static const struct call_sink sink = { .result = on_looked, .error = on_call_failed };
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	struct sandbox *s = sandbox_of(n);
+	if (!s)
+		return;
+	jsonw_open(&w);
+	put_places(s, &w);
+	jsonw_key_bool(&w, "look", true);
+	jsonw_key_int(&w, "level", 0);
+	jsonw_close(&w);
+	n->from = call_perform_quietly(s, &layer_action, buf_str(&params), &sink, n);
+}
+
+/* ---- rest ---- */
+
+struct asked {
+	int64_t number;
+};
+
+static void ask_to_rest(struct snapshot *n);
+
+static struct snapshot *find_number(int64_t number)
+{
+	struct snapshot *n;
+	list_for_each(n, &all, link)
+		if (n->number == number)
+			return n;
+	return NULL;
+}
+
+static void set_deadline(struct snapshot *n)
+{
+	timer_set(n->timer, MAX(n->deadline_ms - clock_mono_ms(), 1));
+}
+
+static void on_frozen(void *arg, const struct backend_reply *reply)
+{
+	auto_free struct asked *asked = arg;
+	struct snapshot *n = find_number(asked->number);
+	struct error err;
+	if (!n || !n->is_holding)
+		return;
+	if (reply->error.code == ERROR_UNSUPPORTED) {
+		error_set(&err, ERROR_UNSUPPORTED,
+			"its processes cannot be brought to rest here (%s): see that nothing is written "
+			"meanwhile, and ask for it with `live`",
+			reply->error.text);
+		fail(n, &err);
+	} else if (reply->error.code != ERROR_OK) {
+		fail(n, &reply->error);
+	} else if (reply->is_paused) {
+		set_deadline(n);
+		look(n);
+	} else if (clock_mono_ms() > n->rest_ms) {
+		error_set(&err, ERROR_TIMEOUT, "its processes did not come to rest within %d ms",
+			SNAPSHOT_REST_MS);
+		fail(n, &err);
+	} else {
+		timer_set(n->timer, ASK_AGAIN_MS);
+	}
+}
+
+static void ask_to_rest(struct snapshot *n)
+{
+	struct sandbox *s = sandbox_of(n);
+	if (!s)
+		return;
+	struct backend *b = n->rt->backend;
+	struct asked *asked = mem_new(struct asked);
+	asked->number = n->number;
+	b->ops->freeze(b, s->backend_id, true, on_frozen, asked);
+}
+
+static void on_timer(void *arg)
+{
+	struct snapshot *n = arg;
+	struct error err;
+	if (n->is_holding && n->rest_ms && !n->from && !n->look &&
+		clock_mono_ms() < n->deadline_ms) {
+		ask_to_rest(n);
+		return;
+	}
+	error_set(&err, ERROR_TIMEOUT, "it took longer than %d s", SNAPSHOT_MS / 1000);
+	fail(n, &err);
+}
+
+/* ---- the beginning ---- */
+
+static int hold(struct snapshot *n, struct sandbox *s, struct error *err)
+{
+	if (s->is_held)
+		return error_set(err, ERROR_CONFLICT, "another one is being taken");
+	if (s->state != SANDBOX_READY && s->state != SANDBOX_RUNNING && s->state != SANDBOX_PAUSED)
+		return sandbox_refuse(s, ERROR_CONFLICT, err);
+	call_hold(s, true);
+	n->is_holding = true;
+	return 0;
+}
+
+static void on_open(void *arg, const struct error *failure)
+{
+	struct snapshot *n = arg;
+	struct error err;
+	struct sandbox *s = failure ? NULL : sandbox_of(n);
+	if (!failure && !s)
+		return;
+	if (failure || hold(n, s, &err) < 0) {
+		fail(n, failure ? failure : &err);
+		return;
+	}
+	n->is_frozen = !n->wish.is_live && s->state != SANDBOX_PAUSED;
+	if (n->wish.is_live) {
+		look(n);
+		return;
+	}
+	n->rest_ms = clock_mono_ms() + SNAPSHOT_REST_MS;
+	ask_to_rest(n);
+}
+
+static int take_base(struct snapshot *n, const struct sandbox *s, struct error *err)
+{
+	auto_json struct json *spec = NULL;
+	struct image *image = &n->image;
+	if (json_parse(str_from(s->spec_json), &spec, err) < 0)
+		return -1;
+	struct str id = json_str(json_find(spec, "image_id")),
+		   name = json_str(json_find(spec, "image"));
+	image->architecture = str_dup(str_from(images_architecture()));
+	if (!id.len) {
+		image->base = str_is(name, "host") ? IMAGE_HOST : IMAGE_DIR;
+		image->base_path = image->base == IMAGE_DIR ? str_dup(name) : NULL;
+		return 0;
+	}
+	auto_free char *ref = mem_printf("sha256:%.*s", STR_ARG(id));
+	const struct image *base = images_find(n->images, str_from(ref), err);
+	if (!base)
+		return error_wrap(err, "its image");
+	image->base = base->base;
+	image->base_path = base->base_path ? str_dup(str_from(base->base_path)) : NULL;
+	image->n_layers = base->n_layers;
+	image->size_bytes = base->size_bytes;
+	memcpy(image->layers, base->layers, sizeof(image->layers));
+	for (size_t i = 0; i < json_len(base->history); i++) {
+		if (n->history.len)
+			buf_putc(&n->history, ',');
+		json_write(json_at(base->history, i), &n->history);
+	}
+	return 0;
+}
+
+static int check(struct snapshot *n, const struct sandbox *s, struct error *err)
+{
+	if (!n->rt->backend->ops->gives_layers)
+		return error_set(err, ERROR_UNSUPPORTED, "the backend %s gives none; native does",
+			n->rt->backend->ops->name);
+	if (n_all >= SNAPSHOTS_AT_ONCE)
+		return error_set(err, ERROR_LIMIT, "%d snapshots are being taken: wait for one",
+			n_all);
+	if (s->is_held)
+		return error_set(err, ERROR_CONFLICT, "another one is being taken");
+	if (!sandbox_is_usable(s))
+		return sandbox_refuse(s, ERROR_CONFLICT, err);
+	if (n->name && images_check_name(str_from(n->name), err) < 0)
+		return -1;
+	if (n->name && (!strcmp(n->name, "host") || !strcmp(n->name, "host:latest")))
+		return error_set(err, ERROR_FORBIDDEN,
+			"'host' is the view of this machine's own tools");
+	return take_base(n, s, err);
+}
+
+struct snapshot *snapshot_new(struct sandbox *s, const struct snapshot_wish *wish,
+	snapshot_fn *done, void *arg)
+{
+	struct snapshot *n = mem_new(struct snapshot);
+	list_init(&n->link);
+	n->rt = s->runtime;
+	n->images = s->runtime->images;
+	n->wish = *wish;
+	n->name = wish->name.len ? str_dup(wish->name) : NULL;
+	n->done = done;
+	n->arg = arg;
+	memcpy(n->sandbox_id, s->id, sizeof(n->sandbox_id));
+	buf_init(&n->history, IMAGE_JSON_MAX / 2);
+	if (check(n, s, &n->error) < 0) {
+		loop_defer(n->rt->loop, on_refused, n);
+		return n;
+	}
+	n->number = ++last_number;
+	list_append(&all, &n->link);
+	n_all++;
+	n->deadline_ms = clock_mono_ms() + SNAPSHOT_MS;
+	n->timer = timer_new(n->rt->loop, on_timer, n);
+	set_deadline(n);
+	n->staging = staging_open(n->images, "image snapshot", SNAPSHOT_MS, on_open, n);
+	return n;
+}
