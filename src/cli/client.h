@@ -9,7 +9,7 @@
 command_fn browse_main, reject_main, confirm_main, confirmations_main, cp_main, create_main,
 	events_main, exec_main, git_main, image_main, logs_main, ls_main, mcp_main, pause_main,
 	act_main, port_main, py_main, resume_main, rm_main, shell_main, stats_main, stop_main,
-	token_main, tool_main;
+	token_main, tool_main, snapshot_main, fork_main;
 
 /* The body of POST /v1/sandboxes. */
 int create_put_body(struct jsonw *w, const struct create_options *o, struct error *err);

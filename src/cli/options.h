@@ -81,6 +81,20 @@ struct create_options {
 	struct option_texts plugins; /* NAME, or a directory with plugin.json */
 };
 
+struct snapshot_options {
+	struct common_options common;
+	bool live;
+};
+
+struct fork_options {
+	struct common_options common;
+	const char *name;
+	int64_t count;
+	struct option_texts env;
+	int64_t timeout_ms, idle_timeout_ms; /* 0: not given */
+	bool live;
+};
+
 struct git_options {
 	struct common_options common;
 	const char *directory, *branch, *host;

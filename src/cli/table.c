@@ -63,6 +63,8 @@ const struct command *const command_table[] = {
 	&command_stats,
 	&command_pause,
 	&command_resume,
+	&command_snapshot,
+	&command_fork,
 	&command_stop,
 	&command_rm,
 	&command_git,

@@ -51,6 +51,10 @@ extern const struct command command_port;
 extern const struct command command_mcp;
 extern const struct command command_token;
 
+/* table_snapshot.c */
+extern const struct command command_snapshot;
+extern const struct command command_fork;
+
 /* table_image.c */
 extern const struct command command_image;
 

@@ -209,7 +209,7 @@ static void make_one(struct fork *f, size_t i)
 	struct create *create = arena_new(&arena, struct create);
 	struct error err;
 	BUG_IF(create_from_json(f->wish, &arena, create, &err) < 0, "a wish that was checked");
-	create->image = str_from(arena_printf(&arena, "sha256:%s", f->image_id));
+	create->image = str_from(arena_printf(&arena, "sha256:%.12s", f->image_id));
 	create->said |= CREATE_SAID_IMAGE;
 	if (f->name && f->n == 1)
 		create->name = str_from(f->name);

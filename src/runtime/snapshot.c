@@ -20,40 +20,11 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "runtime/internal.h"
-#include "runtime/staging.h"
+#include "runtime/snapshot_internal.h"
 
 #include <stdio.h>
 
-enum { PARTS_MAX = 12, OWNERS_MAX = 6, LEVEL_MAX = 256, PARAMS_MAX = 64 * 1024, ASK_AGAIN_MS = 2 };
-
-struct part {
-	int64_t level, owner;
-};
-
-struct snapshot {
-	struct list link; /* all */
-	int64_t number;
-	struct runtime *rt;
-	struct images *images;
-	char sandbox_id[ID_SIZE];
-	struct snapshot_wish wish;
-	char *name;
-	snapshot_fn *done;
-	void *arg;
-	struct error error; /* of one that could not begin */
-	struct staging *staging;
-	struct timer *timer;
-	int64_t deadline_ms, rest_ms; /* monotonic; until when it may take */
-	bool is_holding, is_frozen;
-	struct runtime_call *from, *to;
-	struct sha256 hash;
-	struct json *look;            /* what the executor found */
-	struct part parts[PARTS_MAX]; /* the topmost first */
-	int n_parts, at;              /* at: counts down */
-	struct image image;           /* on its way */
-	struct buf history;
-};
+enum { LEVEL_MAX = 256, ASK_AGAIN_MS = 2 };
 
 static struct list all = LIST_INIT(all);
 static int n_all;
@@ -68,8 +39,7 @@ static struct sandbox *find_sandbox(const struct snapshot *n)
 	return s && sandbox_is_usable(s) ? s : NULL;
 }
 
-/* Its processes and callers go on. */
-static void let_go(struct snapshot *n)
+void snapshot_let_go(struct snapshot *n)
 {
 	struct sandbox *s = n->is_holding ? find_sandbox(n) : NULL;
 	struct backend *b = n->rt->backend;
@@ -91,7 +61,7 @@ static void drop_calls(struct snapshot *n)
 static void release(struct snapshot *n)
 {
 	drop_calls(n);
-	let_go(n);
+	snapshot_let_go(n);
 	staging_close(n->staging);
 	timer_free(n->timer);
 	loop_undefer(n->rt->loop, n);
@@ -120,286 +90,43 @@ static void finish(struct snapshot *n, const struct image *image, const struct e
 	struct error copy = err ? *err : (struct error){ 0 };
 	if (err)
 		error_wrap(&copy, "snapshot of sandbox %s", n->sandbox_id);
-	let_go(n); /* before anybody hears of it */
+	snapshot_let_go(n); /* before anybody hears of it */
 	done(arg, image, err ? &copy : NULL);
 	release(n);
 }
 
-static void fail(struct snapshot *n, const struct error *err)
+void snapshot_fail(struct snapshot *n, const struct error *err)
 {
 	finish(n, NULL, err);
+}
+
+void snapshot_finish(struct snapshot *n, const struct image *image)
+{
+	finish(n, image, NULL);
 }
 
 static void on_refused(void *arg)
 {
 	struct snapshot *n = arg;
-	fail(n, &n->error);
+	snapshot_fail(n, &n->error);
 }
 
-/* NULL: it has ended with the reason. */
-static struct sandbox *sandbox_of(struct snapshot *n)
+struct sandbox *snapshot_sandbox(struct snapshot *n)
 {
 	struct error err;
 	struct sandbox *s = find_sandbox(n);
 	if (s)
 		return s;
 	error_set(&err, ERROR_GONE, "it ended meanwhile");
-	fail(n, &err);
+	snapshot_fail(n, &err);
 	return NULL;
 }
 
-static void on_call_failed(void *arg, const struct error *err)
+void snapshot_call_failed(void *arg, const struct error *err)
 {
 	struct snapshot *n = arg;
 	n->from = NULL;
-	fail(n, err);
-}
-
-static void on_keep_failed(void *arg, const struct error *err)
-{
-	struct snapshot *n = arg;
-	n->to = NULL;
-	fail(n, err);
-}
-
-/* ---- the image ---- */
-
-static void put_id(const struct snapshot *n, struct str config, char id[SHA256_HEX_SIZE])
-{
-	char own[ID_SIZE];
-	struct sha256 h;
-	id_make(own); /* two of the same sandbox are two, even if nothing was changed between them */
-	sha256_init(&h);
-	sha256_add(&h, STR("snapshot"));
-	sha256_add(&h, str_from(own));
-	for (uint32_t i = 0; i < n->image.n_layers; i++)
-		sha256_add(&h, str_from(n->image.layers[i]));
-	sha256_add(&h, config);
-	sha256_end(&h, id);
-}
-
-/* That of its own image, with the directory that it started in. */
-static void put_config(struct snapshot *n, const struct json *spec, struct buf *b)
-{
-	auto_free char *ref = mem_printf("sha256:%.*s",
-		STR_ARG(json_str(json_find(spec, "image_id"))));
-	const struct image *base = images_find(n->images, str_from(ref), NULL);
-	struct jsonw w = JSONW(b);
-	const struct json *value;
-	struct str key;
-	void *it = NULL;
-	jsonw_open(&w);
-	while (base && (value = json_next(base->config, &it, &key))) {
-		auto_buf struct buf kept = BUF_INIT(IMAGE_JSON_MAX);
-		if (str_is(key, "WorkingDir") || json_write(value, &kept) < 0)
-			continue;
-		jsonw_key_dyn(&w, key);
-		jsonw_raw(&w, buf_str(&kept));
-	}
-	jsonw_key_str(&w, "WorkingDir", json_str(json_find(spec, "workdir")));
-	jsonw_close(&w);
-}
-
-static int make_image(struct snapshot *n, const struct sandbox *s, struct image **ret,
-	struct error *err)
-{
-	auto_buf struct buf config = BUF_INIT(IMAGE_JSON_MAX), history = BUF_INIT(IMAGE_JSON_MAX);
-	auto_json struct json *spec = NULL;
-	char id[SHA256_HEX_SIZE];
-	json_parse(str_from(s->spec_json), &spec, NULL);
-	put_config(n, spec, &config);
-	put_id(n, buf_str(&config), id);
-	buf_printf(&history, "[%s]", n->history.ptr ? n->history.ptr : "");
-	json_free(take_ptr(n->image.history));
-	json_parse(buf_str(&history), &n->image.history, NULL);
-	n->image.snapshot_of = n->sandbox_id;
-	n->image.is_fleeting = n->wish.is_fleeting;
-	n->image.created_ms = clock_wall_ms();
-	if (images_add(n->images, id, &n->image, buf_str(&config), ret, err) < 0)
-		return -1;
-	return n->name ? images_tag(n->images, *ret, str_from(n->name), err) : 0;
-}
-
-static void record(struct snapshot *n)
-{
-	struct image *image = NULL;
-	struct error err;
-	struct sandbox *s = sandbox_of(n);
-	if (!s)
-		return;
-	if (make_image(n, s, &image, &err) == 0) {
-		log_info("snapshot.taken", "id=%s image=%.12s bytes=%lld", s->id, image->id,
-			(long long)image->size_bytes);
-		finish(n, image, NULL);
-		return;
-	}
-	bool is_gone;
-	if (image)
-		images_remove(n->images, str_from(image->id), true, &is_gone, NULL);
-	fail(n, &err);
-}
-
-/* ---- parts ---- */
-
-static void next_part(struct snapshot *n);
-
-static void add_history(struct snapshot *n, int64_t size_bytes)
-{
-	struct jsonw w = JSONW(&n->history);
-	auto_free char *text = mem_printf("snapshot of sandbox %s", n->sandbox_id);
-	if (n->history.len)
-		buf_putc(&n->history, ',');
-	jsonw_open(&w);
-	jsonw_key_str(&w, "created_by", str_from(text));
-	jsonw_key_int(&w, "size_bytes", size_bytes);
-	jsonw_key_bool(&w, "layer", true);
-	jsonw_close(&w);
-}
-
-static int keep_layer(struct snapshot *n, int64_t size_bytes, struct error *err)
-{
-	const struct part *part = &n->parts[n->at];
-	char digest[SHA256_HEX_SIZE], name[SPEC_LAYER_SIZE], dir[32];
-	sha256_end(&n->hash, digest);
-	snprintf(dir, sizeof(dir), "layer-%d", n->at);
-	if (part->owner)
-		snprintf(name, sizeof(name), "%s-%lld", digest, (long long)part->owner);
-	else
-		snprintf(name, sizeof(name), "%s", digest);
-	if (staging_keep(n->staging, dir, name, err) < 0 ||
-		layers_push(n->image.layers, &n->image.n_layers, name, err) < 0)
-		return -1;
-	n->image.size_bytes += size_bytes;
-	add_history(n, size_bytes);
-	return 0;
-}
-
-static void on_kept(void *arg, struct str text)
-{
-	struct snapshot *n = arg;
-	auto_json struct json *result = NULL;
-	struct error err;
-	n->to = NULL;
-	json_parse(text, &result, NULL);
-	if (keep_layer(n, json_int(json_find(result, "written_bytes")), &err) < 0)
-		fail(n, &err);
-	else
-		next_part(n);
-}
-
-static void on_bytes(void *arg, uint8_t channel, struct str bytes)
-{
-	struct snapshot *n = arg;
-	sha256_add(&n->hash, bytes);
-	if (!n->to)
-		return;
-	runtime_call_send(n->to, 0, bytes);
-	if (runtime_call_is_full(n->to))
-		runtime_call_pause(n->from, true);
-}
-
-static void on_drain(void *arg)
-{
-	struct snapshot *n = arg;
-	if (n->from)
-		runtime_call_pause(n->from, false);
-}
-
-/* The last of it has been read: what it was read from may be changed again. */
-static void on_given(void *arg, struct str text)
-{
-	struct snapshot *n = arg;
-	n->from = NULL;
-	if (n->at == 0)
-		let_go(n);
-	if (n->to)
-		runtime_call_eof(n->to, 0);
-}
-
-static void put_strings(struct jsonw *w, const char *key, const char *const *names, size_t n)
-{
-	jsonw_key(w, key);
-	jsonw_open_array(w);
-	for (size_t i = 0; i < n; i++)
-		jsonw_str(w, str_from(names[i]));
-	jsonw_close_array(w);
-}
-
-/* What each sandbox has of its own, and directories that it saw a copy of. */
-static void put_places(const struct sandbox *s, struct jsonw *w)
-{
-	static const char *const names[] = { "dev", "proc", "sys", "etc/hostname", "etc/hosts",
-		"etc/resolv.conf", "var/lib/dpkg/statoverride" };
-	auto_json struct json *spec = NULL;
-	json_parse(str_from(s->spec_json), &spec, NULL);
-	const struct json *mounts = json_find(spec, "mounts");
-	put_strings(w, "exclude", names, ARRAY_LEN(names));
-	jsonw_key(w, "trees");
-	jsonw_open_array(w);
-	for (size_t i = 0; i < json_len(mounts); i++)
-		if (str_is(json_str(json_find(json_at(mounts, i), "mode")), "copy"))
-			jsonw_str(w, json_str(json_find(json_at(mounts, i), "target")));
-	jsonw_close_array(w);
-}
-
-static void put_owners(const struct snapshot *n, struct jsonw *w)
-{
-	const struct json *owners = json_find(n->look, "owners");
-	jsonw_key(w, "owners");
-	jsonw_open_array(w);
-	for (size_t i = 0; i < json_len(owners) && i < OWNERS_MAX; i++) {
-		char text[24];
-		snprintf(text, sizeof(text), "%lld", (long long)json_int(json_at(owners, i)));
-		jsonw_str(w, str_from(text));
-	}
-	jsonw_close_array(w);
-}
-
-static void ask_for_part(struct snapshot *n, struct sandbox *s, struct sandbox *store)
-{
-	static const struct call_sink to_sink = {
-		.drain = on_drain,
-		.result = on_kept,
-		.error = on_keep_failed,
-	};
-	static const struct call_sink from_sink = {
-		.data = on_bytes,
-		.result = on_given,
-		.error = on_call_failed,
-	};
-	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
-	struct jsonw w = JSONW(&params);
-	buf_printf(&params,
-		"{\"path\":\"" STAGING_DIR
-		"/layer-%d\",\"kind\":\"tar\",\"layer\":true,\"max_bytes\":%lld}",
-		n->at, (long long)SNAPSHOT_BYTES_MAX);
-	sha256_init(&n->hash);
-	n->to = call_perform_quietly(store, &upload_action, buf_str(&params), &to_sink, n);
-	buf_reset(&params);
-	jsonw_open(&w);
-	put_places(s, &w);
-	put_owners(n, &w);
-	jsonw_key_int(&w, "level", n->parts[n->at].level);
-	jsonw_key_int(&w, "owner", n->parts[n->at].owner);
-	jsonw_key_bool(&w, "last", n->at == n->n_parts - 1);
-	jsonw_close(&w);
-	n->from = call_perform_quietly(s, &layer_action, buf_str(&params), &from_sink, n);
-}
-
-static void next_part(struct snapshot *n)
-{
-	struct error err;
-	if (n->at == 0) {
-		record(n);
-		return;
-	}
-	n->at--;
-	struct sandbox *s = sandbox_of(n);
-	struct sandbox *store = s ? staging_sandbox(n->staging, &err) : NULL;
-	if (store)
-		ask_for_part(n, s, store);
-	else if (s)
-		fail(n, &err);
+	snapshot_fail(n, err);
 }
 
 /* ---- look ---- */
@@ -413,11 +140,11 @@ static int take_look(struct snapshot *n, struct error *err)
 		return error_set(err, ERROR_TOO_LARGE,
 			"its files have %lld bytes, holes counted; a snapshot takes %lld",
 			(long long)bytes, (long long)SNAPSHOT_BYTES_MAX);
-	if (json_len(parts) < 1 || json_len(parts) > PARTS_MAX)
+	if (json_len(parts) < 1 || json_len(parts) > SNAPSHOT_PARTS_MAX)
 		return error_set(err, ERROR_PROTOCOL, "the executor found %zu parts",
 			json_len(parts));
 	for (size_t i = 0; i < json_len(parts); i++) {
-		struct part part = { json_int(json_find(json_at(parts, i), "level")),
+		struct snapshot_part part = { json_int(json_find(json_at(parts, i), "level")),
 			json_int(json_find(json_at(parts, i), "owner")) };
 		if (part.level < 0 || part.level > LEVEL_MAX || part.owner < 0 ||
 			part.owner >= SPEC_UIDS)
@@ -441,21 +168,21 @@ static void on_looked(void *arg, struct str text)
 	n->from = NULL;
 	json_parse(text, &n->look, NULL);
 	if (take_look(n, &err) < 0)
-		fail(n, &err);
+		snapshot_fail(n, &err);
 	else
-		next_part(n);
+		snapshot_next_part(n);
 }
 
 static void look(struct snapshot *n)
 {
-	static const struct call_sink sink = { .result = on_looked, .error = on_call_failed };
-	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	static const struct call_sink sink = { .result = on_looked, .error = snapshot_call_failed };
+	auto_buf struct buf params = BUF_INIT(SNAPSHOT_PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
-	struct sandbox *s = sandbox_of(n);
+	struct sandbox *s = snapshot_sandbox(n);
 	if (!s)
 		return;
 	jsonw_open(&w);
-	put_places(s, &w);
+	snapshot_put_places(s, &w);
 	jsonw_key_bool(&w, "look", true);
 	jsonw_key_int(&w, "level", 0);
 	jsonw_close(&w);
@@ -496,16 +223,16 @@ static void on_frozen(void *arg, const struct backend_reply *reply)
 			"its processes cannot be brought to rest here (%s): see that nothing is written "
 			"meanwhile, and ask for it with `live`",
 			reply->error.text);
-		fail(n, &err);
+		snapshot_fail(n, &err);
 	} else if (reply->error.code != ERROR_OK) {
-		fail(n, &reply->error);
+		snapshot_fail(n, &reply->error);
 	} else if (reply->is_paused) {
 		set_deadline(n);
 		look(n);
 	} else if (clock_mono_ms() > n->rest_ms) {
 		error_set(&err, ERROR_TIMEOUT, "its processes did not come to rest within %d ms",
 			SNAPSHOT_REST_MS);
-		fail(n, &err);
+		snapshot_fail(n, &err);
 	} else {
 		timer_set(n->timer, ASK_AGAIN_MS);
 	}
@@ -513,7 +240,7 @@ static void on_frozen(void *arg, const struct backend_reply *reply)
 
 static void ask_to_rest(struct snapshot *n)
 {
-	struct sandbox *s = sandbox_of(n);
+	struct sandbox *s = snapshot_sandbox(n);
 	if (!s)
 		return;
 	struct backend *b = n->rt->backend;
@@ -532,7 +259,7 @@ static void on_timer(void *arg)
 		return;
 	}
 	error_set(&err, ERROR_TIMEOUT, "it took longer than %d s", SNAPSHOT_MS / 1000);
-	fail(n, &err);
+	snapshot_fail(n, &err);
 }
 
 /* ---- the beginning ---- */
@@ -552,11 +279,11 @@ static void on_open(void *arg, const struct error *failure)
 {
 	struct snapshot *n = arg;
 	struct error err;
-	struct sandbox *s = failure ? NULL : sandbox_of(n);
+	struct sandbox *s = failure ? NULL : snapshot_sandbox(n);
 	if (!failure && !s)
 		return;
 	if (failure || hold(n, s, &err) < 0) {
-		fail(n, failure ? failure : &err);
+		snapshot_fail(n, failure ? failure : &err);
 		return;
 	}
 	n->is_frozen = !n->wish.is_live && s->state != SANDBOX_PAUSED;

@@ -668,6 +668,25 @@ def test_pause_freezes_and_resume_goes_on(place, box):
     place.cay("exec", box, "true")
 
 
+def test_a_snapshot_is_an_image_and_forks_go_on_from_where_it_was(place, box):
+    can_rest = "memory" in json.loads(place.out("ls", "--json"))[0]["enforced"]["controls"]
+    live = () if can_rest else ("--live",)
+    if not can_rest:
+        assert "`live`" in place.cay("fork", box, status=13).stderr
+    place.out("exec", box, "sh", "-c", "echo prepared > file")
+    image = place.out("snapshot", box, "prepared:1", *live).strip()
+    assert re.fullmatch("[0-9a-f]{64}", image)
+    child = place.out("create", "--image", "prepared:1").strip()
+    forks = place.out("fork", box, "--count", "2", "--name", "try", "-e", "A=b", *live).split()
+    place.out("exec", box, "sh", "-c", "echo changed > file")
+    assert place.out("exec", child, "cat", "file") == "prepared\n"
+    assert place.out("exec", "try-2", "sh", "-c", "cat file; echo $A") == "prepared\nb\n"
+    assert json.loads(place.out("snapshot", "try-1", "--json", *live))["snapshot_of"] in forks
+    place.out("rm", child, *forks)
+    place.out("image", "rm", "prepared:1")
+    assert "No such image" in place.cay("create", "--image", "prepared:1", status=5).stderr
+
+
 def test_stop_keeps_the_record_and_rm_takes_many(place):
     ids = [place.out("create").strip() for _ in range(3)]
     assert place.out("stop", ids[0]) == ids[0] + "\n"
