@@ -19,6 +19,11 @@ struct family_usage {
 };
 
 /*
+ * The kernel kills this process when the thread that forked it ends. False: `parent`, which is that
+ * thread's process, has ended before it could be asked for. Changing ids asks for nothing again.
+ */
+bool family_follow(pid_t parent);
+/*
  * Signals every descendant of `ancestor`, not it: parents before children, or the other way round.
  */
 void family_signal(pid_t ancestor, int signo, bool children_first);

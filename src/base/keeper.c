@@ -103,8 +103,7 @@ int keeper_start(const struct keeper *keeper, struct error *err)
 	close(keeper->lifeline_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (!family_follow(parent))
 		_exit(EXIT_FAILURE);
 	return 0;
 }

@@ -12,7 +12,9 @@
 #include "sandbox/step.h"
 
 #include "base/auto.h"
+#include "base/family.h"
 #include "base/file.h"
+#include "sandbox/nslimit.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -22,7 +24,6 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -168,13 +169,13 @@ static int make_owner_userns(const struct build *b, const struct step *s, int *r
 		.pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t parent = getpid(), pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)
-		return error_sys(err, errno, "make a user namespace");
+		return nslimit_sys(err, errno, "make a user namespace");
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (family_follow(parent))
 			pause();
+		_exit(125);
 	}
 	int r = write_owner(b, s, pid, "uid_map", b->tree_owners[s->tree], err);
 	if (r == 0)

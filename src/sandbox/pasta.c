@@ -13,6 +13,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/family.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "sandbox/filterlog.h"
@@ -26,7 +27,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -127,8 +127,7 @@ _Noreturn static void child(const char *program, int said_fd, pid_t parent, pid_
 	dup2(null_fd, 1);
 	dup2(said_fd, 2);
 	syscall(SYS_close_range, 3, ~0U, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (is_in_group && getppid() == parent)
+	if (family_follow(parent) && is_in_group)
 		execve(program, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
 	_exit(127);
 }
@@ -256,11 +255,11 @@ void pasta_detach(struct pasta *p)
 }
 
 /* Namespaces as a sandbox has them, in a child that waits to be killed. */
-static int make_namespaces(int ready_fd)
+static int make_namespaces(int ready_fd, pid_t parent)
 {
 	char map[64];
 	unsigned uid = getuid(), gid = getgid();
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ||
+	if (!family_follow(parent) || unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ||
 		file_write_once(AT_FDCWD, "/proc/self/setgroups", STR("deny"), NULL) < 0)
 		return -1;
 	snprintf(map, sizeof(map), "%d %u 1", AGENT_UID, uid);
@@ -284,10 +283,10 @@ int pasta_probe(struct error *err)
 		return -1;
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return error_sys(err, errno, "make a pipe");
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		if (make_namespaces(pair[1]) == 0)
+		if (make_namespaces(pair[1], parent) == 0)
 			pause();
 		_exit(1);
 	}
