@@ -30,6 +30,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 enum {
@@ -176,6 +177,10 @@ static int dial(struct executor_options *o, struct error *err)
 	return settle_in(&settle, err);
 }
 
+/*
+ * Not dumpable: what it forks is for a moment, before it executes or locks itself in, a process of
+ * the agent's with all of the executor's descriptors, which nobody inside may look into or trace.
+ */
 int main(int argc, char **argv)
 {
 	struct executor_options options = { .control_fd = CONTROL_FD,
@@ -189,6 +194,8 @@ int main(int argc, char **argv)
 	struct error err;
 	log_init("cay-executor");
 	fill_stdio();
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 && error_sys(&err, errno, "keep others out") < 0)
+		goto out;
 	if (parse(argc, argv, &options, &keeper, &err) < 0)
 		goto out;
 	if (!options.dial && fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&

@@ -151,3 +151,41 @@ def test_a_server_whose_sandboxes_do_not_hold_serves_nobody(tmp_path):
                           "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=60)
     assert run.returncode != 0
     assert "nobody is served: a sandbox does not hold here; an attack from within got through: " in run.stderr
+
+
+GRAB = r"""
+import os, time
+got = set()
+end = time.monotonic() + 20
+open("/tmp/watching", "w").close()
+while time.monotonic() < end and not os.path.exists("/tmp/enough"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            name = open(f"/proc/{pid}/comm").read().strip()
+        except OSError:
+            continue
+        if name not in ("cay-worker", "cay-executor", "sleep"):  # the last one is the control: it is the agent's
+            continue
+        for what in ("fd", "fdinfo", "root", "cwd", "mem", "map_files", "task"):
+            path = f"/proc/{pid}/{what}"
+            try:
+                names = os.listdir(path) if what != "mem" else [open(path, "rb").read(1)]
+            except OSError:
+                continue
+            if what != "task":
+                got.add(name)
+print(sorted(got))
+"""
+
+
+def test_what_takes_a_snapshot_lends_its_descriptors_to_nobody(create):
+    """The worker that reads the upper layers has the agent's uid and pid namespace, and the agent is not at rest here."""
+    box = create()
+    box.run("sleep 1000 &")
+    box.run("head -c 100000000 /dev/zero > big")
+    box.put_file("/tmp/grab.py", GRAB.encode())
+    box.run("python3 /tmp/grab.py > /tmp/grabbed & until [ -e /tmp/watching ]; do :; done")
+    for _ in range(3):
+        assert box.request("POST", "/snapshot", {"live": True}).status == 201
+    box.run("touch /tmp/enough; while pgrep python3; do :; done")
+    assert box.output("cat /tmp/grabbed", session="another") == "['sleep']\n"
