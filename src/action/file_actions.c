@@ -325,6 +325,8 @@ static const struct field upload_fields[] = {
 	{ "max_bytes", FIELD_INT, FIELD_AT(struct upload_params, max_bytes), .min = 0,
 		.max = INT64_MAX / 2, .standard = "0",
 		.help = "tar, zip: stop where more than this comes out; 0: never" },
+	{ "from", FIELD_STRING, FIELD_AT(struct upload_params, from), FIELD_PATH,
+		.help = "tar, zip: the archive is this file of the sandbox, and no data come" },
 	{ 0 },
 };
 

@@ -111,6 +111,7 @@ struct upload_params {
 	bool create_parents;
 	bool layer;
 	int64_t max_bytes; /* 0: any */
+	struct str from;   /* STR_NONE: what comes as data */
 };
 
 struct download_params {

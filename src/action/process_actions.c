@@ -1,6 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "action/process_actions.h"
 
+#include "base/auto.h"
+#include "wire/json.h"
+
+static const struct {
+	const char *name;
+	int number;
+} signals[] = {
+	{ "HUP", 1 },
+	{ "INT", 2 },
+	{ "QUIT", 3 },
+	{ "ILL", 4 },
+	{ "TRAP", 5 },
+	{ "ABRT", 6 },
+	{ "BUS", 7 },
+	{ "FPE", 8 },
+	{ "KILL", 9 },
+	{ "USR1", 10 },
+	{ "SEGV", 11 },
+	{ "USR2", 12 },
+	{ "PIPE", 13 },
+	{ "ALRM", 14 },
+	{ "TERM", 15 },
+	{ "XCPU", 24 },
+	{ "XFSZ", 25 },
+	{ "SYS", 31 },
+};
+
+int process_signal_number(const struct json *process)
+{
+	enum { UNKNOWN = 127 };
+	struct str name = json_str(json_find(process, "signal"));
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		if (str_is(name, signals[i].name))
+			return signals[i].number;
+	return name.ptr ? UNKNOWN : 0;
+}
+
 #define PROCESS_FIELD(type)                                                       \
 	{                                                                         \
 		"process", FIELD_STRING, FIELD_AT(type, process), FIELD_REQUIRED, \
@@ -12,11 +49,15 @@
 	"signal or null, timed_out, stdout_bytes, stderr_bytes, dropped_bytes, is_tty, started_ms, "                                                  \
 	"duration_ms"
 
+static const char *const invalid_words[] = { "replace", "escape", NULL };
+
 static const struct field exec_fields[] = {
 	{ "argv", FIELD_STRINGS, FIELD_AT(struct exec_params, argv), FIELD_REQUIRED,
 		.help = "the program, found along PATH, and its arguments" },
 	{ "env", FIELD_MAP, FIELD_AT(struct exec_params, env),
 		.help = "variables on top of the sandbox's" },
+	{ "env_replaces", FIELD_BOOL, FIELD_AT(struct exec_params, env_replaces),
+		.standard = "false", .help = "env is all that it gets, in place of the sandbox's" },
 	{ "cwd", FIELD_STRING, FIELD_AT(struct exec_params, cwd),
 		.help = "where it starts; standard: the sandbox's workdir" },
 	{ "user", FIELD_STRING, FIELD_AT(struct exec_params, user),
@@ -45,6 +86,9 @@ static const struct field exec_fields[] = {
 	{ "log_bytes", FIELD_INT, FIELD_AT(struct exec_params, log_bytes), .min = 1024,
 		.max = PROCESS_LOG_MAX, .standard = "1048576",
 		.help = "how much of its output to keep: the first and the last half of it" },
+	{ "invalid", FIELD_STRING, FIELD_AT(struct exec_params, invalid), .standard = "replace",
+		.words = invalid_words,
+		.help = "with capture: bytes that are no UTF-8 are replaced by U+FFFD, or shown as \\xNN" },
 	{ 0 },
 };
 

@@ -40,6 +40,7 @@ enum {
 struct exec_params {
 	struct field_strings argv;
 	struct field_map env;
+	bool env_replaces;
 	struct str cwd;
 	struct str user;
 	struct str name;
@@ -52,6 +53,7 @@ struct exec_params {
 	bool announce;
 	bool merge;
 	int64_t log_bytes;
+	struct str invalid; /* replace, escape */
 };
 
 struct process_list_params {
@@ -99,6 +101,10 @@ struct process_kill_all_params {
 struct process_tree_params {
 	bool unused;
 };
+
+/* The number of the signal that ended a process, as it is told; 0: none did. */
+struct json;
+int process_signal_number(const struct json *process);
 
 extern const struct action exec_action, process_input_action, process_kill_all_action,
 	process_list_action, process_logs_action, process_remove_action, process_resize_action,

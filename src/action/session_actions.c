@@ -17,6 +17,22 @@
 #define SESSION_RESULT \
 	"the session: session, pid, status (idle, running, ended), command, cwd, cols, rows, created_ms"
 
+static const char *const invalid_words[] = { "replace", "escape", NULL };
+
+#define INVALID_FIELD(type)                                                           \
+	{                                                                             \
+		"invalid", FIELD_STRING, FIELD_AT(type, invalid),                     \
+			.standard = "replace", .words = invalid_words,                \
+			.help = "bytes of the output that are no UTF-8: replaced by " \
+				"U+FFFD, or shown as \\xNN"                           \
+	}
+#define EXPECT_FIELD(type)                                                                      \
+	{                                                                                       \
+		"expect", FIELD_STRINGS, FIELD_AT(type, expect),                                \
+			.help = "report as soon as one of these regular expressions is in the " \
+				"output, which ends before it then; 16 at most"                 \
+	}
+
 static const struct field run_fields[] = {
 	{ "command", FIELD_STRING, FIELD_AT(struct run_params, command),
 		.help = "what the shell shall run, any number of lines; empty: go on waiting for the command "
@@ -41,6 +57,17 @@ static const struct field run_fields[] = {
 	{ "output_bytes", FIELD_INT, FIELD_AT(struct run_params, output_bytes), .min = 1024,
 		.max = RUN_OUTPUT_MAX, .standard = "1048576",
 		.help = "how much output to report: the first and the last half of it" },
+	{ "open", FIELD_BOOL, FIELD_AT(struct run_params, open), .standard = "true",
+		.help = "make the session if there is none; false: then it is not found" },
+	{ "or_run", FIELD_BOOL, FIELD_AT(struct run_params, or_run), .standard = "false",
+		.help = "with input: where nothing is running, run the text as a command" },
+	{ "queue", FIELD_BOOL, FIELD_AT(struct run_params, queue), .standard = "false",
+		.help = "where a command is still running: wait for its end, within the same time, and run "
+			"this one then; the output is that of both" },
+	{ "syntax", FIELD_BOOL, FIELD_AT(struct run_params, syntax), .standard = "false",
+		.help = "have bash read the whole command first: one with an error of syntax is not begun" },
+	EXPECT_FIELD(struct run_params),
+	INVALID_FIELD(struct run_params),
 	{ 0 },
 };
 
@@ -49,7 +76,8 @@ const struct action run_action = {
 	.group = "session",
 	.summary = "run a command in a shell session",
 	.result =
-		"status (exited, running, quiet, waiting_for_input, ended), exit_code or null, output, "
+		"status (exited, running, quiet, waiting_for_input, expected, syntax_error, ended), exit_code "
+		"or null, output, expected (which of expect was found, from 0, or null), "
 		"truncated_bytes, truncated_lines, session, command, cwd, background_pid, python, "
 		"duration_ms, is_new_shell",
 	.fields = run_fields,
@@ -94,6 +122,31 @@ const struct action session_input_action = {
 	.result = SESSION_RESULT,
 	.fields = input_fields,
 	.params_size = sizeof(struct session_input_params),
+	.flags = ACTION_KEEPS,
+};
+
+static const struct field interrupt_fields[] = {
+	SESSION_FIELD(struct session_interrupt_params),
+	{ "tries", FIELD_INT, FIELD_AT(struct session_interrupt_params, tries), .min = 0,
+		.max = 100, .standard = "3", .help = "how often to press C-c" },
+	{ "wait_ms", FIELD_INT, FIELD_AT(struct session_interrupt_params, wait_ms), .min = 1,
+		.max = 60000, .standard = "200",
+		.help = "how long to wait for its end after each time" },
+	EXPECT_FIELD(struct session_interrupt_params),
+	INVALID_FIELD(struct session_interrupt_params),
+	{ 0 },
+};
+
+const struct action session_interrupt_action = {
+	.name = "session_interrupt",
+	.group = "session",
+	.summary =
+		"end what runs in a session: by C-c, and if that is not enough by C-z and a kill",
+	.result =
+		"as of run: status exited, or expected; running if it is the shell itself that goes on. Who "
+		"waits for the command is told that it is running",
+	.fields = interrupt_fields,
+	.params_size = sizeof(struct session_interrupt_params),
 	.flags = ACTION_KEEPS,
 };
 

@@ -49,6 +49,7 @@ const struct action *const action_table[] = {
 	&session_attach_action,
 	&session_close_action,
 	&session_input_action,
+	&session_interrupt_action,
 	&session_list_action,
 	&session_open_action,
 	&session_resize_action,

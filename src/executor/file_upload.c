@@ -11,6 +11,8 @@
 #include "executor/replace.h"
 #include "executor/unpack.h"
 
+#include <fcntl.h>
+
 /* call->state of the verb: one or the other. */
 struct upload {
 	const struct upload_params *p;
@@ -23,6 +25,7 @@ struct unpack_job {
 	enum unpack_kind kind;
 	struct unpack_how how;
 	bool create_parents;
+	const char *from; /* NULL: what is fed in */
 };
 
 static void put_result(struct buf *b, const char *path, int64_t bytes, int64_t entries,
@@ -46,7 +49,11 @@ static int unpack_in_worker(void *arg, struct worker_io *io, struct buf *result,
 	int made = job->create_parents ? path_mkdirs(io->root, job->path, 0755, err) : 0;
 	if (made < 0 || path_open_dir(io->root, job->path, &dir_fd, err) < 0)
 		return -1;
-	if (unpack(job->kind, &job->how, io->in_fd, dir_fd, io->root, &counts, err) < 0)
+	auto_fd int from_fd = -1;
+	if (job->from && path_open(io->root, job->from, O_RDONLY | O_NONBLOCK, &from_fd, err) < 0)
+		return -1;
+	int in_fd = job->from ? from_fd : io->in_fd;
+	if (unpack(job->kind, &job->how, in_fd, dir_fd, io->root, &counts, err) < 0)
 		return error_wrap(err, "unpack into %s, after %lld entries", job->path,
 			(long long)MAX(0, counts.items - 1));
 	put_result(result, job->path, counts.bytes, counts.items, counts.written, made > 0);
@@ -60,6 +67,8 @@ static int begin(struct call *call, const struct upload_params *p, struct upload
 	char path[PATH_SIZE];
 	if (files_path(call, &p->where, path, err) < 0)
 		return -1;
+	if (str_is(p->kind, "file") && p->from.ptr)
+		return error_set(err, ERROR_INVALID, "upload: from is for archives; see move");
 	if (str_is(p->kind, "file")) {
 		struct replace_how how = { .create_parents = p->create_parents, .mode = p->mode };
 		if (p->where.path.ptr[p->where.path.len - 1] == '/')
@@ -70,7 +79,13 @@ static int begin(struct call *call, const struct upload_params *p, struct upload
 	struct unpack_job *job = arena_new(&call->arena, struct unpack_job);
 	*job = (struct unpack_job){ files_keep(call, path),
 		str_is(p->kind, "zip") ? UNPACK_ZIP : UNPACK_TAR, { p->layer, p->max_bytes },
-		p->create_parents };
+		p->create_parents, NULL };
+	if (p->from.ptr) {
+		struct file_where from = { p->from, p->where.cwd };
+		if (files_path(call, &from, path, err) < 0)
+			return -1;
+		job->from = files_keep(call, path);
+	}
 	u->worker = worker_new(&files->streams, call, unpack_in_worker, job, err);
 	return u->worker ? 0 : -1;
 }

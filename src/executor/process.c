@@ -337,6 +337,8 @@ static int open_terminal(struct process *p, const struct exec_params *params, st
 static int make_env(const struct executor *e, const struct exec_params *p, const struct user *user,
 	struct env *env, struct error *err)
 {
+	if (p->env_replaces)
+		return env_set_all(env, &p->env, err);
 	env_copy(env, &e->env);
 	if (user->is_other != e->user.is_other || user->uid != e->user.uid) {
 		env_set(env, STR("USER"), str_from(user->name), NULL);

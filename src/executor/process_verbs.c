@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "executor/process.h"
+#include "wire/utf8.h"
 
 #include <signal.h>
 
@@ -50,19 +51,22 @@ struct exec {
 	struct process_watch watch;
 	struct call *call;
 	struct process *process; /* there as long as the call watches it */
-	bool is_capture;
+	bool is_capture, escapes;
 };
 
 /* All of one channel that the log holds. */
-static void put_captured(const struct process *p, struct jsonw *w, const char *key, uint8_t channel)
+static void put_captured(const struct process *p, struct jsonw *w, const char *key, uint8_t channel,
+	bool escapes)
 {
-	auto_buf struct buf text = BUF_INIT(SIZE_MAX / 2);
+	auto_buf struct buf text = BUF_INIT(SIZE_MAX / 2), escaped = BUF_INIT(SIZE_MAX / 2);
 	struct log_entry entry;
 	for (uint64_t at = 0; process_log_read(&p->log, at, &entry);
 		at = entry.at + entry.bytes.len)
 		if (entry.channel == channel)
 			buf_put(&text, entry.bytes);
-	jsonw_key_str(w, key, buf_str(&text));
+	if (escapes)
+		utf8_put_escaped(&escaped, buf_str(&text));
+	jsonw_key_str(w, key, buf_str(escapes ? &escaped : &text));
 }
 
 static void exec_on_end(struct process_watch *watch)
@@ -72,8 +76,8 @@ static void exec_on_end(struct process_watch *watch)
 	struct jsonw w = JSONW(&b);
 	process_put(x->process, &w, true);
 	if (x->is_capture) {
-		put_captured(x->process, &w, "stdout", 1);
-		put_captured(x->process, &w, "stderr", 2);
+		put_captured(x->process, &w, "stdout", 1, x->escapes);
+		put_captured(x->process, &w, "stderr", 2, x->escapes);
 	}
 	jsonw_close(&w);
 	x->process = NULL;
@@ -132,6 +136,7 @@ static void exec_start(struct call *call, const void *params)
 		.call = call,
 		.process = process,
 		.is_capture = p->capture,
+		.escapes = str_is(p->invalid, "escape"),
 	};
 	process_watch_add(process, &x->watch);
 	call->state = x;

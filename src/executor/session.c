@@ -22,6 +22,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "executor/expects.h"
 #include "executor/session_report.h"
 #include "executor/session_typed.h"
 #include "executor/session_wait.h"
@@ -60,6 +61,8 @@ static void feed(struct session *s, struct str bytes)
 	s->last_output_ms = clock_mono_ms();
 	screen_set_newline(s->screen, pty_is_newline(&s->shell->pty));
 	screen_feed(s->screen, bytes);
+	if (s->wait)
+		expects_feed(s->wait->expects, bytes);
 	struct session_tap *tap, *tmp;
 	list_for_each_safe(tap, tmp, &s->taps, link)
 		tap->on_output(tap, bytes);
@@ -186,6 +189,8 @@ static void read_output(struct session *s)
 			shell_put_mark(s->shell);
 	}
 	complete_if_done(s);
+	if (s->wait && expects_are_met(s->wait->expects))
+		session_end_wait(s, OUTCOME_EXPECTED);
 }
 
 static void on_terminal(void *arg, int events)
@@ -323,6 +328,7 @@ static void session_free(struct session *s)
 	buf_fini(&s->path);
 	buf_fini(&s->prompt);
 	buf_fini(&s->echo);
+	buf_fini(&s->rest);
 	list_remove(&s->link);
 	s->executor->n_sessions--;
 	free(s);
@@ -365,6 +371,7 @@ static struct session *session_new(struct executor *e, struct str name, int cols
 	buf_init(&s->path, SHELL_REPORT_MAX);
 	buf_init(&s->prompt, SHELL_REPORT_MAX);
 	buf_init(&s->echo, SESSION_COMMAND_MAX);
+	buf_init(&s->rest, SESSION_REST_MAX);
 	list_append(&e->sessions, &s->link);
 	e->n_sessions++;
 	return s;
@@ -437,11 +444,16 @@ void sessions_free_all(struct executor *e)
 
 /* ---- commands ---- */
 
+bool session_is_running(const struct session *s)
+{
+	return s->state == SESSION_RUNNING || (s->state == SESSION_STARTING && s->command.len);
+}
+
 static int check_idle(struct session *s, struct error *err)
 {
 	if (s->wait)
 		return error_set(err, ERROR_CONFLICT, "another call waits for session %s", s->name);
-	if (s->state == SESSION_RUNNING || (s->state == SESSION_STARTING && s->command.len))
+	if (session_is_running(s))
 		return error_set(err, ERROR_CONFLICT,
 			"session %s still runs: %.*s; wait for it with an empty command, type into it with input "
 			"or keys, or use another session",

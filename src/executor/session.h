@@ -22,6 +22,7 @@ enum {
 	SESSION_NAME_MAX = 64,
 	SESSION_COMMAND_MAX = 1024 * 1024, /* bytes of a command */
 	SESSION_TYPED_MAX = SESSION_COMMAND_MAX + 4096,
+	SESSION_REST_MAX = 8 * 1024 * 1024,
 	SESSION_COLS = 1000, /* wide: what a program prints shall not be wrapped */
 	SESSION_ROWS = 50,
 };
@@ -38,15 +39,24 @@ enum outcome {
 	OUTCOME_RUNNING,
 	OUTCOME_QUIET,
 	OUTCOME_INPUT,
+	OUTCOME_EXPECTED,
 	OUTCOME_ENDED,
 };
 
 struct session;
 
+/* What a wait looks for in the output. */
+struct expects {
+	struct pattern **patterns; /* in the order of the call's `expect` */
+	size_t n;
+	ptrdiff_t found; /* which one; -1: none yet */
+};
+
 struct session_wait {
 	int64_t timeout_ms; /* 0: none */
 	int64_t quiet_ms;   /* 0: none */
 	bool until_input;
+	struct expects *expects; /* NULL: nothing */
 	/* The wait is over and not the session's any more. */
 	void (*on_outcome)(struct session_wait *wait, enum outcome outcome);
 	struct session *session; /* set while waiting */
@@ -94,6 +104,7 @@ struct session {
 	int exit_code; /* of the last command; of the shell, if that ended */
 	int64_t background_pid;
 	struct buf cwd, path, prompt, echo;
+	struct buf rest; /* of the output: what came behind something expected */
 
 	struct session_wait *wait; /* NULL: nobody waits */
 	struct timer *timer;
@@ -126,6 +137,8 @@ void session_unwait(struct session_wait *wait);
  * command is over, and nothing that comes later will change it.
  */
 struct ring_gap session_take_output(struct session *s, struct buf *out, bool is_last);
+/* A command runs, or will as soon as the shell is ready. */
+bool session_is_running(const struct session *s);
 
 void session_tap(struct session *s, struct session_tap *tap);
 void session_untap(struct session *s, struct session_tap *tap);

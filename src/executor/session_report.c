@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "executor/mask.h"
 #include "wire/frame.h"
+#include "wire/pattern.h"
+#include "wire/utf8.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@ static const char *const outcome_names[] = {
 	[OUTCOME_RUNNING] = "running",
 	[OUTCOME_QUIET] = "quiet",
 	[OUTCOME_INPUT] = "waiting_for_input",
+	[OUTCOME_EXPECTED] = "expected",
 	[OUTCOME_ENDED] = "ended",
 };
 
@@ -31,8 +34,7 @@ const char *outcome_name(enum outcome outcome)
 
 void session_put(const struct session *s, struct jsonw *w)
 {
-	bool is_running = s->state == SESSION_RUNNING ||
-		(s->state == SESSION_STARTING && s->command.len);
+	bool is_running = session_is_running(s);
 	jsonw_open(w);
 	jsonw_key_str(w, "session", str_from(s->name));
 	jsonw_key_int(w, "pid", s->shell ? s->shell->child.pid : -1);
@@ -155,8 +157,24 @@ static void put_python(const struct session *s, struct jsonw *w)
 	jsonw_key_str(w, "python", STR(""));
 }
 
+/*
+ * What came behind what was expected is the next output's. How much of that there is no room for.
+ */
+static size_t cut_expected(struct session *s, struct expects *e, struct buf *text)
+{
+	struct str all = buf_str(text);
+	size_t start, end;
+	if (e->found < 0 || !pattern_find(e->patterns[e->found], all, &start, &end))
+		return 0; /* a terminal shows it otherwise than it was written */
+	struct str rest = str_skip(all, end);
+	buf_put(&s->rest, str_first(rest, SESSION_REST_MAX));
+	buf_cut(text, start);
+	return rest.len - s->rest.len;
+}
+
 struct report {
 	enum outcome outcome;
+	ptrdiff_t expected; /* -1: none */
 	struct str output;
 	struct ring_gap gap;
 	const char *limit; /* that it ran into, or NULL */
@@ -171,6 +189,11 @@ static void put_result(const struct session *s, const struct report *r, struct b
 	jsonw_key(&w, "exit_code");
 	if (is_over)
 		jsonw_int(&w, s->exit_code);
+	else
+		jsonw_null(&w);
+	jsonw_key(&w, "expected");
+	if (r->expected >= 0)
+		jsonw_int(&w, r->expected);
 	else
 		jsonw_null(&w);
 	if (r->limit)
@@ -188,14 +211,35 @@ static void put_result(const struct session *s, const struct report *r, struct b
 	jsonw_close(&w);
 }
 
-void session_put_outcome(struct session *s, enum outcome outcome, struct buf *out)
+/* All of it: what was left over, what is new, up to what was expected. */
+static struct ring_gap take_text(struct session *s, const struct telling *t, bool is_over,
+	struct buf *text)
+{
+	auto_buf struct buf fresh = BUF_INIT(SIZE_MAX / 2);
+	struct ring_gap gap = session_take_output(s, &fresh, is_over);
+	buf_put(text, buf_str(&s->rest));
+	buf_reset(&s->rest);
+	buf_put(text, buf_str(&fresh));
+	if (t->expects)
+		gap.bytes += cut_expected(s, t->expects, text);
+	mask_secrets(s->executor, text);
+	if (!t->escapes)
+		return gap;
+	buf_reset(&fresh);
+	utf8_put_escaped(&fresh, buf_str(text));
+	buf_reset(text);
+	buf_put(text, buf_str(&fresh));
+	return gap;
+}
+
+void session_put_outcome(struct session *s, const struct telling *t, struct buf *out)
 {
 	auto_buf struct buf text = BUF_INIT(SIZE_MAX / 2);
-	struct report r = { .outcome = outcome };
-	r.gap = session_take_output(s, &text,
-		outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED);
-	mask_secrets(s->executor, &text);
-	if ((outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED) && s->exit_code)
+	bool is_over = t->outcome == OUTCOME_EXITED || t->outcome == OUTCOME_ENDED;
+	struct report r = { .outcome = t->outcome,
+		.expected = t->expects ? t->expects->found : -1 };
+	r.gap = take_text(s, t, is_over, &text);
+	if (is_over && s->exit_code)
 		r.limit = limits_hit(&s->executor->limits);
 	r.output = buf_str(&text);
 	put_result(s, &r, out);

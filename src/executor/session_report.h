@@ -13,4 +13,9 @@ void session_emit_started(struct session *s);
 void session_emit_ended(struct session *s);
 const char *outcome_name(enum outcome outcome); /* "exited" */
 /* Takes the output and appends the whole result of a run. */
-void session_put_outcome(struct session *s, enum outcome outcome, struct buf *out);
+struct telling {
+	enum outcome outcome;
+	struct expects *expects; /* NULL: nothing was looked for */
+	bool escapes;            /* bytes that are no UTF-8 are shown as \xNN */
+};
+void session_put_outcome(struct session *s, const struct telling *t, struct buf *out);

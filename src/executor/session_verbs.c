@@ -4,8 +4,11 @@
 #include "action/session_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
+#include "executor/expects.h"
 #include "executor/keys.h"
 #include "executor/session_report.h"
+#include "executor/syntax.h"
 
 #include <stdio.h>
 
@@ -20,6 +23,12 @@ static void fail(struct call *call, struct error *err)
 struct run {
 	struct session_wait wait;
 	struct call *call;
+	const struct run_params *p;
+	struct expects *expects;
+	struct syntax *syntax; /* NULL: it is not being checked */
+	struct session
+		*queued; /* whose command is waited for before ours begins; NULL: ours runs */
+	int64_t end_ms;  /* monotonic; 0: never */
 };
 
 static void close_fresh(void *arg)
@@ -27,10 +36,12 @@ static void close_fresh(void *arg)
 	session_close(arg);
 }
 
-static void finish_run(struct call *call, struct session *s, enum outcome outcome)
+static void finish_run(struct run *run, struct session *s, enum outcome outcome)
 {
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	session_put_outcome(s, outcome, &b);
+	struct call *call = run->call;
+	const struct telling telling = { outcome, run->expects, str_is(run->p->invalid, "escape") };
+	session_put_outcome(s, &telling, &b);
 	bool is_over = outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED;
 	if (s->is_fresh && (is_over || call->executor->is_stateless))
 		loop_defer(call->executor->loop, close_fresh,
@@ -38,10 +49,16 @@ static void finish_run(struct call *call, struct session *s, enum outcome outcom
 	call_finish(call, buf_str(&b));
 }
 
+static void run_queued(void *arg);
+
 static void on_outcome(struct session_wait *wait, enum outcome outcome)
 {
 	struct run *run = container_of(wait, struct run, wait);
-	finish_run(run->call, wait->ended, outcome);
+	if (run->queued && (outcome == OUTCOME_EXITED || outcome == OUTCOME_ENDED))
+		loop_defer(run->call->executor->loop, run_queued,
+			run); /* not from within its event */
+	else
+		finish_run(run, wait->ended, outcome);
 }
 
 /* A terminal sends a carriage return for Enter; what it shows is a newline. */
@@ -67,43 +84,53 @@ static int press(struct session *s, struct str names, struct error *err)
 	return session_type(s, buf_str(&bytes), STR_NONE, err);
 }
 
-static bool is_running(const struct session *s)
-{
-	return s->state == SESSION_RUNNING || (s->state == SESSION_STARTING && s->command.len);
-}
-
 /* C-c at the prompt: what every shell makes of it. */
 static bool is_idle_interrupt(const struct session *s, const struct run_params *p)
 {
-	return str_is(p->keys, "C-c") && !is_running(s) && !s->has_outcome;
+	return str_is(p->keys, "C-c") && !session_is_running(s) && !s->has_outcome;
 }
 
 static int go_on(struct session *s, const struct run_params *p, struct error *err)
 {
-	if (is_running(s) && p->input)
+	if (session_is_running(s) && p->input)
 		return type_line(s, p->command, err);
-	if (is_running(s) && p->keys.len)
+	if (session_is_running(s) && p->keys.len)
 		return press(s, p->keys, err);
 	/*
 	 * A shell that starts is waited for by who gave it a command: without one it would be for
 	 * ever.
 	 */
-	if (s->state == SESSION_STARTING && !is_running(s) && !is_idle_interrupt(s, p))
+	if (s->state == SESSION_STARTING && !session_is_running(s) && !is_idle_interrupt(s, p))
 		return error_set(err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
 	return 0; /* session_wait refuses if there is nothing to wait for */
 }
 
-static int begin(struct executor *e, const struct run_params *p, struct session **ret,
+static int find_session(struct executor *e, struct str name, bool opens, struct session **ret,
 	struct error *err)
 {
-	bool is_new_command = !p->input && p->keys.len == 0 && p->command.len;
+	*ret = session_find(e, name);
+	if (*ret || opens)
+		return *ret ? 0 : session_get(e, name, ret, err);
+	return error_set(err, ERROR_NOT_FOUND, "no session '%.*s'", STR_ARG(str_first(name, 64)));
+}
+
+/* Whether it is a command, and not something to type or to wait for. */
+static bool is_new_command(const struct run_params *p, const struct session *s)
+{
+	bool types = p->input && !(p->or_run && s && !session_is_running(s));
+	return !types && p->keys.len == 0 && p->command.len;
+}
+
+static int begin(struct executor *e, struct run *run, struct session **ret, struct error *err)
+{
+	const struct run_params *p = run->p;
 	char name[SESSION_NAME_MAX];
 	struct str session = p->session;
 	struct session *s;
 	if (p->command.len > RUN_COMMAND_MAX)
 		return error_set(err, ERROR_TOO_LARGE, "a command of %zu bytes; the limit is %d",
 			p->command.len, RUN_COMMAND_MAX);
-	if (e->is_stateless && !is_new_command)
+	if (e->is_stateless && !is_new_command(p, NULL))
 		return error_set(err, ERROR_UNSUPPORTED,
 			"a sandbox of the backend cli keeps no shell: there is nothing to type into, "
 			"and the command was not sent to any process");
@@ -111,50 +138,114 @@ static int begin(struct executor *e, const struct run_params *p, struct session 
 		snprintf(name, sizeof(name), "fresh-%lld", (long long)e->next_fresh++);
 		session = str_from(name);
 	}
-	if (session_get(e, session, &s, err) < 0)
+	if (find_session(e, session, p->open || p->fresh || e->is_stateless, &s, err) < 0)
 		return -1;
 	s->is_fresh |= p->fresh || e->is_stateless;
-	if (is_new_command)
+	bool is_command = is_new_command(p, s);
+	if (is_command)
 		screen_set_limit(s->screen, (size_t)p->output_bytes);
-	int r = is_new_command ? session_run(s, p->command, p->cwd, err) : go_on(s, p, err);
+	run->queued = is_command && p->queue && session_is_running(s) ? s : NULL;
+	int r = run->queued  ? 0
+		: is_command ? session_run(s, p->command, p->cwd, err)
+			     : go_on(s, p, err);
 	if (r == 0)
 		*ret = s;
 	return r;
 }
 
-static void run_start(struct call *call, const void *params)
+static void wait_for(struct run *run, struct session *s)
 {
-	const struct run_params *p = params;
-	struct session *s = NULL;
 	struct error err;
-	if (begin(call->executor, p, &s, &err) < 0) {
-		fail(call, &err);
-		return;
-	}
-	if (is_idle_interrupt(s, p)) {
-		s->exit_code = 130;
-		screen_feed(s->screen, STR("^C\n"));
-		finish_run(call, s, OUTCOME_EXITED);
-		return;
-	}
-	struct run *run = arena_new(&call->arena, struct run);
-	run->call = call;
+	int64_t left_ms = run->end_ms - clock_mono_ms();
 	run->wait = (struct session_wait){
-		.timeout_ms = p->timeout_ms,
-		.quiet_ms = p->quiet_ms,
-		.until_input = p->until_input,
+		.timeout_ms = run->end_ms ? MAX(left_ms, (int64_t)1) : 0,
+		.quiet_ms = run->queued ? 0 : run->p->quiet_ms,
+		.until_input = !run->queued && run->p->until_input,
+		.expects = run->queued ? NULL : run->expects,
 		.on_outcome = on_outcome,
 	};
-	call->state = run;
 	if (session_wait(s, &run->wait, &err) < 0)
+		fail(run->call, &err);
+}
+
+static void begin_run(struct run *run)
+{
+	struct session *s = NULL;
+	struct error err;
+	if (begin(run->call->executor, run, &s, &err) < 0) {
+		fail(run->call, &err);
+		return;
+	}
+	if (!is_idle_interrupt(s, run->p)) {
+		wait_for(run, s);
+		return;
+	}
+	s->exit_code = 130;
+	screen_feed(s->screen, STR("^C\n"));
+	finish_run(run, s, OUTCOME_EXITED);
+}
+
+/* What ran before is over. */
+static void run_queued(void *arg)
+{
+	struct run *run = arg;
+	begin_run(run);
+}
+
+static void on_checked(void *arg, const struct syntax_verdict *v, const struct error *err)
+{
+	struct run *run = arg;
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct jsonw w = JSONW(&b);
+	struct error failure;
+	run->syntax = NULL;
+	if (err) {
+		failure = *err;
+		fail(run->call, &failure);
+	} else if (v->exit_code == 0) {
+		begin_run(run);
+	} else {
+		jsonw_open(&w);
+		jsonw_key_str(&w, "status", STR("syntax_error"));
+		jsonw_key_int(&w, "exit_code", v->exit_code);
+		jsonw_key_str(&w, "output", v->output);
+		jsonw_key_str(&w, "session", run->p->session);
+		jsonw_key_str(&w, "command", run->p->command);
+		jsonw_close(&w);
+		call_finish(run->call, buf_str(&b));
+	}
+}
+
+static void run_start(struct call *call, const void *params)
+{
+	struct run *run = arena_new(&call->arena, struct run);
+	struct session *s;
+	struct error err;
+	run->call = call;
+	run->p = params;
+	run->end_ms = run->p->timeout_ms ? clock_mono_ms() + run->p->timeout_ms : 0;
+	call->state = run;
+	if (expects_new(&run->p->expect, &call->arena, &run->expects, &err) < 0) {
 		fail(call, &err);
+	} else if (!run->p->syntax || !run->p->command.len) {
+		begin_run(run);
+	} else if ((!run->p->open &&
+			   find_session(call->executor, run->p->session, false, &s, &err) < 0) ||
+		syntax_check(call->executor, run->p->command, on_checked, run, &run->syntax, &err) <
+			0) {
+		fail(call, &err);
+	}
 }
 
 static void run_drop(struct call *call)
 {
 	struct run *run = call->state;
-	if (run)
-		session_unwait(&run->wait);
+	if (!run)
+		return;
+	loop_undefer(call->executor->loop, run);
+	syntax_drop(run->syntax);
+	session_unwait(&run->wait);
+	expects_fini(run->expects);
 }
 
 const struct verb run_verb = { .action = &run_action, .start = run_start, .drop = run_drop };
@@ -209,7 +300,7 @@ static void input_start(struct call *call, const void *params)
 	struct error err;
 	if (!s)
 		return;
-	if (!is_running(s))
+	if (!session_is_running(s))
 		error_set(&err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
 	else if (session_type(s, p->text, STR_NONE, &err) == 0 && press(s, p->keys, &err) == 0) {
 		finish_session(call, s);

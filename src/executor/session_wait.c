@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "executor/expects.h"
 #include "executor/tty_wait.h"
 
 #include <signal.h>
@@ -111,11 +112,14 @@ int session_wait(struct session *s, struct session_wait *wait, struct error *err
 		return error_set(err, ERROR_CONFLICT, "nothing is running in session %s", s->name);
 	s->wait = wait;
 	wait->session = s;
+	expects_feed(wait->expects, buf_str(&s->rest));
 	wait->began_ms = clock_mono_ms();
 	s->check_gap_ms = CHECK_FIRST_MS;
 	s->next_check_ms = wait->began_ms + CHECK_FIRST_MS;
 	if (s->has_outcome)
 		session_end_wait(s, s->state == SESSION_ENDED ? OUTCOME_ENDED : OUTCOME_EXITED);
+	else if (expects_are_met(wait->expects))
+		session_end_wait(s, OUTCOME_EXPECTED);
 	else
 		set_timer(s);
 	return 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_wait: how waits end; for executor/session.c. Everybody else uses executor/session.h. */
+/*
+ * session_wait: how waits end; for executor/session.c and who takes another's place. Everybody else
+ * uses executor/session.h.
+ */
 #pragma once
 
 #include "executor/session.h"

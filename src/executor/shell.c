@@ -79,7 +79,7 @@ static const char script[] =
 	 */
 	"__cay_out() {\n"
 	"  __cay_s=$? __cay_f=$-\n"
-	"  if [[ $__cay_s${2-}${PS0-}${PROMPT_COMMAND-}${!-} == 0 && $__cay_f != *[vx]* ]]; then\n"
+	"  if [[ $__cay_s${2-}${PS0-}${PROMPT_COMMAND-}${!-}${__cay_j-} == 0 && $__cay_f != *[vx]* ]]; then\n"
 	"    __cay_ps0= __cay_ps1=${PS1-} PS1= __cay_said=$1\n"
 	"    builtin printf '%s\\0' \"$1\" 0 '' \"$__cay_f\" u \"$PWD\" '' \"${PATH-}\" >&0\n"
 	"    builtin eval :\n"
@@ -96,9 +96,10 @@ static const char script[] =
 	"  builtin eval :\n"
 	/*
 	 * Jobs are announced, and PROMPT_COMMAND is run, before the next line: that is part of the
-	 * output.
+	 * output. One that was stopped (which is a status of 128 and more) has no $!.
 	 */
-	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} ]]; then __cay_say \"$1\" '' \"${2-}\"; fi\n"
+	"  if ((__cay_s >= 128)); then __cay_j=1; fi\n"
+	"  if [[ ! ${PROMPT_COMMAND-} && ! ${!-} && ! ${__cay_j-} ]]; then __cay_say \"$1\" '' \"${2-}\"; fi\n"
 	"}\n"
 
 	/*
@@ -117,6 +118,7 @@ static const char script[] =
 	"  builtin local s=$2 p= a=\n"
 	"  if [[ ${__cay_said-} == \"$1\" ]]; then builtin return 0; fi\n"
 	"  if [[ ! ${__cay_s-} ]]; then __cay_s=$s __cay_f=$-; fi\n"
+	"  if [[ ${__cay_j-} ]] && ! builtin compgen -j >/dev/null 2>&1; then __cay_j=; fi\n"
 	"  if [[ ${PS1-} ]]; then\n"
 	"    p=${PS1@P} a=${PS1@a} __cay_ps1=$PS1\n"
 	"    if [[ $a != *r* ]]; then PS1=; fi\n"

@@ -54,6 +54,7 @@ const struct verb *const verb_table[] = {
 	&session_attach_verb,
 	&session_close_verb,
 	&session_input_verb,
+	&session_interrupt_verb,
 	&session_list_verb,
 	&session_open_verb,
 	&session_resize_verb,

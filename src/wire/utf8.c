@@ -115,7 +115,7 @@ size_t utf8_incomplete_tail(struct str s)
 	return 0;
 }
 
-int utf8_put_valid(struct buf *b, struct str s)
+static int put_mended(struct buf *b, struct str s, bool escapes)
 {
 	while (s.len) {
 		size_t good = 0, n;
@@ -124,11 +124,24 @@ int utf8_put_valid(struct buf *b, struct str s)
 		buf_put(b, str_first(s, good));
 		s = str_skip(s, good);
 		if (s.len) {
-			buf_puts(b, "\xef\xbf\xbd");
+			if (escapes)
+				buf_printf(b, "\\x%02x", (unsigned char)s.ptr[0]);
+			else
+				buf_puts(b, "\xef\xbf\xbd");
 			s = str_skip(s, 1);
 		}
 	}
 	return b->is_full ? -1 : 0;
+}
+
+int utf8_put_valid(struct buf *b, struct str s)
+{
+	return put_mended(b, s, false);
+}
+
+int utf8_put_escaped(struct buf *b, struct str s)
+{
+	return put_mended(b, s, true);
 }
 
 size_t utf8_write(uint32_t c, char out[static 4])

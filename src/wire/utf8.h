@@ -18,6 +18,8 @@ size_t utf8_run(struct str s);
 size_t utf8_incomplete_tail(struct str s);
 /* Appends s with every byte that is not well-formed replaced by U+FFFD. */
 int utf8_put_valid(struct buf *b, struct str s);
+/* The same with such a byte shown as \xNN, as Python's "backslashreplace" does. */
+int utf8_put_escaped(struct buf *b, struct str s);
 /* Writes a character; a surrogate, and what is beyond U+10FFFF, as U+FFFD. Its length. */
 size_t utf8_write(uint32_t c, char out[static 4]);
 /* Appends a character; a surrogate, and what is beyond U+10FFFF, as U+FFFD. */

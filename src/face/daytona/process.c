@@ -45,37 +45,11 @@ static void reply_output(struct http_request *r, int64_t exit_code, struct str o
 	http_reply_json(r, 200, &body);
 }
 
-static const struct {
-	const char *name;
-	int number;
-} signals[] = {
-	{ "HUP", 1 },
-	{ "INT", 2 },
-	{ "QUIT", 3 },
-	{ "ILL", 4 },
-	{ "TRAP", 5 },
-	{ "ABRT", 6 },
-	{ "BUS", 7 },
-	{ "FPE", 8 },
-	{ "KILL", 9 },
-	{ "USR1", 10 },
-	{ "SEGV", 11 },
-	{ "USR2", 12 },
-	{ "PIPE", 13 },
-	{ "ALRM", 14 },
-	{ "TERM", 15 },
-};
-
 int64_t exit_code_of(const struct json *process)
 {
 	const struct json *code = json_find(process, "exit_code");
-	struct str signal = json_str(json_find(process, "signal"));
-	if (json_kind(code) == JSON_KIND_INT)
-		return json_int(code);
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		if (str_is(signal, signals[i].name))
-			return 128 + signals[i].number;
-	return 255;
+	return json_kind(code) == JSON_KIND_INT ? json_int(code)
+						: 128 + process_signal_number(process);
 }
 
 static void on_done(struct act *act, const struct json *result)

@@ -96,9 +96,9 @@ static void exec_start(struct far *far)
 {
 	const struct exec_params *p = far->params;
 	auto_buf struct buf command = BUF_INIT(COMMAND_MAX);
-	if (p->has_stdin || p->detach || p->tty || p->user.len) {
+	if (p->has_stdin || p->detach || p->tty || p->user.len || p->env_replaces) {
 		far_refuse(far,
-			"process with input, a terminal or a user of its own, or in the background");
+			"process with input, a terminal, a user or an environment of its own, or in the background");
 		return;
 	}
 	for (size_t i = 0; i < p->argv.n; i++) {
@@ -249,6 +249,8 @@ static void open_session(struct far *far)
 static void run_start(struct far *far)
 {
 	const struct run_params *p = far->params;
+	if (far_refuses_run(far, p))
+		return;
 	if (p->input || p->keys.len || !p->command.len) {
 		far_refuse(far, "way to go on with a command, or to give it input");
 		return;

@@ -86,10 +86,21 @@ static void on_run(struct far *far, const struct json *observation)
 	far_finish(far, &b);
 }
 
+bool far_refuses_run(struct far *far, const struct run_params *p)
+{
+	bool refuses = !p->open || p->or_run || p->queue || p->syntax || p->expect.n;
+	if (refuses)
+		far_refuse(far,
+			"way to look for what is expected, to check a command, or to queue it");
+	return refuses;
+}
+
 static void run_start(struct far *far)
 {
 	const struct run_params *p = far->params;
 	auto_buf struct buf command = BUF_INIT(QUOTED_MAX);
+	if (far_refuses_run(far, p))
+		return;
 	if (!str_is(p->session, "main")) {
 		far_refuse(far, "session but main");
 		return;
@@ -200,9 +211,9 @@ static void exec_start(struct far *far)
 {
 	const struct exec_params *p = far->params;
 	auto_buf struct buf command = BUF_INIT(QUOTED_MAX);
-	if (p->has_stdin || p->detach || p->tty || p->user.len) {
+	if (p->has_stdin || p->detach || p->tty || p->user.len || p->env_replaces) {
 		far_refuse(far,
-			"process with input, a terminal or a user of its own, or in the background");
+			"process with input, a terminal, a user or an environment of its own, or in the background");
 		return;
 	}
 	if (p->env.n)

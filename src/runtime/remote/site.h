@@ -148,6 +148,9 @@ char *far_path(struct far *far, struct str cwd, struct str path);
 
 void far_finish(struct far *far, const struct buf *result);
 void far_fail(struct far *far, const struct error *err);
+/* What only a cay runs with: true, and it was refused, if that is asked for. */
+struct run_params;
+bool far_refuses_run(struct far *far, const struct run_params *p);
 void far_refuse(struct far *far,
 	const char *what); /* ERROR_UNSUPPORTED: "run: an OpenHands action server has no …" */
 /* 'it'"'"'s' */
