@@ -96,6 +96,9 @@ static void put_clients(struct buf *b, const char *url)
 		url);
 	buf_printf(b, "  Daytona       DAYTONA_API_URL=%s/daytona/api DAYTONA_API_KEY=TOKEN\n",
 		url);
+	buf_printf(b,
+		"  SWE-ReX       RemoteDeployment(host=\"%s/swerex/new/host/NAME\", auth_token=TOKEN)\n",
+		url);
 	buf_printf(b, "  MCP           cay mcp, or %s/mcp\n", url);
 	buf_printf(b, "  any other     %s/v1/openapi.json says everything\n", url);
 }

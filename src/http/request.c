@@ -164,15 +164,18 @@ static bool is_admitted(struct exchange *x, struct str token)
 {
 	struct grant grant;
 	struct error *err = &x->denied;
-	if (grant_parse(token, x->server->token, &x->r.arena, &grant, err) < 0 ||
-		admit(&x->r, &grant, err) < 0)
+	if (grant_parse(token, x->server->token, &x->r.arena, &grant, err) < 0)
 		return false;
+	x->r.grant = grant; /* a face may say of a path that it is about the token's sandbox */
+	if (admit(&x->r, &grant, err) < 0) {
+		x->r.grant = (struct grant){ 0 };
+		return false;
+	}
 	x->denied.code = ERROR_OK;
 	if (grant.role == ROLE_SANDBOX) {
 		pin_sandbox(&x->r, &grant);
 		x->until_s = grant.until_s; /* a file that is being fetched by a link still comes */
 	}
-	x->r.grant = grant;
 	x->token = token;
 	return true;
 }

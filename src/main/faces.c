@@ -9,6 +9,7 @@
 #include "main/settings.h"
 #include "face/rest/ports.h"
 #include "face/rest/rest.h"
+#include "face/swerex/swerex.h"
 #include "http/server.h"
 #include "version.h"
 
@@ -95,6 +96,19 @@ static void daytona_close(void)
 	daytona_free(take_ptr(daytona));
 }
 
+static struct swerex *swerex;
+
+static const struct http_face *swerex_open(struct runtime *rt)
+{
+	swerex = swerex_new(rt);
+	return swerex_face(swerex);
+}
+
+static void swerex_end(void)
+{
+	swerex_free(take_ptr(swerex));
+}
+
 static const struct {
 	const struct http_face *(*open)(struct runtime *rt);
 	void (*close)(void); /* also of one that was never opened */
@@ -105,6 +119,7 @@ static const struct {
 	{ daytona_open, daytona_close },
 	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
+	{ swerex_open, swerex_end },
 };
 
 void faces_open(struct runtime *rt, struct http_server *http)

@@ -12,6 +12,7 @@
 #include "face/openhands/handlers.h"
 #include "face/rest/ports.h"
 #include "face/rest/rest.h"
+#include "face/swerex/swerex.h"
 
 static const char text[] =
 	"# Who may call what\n"
@@ -27,7 +28,8 @@ static const char text[] =
 	"A route that names no role is for admin alone: what nobody has thought about is closed. *nobody* asks for no token at\n"
 	"all. OpenHands' session keys (a key made for one sandbox) open what is `sandbox` or bare in its table and not of the fleet;\n"
 	"tickets open one port of one sandbox to a browser. The Docker face listens on a Unix socket of its own; who may\n"
-	"open that file is admin, and no token is asked for.\n"
+	"open that file is admin, and no token is asked for. SWE-ReX's routes without a sandbox in their path are about the one that\n"
+	"the token is for.\n"
 	"\n"
 	"A token for a sandbox ends at its time, and with it what goes on under it (streams, upgrades, calls that are waited for)\n"
 	"and the links to ports that were got with it. What was begun in the sandbox goes on there.\n"
@@ -55,6 +57,7 @@ static const struct {
 	{ "mcp", "mcp_routes", mcp_routes },
 	{ "openhands", "openhands_routes", openhands_routes },
 	{ "daytona", "daytona_routes", daytona_routes },
+	{ "swerex", "swerex_routes", swerex_routes },
 	{ "docker", "docker_routes", docker_routes },
 };
 
