@@ -16,6 +16,11 @@
 		"cwd", FIELD_STRING, FIELD_AT(params, where.cwd), FIELD_PATH,                  \
 			.help = "where a relative path starts; default: the working directory" \
 	}
+#define XATTRS_FIELD(params)                                                                   \
+	{                                                                                      \
+		"xattrs", FIELD_STRING, FIELD_AT(params, xattrs),                              \
+			.help = "give extended attributes whose names begin so: \"user.app.\"" \
+	}
 #define MODE_FIELD(params, text)                                             \
 	{                                                                    \
 		"mode", FIELD_STRING, FIELD_AT(params, mode), .help = (text) \
@@ -149,6 +154,9 @@ static const struct field list_fields[] = {
 		.standard = "1000", .help = "most entries to give" },
 	{ "after", FIELD_STRING, FIELD_AT(struct list_params, after),
 		.help = "give what sorts after this name: `next` of the page before" },
+	{ "names", FIELD_BOOL, FIELD_AT(struct list_params, names),
+		.help = "give owner, group and permissions as stat does" },
+	XATTRS_FIELD(struct list_params),
 	{ 0 },
 };
 
@@ -159,7 +167,8 @@ const struct action list_action = {
 	.result =
 		"path; entries: [{name (relative to path), type (file, directory, symlink, fifo, socket, "
 		"char_device, block_device), size, mode, uid, gid, mtime_ms, target and "
-		"target_type (of a link; the type is null if it leads nowhere)}]; total entries on all pages; "
+		"target_type (of a link; the type is null if it leads nowhere), with names also owner, "
+		"group and permissions, with xattrs also xattrs}]; total entries on all pages; "
 		"next: `after` for the next page, or null",
 	.fields = list_fields,
 	.params_size = sizeof(struct list_params),
@@ -171,6 +180,7 @@ static const struct field stat_fields[] = {
 	CWD_FIELD(struct stat_params),
 	{ "follow", FIELD_BOOL, FIELD_AT(struct stat_params, follow), .standard = "true",
 		.help = "tell of what a symbolic link points to" },
+	XATTRS_FIELD(struct stat_params),
 	{ 0 },
 };
 
@@ -181,7 +191,8 @@ const struct action stat_action = {
 	.result =
 		"path; name; type; size; mode (\"0644\"); permissions (\"-rw-r--r--\"); uid; gid; owner and "
 		"group (names, or null); mtime_ms; ctime_ms; links; inode; is_symlink and target: of the "
-		"path's last component",
+		"path's last component; with xattrs also xattrs: {name: value}, of files and directories "
+		"that may be read",
 	.fields = stat_fields,
 	.params_size = sizeof(struct stat_params),
 	.flags = ACTION_READS,
@@ -320,6 +331,8 @@ static const struct field upload_fields[] = {
 		"file: octal permissions; default: those of the file, or 0644"),
 	{ "create_parents", FIELD_BOOL, FIELD_AT(struct upload_params, create_parents),
 		.standard = "true", .help = "make missing directories on the way" },
+	{ "xattrs", FIELD_MAP, FIELD_AT(struct upload_params, xattrs),
+		.help = "file: extended attributes that it gets, in user.; those it had are gone" },
 	{ "layer", FIELD_BOOL, FIELD_AT(struct upload_params, layer), .standard = "false",
 		.help = "tar: it is a layer of an image: devices are passed over, whiteouts become overlayfs' own" },
 	{ "max_bytes", FIELD_INT, FIELD_AT(struct upload_params, max_bytes), .min = 0,

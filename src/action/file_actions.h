@@ -56,13 +56,16 @@ struct edit_params {
 struct list_params {
 	struct file_where where;
 	struct str after;
+	struct str xattrs; /* how the names of those that are told begin; STR_NONE: none */
 	int64_t depth;
 	int64_t limit;
 	bool hidden;
+	bool names;
 };
 
 struct stat_params {
 	struct file_where where;
+	struct str xattrs;
 	bool follow;
 };
 
@@ -108,6 +111,7 @@ struct upload_params {
 	struct file_where where;
 	struct str kind; /* file, tar, zip */
 	struct str mode;
+	struct field_map xattrs;
 	bool create_parents;
 	bool layer;
 	int64_t max_bytes; /* 0: any */

@@ -99,6 +99,9 @@ static void put_clients(struct buf *b, const char *url)
 	buf_printf(b,
 		"  SWE-ReX       RemoteDeployment(host=\"%s/swerex/new/host/NAME\", auth_token=TOKEN)\n",
 		url);
+	buf_printf(b,
+		"  E2B           E2B_API_URL=%s/e2b E2B_SANDBOX_URL=%s/e2b E2B_API_KEY=TOKEN\n",
+		url, url);
 	buf_printf(b, "  MCP           cay mcp, or %s/mcp\n", url);
 	buf_printf(b, "  any other     %s/v1/openapi.json says everything\n", url);
 }

@@ -6,6 +6,7 @@
 #include "executor/files.h"
 #include "executor/names.h"
 #include "executor/walk.h"
+#include "executor/xattrs.h"
 
 #include <fcntl.h>
 
@@ -43,9 +44,55 @@ static void put_target_type(struct jsonw *w, const struct path_root *root, struc
 		jsonw_str(w, str_from(files_type(st.st_mode)));
 }
 
+static void put_permissions(struct jsonw *w, mode_t mode)
+{
+	static const char types[] = "?pc?d?b?-?l?s???", bits[] = "rwxrwxrwx";
+	char text[11] = { types[(mode & S_IFMT) >> 12] };
+	for (int i = 0; i < 9; i++)
+		text[i + 1] = mode & (0400u >> i) ? bits[i] : '-';
+	if (mode & S_ISUID)
+		text[3] = mode & 0100 ? 's' : 'S';
+	if (mode & S_ISGID)
+		text[6] = mode & 0010 ? 's' : 'S';
+	if (mode & S_ISVTX)
+		text[9] = mode & 0001 ? 't' : 'T';
+	jsonw_key_str(w, "permissions", str_from(text));
+}
+
+/* Of a directory's entries most have the owner of the one before. */
+struct known {
+	unsigned uid, gid;
+	bool has_uid, has_gid;
+	char owner[NAMES_SIZE], group[NAMES_SIZE];
+};
+
+static void put_known(struct jsonw *w, const char *key, const char *name)
+{
+	jsonw_key(w, key);
+	if (name[0])
+		jsonw_str(w, str_from(name));
+	else
+		jsonw_null(w);
+}
+
+static void put_names(struct jsonw *w, const struct path_root *root, const struct stat *st,
+	struct known *known)
+{
+	if (!known->has_uid || known->uid != st->st_uid)
+		names_find(root, "/etc/passwd", st->st_uid, known->owner);
+	if (!known->has_gid || known->gid != st->st_gid)
+		names_find(root, "/etc/group", st->st_gid, known->group);
+	known->uid = st->st_uid;
+	known->gid = st->st_gid;
+	known->has_uid = known->has_gid = true;
+	put_permissions(w, st->st_mode);
+	put_known(w, "owner", known->owner);
+	put_known(w, "group", known->group);
+}
+
 /* An entry that is gone by now is left out. */
-static bool put_entry(struct jsonw *w, const struct path_root *root, const char *dir,
-	const struct walk_entry *e)
+static bool put_entry(struct jsonw *w, const struct path_root *root, const struct list_job *job,
+	const struct walk_entry *e, struct known *known)
 {
 	struct stat st;
 	if (fstatat(e->dir_fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -53,10 +100,14 @@ static bool put_entry(struct jsonw *w, const struct path_root *root, const char 
 	jsonw_open(w);
 	jsonw_key_str(w, "name", e->path);
 	files_put_stat(w, &st);
+	if (job->p->names)
+		put_names(w, root, &st, known);
 	if (S_ISLNK(st.st_mode)) {
 		put_target(w, e->dir_fd, e->name);
-		put_target_type(w, root, str_from(dir), e->path);
+		put_target_type(w, root, str_from(job->path), e->path);
 	}
+	if (job->p->xattrs.len && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+		xattrs_put(w, e->dir_fd, e->name, job->p->xattrs);
 	jsonw_close(w);
 	return true;
 }
@@ -81,6 +132,7 @@ static int put_entries(struct jsonw *w, const struct path_root *root, struct wal
 {
 	const struct list_params *p = job->p;
 	struct walk_entry e;
+	struct known known = { .has_uid = false };
 	int64_t total = 0, given = 0;
 	bool has_more = false;
 	int r;
@@ -94,7 +146,7 @@ static int put_entries(struct jsonw *w, const struct path_root *root, struct wal
 			has_more = true;
 			continue;
 		}
-		given += put_entry(w, root, job->path, &e);
+		given += put_entry(w, root, job, &e, &known);
 		buf_reset(next);
 		buf_put(next, e.path);
 	}
@@ -154,32 +206,6 @@ static void start_list(struct call *call, const void *params)
 		files_finish(call, &result);
 }
 
-static void put_permissions(struct jsonw *w, mode_t mode)
-{
-	static const char types[] = "?pc?d?b?-?l?s???", bits[] = "rwxrwxrwx";
-	char text[11] = { types[(mode & S_IFMT) >> 12] };
-	for (int i = 0; i < 9; i++)
-		text[i + 1] = mode & (0400u >> i) ? bits[i] : '-';
-	if (mode & S_ISUID)
-		text[3] = mode & 0100 ? 's' : 'S';
-	if (mode & S_ISGID)
-		text[6] = mode & 0010 ? 's' : 'S';
-	if (mode & S_ISVTX)
-		text[9] = mode & 0001 ? 't' : 'T';
-	jsonw_key_str(w, "permissions", str_from(text));
-}
-
-static void put_name(struct jsonw *w, const char *key, const struct path_root *root,
-	const char *file, unsigned id)
-{
-	char name[NAMES_SIZE];
-	jsonw_key(w, key);
-	if (names_find(root, file, id, name))
-		jsonw_str(w, str_from(name));
-	else
-		jsonw_null(w);
-}
-
 static void put_link(struct jsonw *w, const struct path_root *root, const char *path, bool is_link)
 {
 	auto_path_at struct path_at at = PATH_AT_NONE;
@@ -215,10 +241,22 @@ static int stat_path(const struct path_root *root, const char *path, bool follow
 	return 0;
 }
 
+static void put_xattrs(struct jsonw *w, const struct path_root *root, const char *path,
+	const struct stat_params *p, const struct stat *st)
+{
+	auto_fd int fd = -1;
+	bool is_some = S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
+	if (!p->xattrs.len || !is_some ||
+		path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, NULL) < 0)
+		return;
+	xattrs_put_fd(w, fd, p->xattrs);
+}
+
 static int put_stat(const struct path_root *root, const char *path, const struct stat_params *p,
 	struct buf *b, struct error *err)
 {
 	struct stat st;
+	char owner[NAMES_SIZE], group[NAMES_SIZE];
 	bool is_link;
 	if (stat_path(root, path, p->follow, &st, &is_link, err) < 0)
 		return -1;
@@ -229,13 +267,14 @@ static int put_stat(const struct path_root *root, const char *path, const struct
 	jsonw_key_str(&w, "name", str_from(*name ? name : "/"));
 	files_put_stat(&w, &st);
 	put_permissions(&w, st.st_mode);
-	put_name(&w, "owner", root, "/etc/passwd", st.st_uid);
-	put_name(&w, "group", root, "/etc/group", st.st_gid);
+	put_known(&w, "owner", names_find(root, "/etc/passwd", st.st_uid, owner) ? owner : "");
+	put_known(&w, "group", names_find(root, "/etc/group", st.st_gid, group) ? group : "");
 	jsonw_key_int(&w, "ctime_ms",
 		(int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000);
 	jsonw_key_int(&w, "links", (int64_t)st.st_nlink);
 	jsonw_key_int(&w, "inode", (int64_t)st.st_ino);
 	put_link(&w, root, path, is_link);
+	put_xattrs(&w, root, path, p, &st);
 	jsonw_close(&w);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "executor/files.h"
 #include "executor/replace.h"
 #include "executor/unpack.h"
+#include "executor/xattrs.h"
 
 #include <fcntl.h>
 
@@ -119,7 +120,8 @@ static void take_eof(struct call *call, uint8_t channel)
 		worker_input_eof(u->worker);
 		return;
 	}
-	if (replace_commit(&u->replace, &err) < 0) {
+	if (xattrs_set_fd(u->replace.fd, &u->p->xattrs, &err) < 0 ||
+		replace_commit(&u->replace, &err) < 0) {
 		call_fail(call, &err);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "face/camel/camel.h"
 #include "face/daytona/daytona.h"
+#include "face/e2b/e2b.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/openhands.h"
 #include "main/settings.h"
@@ -109,6 +110,19 @@ static void swerex_end(void)
 	swerex_free(take_ptr(swerex));
 }
 
+static struct e2b *e2b;
+
+static const struct http_face *e2b_open(struct runtime *rt)
+{
+	e2b = e2b_new(rt);
+	return e2b_face(e2b);
+}
+
+static void e2b_close(void)
+{
+	e2b_free(take_ptr(e2b));
+}
+
 static const struct {
 	const struct http_face *(*open)(struct runtime *rt);
 	void (*close)(void); /* also of one that was never opened */
@@ -117,6 +131,7 @@ static const struct {
 	{ ports_open, NULL }, /* after rest, whose runtime it shares */
 	{ camel_open, camel_close },
 	{ daytona_open, daytona_close },
+	{ e2b_open, e2b_close },
 	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
 	{ swerex_open, swerex_end },

@@ -8,6 +8,7 @@
 #include "face/camel/camel.h"
 #include "face/daytona/handlers.h"
 #include "face/docker/handlers.h"
+#include "face/e2b/handlers.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/handlers.h"
 #include "face/rest/ports.h"
@@ -59,6 +60,7 @@ static const struct {
 	{ "daytona", "daytona_routes", daytona_routes },
 	{ "swerex", "swerex_routes", swerex_routes },
 	{ "docker", "docker_routes", docker_routes },
+	{ "e2b", "e2b_routes", e2b_routes },
 };
 
 static void put_row(const char *face, const struct http_route *row, const char *pattern)

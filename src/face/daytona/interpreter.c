@@ -11,6 +11,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "http/websocket.h"
+#include "wire/pyenv.h"
 
 enum {
 	PARAMS_MAX = 4 * 1024 * 1024,
@@ -286,26 +287,6 @@ static void on_error(void *arg, const struct error *err)
 	finish(p, WS_FAILED, err->text);
 }
 
-/* {"A":"1"} as a literal of Python's: JSON's strings are that, too. */
-static void put_set(struct piece *p, struct buf *code)
-{
-	buf_puts(code,
-		"import os as __cay_os, json as __cay_json\n__cay_env = dict(__cay_os.environ)\n"
-		"__cay_os.environ.update(__cay_json.loads(r'''");
-	auto_buf struct buf env = BUF_INIT(PARAMS_MAX / 8);
-	json_write(json_find(p->request, "envs"), &env);
-	/* No quote of Python's can end the literal: JSON can write it otherwise. */
-	for (size_t i = 0; i < env.len; i++)
-		if (env.ptr[i] == '\'')
-			buf_puts(code, "\\u0027");
-		else
-			buf_putc(code, env.ptr[i]);
-	buf_puts(code, "'''))\n");
-}
-
-static const char restore[] = "__cay_os.environ.clear()\n__cay_os.environ.update(__cay_env)\n"
-			      "del __cay_os, __cay_json, __cay_env\n";
-
 static int64_t timeout_ms_of(const struct piece *p)
 {
 	const struct json *value = json_find(p->request, "timeout");
@@ -337,11 +318,11 @@ static void next(struct piece *p)
 		return;
 	}
 	if (p->step == STEP_SET)
-		put_set(p, &code);
+		pyenv_put_set(json_find(p->request, "envs"), &code);
 	else if (p->step == STEP_RUN)
 		buf_put(&code, json_str(json_find(p->request, "code")));
 	else
-		buf_puts(&code, restore);
+		buf_puts(&code, pyenv_restore);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "code", buf_str(&code));
 	jsonw_key_str(&w, "kernel", str_from(p->kernel));

@@ -20,6 +20,7 @@
 #include "face/openhands/ipython.h"
 #include "face/openhands/programs.h"
 #include "face/openhands/state.h"
+#include "runtime/account.h"
 #include "runtime/images.h"
 #include "runtime/plugin.h"
 
@@ -64,30 +65,7 @@ struct preparation {
  * Each command that the shell does not do itself costs a client the better part of a millisecond.
  */
 static const char script[] =
-	"set -e; umask 022; name=$1 work=$2 link=$3 viewer=$4 uid=$5 home=\n"
-	"own() {\n" /* FILE LINE: the line of that name is in FILE, instead of the one of id 1000 */
-	"  all= has= taken=\n"
-	"  while IFS= read -r line; do\n"
-	"    id=${line#*:}; id=${id#*:}; id=${id%%:*}\n"
-	"    case $line in \"$name:\"*) has=$line;; *)\n"
-	"      [ \"$id\" != 1000 ] || continue\n"
-	"      [ \"$id\" != \"$uid\" ] || taken=${line%%:*};;\n"
-	"    esac\n"
-	"    all=\"$all$line\n\"\n"
-	"  done <\"$1\"\n"
-	"  if [ \"$has\" ]; then return; fi\n"
-	"  if [ \"$taken\" ] && [ \"$uid\" != 0 ]; then\n"
-	"    echo \"--user-id $uid is that of $taken\" >&2; exit 3\n"
-	"  fi\n"
-	"  printf '%s\\n%s' \"$2\" \"$all\" >\"$1\"\n"
-	"}\n"
-	"if [ \"$name\" != root ]; then\n"
-	"  home=/home/$name\n"
-	"  own /etc/passwd \"$name:x:$uid:$uid::$home:/bin/bash\"\n"
-	"  case $has in '') own /etc/group \"$name:x:$uid:\";;\n"
-	"    *:\"$home\":*) ;; *) home=;; esac\n" /* an account of the image's with a home elsewhere */
-	"fi\n"
-	"if [ \"$home\" ] && [ ! -d \"$home\" ] && [ -d /home/agent ]; then mv /home/agent \"$home\"; fi\n"
+	"set -e; umask 022; name=$1 work=$2 link=$3 viewer=$4 uid=$5 home=\n" ACCOUNT_SHELL
 	"python=$(command -v python3 || command -v python || true)\n"
 	"set -- \"$work\" /openhands/code\n"
 	"[ -z \"$viewer\" ] || set -- \"$@\" \"$work/.downloads\"\n"
