@@ -18,7 +18,7 @@ struct fork {
 	struct runtime *rt;
 	struct snapshot *snapshot; /* NULL: it has been taken */
 	struct json *wish;         /* a create's body, but for image and name */
-	char *name;
+	char *name, *note;
 	fork_fn *done;
 	void *arg;
 	char image_id[SPEC_LAYER_SIZE]; /* "" */
@@ -127,6 +127,7 @@ static int check(struct fork *f, const struct sandbox *s, const struct fork_wish
 		return error_set(err, ERROR_LIMIT, "fork: %zu sandboxes are alive; %d is the limit",
 			f->rt->n_living, f->rt->sandboxes_max);
 	f->name = name.len ? str_dup(name) : NULL;
+	f->note = wish->note.len ? str_dup(wish->note) : NULL;
 	f->n = (size_t)wish->count;
 	return 0;
 }
@@ -144,6 +145,7 @@ static void release(struct fork *f)
 	loop_undefer(f->rt->loop, f);
 	json_free(f->wish);
 	free(f->name);
+	free(f->note);
 	free(f);
 }
 
@@ -211,6 +213,7 @@ static void make_one(struct fork *f, size_t i)
 	BUG_IF(create_from_json(f->wish, &arena, create, &err) < 0, "a wish that was checked");
 	create->image = str_from(arena_printf(&arena, "sha256:%.12s", f->image_id));
 	create->said |= CREATE_SAID_IMAGE;
+	create->note = f->note ? str_from(f->note) : STR_NONE;
 	if (f->name && f->n == 1)
 		create->name = str_from(f->name);
 	else if (f->name)

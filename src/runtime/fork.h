@@ -18,6 +18,7 @@ enum { FORK_MAX = 64 }; /* sandboxes at once */
 struct fork_wish {
 	/* the same for each; NULL: nothing. What create_fields lets a body say, but for `image` */
 	const struct json *create;
+	struct str note; /* struct create; STR_NONE: none */
 	int64_t count; /* 1 to FORK_MAX; with a name more than one is called NAME-1, NAME-2, … */
 	bool is_live;  /* struct snapshot_wish */
 };

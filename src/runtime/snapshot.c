@@ -74,6 +74,7 @@ static void release(struct snapshot *n)
 	free(n->image.base_path);
 	buf_fini(&n->history);
 	free(n->name);
+	free(n->config_json);
 	free(n);
 }
 
@@ -355,6 +356,7 @@ struct snapshot *snapshot_new(struct sandbox *s, const struct snapshot_wish *wis
 	n->images = s->runtime->images;
 	n->wish = *wish;
 	n->name = wish->name.len ? str_dup(wish->name) : NULL;
+	n->config_json = wish->config_json.len ? str_dup(wish->config_json) : NULL;
 	n->done = done;
 	n->arg = arg;
 	memcpy(n->sandbox_id, s->id, sizeof(n->sandbox_id));

@@ -26,9 +26,10 @@ enum {
 #define SNAPSHOT_BYTES_MAX ((int64_t)8 << 30)
 
 struct snapshot_wish {
-	struct str name;  /* of the image; STR_NONE: it has only its id */
-	bool is_live;     /* its processes go on: where they cannot be brought to rest */
-	bool is_fleeting; /* struct image */
+	struct str name;        /* of the image; STR_NONE: it has only its id */
+	struct str config_json; /* Env, Cmd, …; STR_NONE: as its image has it */
+	bool is_live;           /* its processes go on: where they cannot be brought to rest */
+	bool is_fleeting;       /* struct image */
 };
 
 struct snapshot;

@@ -29,7 +29,7 @@ struct snapshot {
 	struct images *images;
 	char sandbox_id[ID_SIZE];
 	struct snapshot_wish wish;
-	char *name;
+	char *name, *config_json;
 	snapshot_fn *done;
 	void *arg;
 	struct error error; /* of one that could not begin */

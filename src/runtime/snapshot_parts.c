@@ -59,7 +59,10 @@ static int make_image(struct snapshot *n, const struct sandbox *s, struct image 
 	auto_json struct json *spec = NULL;
 	char id[SHA256_HEX_SIZE];
 	json_parse(str_from(s->spec_json), &spec, NULL);
-	put_config(n, spec, &config);
+	if (n->config_json)
+		buf_puts(&config, n->config_json);
+	else
+		put_config(n, spec, &config);
 	put_id(n, buf_str(&config), id);
 	buf_printf(&history, "[%s]", n->history.ptr ? n->history.ptr : "");
 	json_free(take_ptr(n->image.history));

@@ -160,6 +160,23 @@ def test_py_snapshots():
     assert "non-zero code: 8" in str(e)
 
 
+def test_py_a_snapshot_of_a_sandbox_and_forks():
+    sandbox = daytona.create(CreateSandboxFromSnapshotParams(env_vars={"A": "a"}, labels={"of": "py"}))
+    sandbox.process.exec("sh -c 'echo first > file'")
+    fork = sandbox.fork(name="py-fork")
+    assert (fork.name, fork.env["A"], fork.labels["of"]) == ("py-fork", "a", "py") and fork.id != sandbox.id
+    assert fork.process.exec("sh -c 'cat file; echo $A; echo second > file'").result == "first\na\n"
+    assert sandbox.process.exec("cat file").result == "first\n"
+    sandbox.create_snapshot("py-kept")
+    assert sandbox.state == "started"
+    child = daytona.create(CreateSandboxFromSnapshotParams(snapshot="py-kept"))
+    assert child.process.exec("cat file").result == "first\n"
+    raises(DaytonaConflictError, sandbox.fork, name="py-fork")
+    for made in (sandbox, fork, child):
+        made.delete()
+    daytona.snapshot.delete(daytona.snapshot.get("py-kept"))
+
+
 def test_py_signed_previews():
     link = box.create_signed_preview_url(8000, 120)
     assert link.token in link.url and link.port == 8000

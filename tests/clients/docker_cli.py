@@ -47,6 +47,14 @@ def case_run_detached_ps_logs_stop_rm(docker):
     docker("rm", "-f", "cli")
 
 
+def case_commit(docker):
+    docker("run", "--name", "work", "host", "sh", "-c", "echo made > /tmp/made")
+    assert docker("commit", "-c", "WORKDIR /tmp", "-c", 'CMD ["cat","made"]', "work", "committed:1").startswith("sha256:")
+    assert docker("run", "--rm", "committed:1") == "made\n"
+    docker("rm", "work")
+    docker("rmi", "committed:1")
+
+
 def case_exec(docker):
     docker("run", "-d", "--name", "cli-exec", "host", "sleep", "1000")
     assert docker("exec", "cli-exec", "sh", "-c", "echo in; exit 3", code=3) == "in\n"

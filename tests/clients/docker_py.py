@@ -162,6 +162,16 @@ def test_images():
         engine.images.remove(name)
 
 
+def test_commit():
+    with Container(environment={"E": "1"}) as box:
+        box.exec_run(["sh", "-c", "echo made > /tmp/made"])
+        image = box.commit("committed", "v1", message="m", author="a", changes=['CMD ["cat","/tmp/made"]'])
+        assert image.tags == ["committed:v1"] and "E=1" in image.attrs["Config"]["Env"]
+        assert box.exec_run(["cat", "/tmp/made"]).output == b"made\n"
+    assert engine.containers.run("committed:v1", remove=True) == b"made\n"
+    engine.images.remove("committed:v1")
+
+
 def test_build():
     with tempfile.TemporaryDirectory() as directory:
         for name, text in (("Dockerfile", 'FROM host\nARG A=1\nCOPY x /x\nRUN echo arg $A\nCMD ["cat", "/x"]\n'), ("x", "content\n")):

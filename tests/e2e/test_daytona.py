@@ -138,6 +138,31 @@ def test_what_is_not_offered_is_refused(server, wish):
     failure(server.request("POST", f"{API}/sandbox", wish), 400)
 
 
+def test_a_sandbox_is_made_into_a_snapshot_and_forked(server):
+    box = Box(server, env={"A": "a"}, labels={"l": "1"}, autoStopInterval=7)
+    box.execute("echo first > file; echo home > ~/at-home")
+    reply = box.api("POST", "/snapshot", {"name": "kept:1"})
+    assert reply.status == 200 and reply.json["id"] == box.record["id"] and reply.json["state"] == "started"
+    reply = box.api("POST", "/fork", {"name": "branch"})
+    assert reply.status == 200, reply.body
+    fork = reply.json
+    assert (fork["name"], fork["labels"], fork["env"], fork["autoStopInterval"], fork["state"]) == \
+        ("branch", {"l": "1"}, {"A": "a"}, 7, "started") and fork["id"] != box.record["id"]
+    box.execute("echo second > file")
+    tool = server.request("POST", f"/daytona/toolbox/{fork['id']}/process/execute",
+                          {"command": "sh -c 'cat file ~/at-home; echo $A; pwd'"}).json
+    assert tool["result"] == "first\nhome\na\n/home/daytona\n"
+    child = Box(server, snapshot="kept:1")
+    assert child.execute("cat file")["result"] == "first\n"
+    failure(box.api("POST", "/fork", {"name": "branch"}), 409)
+    failure(box.api("POST", "/snapshot", {"name": "x", "includeMemory": True}), 400)
+    failure(box.api("POST", "/snapshot", {}), 400)
+    assert server.request("DELETE", f"{API}/sandbox/branch").status == 200
+    for made in (box, child):
+        made.delete()
+    assert server.request("DELETE", f"{API}/snapshots/kept:1").status == 200
+
+
 def test_an_image_may_be_one_of_the_server_s(server):
     reply = server.request("POST", f"{API}/sandbox", {"buildInfo": {"dockerfileContent": "FROM python:3.11\n"}})
     assert "cay image tag" in failure(reply, 404)

@@ -55,9 +55,37 @@ def test_what_takes_room_is_listed(docker, box):
         assert docker.request("POST", f"/{what}/prune").json[key] == [], "there is none that could be"
 
 
+def test_a_container_is_committed_with_its_files_and_configuration(docker):
+    box = docker.start("sh", "-c", "echo made > /tmp/made; echo $A$B", Image="host", Env=["A=a", "B=b"], WorkingDir="/var/tmp",
+                       Labels={"of": "mine"})
+    box.wait()
+    reply = docker.request("POST", "/v1.43/commit", {"Labels": {"of": "another"}}, container=box.id, repo="made", tag="2",
+                           changes='CMD ["cat","/tmp/made"]')
+    assert reply.status == 201
+    image = docker.request("GET", "/v1.43/images/made:2/json").json
+    assert image["Id"] == reply.json["Id"]
+    config = image["Config"]
+    assert (config["Cmd"], config["WorkingDir"], config["Labels"]) == (["cat", "/tmp/made"], "/var/tmp", {"of": "another"})
+    reply = docker.request("POST", "/v1.43/commit", container=box.id, repo="made", tag="3", changes="ENV B=c")
+    assert reply.status == 201
+    assert {"A=a", "B=c"} <= set(docker.request("GET", "/v1.43/images/made:3/json").json["Config"]["Env"])
+    box.remove()
+    for tag, out in ("2", b"made\n"), ("3", b"ac\n"):
+        again = docker.create(Image=f"made:{tag}", Cmd=None)
+        again.start()
+        again.wait()
+        assert again.logs()[1] == out
+        again.remove()
+    assert docker.request("POST", "/v1.43/commit", container="nobody").status == 404
+    bad = docker.start("true", Image="host")
+    assert docker.request("POST", "/v1.43/commit", container=bad.id, changes="RUN x").status == 400
+    assert docker.request("POST", "/v1.43/commit", container=bad.id, repo="Not A Name").status == 400
+    bad.remove()
+
+
 def test_what_is_not_offered_says_so_in_dockers_shape(docker):
     for method, path in (("POST", "/volumes/create"), ("GET", "/images/get?names=host"), ("GET", "/images/search?term=x"),
-                         ("POST", "/images/host/push"), ("POST", "/commit?container=x"), ("GET", "/containers/x/export"),
+                         ("POST", "/images/host/push"), ("GET", "/containers/x/export"),
                          ("POST", "/containers/x/update"), ("DELETE", "/networks/bridge"), ("GET", "/swarm"),
                          ("GET", "/distribution/host/json"), ("POST", "/session")):
         reply = docker.request(method, "/v1.43" + path, {"Name": "v"} if method == "POST" else None)

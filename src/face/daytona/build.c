@@ -184,7 +184,7 @@ static void tell_box(struct work *w, struct http_request *r, const char *state)
 static void tell_snapshot(struct work *w, struct http_request *r)
 {
 	static const char *const names[] = { "building", "building", "active", "build_failed" };
-	const struct snapshot snapshot = { .id = w->id,
+	const struct offered snapshot = { .id = w->id,
 		.name = w->name,
 		.state = names[w->state],
 		.reason = w->error[0] ? w->error : NULL,

@@ -16,6 +16,8 @@ void boxes_stop(struct http_request *r);
 void boxes_archive(struct http_request *r);
 void boxes_pause(struct http_request *r);
 void boxes_recover(struct http_request *r);
+void boxes_snapshot(struct http_request *r);
+void boxes_fork(struct http_request *r);
 void boxes_not_offered(struct http_request *r);
 void toolbox_url(struct http_request *r);
 

@@ -28,7 +28,7 @@ static bool are_far(struct http_request *r)
 	return true;
 }
 
-static void put_snapshot(const struct snapshot *s, struct jsonw *w)
+static void put_snapshot(const struct offered *s, struct jsonw *w)
 {
 	jsonw_open(w);
 	jsonw_key_str(w, "id", str_from(s->id));
@@ -63,9 +63,9 @@ static void put_snapshot(const struct snapshot *s, struct jsonw *w)
  * An image may have several names, and each is a snapshot of its own: what removes one leaves the
  * others.
  */
-static struct snapshot snapshot_of(const struct image *image, const char *name)
+static struct offered snapshot_of(const struct image *image, const char *name)
 {
-	return (struct snapshot){ .id = name ?: image->id,
+	return (struct offered){ .id = name ?: image->id,
 		.name = name ?: image->id,
 		.state = "active",
 		.size_bytes = image->size_bytes,
@@ -103,8 +103,10 @@ void snapshots_list(struct http_request *r)
 	for (struct image *image = NULL; (image = images_next(images, image));) {
 		size_t i = 0;
 		const char *called = images_next_name(images, image, &i);
+		if (!called && image->is_fleeting)
+			continue; /* of a fork */
 		do {
-			const struct snapshot snapshot = snapshot_of(image, called);
+			const struct offered snapshot = snapshot_of(image, called);
 			if (name.len && str_find(str_from(snapshot.name), name) < 0)
 				continue;
 			if (total >= (page - 1) * limit && total < page * limit)
@@ -120,7 +122,7 @@ void snapshots_list(struct http_request *r)
 	http_reply_json(r, 200, &body);
 }
 
-void snapshot_reply(const struct snapshot *snapshot, struct http_request *r)
+void snapshot_reply(const struct offered *snapshot, struct http_request *r)
 {
 	auto_buf struct buf body = BUF_INIT(64 * 1024);
 	struct jsonw w = JSONW(&body);
@@ -130,7 +132,7 @@ void snapshot_reply(const struct snapshot *snapshot, struct http_request *r)
 
 static void reply_snapshot(struct http_request *r, const struct image *image, const char *name)
 {
-	const struct snapshot snapshot = snapshot_of(image, name);
+	const struct offered snapshot = snapshot_of(image, name);
 	snapshot_reply(&snapshot, r);
 }
 

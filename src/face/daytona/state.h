@@ -130,12 +130,12 @@ struct pending {
 void box_reply_wish(const struct making *m, const struct pending *p, struct http_request *r);
 
 /* snapshot.c */
-struct snapshot {
+struct offered {
 	const char *id, *name, *state, *reason; /* reason may be NULL */
 	int64_t size_bytes, created_ms;
 	bool is_host;
 };
-void snapshot_reply(const struct snapshot *s, struct http_request *r);
+void snapshot_reply(const struct offered *s, struct http_request *r);
 /* name NULL: its first one. */
 void snapshot_reply_image(struct http_request *r, struct str image_id, const char *name);
 

@@ -4,7 +4,7 @@
  * shows. What is not honoured is in one of two tables: some of it is refused, because who asks
  * relies on it; the rest is a warning in the reply.
  */
-#include "face/docker/state.h"
+#include "face/docker/handlers.h"
 
 #include "base/auto.h"
 #include "base/bug.h"
@@ -266,7 +266,7 @@ static bool has_key(const struct json *list, struct str key)
 }
 
 /* The last of several with one name counts. "K" alone asks for none. */
-static void put_env_list(const struct json *list, const struct json *later, struct jsonw *w)
+void config_put_pairs(const struct json *list, const struct json *later, struct jsonw *w)
 {
 	for (size_t i = 0; i < json_len(list); i++) {
 		struct str pair = json_str(json_at(list, i)), key = key_of(pair);
@@ -310,8 +310,8 @@ static void put_config(struct making *m, struct jsonw *w)
 		docker_key_json(w, objects[i], own_or_image(m, objects[i]));
 	jsonw_key(w, "Env");
 	jsonw_open_array(w);
-	put_env_list(json_find(m->image, "Env"), own, w);
-	put_env_list(own, NULL, w);
+	config_put_pairs(json_find(m->image, "Env"), own, w);
+	config_put_pairs(own, NULL, w);
 	jsonw_close_array(w);
 	put_command(m, w);
 	jsonw_key_str(w, "Image", json_str(json_find(m->body, "Image")));

@@ -35,6 +35,11 @@ void execs_start(struct http_request *r);
 void execs_inspect(struct http_request *r);
 void execs_resize(struct http_request *r);
 
+/* What `changes` of the query say (docker import --change), as an image's configuration. */
+int image_put_changes(struct http_request *r, struct buf *config, struct error *err);
+/* "K=V" of the list, each name once, but for those that `later` has; into an open array. */
+void config_put_pairs(const struct json *list, const struct json *later, struct jsonw *w);
+
 void images_list(struct http_request *r);
 void images_get(struct http_request *r);  /* json, history */
 void images_post(struct http_request *r); /* tag, push */
@@ -43,6 +48,7 @@ void images_create(struct http_request *r); /* pull, import */
 void images_load(struct http_request *r);
 void images_prune(struct http_request *r);
 void images_build(struct http_request *r);
+void containers_commit(struct http_request *r);
 void builds_prune_docker(struct http_request *r);
 
 void engine_ping(struct http_request *r);

@@ -143,7 +143,7 @@ static int put_change(struct jsonw *w, struct jsonw *env, struct str text, struc
 	return 0;
 }
 
-static int put_changes(struct http_request *r, struct buf *config, struct error *err)
+int image_put_changes(struct http_request *r, struct buf *config, struct error *err)
 {
 	auto_buf struct buf list = BUF_INIT(HTTP_HEAD_MAX), key = BUF_INIT(HTTP_HEAD_MAX),
 			    text = BUF_INIT(HTTP_HEAD_MAX);
@@ -204,7 +204,7 @@ void images_create(struct http_request *r)
 		docker_fail(r, 400, "only an image that is sent along can be imported: fromSrc=-");
 		return;
 	}
-	if (put_changes(r, &config, &err) < 0) {
+	if (image_put_changes(r, &config, &err) < 0) {
 		docker_fail_error(r, &err);
 		return;
 	}

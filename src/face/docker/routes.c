@@ -87,7 +87,7 @@ const struct http_route docker_routes[] = {
 	ROUTE("POST", "/build", images_build, HTTP_STREAMS_BODY, .body_max = ARCHIVE_MAX,
 		.summary = "build an image from a Dockerfile and its context"),
 	ROUTE("POST", "/build/prune", builds_prune_docker, .summary = "forget what builds have cached"),
-	ROUTE("POST", "/commit", not_offered, BODY, .summary = "refused"),
+	ROUTE("POST", "/commit", containers_commit, BODY, .summary = "make an image of a container"),
 	{ 0 },
 };
 /* clang-format on */
