@@ -10,9 +10,10 @@
  * call.
  *
  * A supervisor that is killed: a builder has asked for a signal then, and so have, at the end, pid
- * 1 and the executor, who then look whether the builder's socket has hung up. That is earlier than
- * the signal would have been sent, and tells of the supervisor alone, as nobody else has the other
- * end of that socket.
+ * 1 and the executor, who then look whether the builder's socket has hung up, which is earlier than
+ * the signal would have been sent. It has not while somebody whom the supervisor has just forked
+ * (a janitor, a server) has still its copy of the other end; so pid 1 keeps the end of a pipe that
+ * hangs up some time, and the executor has its control socket.
  */
 #include "sandbox/crew.h"
 
@@ -97,7 +98,7 @@ static void let_go(struct box *box)
 
 static int build_planned(const struct crew *c, int sock, const struct plan *plan, struct error *err)
 {
-	const struct launch_owner owner = { .sock = sock, .born = born };
+	const struct launch_owner owner = { .sock = sock, .life_fd = c->end_fds[0], .born = born };
 	struct lock lock;
 	struct box box;
 	int pair[2];
@@ -141,7 +142,7 @@ static void build(const struct crew *c, int sock, struct spec *spec)
 }
 
 /*
- * Descriptors of the supervisor's would keep alive what it closes; three of them are ours as well.
+ * Descriptors of the supervisor's would keep alive what it closes; a few of them are ours as well.
  */
 static void keep_fds(int *fds[], int n)
 {
@@ -170,7 +171,7 @@ static _Noreturn void builder_main(struct crew *c, int sock)
 	struct error err;
 	if (enter_ids(c) < 0)
 		_exit(125);
-	int *fds[] = { &sock, &c->executor_fd, &c->life_fds[1] };
+	int *fds[] = { &sock, &c->executor_fd, &c->life_fds[1], &c->end_fds[0] };
 	keep_fds(fds, ARRAY_LEN(fds));
 	prctl(PR_SET_NAME, "cay-builder");
 	struct pollfd p = { .fd = sock };
@@ -324,11 +325,12 @@ int crew_init(struct crew *c, struct poller *poller, const struct host *host,
 		.paths = paths,
 		.executor_fd = executor_fd,
 		.ids_fd = ids_fd,
-		.life_fds = { -1, -1 } };
+		.life_fds = { -1, -1 },
+		.end_fds = { -1, -1 } };
 	for (int i = 0; i < CREW_SIZE; i++)
 		c->builders[i] =
 			(struct builder){ .crew = c, .sock = -1, .pidfd = -1, .box = BOX_INIT };
-	if (pipe2(c->life_fds, O_CLOEXEC) < 0)
+	if (pipe2(c->life_fds, O_CLOEXEC) < 0 || pipe2(c->end_fds, O_CLOEXEC) < 0)
 		return error_sys(err, errno, "make a pipe");
 	for (int i = 0; i < CREW_SIZE; i++)
 		if (builder_start(c, &c->builders[i], err) < 0)
@@ -346,8 +348,10 @@ void crew_fini(struct crew *c)
 		launch_wait(&pid, b->pidfd);
 		builder_stop(b);
 	}
-	c->life_fds[0] = close_fd(c->life_fds[0]);
-	c->life_fds[1] = close_fd(c->life_fds[1]);
+	for (int i = 0; i < 2; i++) {
+		c->life_fds[i] = close_fd(c->life_fds[i]);
+		c->end_fds[i] = close_fd(c->end_fds[i]);
+	}
 }
 
 void crew_kill(struct crew *c)

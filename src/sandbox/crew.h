@@ -36,6 +36,7 @@ struct crew {
 	int executor_fd;
 	int ids_fd;      /* the user namespace to build in; -1: ours */
 	int life_fds[2]; /* a pipe: the second is with all that build, the first with the janitor */
+	int end_fds[2];  /* a pipe: the first is with every pid 1, the second with the supervisor */
 	int64_t died_ms; /* when a builder last died at work; 0: never */
 	struct builder builders[CREW_SIZE];
 	/*
@@ -48,9 +49,9 @@ struct crew {
 	void *owner;
 };
 
-#define CREW_INIT                       \
-	{                               \
-		.life_fds = { -1, -1 }, \
+#define CREW_INIT                                              \
+	{                                                      \
+		.life_fds = { -1, -1 }, .end_fds = { -1, -1 }, \
 	}
 
 /*

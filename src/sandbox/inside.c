@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { INIT_STATUS_FD = 3, FIRST_REALTIME = 32 };
+enum { INIT_FD = 3, FIRST_REALTIME = 32 };
 
 void inside_fail(int sock, enum report_kind kind, const struct error *err)
 {
@@ -58,8 +58,8 @@ static int await_groups(const struct inside *in, struct error *err)
 }
 
 /*
- * After the last change of ids, which clears it. Who lost its owner before hears of it by the
- * socket.
+ * After the last change of ids, which clears it. Who lost its owner before hears of it by a socket,
+ * mostly: whom the owner is just forking has a copy of its end. cay-init looks at life_fd for good.
  */
 static int follow_owner(const struct inside *in, struct error *err)
 {
@@ -161,18 +161,20 @@ static int give_up(const struct inside *in, struct error *err)
 	return 0;
 }
 
+/* INIT_FD is what the command's status is told on, or what ends with the owner. */
 static void exec_init(const struct inside *in, int init_fd, pid_t command, struct error *err)
 {
-	char name[] = "cay-init", status[16], pid[16];
-	char *argv[] = { name, in->command ? status : NULL, pid, NULL };
+	char name[] = "cay-init", fd[16], pid[16];
+	int given = in->command ? in->status_fd : in->life_fd;
+	char *argv[] = { name, given >= 0 ? fd : NULL, in->command ? pid : NULL, NULL };
 	char *envp[] = { NULL };
-	snprintf(status, sizeof(status), "%d", INIT_STATUS_FD);
+	snprintf(fd, sizeof(fd), "%d", INIT_FD);
 	snprintf(pid, sizeof(pid), "%d", (int)command);
-	/* Out of the way of INIT_STATUS_FD, which comes last. */
-	int sock = fcntl(in->sock, F_DUPFD_CLOEXEC, INIT_STATUS_FD + 1);
-	int program = fcntl(init_fd, F_DUPFD_CLOEXEC, INIT_STATUS_FD + 1);
-	int told = in->command ? fcntl(in->status_fd, F_DUPFD_CLOEXEC, INIT_STATUS_FD + 1) : -1;
-	if (in->command && dup2(told, INIT_STATUS_FD) < 0)
+	/* Out of the way of INIT_FD, which comes last. */
+	int sock = fcntl(in->sock, F_DUPFD_CLOEXEC, INIT_FD + 1);
+	int program = fcntl(init_fd, F_DUPFD_CLOEXEC, INIT_FD + 1);
+	int kept = given >= 0 ? fcntl(given, F_DUPFD_CLOEXEC, INIT_FD + 1) : -1;
+	if (given >= 0 && dup2(kept, INIT_FD) < 0)
 		program = -1;
 	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	error_sys(err, errno, "execute cay-init");

@@ -24,6 +24,7 @@ struct inside {
 	int sock;                             /* to who builds */
 	int owner_sock;                       /* hangs up with the owner; -1: that is who builds */
 	int status_fd;                        /* for cay-init: where the command's status goes */
+	int life_fd; /* for cay-init: a pipe that ends with the owner, or -1 */
 	int init_fd;
 };
 

@@ -230,6 +230,7 @@ int launch_start(const struct plan *plan, const struct lock *lock,
 		.lock = lock,
 		.sock = -1,
 		.owner_sock = owner ? owner->sock : -1,
+		.life_fd = owner ? owner->life_fd : -1,
 		.status_fd = -1,
 		.init_fd = -1 };
 	struct box box = BOX_INIT;

@@ -66,7 +66,8 @@ struct launch_command {
  * is started becomes their child as well and follows their end, not the caller's.
  */
 struct launch_owner {
-	int sock; /* who has the other end is the owner, and nobody else: it hangs up with them */
+	int sock;    /* whose other end is the owner's: it hangs up with them */
+	int life_fd; /* the end to read of a pipe that nobody but the owner can write to */
 	/* pid 1 is there: while it is not told to go on, it ends by itself with the caller. */
 	int (*born)(int sock, const struct box *box, struct error *err);
 };

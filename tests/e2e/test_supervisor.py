@@ -476,6 +476,25 @@ def test_a_supervisor_that_is_killed_while_it_builds_leaves_nothing(start, uid):
         wait_until(lambda: not [c for w in wished for c in cgroups_of(w)])
 
 
+def test_pid_1_of_a_sandbox_ends_with_its_supervisor_even_if_no_signal_comes(start):
+    """The signal is asked for late, and an owner that has ended before sends none: it holds a pipe that ends with it."""
+    s = start()
+    s.ask("hello")
+    s.create()
+    inits = children(s.process.pid, "cay-init")
+    assert inits
+    for init in inits:
+        assert os.readlink(f"/proc/{init}/fd/3").startswith("pipe:")
+    life, end = os.pipe()
+    left = subprocess.Popen([BUILD / "src/main/cay-init", str(life)], pass_fds=[life])
+    os.close(life)
+    with pytest.raises(subprocess.TimeoutExpired):
+        left.wait(0.2)
+    left.send_signal(signal.SIGCHLD)
+    os.close(end)
+    assert left.wait(PATIENCE) == 0
+
+
 def test_what_a_killed_supervisor_and_its_janitor_left_the_next_one_sweeps(start):
     s = start()
     s.ask("hello")
