@@ -401,3 +401,14 @@ def test_a_socket_ends_with_an_error(executor):
             call.result()
         with pytest.raises(Ended):
             call.receive()
+
+
+def test_an_environment_may_replace_the_sandboxs(executor):
+    r = executor.call("exec", argv=["/usr/bin/env"], env={"A": "x"}, env_replaces=True, capture=True)
+    assert r["stdout"] == "A=x\n"
+    assert executor.call("exec", argv=["env"], env_replaces=True, capture=True)["stdout"] == ""
+
+
+def test_bytes_that_are_no_text_are_escaped_if_asked(executor):
+    r = executor.call("exec", argv=["printf", "a\\377b"], capture=True, invalid="escape")
+    assert r["stdout"] == "a\\xffb"

@@ -785,3 +785,92 @@ def test_a_command_that_echoes_costs_microseconds(shell):
         shell("echo hi")
         times.append(time.perf_counter() - began)
     assert statistics.median(times) < 0.005  # loose: the figure is bench/'s business
+
+
+# What is expected, checked, queued and interrupted.
+
+def test_what_is_expected_ends_the_wait_and_what_is_behind_it_comes_next(shell):
+    r = shell("printf 'one\\n(gdb) two'; read x; echo $x", expect=[r"never", r"\(gdb\) "], until_input=False)
+    assert (r["status"], r["expected"], r["output"], r["exit_code"]) == ("expected", 1, "one\n", None)
+    r = shell("typed", input=True, until_input=False)
+    assert (r["status"], r["expected"]) == ("exited", None)
+    assert r["output"].startswith("two") and r["output"].endswith("typed\n")
+
+
+def test_a_pattern_is_found_across_reads_and_in_what_was_left_over(shell):
+    r = shell("printf ab; sleep 0.05; printf cd; sleep 0.05; printf 'ef gh'; read x", expect=["abcdef"], until_input=False)
+    assert (r["expected"], r["output"]) == (0, "")
+    assert shell("", expect=["g."], until_input=False)["output"] == " "
+    shell("", input=True)
+
+
+def test_patterns_have_a_limit_and_a_syntax(shell):
+    for expect, code in ((["x"] * 17, "limit_reached"), (["("], "invalid_argument"), (["(?=x)"], "unsupported"),
+                         (["x" * 5000], "too_large")):
+        with pytest.raises(Failed) as e:
+            shell("true", expect=expect)
+        assert e.value.code == code
+
+
+def test_a_session_that_is_not_there_is_not_made_if_it_shall_not(executor):
+    for params in ({}, {"syntax": True}, {"input": True, "or_run": True}):
+        with pytest.raises(Failed) as e:
+            executor.run("true", session="nowhere", open=False, **params)
+        assert e.value.code == "not_found"
+
+
+def test_a_command_is_begun_only_if_bash_can_read_all_of_it(shell, tmp_path):
+    r = shell(f"touch {tmp_path}/ran\nif true; then", syntax=True)
+    assert (r["status"], r["exit_code"]) == ("syntax_error", 2) and "syntax error" in r["output"]
+    assert not (tmp_path / "ran").exists()
+    assert shell("echo 'it is' fine; x=(1 2)", syntax=True)["output"] == "it is fine\n"
+
+
+def test_a_queued_command_follows_what_runs(shell):
+    shell("sleep 0.2; echo first", timeout_ms=20, until_input=False)
+    assert shell("echo second", queue=True, until_input=False)["output"] == "first\nsecond\n"
+    shell("sleep 1000", timeout_ms=20, until_input=False)
+    assert shell("echo never", queue=True, timeout_ms=50, until_input=False)["status"] == "running"
+    assert shell.x.call("session_interrupt", session=shell.name)["status"] == "exited"
+    assert shell("echo on")["output"] == "on\n"
+
+
+@pytest.mark.parametrize("command", ["sleep 1000", "(trap '' INT; sleep 1000; sleep 1000)",
+                                     "(trap '' INT TSTP; while sleep 1000; do :; done)"])
+def test_an_interrupt_ends_what_runs_for_sure(shell, command):
+    shell(command, timeout_ms=100, until_input=False)
+    r = shell.x.call("session_interrupt", session=shell.name, tries=1, wait_ms=100)
+    assert r["status"] == "exited"
+    assert "on\n" in shell("echo on")["output"]
+    assert shell("echo on")["output"] == "on\n"
+
+
+def test_who_waits_is_told_when_somebody_interrupts(shell):
+    told = []
+    waiter = threading.Thread(target=lambda: told.append(shell("sleep 1000", until_input=False)))
+    waiter.start()
+    wait_until(lambda: any(s["session"] == shell.name and s["status"] == "running" for s in shell.x.call("session_list")["sessions"]))
+    assert shell.x.call("session_interrupt", session=shell.name)["status"] == "exited"
+    waiter.join(PATIENCE)
+    assert told[0]["status"] == "running"
+
+
+def test_an_interrupt_of_nothing_is_no_error(shell):
+    shell("true")
+    assert shell.x.call("session_interrupt", session=shell.name)["status"] == "exited"
+    with pytest.raises(Failed):
+        shell.x.call("session_interrupt", session="nowhere")
+
+
+def test_the_end_of_a_stopped_job_is_announced_with_the_next_command(shell):
+    shell("sleep 1000", timeout_ms=100, until_input=False)
+    assert shell("", keys="C-z")["status"] == "exited"
+    job = shell("jobs -p")["output"].strip()
+    output = shell(f"kill -9 {job}; while kill -0 {job} 2>&-; do :; done; echo on")["output"]
+    assert "on\n" in output and "Killed" in output
+    assert shell("echo on")["output"] == "on\n"
+
+
+def test_bytes_that_are_no_text_are_shown_as_asked(shell):
+    assert shell("printf 'a\\377b'", invalid="escape")["output"] == "a\\xffb"
+    assert shell("printf 'a\\377b'")["output"] == "a\ufffdb"

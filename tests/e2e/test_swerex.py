@@ -307,7 +307,7 @@ def test_files_are_written_and_read(rex):
     assert rex.post("read_file", path="/tmp/new/dir/f")["content"] == "a\nb\nc\n\0é"
     assert rex.post("write_file", path="/tmp/new/dir/f", content="") == {}
     assert rex.post("read_file", path="/tmp/new/dir/f")["content"] == ""
-    large = "x" * (8 << 20)
+    large = "x" * ((8 << 20) - 1)
     rex.post("write_file", path="/tmp/large", content=large)
     assert rex.post("read_file", path="/tmp/large")["content"] == large
 
@@ -330,7 +330,25 @@ def test_files_that_cannot_be_had(rex):
     assert rex.fails("read_file", path="")[0] == "builtins.ValueError"
     rex.post("execute", command="truncate -s 40M /tmp/big; mkfifo /tmp/pipe", shell=True)
     assert "larger" in rex.fails("read_file", path="/tmp/big")[1]
+    for verb in ("read_file", "write_file"):
+        for length in (5000, 100_000, 3_000_000):
+            assert rex.fails(verb, path="/" + "x" * length, content="")[0] == "builtins.ValueError"
+    assert rex.is_alive()
     assert rex.ask("POST", "read_file", {"path": "/tmp/pipe"}).status == 511
+
+
+def test_what_is_read_at_once_has_a_limit(rex, box):
+    box.put_file("/tmp/seven", b"x" * (7 << 20))
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(rex.ask("POST", "read_file", {"path": "/tmp/seven"}))) for _ in range(24)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert len(replies) == 24 and {r.status for r in replies} <= {200, 429, 511}
+    assert any(r.status == 200 for r in replies)
+    assert all("at once" in r.json["swerexception"]["message"] for r in replies if r.status == 511)
+    assert len(rex.post("read_file", path="/tmp/seven")["content"]) == 7 << 20
 
 
 def form(**fields):
@@ -529,3 +547,11 @@ def test_what_a_guard_refuses_is_a_permission_error(server):
     assert rex.fails("execute", command=harm, shell=True)[0] == "builtins.PermissionError"
     assert rex.run("echo on")["output"] == "on\n"
     guarded.delete()
+
+
+def test_an_archive_of_the_sandbox_is_unpacked_there(box):
+    box.put_file("/tmp/a.zip", zipped(f="in a zip"))
+    assert box.action("upload", path="/tmp/unpacked", kind="zip", **{"from": "/tmp/a.zip"})["entries"] == 1
+    assert box.get_file("/tmp/unpacked/f").body == b"in a zip"
+    for wrong in ({"from": "/tmp/none.zip", "kind": "zip"}, {"from": "/tmp", "kind": "tar"}, {"from": "/tmp/a.zip"}):
+        assert box.request("POST", "/actions/upload", {"path": "/tmp/x", **wrong}).status in (400, 404), wrong

@@ -31,7 +31,12 @@ void turn_raise(struct turn *turn, const char *class, const struct buf *message,
 	const struct buf *extra)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
-	fault_put(&body, class, buf_str(message), extra ? buf_str(extra) : STR_NONE);
+	if (!message->is_full && !(extra && extra->is_full))
+		fault_put(&body, class, buf_str(message), extra ? buf_str(extra) : STR_NONE);
+	if (!body.len || body.is_full) {
+		buf_reset(&body);
+		fault_put(&body, class, STR("(what there is to say of it is too long)"), STR_NONE);
+	}
 	turn_reply(turn, 511, buf_str(&body));
 }
 

@@ -122,8 +122,8 @@ static void write_file(struct turn *turn)
 		return;
 	turn->failed = fail_file;
 	put_path(&params, path);
-	turn_perform(turn, &upload_action, &params, on_written);
-	turn_send(turn, content);
+	if (turn_perform(turn, &upload_action, &params, on_written))
+		turn_send(turn, content);
 }
 
 void swerex_write_file(struct http_request *r)

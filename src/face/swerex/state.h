@@ -15,13 +15,16 @@
 #include "runtime/runtime.h"
 
 enum {
-	SWEREX_BODY_MAX = 16 * 1024 * 1024, /* of a JSON body */
-	SWEREX_READ_MAX = 32 * 1024 * 1024, /* of a file that is read */
+	SWEREX_BODY_MAX = 16 * 1024 * 1024,      /* of a JSON body */
+	SWEREX_READ_MAX = 8 * 1024 * 1024,       /* of a file that is read */
+	SWEREX_READS_OF_ONE = 32 * 1024 * 1024,  /* of files on their way, for one sandbox … */
+	SWEREX_READS_OF_ALL = 256 * 1024 * 1024, /* … and for all */
 	SWEREX_OUTPUT_MAX = 8 * 1024 *
 		1024,                     /* of a command, each stream: the first and last half */
 	SWEREX_REQUEST_ID_MAX = 128,      /* longer ones are nobody's */
 	SWEREX_REPLAYS_MAX = 512,         /* last answers, one for a sandbox */
 	SWEREX_REPLAY_BYTES = 256 * 1024, /* a longer answer is not kept */
+	SWEREX_REPLAYS_BYTES = 64 * 1024 * 1024, /* of all that are kept */
 	SWEREX_ORPHAN_MS = 30 * 1000, /* how long a call is kept for a client that may come again */
 	SWEREX_WAITERS_MAX = 4,       /* repetitions of a request under way */
 	SWEREX_IDLE_MS = 60 * 60 * 1000, /* of sandboxes made here, if the server has no standard */
@@ -37,6 +40,7 @@ struct swerex {
 	struct list makings; /* making::link */
 	struct list replays; /* replay::link, oldest first */
 	int n_replays;
+	size_t replay_bytes;
 };
 
 static inline struct swerex *swerex_of(const struct http_request *r)
@@ -102,7 +106,8 @@ struct turn {
 /* Finds the sandbox, or makes it; reads the body; looks whether this was answered before. */
 void turn_begin(struct http_request *r, turn_fn *start);
 /* One after the other. */
-void turn_perform(struct turn *turn, const struct action *action, const struct buf *params,
+/* False: it could not begin, and the request was answered. */
+bool turn_perform(struct turn *turn, const struct action *action, const struct buf *params,
 	turn_result_fn *then);
 /* Sends all of it as the call's data, and its end. It stays where it is until then. */
 void turn_send(struct turn *turn, struct str input);

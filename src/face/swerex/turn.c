@@ -26,6 +26,7 @@ static void replay_free(struct swerex *x, struct replay *p)
 {
 	list_remove(&p->link);
 	x->n_replays--;
+	x->replay_bytes -= p->len;
 	free(p->body);
 	free(p);
 }
@@ -47,7 +48,8 @@ static void keep_answer(const struct turn *turn, int status, struct str body)
 		replay_free(x, p);
 	if (!turn->request_id[0] || body.len > SWEREX_REPLAY_BYTES)
 		return;
-	if (x->n_replays == SWEREX_REPLAYS_MAX)
+	while (x->n_replays == SWEREX_REPLAYS_MAX ||
+		x->replay_bytes + body.len > SWEREX_REPLAYS_BYTES)
 		replay_free(x, list_get_first(&x->replays, struct replay, link));
 	p = mem_new(struct replay);
 	memcpy(p->sandbox, turn->sandbox, sizeof(p->sandbox));
@@ -57,6 +59,7 @@ static void keep_answer(const struct turn *turn, int status, struct str body)
 	p->len = body.len;
 	list_append(&x->replays, &p->link);
 	x->n_replays++;
+	x->replay_bytes += p->len;
 }
 
 /* ---- the end ---- */
@@ -241,11 +244,31 @@ static void on_result(void *arg, struct str text)
 		turn->then(turn, result);
 }
 
+/* Whether the server may hold so much more of what is read for this sandbox, and for all. */
+static bool has_room(const struct turn *turn, size_t more)
+{
+	const struct turn *other;
+	size_t of_one = more, of_all = more;
+	list_for_each(other, &turn->swerex->turns, link) {
+		of_all += other->output.len;
+		if (!strcmp(other->sandbox, turn->sandbox))
+			of_one += other->output.len;
+	}
+	return of_one <= SWEREX_READS_OF_ONE && of_all <= SWEREX_READS_OF_ALL;
+}
+
 static void on_data(void *arg, uint8_t channel, struct str bytes)
 {
 	struct turn *turn = arg;
+	if (!turn->too_much)
+		return; /* nobody wants it */
+	if (!has_room(turn, bytes.len)) {
+		turn_raise_text(turn, FAULT("SwerexException"),
+			"too much is being read at once: try again when some of it has been");
+		return;
+	}
 	buf_put(&turn->output, bytes);
-	if (turn->output.is_full && turn->too_much)
+	if (turn->output.is_full)
 		turn->too_much(turn);
 }
 
@@ -261,7 +284,7 @@ static void send_more(void *arg)
 	}
 }
 
-void turn_perform(struct turn *turn, const struct action *action, const struct buf *params,
+bool turn_perform(struct turn *turn, const struct action *action, const struct buf *params,
 	turn_result_fn *then)
 {
 	static const struct call_sink sink = {
@@ -278,9 +301,10 @@ void turn_perform(struct turn *turn, const struct action *action, const struct b
 			error_set(&err, ERROR_TOO_LARGE, "%s: the request is too large",
 				action->name);
 		on_error(turn, &err);
-		return;
+		return false;
 	}
 	turn->call = runtime_perform(s, action, buf_str(params), &sink, turn);
+	return true;
 }
 
 void turn_send(struct turn *turn, struct str input)
