@@ -379,3 +379,29 @@ const struct action download_action = {
 	.params_size = sizeof(struct download_params),
 	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
 };
+
+static const struct field watch_fields[] = {
+	DIR_FIELD(struct watch_params),
+	CWD_FIELD(struct watch_params),
+	{ "recursive", FIELD_BOOL, FIELD_AT(struct watch_params, recursive),
+		.help = "also what is below, in directories made later too" },
+	{ "entries", FIELD_BOOL, FIELD_AT(struct watch_params, entries),
+		.help = "with each event what stat tells of it, while it is there" },
+	XATTRS_FIELD(struct watch_params),
+	{ 0 },
+};
+
+const struct action watch_action = {
+	.name = "watch",
+	.group = "file",
+	.summary = "follow what changes in a directory",
+	.result =
+		"the empty object, once the directory itself is gone or has been moved; events: "
+		"{\"event\":\"started\"}, then \"create\", \"write\", \"remove\", \"rename\" (it has left its "
+		"name) and \"chmod\", each with name, relative to path, and with entries also entry (null "
+		"if it is not there); a file that takes its name with its content is created and written; "
+		"\"lost\": there were too many events, or too many directories below",
+	.fields = watch_fields,
+	.params_size = sizeof(struct watch_params),
+	.flags = ACTION_STREAMS_OUT | ACTION_READS,
+};

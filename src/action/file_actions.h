@@ -14,7 +14,7 @@
 
 extern const struct action read_action, write_action, append_action, edit_action, list_action,
 	stat_action, mkdir_action, remove_action, move_action, glob_action, grep_action,
-	upload_action, download_action;
+	upload_action, download_action, watch_action;
 
 /* First in each params struct, so that all verbs find their path the same way. */
 struct file_where {
@@ -122,4 +122,16 @@ struct download_params {
 	struct file_where where;
 	struct str format; /* raw, tar, zip */
 	struct str prefix; /* STR_NONE: none */
+};
+
+enum {
+	WATCHES_MAX = 16,      /* in one sandbox */
+	WATCH_DIRS_MAX = 4096, /* of one */
+};
+
+struct watch_params {
+	struct file_where where;
+	struct str xattrs;
+	bool recursive;
+	bool entries;
 };

@@ -61,6 +61,7 @@ const struct action *const action_table[] = {
 	&tool_remove_action,
 	&tool_reset_action,
 	&upload_action,
+	&watch_action,
 	&write_action,
 	NULL,
 };

@@ -56,6 +56,7 @@ struct executor {
 	struct list kernels;   /* kernel::link */
 	struct list templates; /* of kernels; template::link */
 	size_t n_kernels, n_templates;
+	int n_watches;            /* calls of the verb watch */
 	int64_t next_fresh;       /* number of the next throw-away session */
 	int64_t next_process;     /* number of the next process id */
 	char *workdir;            /* absolute; where sessions and processes start */

@@ -279,6 +279,17 @@ static int put_stat(const struct path_root *root, const char *path, const struct
 	return 0;
 }
 
+void files_put_entry(struct jsonw *w, const struct path_root *root, const char *path,
+	struct str xattrs)
+{
+	const struct stat_params p = { .xattrs = xattrs, .follow = false };
+	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
+	if (put_stat(root, path, &p, &b, NULL) < 0)
+		jsonw_null(w);
+	else
+		jsonw_raw(w, buf_str(&b));
+}
+
 static void start_stat(struct call *call, const void *params)
 {
 	const struct stat_params *p = params;

@@ -53,6 +53,10 @@ void files_put_stat(struct jsonw *w, const struct stat *st);
 void files_put_mode(struct jsonw *w, mode_t mode);
 int64_t files_mtime_ms(const struct stat *st);
 
+/* What the verb stat tells of it, a link as such; null if it is not there. */
+void files_put_entry(struct jsonw *w, const struct path_root *root, const char *path,
+	struct str xattrs);
+
 /* Ends the call with what is in b, or with ERROR_TOO_LARGE if b is full. */
 void files_finish(struct call *call, const struct buf *b);
 /* Starts a worker for the call, or fails the call. arg must be in the call's arena. */

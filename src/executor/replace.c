@@ -34,6 +34,11 @@ static int look(struct replace *r, struct stat *st, int *ret_fd, struct error *e
 	return 0;
 }
 
+bool replace_is_temp(struct str name)
+{
+	return str_starts(name, STR(".cay-")) && str_ends(name, STR(".part"));
+}
+
 static int open_temp(struct replace *r)
 {
 	char id[ID_SIZE];

@@ -48,3 +48,5 @@ int replace_begin(struct replace *r, const struct path_root *root, const char *p
 int replace_add(struct replace *r, struct str bytes, struct error *err);
 int replace_commit(struct replace *r, struct error *err);
 void replace_end(struct replace *r);
+/* Whether new content goes by such a name until it takes its own. */
+bool replace_is_temp(struct str name);

@@ -66,6 +66,7 @@ const struct verb *const verb_table[] = {
 	&tool_remove_verb,
 	&tool_reset_verb,
 	&upload_verb,
+	&watch_verb,
 	&write_verb,
 	NULL,
 };

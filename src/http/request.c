@@ -482,6 +482,17 @@ struct str http_header(const struct http_request *r, const char *name)
 	return http1_find(&exchange_of(r)->head, name);
 }
 
+bool http_next_header(const struct http_request *r, size_t *i, struct str *ret_name,
+	struct str *ret_value)
+{
+	const struct http1_head *head = &exchange_of(r)->head;
+	if (*i >= (size_t)head->n_headers)
+		return false;
+	*ret_name = head->headers[*i].name;
+	*ret_value = head->headers[(*i)++].value;
+	return true;
+}
+
 bool http_accepts(const struct http_request *r, const char *type)
 {
 	struct str rest = http_header(r, "Accept"), piece;

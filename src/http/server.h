@@ -146,6 +146,9 @@ struct str http_param(const struct http_request *r, const char *name);
 struct str http_query(struct http_request *r, const char *name);
 /* The header's value, STR_NONE if absent. Valid as long as the request. */
 struct str http_header(const struct http_request *r, const char *name);
+/* size_t i = 0; while (http_next_header(r, &i, &name, &value)) … as they were sent. */
+bool http_next_header(const struct http_request *r, size_t *i, struct str *ret_name,
+	struct str *ret_value);
 /* True if Accept names this media type itself: "text/event-stream". */
 bool http_accepts(const struct http_request *r, const char *type);
 /* Where the server listens for browsers; 0: on Unix sockets alone. */

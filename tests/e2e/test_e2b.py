@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The E2B face without E2B's SDKs: life cycle, envd's calls and streams, files, signatures, interpreter, refusals."""
 import base64
+import gzip
 import hashlib
 import http.client
 import json
@@ -416,6 +417,102 @@ def test_signed_links_need_no_header_and_open_one_file(server, shared):
     reply = server.request("POST", link, b"data", token=None, headers={"Content-Type": "application/octet-stream"})
     assert reply.json[0]["path"] == "/root/put.txt"
     failure(server.request("GET", link, token=None), 401)
+
+
+def test_a_directory_is_watched_as_it_changes(shared):
+    shared.call("filesystem.Filesystem/MakeDir", path="seen/sub")
+    stream = shared.open("filesystem.Filesystem/WatchDir", {"path": "seen", "recursive": True, "includeEntry": True})
+    assert stream.next() == (0, {"start": {}})
+
+    def until(kind, name):
+        while True:
+            event = stream.next()[1]["filesystem"]
+            assert "cay" not in event["name"], event
+            if (event["type"], event["name"]) == (f"EVENT_TYPE_{kind}", name):
+                return event
+    shared.write("seen/sub/a", b"1")
+    assert until("WRITE", "sub/a")["entry"]["path"] == "/home/user/seen/sub/a"
+    shared.write("seen/sub/a", b"22")
+    assert until("WRITE", "sub/a")["entry"]["size"] == "2"
+    shared.run("mkdir -p seen/new/deep; echo x >seen/new/deep/f; chmod 600 seen/sub/a; mv seen/sub/a seen/b; rm seen/b")
+    for kind, name in (("CREATE", "new"), ("CREATE", "new/deep"), ("WRITE", "new/deep/f"), ("CHMOD", "sub/a"),
+                       ("RENAME", "sub/a"), ("CREATE", "b"), ("REMOVE", "b")):
+        event = until(kind, name)
+        assert kind != "REMOVE" or "entry" not in event
+    shared.run("rm -r seen")
+    while (message := stream.next())[0] != 2:
+        pass
+    assert message == (2, {})
+    stream.close()
+    (flags, end), = shared.stream("filesystem.Filesystem/WatchDir", {"path": "seen"})
+    assert flags == 2 and end["error"]["code"] == "not_found"
+
+
+def test_a_watcher_keeps_events_until_it_is_asked(shared):
+    shared.call("filesystem.Filesystem/MakeDir", path="kept")
+    watcher = shared.call("filesystem.Filesystem/CreateWatcher", path="kept").json["watcherId"]
+    seen = []
+
+    def ask():
+        seen.extend((e["name"], e["type"]) for e in shared.call(
+            "filesystem.Filesystem/GetWatcherEvents", watcherId=watcher).json["events"])
+        return ("a", "EVENT_TYPE_WRITE") in seen
+    assert not ask()
+    shared.write("kept/a", b"1")
+    wait_until(ask)
+    assert shared.call("filesystem.Filesystem/RemoveWatcher", watcherId=watcher).json == {}
+    refusal(shared.call("filesystem.Filesystem/GetWatcherEvents", watcherId=watcher), 404, "not_found")
+    refusal(shared.call("filesystem.Filesystem/CreateWatcher", path="nowhere"), 404, "not_found")
+
+
+def test_watches_have_a_limit_and_end_with_their_clients(shared):
+    streams = []
+    for _ in range(16):
+        streams.append(shared.open("filesystem.Filesystem/WatchDir", {"path": "/tmp"}))
+        streams[-1].next()
+    (flags, end), = shared.stream("filesystem.Filesystem/WatchDir", {"path": "/tmp"})
+    assert flags == 2 and end["error"]["code"] == "resource_exhausted"
+    for stream in streams:
+        stream.close()
+
+    def again():
+        stream = shared.open("filesystem.Filesystem/WatchDir", {"path": "/tmp"})
+        flags, _ = stream.next()
+        stream.close()
+        return flags == 0
+    wait_until(again)
+
+
+def test_metadata_stay_with_a_file(shared):
+    headers = shared.headers(**{"Content-Type": "application/octet-stream", "X-Metadata-Author": "ann", "X-Metadata-b": "2"})
+    reply = shared.envd("POST", "/files", b"x", headers, path="meta/f")
+    if reply.status == 501:
+        pytest.skip("this file system has no extended attributes")
+    assert reply.json[0]["metadata"] == {"author": "ann", "b": "2"}
+
+    def metadata(path):
+        return shared.call("filesystem.Filesystem/Stat", path=path).json["entry"].get("metadata")
+    assert metadata("meta/f") == {"author": "ann", "b": "2"}
+    entry, = shared.call("filesystem.Filesystem/ListDir", path="meta").json["entries"]
+    assert entry["metadata"]["author"] == "ann"
+    moved = shared.call("filesystem.Filesystem/Move", source="meta/f", destination="meta/g").json["entry"]
+    assert moved["metadata"]["b"] == "2"
+    shared.write("meta/g", b"y")
+    assert metadata("meta/g") is None
+    failure(shared.envd("POST", "/files", b"x", headers, path="m", username="root"), 501)
+    many = {f"X-Metadata-k{i}": "v" for i in range(65)}
+    failure(shared.envd("POST", "/files", b"x", {**headers, **many}, path="m"), 400)
+
+
+def test_a_compressed_upload(shared):
+    data = b"much of the same " * 100000
+    headers = shared.headers(**{"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"})
+    assert shared.envd("POST", "/files", gzip.compress(data), headers, path="zipped/f").status == 200
+    assert shared.read("zipped/f").body == data
+    failure(shared.envd("POST", "/files", b"no gzip", headers, path="zipped/g"), 400)
+    assert [e["name"] for e in shared.call("filesystem.Filesystem/ListDir", path="zipped").json["entries"]] == ["f"]
+    failure(shared.envd("POST", "/files", b"", shared.headers(**{
+        "Content-Type": "application/octet-stream", "Content-Encoding": "br"}), path="zipped/g"), 501)
 
 
 def test_the_interpreter_remembers_and_tells_results(shared):

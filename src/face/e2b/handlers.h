@@ -38,6 +38,11 @@ void e2b_tree_make(struct http_request *r);
 void e2b_tree_move(struct http_request *r);
 void e2b_tree_remove(struct http_request *r);
 
+void e2b_watch_dir(struct http_request *r);
+void e2b_watcher_create(struct http_request *r);
+void e2b_watcher_events(struct http_request *r);
+void e2b_watcher_remove(struct http_request *r);
+
 void e2b_files_get(struct http_request *r);
 void e2b_files_post(struct http_request *r);
 

@@ -55,6 +55,10 @@ const struct http_route e2b_routes[] = {
 	{ "POST", P "/filesystem.Filesystem/MakeDir", e2b_tree_make, ENVD, .summary = "make a directory" },
 	{ "POST", P "/filesystem.Filesystem/Move", e2b_tree_move, ENVD, .summary = "move" },
 	{ "POST", P "/filesystem.Filesystem/Remove", e2b_tree_remove, ENVD, .summary = "remove" },
+	{ "POST", P "/filesystem.Filesystem/WatchDir", e2b_watch_dir, HTTP_TAKES_TEXT, ENVD, .summary = "follow what changes in a directory" },
+	{ "POST", P "/filesystem.Filesystem/CreateWatcher", e2b_watcher_create, ENVD, .summary = "keep what changes in a directory" },
+	{ "POST", P "/filesystem.Filesystem/GetWatcherEvents", e2b_watcher_events, ENVD, .summary = "give it" },
+	{ "POST", P "/filesystem.Filesystem/RemoveWatcher", e2b_watcher_remove, ENVD, .summary = "end that" },
 	{ "POST", P "/filesystem.Filesystem/{rest*}", e2b_rpc_not_offered, HTTP_TAKES_TEXT, ENVD, .summary = "refused" },
 
 	{ "GET", P "/files", e2b_files_get, .role = ROLE_SANDBOX, .data = &files, .summary = "give a file" },

@@ -45,6 +45,7 @@ struct e2b_stream {
 	struct http_request *r; /* NULL: answered */
 	struct timer *timer, *deadline;
 	int64_t keepalive_ms;
+	const char *keepalive; /* the message */
 	void (*on_drain)(void *arg);
 	void (*on_closed)(
 		void *arg); /* the client is gone, or its time is over; the stream is, too */

@@ -29,7 +29,7 @@ enum {
 };
 
 #define E2B_HOME    "/home/user"
-#define E2B_VERSION "0.6.1" /* of envd: what SDKs may ask for depends on it */
+#define E2B_VERSION "0.6.4" /* of envd: what SDKs may ask for depends on it */
 
 struct e2b {
 	struct runtime *rt;

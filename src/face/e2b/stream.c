@@ -48,7 +48,7 @@ static void on_keepalive(void *arg)
 {
 	struct e2b_stream *s = arg;
 	if (!e2b_stream_is_full(s) && s->is_begun)
-		e2b_stream_send(s, STR("{\"event\":{\"keepalive\":{}}}"));
+		e2b_stream_send(s, str_from(s->keepalive));
 	timer_set(s->timer, s->keepalive_ms);
 }
 
@@ -74,7 +74,9 @@ void e2b_stream_init(struct e2b_stream *s, struct http_request *r, struct loop *
 	struct str asked = http_header(r, "Keepalive-Ping-Interval");
 	if (asked.len)
 		num_parse_i64(asked, 1, 3600, &seconds, NULL);
-	*s = (struct e2b_stream){ .r = r, .keepalive_ms = seconds * 1000 };
+	*s = (struct e2b_stream){ .r = r,
+		.keepalive_ms = seconds * 1000,
+		.keepalive = "{\"event\":{\"keepalive\":{}}}" };
 	s->timer = timer_new(loop, on_keepalive, s);
 	timer_set(s->timer, s->keepalive_ms);
 	http_listen(r, &ops, s);

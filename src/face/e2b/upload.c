@@ -16,7 +16,10 @@
 #include "base/bug.h"
 #include "wire/multipart.h"
 
-enum { ANSWER_MAX = 8 * 1024 * 1024 };
+enum { ANSWER_MAX = 8 * 1024 * 1024, METADATA_MAX = 64 };
+
+#define HEADER "X-Metadata-"
+#define XATTR  "user.e2b."
 
 struct upload {
 	struct http_request *r;
@@ -27,6 +30,8 @@ struct upload {
 	bool has_ended; /* the body has */
 	bool is_broken; /* nothing more is read of it */
 	struct str path, user;
+	struct field_map metadata; /* of every file; names as they are kept */
+	bool is_gzip;              /* what comes is unpacked in the sandbox */
 	const char *home;
 	struct piece *piece; /* that is being read; NULL: none */
 	struct list pieces;  /* piece::link, in their order */
@@ -65,6 +70,19 @@ static void upload_free(struct upload *u)
 	free(u);
 }
 
+static void put_metadata(struct jsonw *w, const char *key, const struct field_map *map, size_t skip)
+{
+	if (!map->n)
+		return;
+	jsonw_key(w, key);
+	jsonw_open(w);
+	for (size_t i = 0; i < map->n; i++) {
+		jsonw_key_dyn(w, str_skip(map->keys[i], skip));
+		jsonw_str(w, map->values[i]);
+	}
+	jsonw_close(w);
+}
+
 static void put_pieces(const struct upload *u, struct buf *body)
 {
 	struct jsonw w = JSONW(body);
@@ -76,6 +94,7 @@ static void put_pieces(const struct upload *u, struct buf *body)
 		jsonw_key_str(&w, "name", str_from(slash ? slash + 1 : p->path));
 		jsonw_key_str(&w, "path", str_from(p->path));
 		jsonw_key_str(&w, "type", STR("file"));
+		put_metadata(&w, "metadata", &u->metadata, sizeof(XATTR) - 1);
 		jsonw_close(&w);
 	}
 	jsonw_close_array(&w);
@@ -141,7 +160,10 @@ static void on_taken(void *arg)
 	http_pause_body(p->upload->r, false);
 }
 
-#define WRITE "mkdir -p -- \"$(dirname -- \"$1\")\" && cat >\"$1\""
+/* $1 the file, $2 what gives its bytes */
+#define WRITE                                                                  \
+	"mkdir -p -- \"$(dirname -- \"$1\")\" && t=$1.$$.part && umask 022 &&" \
+	" if $2 >\"$t\" && mv -f -- \"$t\" \"$1\"; then exit 0; fi; rm -f -- \"$t\"; exit 1"
 
 static void put_program(const struct upload *u, struct jsonw *w, struct str path)
 {
@@ -152,12 +174,19 @@ static void put_program(const struct upload *u, struct jsonw *w, struct str path
 	jsonw_str(w, STR(WRITE));
 	jsonw_str(w, STR("sh"));
 	jsonw_str(w, path);
+	jsonw_str(w, u->is_gzip ? STR("gzip -dc") : STR("cat"));
 	jsonw_close_array(w);
-	jsonw_key_str(w, "user", u->user);
+	if (u->user.len)
+		jsonw_key_str(w, "user", u->user);
 	jsonw_key_str(w, "cwd", STR("/"));
 	jsonw_key_bool(w, "stdin", true);
 	jsonw_key_bool(w, "capture", true);
 	jsonw_key_bool(w, "merge", true);
+}
+
+static bool needs_program(const struct upload *u)
+{
+	return u->user.len || u->is_gzip;
 }
 
 static int begin_file(struct upload *u, struct str name, struct error *err)
@@ -184,10 +213,12 @@ static int begin_file(struct upload *u, struct str name, struct error *err)
 				"you cannot upload multiple files to the same path '%.200s'",
 				path.ptr);
 	jsonw_open(&w);
-	if (u->user.len)
+	if (needs_program(u)) {
 		put_program(u, &w, path);
-	else
+	} else {
 		jsonw_key_str(&w, "path", path);
+		put_metadata(&w, "xattrs", &u->metadata, 0);
+	}
 	jsonw_close(&w);
 	struct piece *p = mem_new(struct piece);
 	p->upload = u;
@@ -195,8 +226,8 @@ static int begin_file(struct upload *u, struct str name, struct error *err)
 	list_append(&u->pieces, &p->link);
 	u->n_running++;
 	u->piece = p;
-	p->call = runtime_perform(e2b_box_sandbox(b), u->user.len ? &exec_action : &upload_action,
-		buf_str(&params), &sink, p);
+	p->call = runtime_perform(e2b_box_sandbox(b),
+		needs_program(u) ? &exec_action : &upload_action, buf_str(&params), &sink, p);
 	return 0;
 }
 
@@ -293,6 +324,30 @@ static void on_closed(void *arg)
 	e2b_fail(r, 499, "the client went away");
 }
 
+/* Names of headers have no case; they are kept in lower case. */
+static int take_metadata(struct upload *u, struct error *err)
+{
+	struct arena *arena = &u->r->arena;
+	struct str name, value;
+	size_t i = 0;
+	u->metadata = (struct field_map){ arena_new_n(arena, struct str, METADATA_MAX),
+		arena_new_n(arena, struct str, METADATA_MAX), 0 };
+	while (http_next_header(u->r, &i, &name, &value)) {
+		struct str key = str_skip(name, sizeof(HEADER) - 1);
+		if (!str_eq_nocase(str_first(name, sizeof(HEADER) - 1), STR(HEADER)) || !key.len)
+			continue;
+		if (u->metadata.n == METADATA_MAX)
+			return error_set(err, ERROR_INVALID, "metadata: over %d keys",
+				METADATA_MAX);
+		char *kept = arena_printf(arena, XATTR "%.*s", STR_ARG(key));
+		for (char *c = kept; *c; c++)
+			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+		u->metadata.keys[u->metadata.n] = str_from(kept);
+		u->metadata.values[u->metadata.n++] = value;
+	}
+	return 0;
+}
+
 static int begin(struct upload *u, struct error *err)
 {
 	static const struct multipart_ops parts = { on_part, on_part_data, on_part_end };
@@ -302,10 +357,19 @@ static int begin(struct upload *u, struct error *err)
 	u->path = http_query(r, "path");
 	if (e2b_take_user(r, &u->user, &u->home, err) < 0)
 		return -1;
-	if (encoding.len && !str_eq_nocase(encoding, STR("identity")))
+	u->is_gzip = str_eq_nocase(encoding, STR("gzip"));
+	if (encoding.len && !u->is_gzip && !str_eq_nocase(encoding, STR("identity")))
 		return error_set(err, ERROR_UNSUPPORTED, "Content-Encoding '%.*s' is not offered",
 			STR_ARG(str_first(encoding, 40)));
 	u->is_form = str_eq_nocase(str_first(type, 10), STR("multipart/"));
+	if (take_metadata(u, err) < 0)
+		return -1;
+	if (u->is_form && u->is_gzip)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"a form that is compressed is not offered");
+	if (u->metadata.n && needs_program(u))
+		return error_set(err, ERROR_UNSUPPORTED,
+			"metadata of a file of another user's, or of a compressed one, is not offered");
 	if (u->is_form)
 		return multipart_init(&u->form, type, &parts, u, err);
 	return begin_file(u, u->path, err);
