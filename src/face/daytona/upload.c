@@ -269,6 +269,7 @@ static void cut_off(struct upload *u)
 static void break_off(struct upload *u, const struct error *err)
 {
 	u->is_broken = true;
+	http_pause_body(u->r, false); /* who was to go on with it may be cancelled here */
 	add_error(u, NULL, err->text);
 	cut_off(u);
 }

@@ -148,9 +148,9 @@ void e2b_contexts_create(struct http_request *r)
 	struct jsonw w = JSONW(&params);
 	struct str cwd = json_str(json_find(body, "cwd"));
 	const struct e2b_box *b = body ? e2b_box_find(rpc->e2b, str_from(rpc->id)) : NULL;
-	char *id = arena_alloc(&r->arena, ID_SIZE);
 	if (!b)
 		return;
+	char *id = arena_alloc(&r->arena, ID_SIZE);
 	struct opening *o = arena_new(&r->arena, struct opening);
 	o->language = language_of(json_str(json_find(body, "language")));
 	if (o->language < 0 || cwd.len > E2B_PATH_MAX || b->n_contexts >= CONTEXTS_MAX) {
@@ -192,11 +192,11 @@ static void change(struct http_request *r, const struct action *action, bool end
 {
 	struct rpc *rpc = e2b_rpc_new(r);
 	struct e2b_box *b = rpc ? e2b_box_find(rpc->e2b, str_from(rpc->id)) : NULL;
-	struct str id = http_param(r, "context");
 	auto_buf struct buf params = BUF_INIT(256);
-	struct e2b_context *c = b ? e2b_context_find(b, id) : NULL;
 	if (!b)
 		return;
+	struct str id = http_param(r, "context");
+	struct e2b_context *c = e2b_context_find(b, id);
 	if (!c) {
 		auto_free char *text = mem_printf("Context %.*s not found",
 			STR_ARG(str_first(id, 60)));

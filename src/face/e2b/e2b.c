@@ -106,6 +106,7 @@ struct e2b *e2b_new(struct runtime *rt)
 	e->rt = rt;
 	e->loop = runtime_loop(rt);
 	list_init(&e->boxes);
+	list_init(&e->lists);
 	e->face = (struct http_face){
 		.name = "e2b",
 		.prefix = "/e2b/",

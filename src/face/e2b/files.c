@@ -134,13 +134,14 @@ void e2b_files_get(struct http_request *r)
 		.error = on_error,
 	};
 	const struct e2b_box *b = e2b_box_of_data(r);
-	struct str path = http_query(r, "path"), user;
+	struct str path, user;
 	auto_buf struct buf params = BUF_INIT(16 * E2B_PATH_MAX);
 	struct jsonw w = JSONW(&params);
 	const char *home;
 	struct error err;
 	if (!b)
 		return;
+	path = http_query(r, "path");
 	if (e2b_take_user(r, &user, &home, &err) < 0) {
 		e2b_fail_error(r, &err);
 		return;

@@ -56,10 +56,11 @@ void e2b_boxes_get(struct http_request *r)
 	char token[E2B_TOKEN_SIZE];
 	if (!s)
 		return;
+	bool is_guest = r->grant.role != ROLE_ADMIN; /* its token ends, and this one would not */
 	e2b_token(r, str_from(b->id), token);
 	jsonw_open(&w);
 	put_common(b, s, &w);
-	if (token[0])
+	if (token[0] && !is_guest)
 		jsonw_key_str(&w, "envdAccessToken", str_from(token));
 	jsonw_key(&w, "domain");
 	jsonw_null(&w);

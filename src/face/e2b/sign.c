@@ -14,7 +14,7 @@
 #include "wire/base64.h"
 #include "wire/sha256.h"
 
-enum { PURPOSE_SIZE = 2 * ID_SIZE };
+enum { PURPOSE_SIZE = 2 * ID_SIZE, NUMBER_MAX = 24 };
 
 static void purpose(const char *what, struct str id, char ret[PURPOSE_SIZE])
 {
@@ -56,13 +56,10 @@ static int digit_of(char c)
 	return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-static void put_signature(struct str text, struct buf *b)
+static void put_signature(struct sha256 *h, struct buf *b)
 {
-	struct sha256 h;
 	char hex[SHA256_HEX_SIZE], bytes[32];
-	sha256_init(&h);
-	sha256_add(&h, text);
-	sha256_end(&h, hex);
+	sha256_end(h, hex);
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (char)(digit_of(hex[2 * i]) << 4 | digit_of(hex[2 * i + 1]));
 	buf_puts(b, "v1_");
@@ -71,20 +68,31 @@ static void put_signature(struct str text, struct buf *b)
 		buf_cut(b, b->len - 1);
 }
 
-static bool is_signed(struct http_request *r, struct str id, struct str signature, struct str end)
+/* What comes before the token: the same for every sandbox, and of a stranger's length. */
+static void hash_link(struct http_request *r, struct sha256 *h)
 {
-	auto_buf struct buf text = BUF_INIT(HTTP_HEAD_MAX), wanted = BUF_INIT(128);
+	sha256_init(h);
+	sha256_add(h, http_query(r, "path"));
+	sha256_add(h, str_is(r->method, "POST") ? STR(":write:") : STR(":read:"));
+	sha256_add(h, http_query(r, "username"));
+	sha256_add(h, STR(":"));
+}
+
+static bool is_signed(struct http_request *r, const struct sha256 *link, struct str id,
+	struct str signature, struct str end)
+{
+	auto_buf struct buf wanted = BUF_INIT(128);
+	struct sha256 h = *link;
 	char token[E2B_TOKEN_SIZE];
 	e2b_token(r, id, token);
 	if (!token[0])
 		return true; /* this server asks for no token */
-	buf_printf(&text, "%.*s:%s:%.*s:%s", STR_ARG(http_query(r, "path")),
-		str_is(r->method, "POST") ? "write" : "read", STR_ARG(http_query(r, "username")),
-		token);
+	sha256_add(&h, str_from(token));
 	if (end.len)
-		buf_printf(&text, ":%.*s", STR_ARG(end));
-	put_signature(buf_str(&text), &wanted);
-	return !text.is_full && str_eq_secret(signature, buf_str(&wanted));
+		sha256_add(&h, STR(":"));
+	sha256_add(&h, end);
+	put_signature(&h, &wanted);
+	return str_eq_secret(signature, buf_str(&wanted));
 }
 
 static struct e2b_box *find(struct http_request *r, struct str signature, struct str end)
@@ -92,10 +100,14 @@ static struct e2b_box *find(struct http_request *r, struct str signature, struct
 	struct str id = e2b_id_of_data(r);
 	struct e2b *e = e2b_of(r);
 	struct e2b_box *b;
+	struct sha256 link;
+	if (end.len > NUMBER_MAX)
+		return NULL;
+	hash_link(r, &link);
 	if (id.len)
-		return is_signed(r, id, signature, end) ? e2b_box_find(e, id) : NULL;
+		return is_signed(r, &link, id, signature, end) ? e2b_box_find(e, id) : NULL;
 	list_for_each(b, &e->boxes, link)
-		if (is_signed(r, str_from(b->id), signature, end))
+		if (is_signed(r, &link, str_from(b->id), signature, end))
 			return e2b_box_find(e, str_from(b->id));
 	return NULL;
 }
@@ -112,7 +124,8 @@ struct e2b_box *e2b_signed_box(struct http_request *r, struct error *err)
 	struct e2b_box *b = find(r, signature, end);
 	if (!b ||
 		(end.len &&
-			num_parse_i64(end, INT64_MIN / 2, INT64_MAX / 1000, &until_s, NULL) < 0)) {
+			num_parse_i64(end, INT64_MIN / 1000, INT64_MAX / 1000, &until_s, NULL) <
+				0)) {
 		error_set(err, ERROR_UNAUTHORIZED, "invalid signature");
 		return NULL;
 	}

@@ -26,6 +26,8 @@ enum {
 	E2B_TIMEOUT_MAX_S = 366 * 24 * 3600,
 	E2B_WATCHERS_MAX = 64, /* that are asked, in one sandbox */
 	E2B_PATH_MAX = 4096,
+	E2B_LONG_LISTS = 8, /* of more than a page, under way: each is held in the server … */
+	E2B_LONG_LISTS_OF_ONE = 2, /* … and of one sandbox */
 };
 
 #define E2B_HOME    "/home/user"
@@ -36,6 +38,7 @@ struct e2b {
 	struct loop *loop;
 	struct http_face face;
 	struct list boxes; /* e2b_box::link, oldest first */
+	struct list lists; /* listing::link: those of more than a page */
 	struct map by_id;  /* of these */
 };
 

@@ -34,6 +34,8 @@ void e2b_tree_stat(struct http_request *r)
 /* ---- list ---- */
 
 struct listing {
+	struct list link; /* e2b::lists, from its second page on */
+	const char *id;   /* of the sandbox */
 	struct str path;
 	int64_t depth;
 	struct buf body;
@@ -57,13 +59,39 @@ static void put_entries(struct listing *l, const struct json *result)
 	}
 }
 
+/* Whether the server may hold what is there of this list until the rest of it is. */
+static bool may_go_on(struct rpc *rpc, struct listing *l)
+{
+	const struct listing *other;
+	size_t n_all = 0, n_own = 0;
+	if (!list_is_empty(&l->link))
+		return true;
+	list_for_each(other, &rpc->e2b->lists, link) {
+		n_all++;
+		n_own += !strcmp(other->id, l->id);
+	}
+	if (n_all >= E2B_LONG_LISTS || n_own >= E2B_LONG_LISTS_OF_ONE)
+		return false;
+	list_append(&rpc->e2b->lists, &l->link);
+	return true;
+}
+
 static void on_listed(struct rpc *rpc, const struct json *result)
 {
 	struct listing *l = rpc->state;
 	struct str next = json_str(json_find(result, "next"));
+	struct error err;
 	put_entries(l, result);
-	if (next.len && !l->body.is_full) {
+	if (next.len && !l->body.is_full && may_go_on(rpc, l)) {
 		list_next(rpc, next);
+		return;
+	}
+	list_remove(&l->link);
+	if (next.len && !l->body.is_full) {
+		buf_fini(&l->body);
+		error_set(&err, ERROR_LIMIT,
+			"too many directories of over %d entries are being listed", LIST_PAGE);
+		e2b_rpc_fail(rpc->r, &err);
 		return;
 	}
 	jsonw_close_array(&l->w);
@@ -75,6 +103,7 @@ static void on_listed(struct rpc *rpc, const struct json *result)
 static void drop_listing(struct rpc *rpc)
 {
 	struct listing *l = rpc->state;
+	list_remove(&l->link);
 	buf_fini(&l->body);
 }
 
@@ -102,6 +131,8 @@ void e2b_tree_list(struct http_request *r)
 	if (!path.ptr)
 		return;
 	struct listing *l = arena_new(&r->arena, struct listing);
+	list_init(&l->link);
+	l->id = rpc->id;
 	l->path = path;
 	l->depth = MIN(MAX(depth, (int64_t)1), (int64_t)DEPTH_MAX);
 	buf_init(&l->body, HTTP_REPLY_MAX);

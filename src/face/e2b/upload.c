@@ -283,6 +283,7 @@ static void break_off(struct upload *u, const struct error *err)
 	struct piece *p;
 	u->is_broken = true;
 	u->piece = NULL;
+	http_pause_body(u->r, false); /* who was to go on with it may be cancelled here */
 	fail(u, err);
 	list_for_each(p, &u->pieces, link) {
 		if (p->is_whole || !p->call)
