@@ -560,10 +560,45 @@ def test_who_goes_away_interrupts_the_code(shared):
     assert shared.execute("6*7")[0]["text"] == "42"
 
 
+def test_snapshots_are_templates_of_their_own(server):
+    box = Box(server, metadata={"a": "b"})
+    box.write("kept", b"before")
+    made = box.api("POST", "/snapshots", {"name": "my-snap"}).json
+    assert made["names"] == ["my-snap:latest"]
+    box.write("kept", b"after")
+    ids = [s["snapshotID"] for s in api(server, "GET", f"/snapshots?sandboxID={box.id}").json]
+    assert ids == [made["snapshotID"]]
+    assert api(server, "GET", "/snapshots?name=my-snap").json[0] == made
+    assert api(server, "GET", "/snapshots?name=other").json == []
+    for template in (made["snapshotID"], "my-snap"):
+        other = Box(server, templateID=template)
+        assert (other.read("kept").body, other.run("whoami")[0]) == (b"before", b"user\n")
+        other.api("DELETE")
+    failure(api(server, "DELETE", "/templates/host"), 404)
+    assert api(server, "DELETE", f"/templates/{made['snapshotID']}").status == 204
+    failure(api(server, "DELETE", f"/templates/{made['snapshotID']}"), 404)
+    forks = box.api("POST", "/fork", {"count": 2, "timeout": 60}).json
+    assert len({fork["sandbox"]["sandboxID"] for fork in forks} | {box.id}) == 3
+    for fork in forks:
+        other = Box.__new__(Box)
+        other.server, other.record = server, fork["sandbox"]
+        other.id, other.token = other.record["sandboxID"], other.record["envdAccessToken"]
+        assert (other.read("kept").body, other.api("GET").json["metadata"]) == (b"after", {"a": "b"})
+        other.write("kept", b"own")
+        assert other.run("sudo cat kept")[0] == b"own"
+        other.api("DELETE")
+    assert box.read("kept").body == b"after"
+    failure(box.api("POST", "/fork", {"count": 0}), 400)
+    box.api("POST", "/pause", {})
+    failure(box.api("POST", "/fork", {}), 409)
+    box.api("DELETE")
+    failure(box.api("POST", "/snapshots", {}), 404)
+
+
 def test_what_is_not_offered_says_so(server, shared):
-    for method, path, body in (("GET", "/snapshots", None), ("POST", "/v3/templates", {}), ("GET", "/volumes", None),
+    for method, path, body in (("GET", "/templates", None), ("POST", "/v3/templates", {}), ("GET", "/volumes", None),
                                ("POST", "/secrets", {}), ("PUT", f"/sandboxes/{shared.id}/network", {}),
-                               ("POST", f"/sandboxes/{shared.id}/snapshots", {}), ("GET", "/teams", None)):
+                               ("GET", "/teams", None)):
         failure(api(server, method, path, body), 501)
     for wish in ({"iam": {"tokens": {"a": {}}}}, {"volumeMounts": [{"name": "v", "path": "/v"}]},
                  {"network": {"rules": {"a.com": []}, "egressProxy": {"url": "http://x"}}},

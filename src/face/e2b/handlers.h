@@ -17,6 +17,10 @@ void e2b_boxes_connect(struct http_request *r);
 void e2b_boxes_resume(struct http_request *r);
 void e2b_boxes_pause(struct http_request *r);
 void e2b_boxes_metrics(struct http_request *r);
+void e2b_boxes_fork(struct http_request *r);
+void e2b_snapshots_create(struct http_request *r);
+void e2b_snapshots_list(struct http_request *r);
+void e2b_snapshots_delete(struct http_request *r);
 void e2b_not_offered(struct http_request *r);
 
 void e2b_health(struct http_request *r);

@@ -35,26 +35,31 @@ static void not_found(struct http_request *r, const char *id)
 	e2b_fail(r, 404, "sandbox \"%s\" doesn't exist or you don't have access to it", id);
 }
 
+void e2b_box_put(const struct e2b_box *b, const struct http_request *r, struct jsonw *w)
+{
+	char token[E2B_TOKEN_SIZE], traffic[E2B_TOKEN_SIZE];
+	e2b_token(r, str_from(b->id), token);
+	e2b_traffic_token(r, str_from(b->id), traffic);
+	jsonw_open(w);
+	jsonw_key_str(w, "templateID", str_from(b->template_id));
+	jsonw_key_str(w, "alias", str_from(b->template_id));
+	jsonw_key_str(w, "sandboxID", str_from(b->id));
+	jsonw_key_str(w, "clientID", STR("cay"));
+	jsonw_key_str(w, "envdVersion", STR(E2B_VERSION));
+	if (token[0]) {
+		jsonw_key_str(w, "envdAccessToken", str_from(token));
+		jsonw_key_str(w, "trafficAccessToken", str_from(traffic));
+	}
+	jsonw_key(w, "domain");
+	jsonw_null(w);
+	jsonw_close(w);
+}
+
 void e2b_box_reply(const struct e2b_box *b, struct http_request *r, int status)
 {
 	auto_buf struct buf body = BUF_INIT(8192);
 	struct jsonw w = JSONW(&body);
-	char token[E2B_TOKEN_SIZE], traffic[E2B_TOKEN_SIZE];
-	e2b_token(r, str_from(b->id), token);
-	e2b_traffic_token(r, str_from(b->id), traffic);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "templateID", str_from(b->template_id));
-	jsonw_key_str(&w, "alias", str_from(b->template_id));
-	jsonw_key_str(&w, "sandboxID", str_from(b->id));
-	jsonw_key_str(&w, "clientID", STR("cay"));
-	jsonw_key_str(&w, "envdVersion", STR(E2B_VERSION));
-	if (token[0]) {
-		jsonw_key_str(&w, "envdAccessToken", str_from(token));
-		jsonw_key_str(&w, "trafficAccessToken", str_from(traffic));
-	}
-	jsonw_key(&w, "domain");
-	jsonw_null(&w);
-	jsonw_close(&w);
+	e2b_box_put(b, r, &w);
 	http_reply_json(r, status, &body);
 }
 

@@ -5,7 +5,7 @@
  *	e2b.c     the face: who may come in      routes.c   the table        reply.c   answers and errors
  *	box.c     sandboxes in memory, in notes; their time to live          entry.c   a file as SDKs see it
  *	make.c    a create body → a wish         life.c     create … delete  list.c    lists and one of them
- *	prepare.c its account
+ *	prepare.c its account                    snapshot.c snapshots and forks
  *	rpc.c     a call of one answer           stream.c   a call of many   sign.c    tokens and signatures
  *	process.c processes                      input.c    … what is done to them
  *	tree.c    directories                    files.c, upload.c bytes     watch.c   what changes
@@ -139,6 +139,7 @@ void e2b_prepare(struct e2b *e, struct sandbox *s, runtime_sandbox_fn *done, voi
 /* list.c */
 void e2b_box_write(const struct e2b_box *b, struct jsonw *w);
 /* What create, connect and resume answer. */
+void e2b_box_put(const struct e2b_box *b, const struct http_request *r, struct jsonw *w);
 void e2b_box_reply(const struct e2b_box *b, struct http_request *r, int status);
 
 /* life.c: the keys of what it uses. */
