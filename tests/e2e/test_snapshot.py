@@ -2,16 +2,15 @@
 """Snapshots and forks: what a sandbox has changed, as an image; all of it, at one moment, and neither side's writes seen
 by the other."""
 import contextlib
-import json
 import os
-import shutil
-import signal
+import subprocess
 import tempfile
 import threading
 
 import pytest
-from conftest import Server, end_server
-from waiting import PATIENCE, wait_until
+import rootfs
+from conftest import PROGRAMS, Sandbox, Server, end_server
+from waiting import wait_until
 
 ORDINARY = 54321
 # Every name below a directory with all that a snapshot keeps of it, whatever bytes the names have.
@@ -55,7 +54,6 @@ def fork(box, **body):
 
 
 def adopt(server, record):
-    from conftest import Sandbox
     server.made.add(record["id"])
     return Sandbox(server, record)
 
@@ -155,6 +153,32 @@ def test_a_workspace_that_is_a_copy_is_in_the_snapshot(server, tmp_path):
     assert child.get()["spec"]["mounts"] == []
     child.run("rm -r src")
     assert sorted(p.name for p in (tmp_path / "src").iterdir()) == ["changed", "gone", "kept"]
+
+
+def test_a_sandbox_of_a_directory_is_forked_over_it(server, tmp_path):
+    archive = tmp_path / "root.tar"
+    archive.write_bytes(rootfs.tar(rootfs.base_files(), ["tmp", "gone"]))
+    root = tmp_path / "root"
+    root.mkdir()
+    subprocess.run(["tar", "-C", root, "-xf", archive], check=True)
+    for path in (tmp_path, *tmp_path.parents[:2], root):
+        os.chmod(path, 0o755)
+    box = server.create(image=str(root), user="root")
+    done = box.action("exec", argv=["/bin/sh", "-c", "echo new > /etc/new; rm -r /gone; echo x > /workspace/x"])
+    assert done["exit_code"] == 0, done
+    child, = fork(box)
+    (root / "etc" / "later").write_text("seen by both")
+    out = child.action("exec", argv=["/bin/sh", "-c", "cat /etc/new /workspace/x; ls /gone; cat /etc/later"])
+    assert out["stdout"] == "new\nx\nseen by both" and "/gone" in out["stderr"]
+    assert not (root / "etc" / "new").exists()
+
+
+@pytest.mark.parametrize("levels, status", [(60, 201), (70, 400)])
+def test_directories_lie_in_one_another_up_to_a_limit(server, levels, status):
+    box = server.create()
+    box.run("mkdir -p " + "d/" * levels)
+    reply = box.request("POST", "/snapshot", {})
+    assert reply.status == status and (status == 201 or "deep" in error_of(reply)[1])
 
 
 def test_what_both_would_write_is_refused_until_it_is_said(server, tmp_path):
@@ -453,3 +477,19 @@ def test_an_ordinary_users_sandbox_is_taken_live_where_it_cannot_rest(ordinary):
     child, = fork(box, live=True)
     assert child.output("cat d/x; stat -c %h y; echo z >> y; cat y") == "x\n2\nx\nz\n"
     assert box.output("cat y") == "x\n"
+
+
+def test_after_the_death_of_the_supervisor_meanwhile_gc_removes_what_is_left(own_server):
+    """What is at rest then dies only once somebody lets it go on."""
+    box = own_server.create()
+    box.run("head -c 300000000 /dev/zero > big")
+    init = box.record["init_pid"]
+    connection = own_server.connection()
+    connection.request("POST", f"{box.path}/snapshot", "{}", own_server.headers("", None))
+    layers = own_server.directory / "state" / "images" / "layers"
+    wait_until(lambda: any(os.listdir(layers / d) for d in os.listdir(layers) if d.startswith("new-")))
+    own_server.process.kill()
+    own_server.process.wait()
+    gc = [PROGRAMS / "cay", "gc", "--state", own_server.directory / "state"]
+    wait_until(lambda: subprocess.run(gc, capture_output=True, check=False).returncode == 0
+               and not os.path.exists(f"/proc/{init}") and not any(d.startswith("new-") for d in os.listdir(layers)))
