@@ -400,7 +400,8 @@ const struct action watch_action = {
 		"{\"event\":\"started\"}, then \"create\", \"write\", \"remove\", \"rename\" (it has left its "
 		"name) and \"chmod\", each with name, relative to path, and with entries also entry (null "
 		"if it is not there); a file that takes its name with its content is created and written; "
-		"\"lost\": there were too many events, or too many directories below",
+		"\"lost\": there were too many events, or too many directories below. Control: "
+		"{\"sync\":true}, which the event \"synced\" answers when all before it has been told",
 	.fields = watch_fields,
 	.params_size = sizeof(struct watch_params),
 	.flags = ACTION_STREAMS_OUT | ACTION_READS,

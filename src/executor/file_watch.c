@@ -191,7 +191,8 @@ static void take(struct watching *w, const struct inotify_event *e)
 	}
 }
 
-static void pump(struct watching *w)
+/* False: the call is over, and w is gone. */
+static bool pump(struct watching *w)
 {
 	_Alignas(struct inotify_event) char bytes[8192];
 	while (!w->is_over && !channel_is_full(w->call->channel)) {
@@ -204,10 +205,12 @@ static void pump(struct watching *w)
 			at += (ssize_t)(sizeof(*e) + e->len);
 		}
 	}
-	if (w->is_over)
+	if (w->is_over) {
 		call_finish(w->call, STR("{}"));
-	else
-		watch_set(w->watch, channel_is_full(w->call->channel) ? 0 : LOOP_READ);
+		return false;
+	}
+	watch_set(w->watch, channel_is_full(w->call->channel) ? 0 : LOOP_READ);
+	return true;
 }
 
 static void on_events(void *arg, int events)
@@ -259,6 +262,14 @@ static void start_watch(struct call *call, const void *params)
 		call_event(call, STR("{\"event\":\"started\"}"));
 }
 
+/* Whoever asks has then heard of all that was done before. */
+static void take_control(struct call *call, const struct json *control)
+{
+	struct watching *w = call->state;
+	if (json_bool(json_find(control, "sync")) && pump(w))
+		tell(w, "synced", NULL);
+}
+
 static void drain(struct call *call)
 {
 	pump(call->state);
@@ -285,6 +296,7 @@ static void drop(struct call *call)
 const struct verb watch_verb = {
 	.action = &watch_action,
 	.start = start_watch,
+	.control = take_control,
 	.drain = drain,
 	.drop = drop,
 };

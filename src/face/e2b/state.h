@@ -9,7 +9,7 @@
  *	rpc.c     a call of one answer           stream.c   a call of many   sign.c    tokens and signatures
  *	process.c processes                      input.c    … what is done to them
  *	tree.c    directories                    files.c, upload.c bytes     watch.c   what changes
- *	code.c    the interpreter                context.c  its contexts     port.c    what listens inside
+ *	code.c    the interpreter                context.c  its contexts
  */
 #pragma once
 
@@ -97,7 +97,7 @@ void e2b_key_time(struct jsonw *w, const char *key, int64_t wall_ms);
 enum { E2B_TOKEN_SIZE = TICKET_SIZE };
 void e2b_token(const struct http_request *r, struct str id, char ret[E2B_TOKEN_SIZE]);
 bool e2b_token_is_valid(const struct http_request *r, struct str id, struct str token);
-/* The same for what listens inside, and for that alone. */
+/* The same for its interpreter, and for that alone. */
 void e2b_traffic_token(const struct http_request *r, struct str id, char ret[E2B_TOKEN_SIZE]);
 bool e2b_traffic_is_valid(const struct http_request *r, struct str id, struct str token);
 /* The sandbox that the signature of a link is for; NULL with *err. */

@@ -11,7 +11,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 
-enum { EVENTS_MAX = 4 * 1024 * 1024 };
+enum { EVENTS_MAX = 4 * 1024 * 1024, ASKERS_MAX = 8 };
 
 static const struct {
 	const char *word, *name;
@@ -169,7 +169,9 @@ struct watcher {
 	char id[ID_SIZE];
 	struct runtime_call *call; /* NULL: it has ended, and what it has told is still there */
 	struct rpc *creator;       /* to be answered once it watches; NULL */
-	struct buf events;         /* of a list */
+	struct http_request *askers[ASKERS_MAX]; /* until all is told that was done before */
+	int n_askers;
+	struct buf events; /* of a list */
 	struct jsonw w;
 	bool has_ended;
 	struct error failure; /* ERROR_OK: the directory is gone */
@@ -185,11 +187,39 @@ static void watcher_free(struct watcher *w)
 	free(w);
 }
 
+/* The first who asked. */
+static void answer(struct watcher *w)
+{
+	auto_buf struct buf body = BUF_INIT(EVENTS_MAX + 256);
+	struct http_request *r = w->askers[0];
+	memmove(w->askers, w->askers + 1, (size_t)--w->n_askers * sizeof(*w->askers));
+	if (w->has_ended && w->failure.code != ERROR_OK) {
+		e2b_rpc_fail(r, &w->failure);
+		return;
+	}
+	buf_puts(&body, "{\"events\":[");
+	buf_put(&body, buf_str(&w->events));
+	buf_puts(&body, "]}");
+	buf_reset(&w->events);
+	w->w = JSONW(&w->events);
+	http_reply(r, 200, "application/json", buf_str(&body));
+}
+
+static void end_watcher(struct watcher *w)
+{
+	w->call = NULL;
+	w->has_ended = true;
+	while (w->n_askers)
+		answer(w);
+}
+
 void e2b_watchers_drop(struct e2b_box *b)
 {
 	while (!list_is_empty(&b->watchers)) {
 		struct watcher *w = list_get_first(&b->watchers, struct watcher, link);
 		struct rpc *creator = take_ptr(w->creator);
+		while (w->n_askers)
+			answer(w);
 		watcher_free(w);
 		if (creator)
 			e2b_gone(creator->r, str_from(creator->id));
@@ -204,6 +234,8 @@ static void on_kept_event(void *arg, struct str text)
 	auto_buf struct buf body = BUF_INIT(256);
 	if (json_parse(text, &event, NULL) == 0)
 		put_event(&w->w, event);
+	if (w->n_askers && str_is(json_str(json_find(event, "event")), "synced"))
+		answer(w);
 	if (w->events.is_full || w->events.len > EVENTS_MAX / 2) {
 		/* Nobody asks: what is old goes. */
 		buf_reset(&w->events);
@@ -217,18 +249,15 @@ static void on_kept_event(void *arg, struct str text)
 
 static void on_kept_end(void *arg, struct str result)
 {
-	struct watcher *w = arg;
-	w->call = NULL;
-	w->has_ended = true;
+	end_watcher(arg);
 }
 
 static void on_kept_error(void *arg, const struct error *err)
 {
 	struct watcher *w = arg;
 	struct rpc *creator = take_ptr(w->creator);
-	w->call = NULL;
-	w->has_ended = true;
 	w->failure = *err;
+	end_watcher(w);
 	if (!creator)
 		return;
 	watcher_free(w);
@@ -289,19 +318,19 @@ static struct watcher *watcher_of(struct http_request *r)
 void e2b_watcher_events(struct http_request *r)
 {
 	struct watcher *w = watcher_of(r);
-	auto_buf struct buf body = BUF_INIT(EVENTS_MAX + 256);
+	struct error err;
 	if (!w)
 		return;
-	if (w->has_ended && w->failure.code != ERROR_OK) {
-		e2b_rpc_fail(r, &w->failure);
+	if (w->n_askers == ASKERS_MAX) {
+		error_set(&err, ERROR_LIMIT, "%d ask this watcher already", ASKERS_MAX);
+		e2b_rpc_fail(r, &err);
 		return;
 	}
-	buf_puts(&body, "{\"events\":[");
-	buf_put(&body, buf_str(&w->events));
-	buf_puts(&body, "]}");
-	buf_reset(&w->events);
-	w->w = JSONW(&w->events);
-	http_reply(r, 200, "application/json", buf_str(&body));
+	w->askers[w->n_askers++] = r;
+	if (w->call)
+		runtime_call_control(w->call, STR("{\"sync\":true}"));
+	else
+		answer(w);
 }
 
 void e2b_watcher_remove(struct http_request *r)
@@ -309,6 +338,8 @@ void e2b_watcher_remove(struct http_request *r)
 	struct watcher *w = watcher_of(r);
 	if (!w)
 		return;
+	while (w->n_askers)
+		answer(w);
 	watcher_free(w);
 	http_reply(r, 200, "application/json", STR("{}"));
 }
