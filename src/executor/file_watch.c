@@ -76,7 +76,7 @@ static int open_below(const struct watching *w, const char *place)
 {
 	auto_free char *whole = mem_printf("%s%s%s", w->path, place[0] ? "/" : "", place);
 	int fd = -1;
-	path_open_dir(&w->call->executor->files->root, whole, &fd, NULL);
+	path_open_dir(&w->call->executor->files->root, whole[0] ? whole : "/", &fd, NULL);
 	return fd;
 }
 
@@ -100,21 +100,21 @@ static void tell(struct watching *w, const char *event, const char *name)
 		call_event(w->call, buf_str(&b));
 }
 
-/* A new directory, and what it holds already. */
-static void enter(struct watching *w, const char *place, bool tells)
+/* A new directory, and what it holds already. -1: not all of it. */
+static int enter(struct watching *w, const char *place, bool tells)
 {
 	int fd = open_below(w, place);
 	struct walk_limits limits = { .hidden = true, .entries = ENTRIES_MAX };
 	struct walk_entry e;
+	int r = 0;
 	if (fd < 0)
-		return;
+		return 0; /* gone by now */
 	if (add_dir(w, fd, place, NULL) < 0) {
 		close(fd);
-		tell(w, "lost", NULL);
-		return;
+		return -1;
 	}
 	struct walk *walk = walk_new(fd, &limits);
-	while (walk_next(walk, &e, NULL) > 0) {
+	while (r >= 0 && (r = walk_next(walk, &e, NULL)) > 0) {
 		auto_free char *below = mem_printf("%s%s%.*s", place, place[0] ? "/" : "",
 			STR_ARG(e.path));
 		if (tells)
@@ -125,10 +125,11 @@ static void enter(struct watching *w, const char *place, bool tells)
 			continue;
 		auto_fd int dir_fd = openat(e.dir_fd, e.name,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (dir_fd >= 0 && add_dir(w, dir_fd, below, NULL) < 0)
-			tell(w, "lost", NULL);
+		if (dir_fd >= 0)
+			r = add_dir(w, dir_fd, below, NULL);
 	}
 	walk_free(walk);
+	return r;
 }
 
 static bool has_content(const struct watching *w, const char *name)
@@ -146,8 +147,8 @@ static void tell_new(struct watching *w, const struct inotify_event *e, const ch
 {
 	tell(w, "create", name);
 	if (e->mask & IN_ISDIR) {
-		if (w->p->recursive)
-			enter(w, name, true);
+		if (w->p->recursive && enter(w, name, true) < 0)
+			tell(w, "lost", NULL);
 	} else if (e->mask & IN_MOVED_TO || has_content(w, name)) {
 		/* What we write got its owner and mode under the other name. */
 		if (e->cookie && e->cookie == w->own_cookie)
@@ -241,8 +242,10 @@ static int begin(struct call *call, const struct watch_params *p, struct watchin
 	w->root = add_dir(w, fd, "", err);
 	if (w->root < 0)
 		return -1;
-	if (p->recursive)
-		enter(w, "", false);
+	bool is_all = !p->recursive || enter(w, "", false) >= 0;
+	call_event(call, STR("{\"event\":\"started\"}"));
+	if (!is_all)
+		tell(w, "lost", NULL);
 	w->watch = watch_new(call->executor->loop, w->fd, LOOP_READ, on_events, w);
 	return 0;
 }
@@ -258,8 +261,6 @@ static void start_watch(struct call *call, const void *params)
 	call->executor->n_watches++;
 	if (begin(call, params, w, &err) < 0)
 		call_fail(call, &err);
-	else
-		call_event(call, STR("{\"event\":\"started\"}"));
 }
 
 /* Whoever asks has then heard of all that was done before. */

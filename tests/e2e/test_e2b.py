@@ -448,6 +448,16 @@ def test_a_directory_is_watched_as_it_changes(shared):
     assert flags == 2 and end["error"]["code"] == "not_found"
 
 
+def test_all_of_a_sandbox_may_be_watched_and_that_has_an_end(shared):
+    stream = shared.open("filesystem.Filesystem/WatchDir", {"path": "/", "recursive": True})
+    assert stream.next() == (0, {"start": {}})
+    shared.run("mkdir -p /tmp/many; cd /tmp/many; for i in $(seq 5000); do mkdir d$i; done; echo x >/tmp/last")
+    while stream.next()[1].get("filesystem", {}).get("name") != "tmp/last":
+        pass
+    stream.close()
+    assert shared.run("rm -r /tmp/many; echo on")[0] == b"on\n"
+
+
 def test_a_watcher_keeps_events_until_it_is_asked(shared):
     shared.call("filesystem.Filesystem/MakeDir", path="kept")
     watcher = shared.call("filesystem.Filesystem/CreateWatcher", path="kept").json["watcherId"]

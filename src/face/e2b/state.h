@@ -51,7 +51,7 @@ struct e2b_box {
 	struct json *metadata;      /* an object; NULL: none */
 	bool pauses;                /* at its end, instead of going */
 	bool resumes;               /* by whoever asks for it, when it is paused */
-	bool is_public;             /* its ports want no token */
+	bool is_public;             /* so it was asked for; its ports want a token all the same */
 	bool is_changing;           /* pause, resume or delete is under way */
 	bool is_offline;            /* it was asked to have no way out */
 	int64_t started_ms, end_ms; /* dates, for people */
