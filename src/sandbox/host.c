@@ -4,6 +4,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/num.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -289,6 +290,17 @@ static int find_run_dir(struct host *h, struct error *err)
 	return 0;
 }
 
+/* 0: there is none. */
+static uint32_t read_number(const char *path)
+{
+	int64_t n = 0;
+	auto_buf struct buf b = BUF_INIT(64);
+	if (file_read(AT_FDCWD, path, &b, NULL) < 0 ||
+		num_parse_i64(str_trim(buf_str(&b)), 0, UINT32_MAX, &n, NULL) < 0)
+		return 0;
+	return (uint32_t)n;
+}
+
 int host_init(struct host *ret, struct error *err)
 {
 	struct host h = { .uid = geteuid(), .gid = getegid() };
@@ -301,6 +313,8 @@ int host_init(struct host *ret, struct error *err)
 	h.has_opt = has_entries("/opt");
 	h.has_dpkg = has_entries("/var/lib/dpkg");
 	h.has_time_ns = access("/proc/self/ns/time", F_OK) == 0;
+	h.inotify_instances = read_number("/proc/sys/fs/inotify/max_user_instances");
+	h.inotify_watches = read_number("/proc/sys/fs/inotify/max_user_watches");
 	find_cgroups(&h);
 	find_links(&h);
 	find_masks(&h);

@@ -63,6 +63,8 @@ struct host {
 	bool has_opt;              /* /opt is there and holds something */
 	bool has_dpkg;             /* so is /var/lib/dpkg: what packages there are */
 	bool has_time_ns;
+	/* What the kernel lets who runs us have in all, sandboxes included; 0: not known. */
+	uint32_t inotify_instances, inotify_watches;
 	uint32_t n_links;
 	struct host_link links[HOST_LINKS_MAX]; /* /bin, /lib64, …: links into /usr */
 	struct host_cgroup cgroup;

@@ -29,9 +29,7 @@ static const struct spec_limits standard_limits = {
 	.disk_inodes = 262144,
 };
 
-/*
- * Quotas of the user namespace: no namespace of its own for anybody inside, and small watch tables.
- */
+/* Quotas of the user namespace: no namespace of its own for anybody inside. */
 static const struct {
 	const char *name, *value;
 } sysctls[] = {
@@ -44,8 +42,6 @@ static const struct {
 	{ "user.max_cgroup_namespaces",
 		"2" }, /* those of pid 1 and of its second come after this */
 	{ "user.max_time_namespaces", "0" },
-	{ "user.max_inotify_instances", "128" },
-	{ "user.max_inotify_watches", "65536" },
 	{ "user.max_fanotify_groups", "0" },
 	{ "user.max_fanotify_marks", "0" },
 };
@@ -373,12 +369,26 @@ static void add_proc(struct plan *plan)
 }
 
 /* After the last mount: even a mount that hangs nowhere yet counts as a namespace. */
+/*
+ * Whatever of inotify's is in a sandbox the kernel counts for whoever runs us as well, root's own
+ * services among them: none has more than an eighth of that, as far as programs can live with it.
+ */
+static void add_share(struct plan *plan, const char *name, uint32_t all, uint32_t least,
+	uint32_t most)
+{
+	uint32_t share = all ? MIN(MAX(all / 8, least), most) : most;
+	add_sysctl(plan, name, plan_text(plan, "%u", share));
+}
+
 static void add_sysctls(struct plan *plan)
 {
+	const struct host *h = &plan->host;
 	if (plan->namespaces & CLONE_NEWNET)
 		plan_add(plan, STEP_JOIN_NETWORK);
 	for (size_t i = 0; i < ARRAY_LEN(sysctls); i++)
 		add_sysctl(plan, sysctls[i].name, sysctls[i].value);
+	add_share(plan, "user.max_inotify_instances", h->inotify_instances, 16, 128);
+	add_share(plan, "user.max_inotify_watches", h->inotify_watches, 8192, 65536);
 	if (plan->namespaces & CLONE_NEWNET) /* every port is the sandbox's own */
 		add_sysctl(plan, "net.ipv4.ip_unprivileged_port_start", "0");
 	plan_add(plan, STEP_PROC_LOCK);

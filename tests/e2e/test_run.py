@@ -541,6 +541,20 @@ def test_a_dry_run_does_nothing(caller):
     assert r.returncode == 0 and "from /no/such" in r.stdout and "pivot" in r.stdout
 
 
+def test_one_sandbox_leaves_inotify_to_everybody_else(caller):
+    """The kernel counts an instance for whoever made the user namespace as well: for root's own services, or the user's."""
+    allowed = int(pathlib.Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    script = ("import ctypes, os, sys\nn, l = 0, ctypes.CDLL(None)\n"
+              "while l.inotify_init1(0) >= 0: n += 1\nprint(n, flush=True)\nsys.stdin.read()")
+    hog = caller.start("--", "python3", "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        had = int(hog.stdout.readline())
+        assert 16 <= had <= max(16, allowed // 8)
+        assert caller.out("python3 -c 'import ctypes; print(ctypes.CDLL(None).inotify_init1(0) >= 0)'") == "True"
+    finally:
+        hog.communicate(timeout=60)
+
+
 @pytest.mark.parametrize("kind, maximum", [("net", 0), ("mnt", 0), ("mnt", 1), ("mnt", 2), ("cgroup", 1), ("ipc", 0)])
 def test_a_user_who_has_no_more_namespaces_is_told_so_and_not_of_a_full_disk(programs, kind, maximum):
     """The limits are those of a user namespace of the test's own, in which cay runs as uid 1000."""
