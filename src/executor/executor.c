@@ -104,6 +104,14 @@ static void inherit(struct executor *e)
 	}
 }
 
+/* Whose environment says where home is means it, whatever the table of users has. */
+static void inherit_home(struct user *user)
+{
+	const char *home = getenv("HOME");
+	if (home && home[0] == '/' && strlen(home) < sizeof(user->home))
+		memcpy(user->home, home, strlen(home) + 1);
+}
+
 void executor_set_control(struct executor *e, int fd)
 {
 	BUG_IF(e->control_watch, "an executor with two servers");
@@ -188,6 +196,8 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 		files_set_layer(e->files, take_fd(&layer_fd));
 	struct user user;
 	user_self(&user);
+	if (options->inherits)
+		inherit_home(&user);
 	executor_set_user(e, &user);
 	e->workdir = options->workdir ? mem_strdup(options->workdir) : getcwd(NULL, 0);
 	if (!e->workdir)

@@ -40,7 +40,8 @@ def build(stage, example, out, static=False):
 
 
 def run(stage, program, *arguments, **variables):
-    env = {**os.environ, "LD_LIBRARY_PATH": str(library_dir(stage)), **variables}
+    """At home in the stage: what a developer's own ~/.bashrc does is not what is tested."""
+    env = {**os.environ, "LD_LIBRARY_PATH": str(library_dir(stage)), "HOME": str(stage), **variables}
     return subprocess.run([program, *arguments], env=env, capture_output=True, text=True, timeout=60)
 
 

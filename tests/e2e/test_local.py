@@ -13,15 +13,21 @@ from waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
-def server():
-    started = start_server("--backend", "local", "--pool", "1")
+def home(tmp_path_factory):
+    """What a developer's own ~/.bashrc does is not what is tested: some wait a minute for each other."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    started = start_server("--backend", "local", "--pool", "1", variables={"HOME": str(home)})
     yield started
     end_server(started)
 
 
 @pytest.fixture(scope="module")
-def cli_server():
-    started = start_server("--backend", "cli")
+def cli_server(home):
+    started = start_server("--backend", "cli", variables={"HOME": str(home)})
     yield started
     end_server(started)
 
@@ -43,6 +49,16 @@ def test_a_session_keeps_its_state_in_a_temporary_workspace_that_goes_away(serve
     assert workspace.is_dir()
     box.delete()
     assert not workspace.exists()
+
+
+def test_home_is_where_the_servers_environment_says(server, home):
+    box = server.create()
+    (home / ".bashrc").write_text("from_home=yes\n")
+    try:
+        assert box.output("echo ~ $HOME $from_home") == f"{home} {home} yes\n"
+    finally:
+        (home / ".bashrc").unlink()
+        box.delete()
 
 
 def test_nothing_is_said_to_be_enforced_and_the_log_warns(server):
