@@ -108,6 +108,9 @@ WEAKENED = {
 }
 
 
+BUILDS = pytest.mark.timeout(900)  # what builds programs takes as long as a compiler does beside other work
+
+
 def build_without(layer, *more):
     """cay, and more programs, with that layer left out."""
     directory = BUILD.parent / f"{BUILD.name}-without-{layer}"
@@ -119,6 +122,7 @@ def build_without(layer, *more):
     return directory / "src" / "main" / "cay"
 
 
+@BUILDS
 @pytest.mark.parametrize("layer", WEAKENED)
 def test_without_its_layer_an_attack_gets_through(oracles, bare, layer):
     """The mutation check: each of these attacks is stopped by one layer, and by that alone."""

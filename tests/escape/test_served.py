@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import IS_ROOT, ROOT, attacks, findings, reached
-from test_escape import build_without
+from test_escape import BUILDS, build_without
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 loader = importlib.util.spec_from_file_location("e2e", ROOT / "tests" / "e2e" / "conftest.py")
@@ -145,6 +145,7 @@ def test_what_sockets_hold_counts_as_memory(create):
     assert box.output("echo alive") == "alive\n"
 
 
+@BUILDS
 def test_a_server_whose_sandboxes_do_not_hold_serves_nobody(tmp_path):
     cay = build_without("seccomp", "cay-supervisor", "cayd", "cay-executor", "cay-canary")
     run = subprocess.run([cay.parent / "cay-supervisor", "--state", tmp_path / "state", "--socket", "none",
