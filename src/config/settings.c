@@ -276,11 +276,18 @@ static void put_git(const struct config *c, struct jsonw *w)
 	jsonw_close(w);
 }
 
-/* As they come in Host, and behind http:// or https:// in Origin. */
-static int put_names(const struct config *c, struct jsonw *w, struct error *err)
+/* "NAME", "NAME:PORT", or "*." before either. */
+static bool is_name(struct str text)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
+	struct str name = str_skip(text, str_starts(text, STR("*.")) ? 2 : 0);
+	return name.len && strspn(name.ptr, plain) == name.len;
+}
+
+/* As they come in Host, and behind http:// or https:// in Origin. */
+static int put_names(const struct config *c, struct jsonw *w, struct error *err)
+{
 	const struct toml *names = config_value(c, KEY_SERVE_NAMES);
 	if (names->n > SETTINGS_NAMES_MAX)
 		return error_set(err, ERROR_INVALID, "serve.names: more than %d",
@@ -288,9 +295,9 @@ static int put_names(const struct config *c, struct jsonw *w, struct error *err)
 	jsonw_key(w, "names");
 	jsonw_open_array(w);
 	for (const struct toml *name = names->first; name; name = name->next) {
-		if (!name->text.len || strspn(name->text.ptr, plain) != name->text.len)
+		if (!is_name(name->text))
 			return error_set(err, ERROR_INVALID,
-				"serve.names: \"%.60s\" is neither NAME nor NAME:PORT",
+				"serve.names: \"%.60s\" is neither NAME nor NAME:PORT, nor *. before it",
 				name->text.ptr);
 		jsonw_str(w, name->text);
 	}

@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "http/names.h"
 #include "http/server.h"
 #include "http/turns.h"
 #include "wire/http1.h"
@@ -43,9 +44,8 @@ enum deadline {
 struct http_server {
 	struct loop *loop;
 	struct http_config config;
-	char *token;        /* NULL: none is asked for */
-	struct map hosts;   /* values of Host that are ours, in lower case */
-	struct map origins; /* values of Origin that are ours */
+	char *token; /* NULL: none is asked for */
+	struct names names;
 	struct map peers;   /* connections by address (struct peer) */
 	struct map guests;  /* requests under way by sandbox (struct guest) */
 	int n_guests;       /* of those, for a sandbox */
@@ -55,7 +55,6 @@ struct http_server {
 	int n_faces;
 	struct listener *listeners;
 	int n_listeners;
-	int tcp_port; /* of the first TCP listener; 0: there is none */
 	bool is_stopping;
 	bool is_resting; /* the listeners are not watched */
 	struct timer *rest_timer;
@@ -195,6 +194,4 @@ void reply_closed(struct exchange *x); /* tells on_closed, once */
 /* server.c */
 void server_deadline(struct http_conn *c, enum deadline kind, bool is_restarted);
 void server_forget(struct http_conn *c);
-bool server_allows_host(const struct http_server *s, struct str host);
-bool server_allows_origin(const struct http_server *s, struct str origin);
 const struct http_face *server_face_of_host(const struct http_server *s, struct str host);

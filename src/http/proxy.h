@@ -44,6 +44,7 @@ struct proxy_target {
 	const char *prefix;
 	const char *cookie; /* a cookie of this server's, which is not passed on; or NULL */
 	const char *query;  /* the same for a query parameter */
+	const char *header; /* … and a header */
 	const char *who;    /* for errors: "port 8080 of the sandbox" */
 	int64_t answer_ms;  /* until the head of the answer; 0: PROXY_ANSWER_MS */
 };

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "http/conn.h"
+#include "http/origin.h"
 #include "http/places.h"
 #include "wire/url.h"
 
@@ -108,6 +109,8 @@ static void put_request_header(const struct http_request *r, const struct proxy_
 	const struct http1_head *head = &exchange_of(r)->head;
 	if (is_of_connection(head, h->name) || is_listed(request_headers, h->name))
 		return;
+	if (target->header && str_eq_nocase(h->name, str_from(target->header)))
+		return;
 	if (str_eq_nocase(h->name, STR("Cookie")))
 		put_cookie(r, target, h->value, b);
 	else if (str_eq_nocase(h->name, STR("Origin")))
@@ -120,7 +123,8 @@ static void put_forwarded(const struct http_request *r, const struct proxy_targe
 	struct buf *b)
 {
 	struct str host = http_header(r, "Host");
-	buf_printf(b, "X-Forwarded-Host: %.*s\r\nX-Forwarded-Proto: http\r\n", STR_ARG(host));
+	buf_printf(b, "X-Forwarded-Host: %.*s\r\nX-Forwarded-Proto: %s\r\n", STR_ARG(host),
+		http_is_tls(r) ? "https" : "http");
 	auto_buf struct buf peer = BUF_INIT(64);
 	if (exchange_of(r)->conn)
 		server_put_peer(exchange_of(r)->conn, &peer);

@@ -109,7 +109,7 @@ static int check_host(struct exchange *x, struct error *err)
 	x->r.face = server_face_of_host(x->server, host);
 	if (x->r.face)
 		x->r.route = x->r.face->host_route;
-	else if (x->conn->peer && !server_allows_host(x->server, host))
+	else if (x->conn->peer && !names_has_host(&x->server->names, host))
 		return error_set(err, ERROR_FORBIDDEN,
 			"Host '%.*s' is not one of this server's names; more of them: serve.names in cay.toml",
 			STR_ARG(str_first(host, 100)));
@@ -128,7 +128,7 @@ static int check_origin(struct exchange *x, struct error *err)
 	if (!origin.ptr)
 		return 0;
 	if (x->r.route ? is_origin_of(origin, http1_find(&x->head, "Host"))
-		       : server_allows_origin(x->server, origin))
+		       : names_has_origin(&x->server->names, origin))
 		return 0;
 	return error_set(err, ERROR_FORBIDDEN, "Origin '%.*s' may not call this server",
 		STR_ARG(str_first(origin, 100)));
@@ -195,6 +195,14 @@ void http_end_at(struct http_request *r, int64_t until_s)
 	exchange_of(r)->until_s = until_s;
 }
 
+void http_be_guest(struct http_request *r, struct str sandbox_id)
+{
+	const char *id = arena_str(&r->arena, sandbox_id);
+	r->grant = (struct grant){ .role = ROLE_SANDBOX,
+		.sandbox = str_from_len(id, sandbox_id.len),
+		.until_s = INT64_MAX / 1000 };
+}
+
 int http_put_token(const struct http_request *r, const struct grant *grant, struct buf *b,
 	struct error *err)
 {
@@ -206,7 +214,7 @@ int http_put_token(const struct http_request *r, const struct grant *grant, stru
 
 int http_tcp_port(const struct http_request *r)
 {
-	return r->server ? r->server->tcp_port : 0;
+	return r->server ? r->server->names.tcp_port : 0;
 }
 
 struct str http_bearer(const struct http_request *r)

@@ -14,12 +14,9 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/num.h"
 #include "http/places.h"
 #include "http/turns.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -142,132 +139,11 @@ static void on_listener(void *arg, int events)
 	}
 }
 
-static void add_name(struct map *names, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void add_name(struct map *names, const char *fmt, ...)
-{
-	auto_buf struct buf name = BUF_INIT(1024);
-	va_list ap;
-	va_start(ap, fmt);
-	buf_vprintf(&name, fmt, ap);
-	va_end(ap);
-	for (size_t i = 0; i < name.len; i++)
-		name.ptr[i] = (char)tolower((unsigned char)name.ptr[i]);
-	map_put(names, buf_str(&name), names);
-}
-
-/*
- * A name with a port is taken as it is; one without stands for itself and for each port we listen
- * on.
- */
-static void add_host(struct http_server *s, const char *name, int port)
-{
-	const char *colon = strrchr(name, ':');
-	if (colon && colon > name && name[strlen(name) - 1] != ']') {
-		add_name(&s->hosts, "%s", name);
-		add_name(&s->origins, "http://%s", name);
-		return;
-	}
-	if (port == 80) {
-		add_name(&s->hosts, "%s", name);
-		add_name(&s->origins, "http://%s", name);
-	}
-	add_name(&s->hosts, "%s:%d", name, port);
-	add_name(&s->origins, "http://%s:%d", name, port);
-}
-
-static void add_bound_address(struct http_server *s, const struct sockaddr_storage *a, int port)
-{
-	char text[INET6_ADDRSTRLEN], name[INET6_ADDRSTRLEN + 2];
-	const struct sockaddr_in *in = (const struct sockaddr_in *)a;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
-	if (a->ss_family == AF_INET) {
-		inet_ntop(AF_INET, &in->sin_addr, name, sizeof(name));
-	} else {
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-		snprintf(name, sizeof(name), "[%s]", text);
-	}
-	add_host(s, name, port);
-}
-
-/* Names under which a listening TCP socket is reached by its own machine, and those configured. */
-static void add_hosts(struct http_server *s, const struct sockaddr_storage *a)
-{
-	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]", NULL };
-	struct sockaddr_in in; /* the port lies at the same place in a sockaddr_in6 */
-	memcpy(&in, a, sizeof(in));
-	int port = ntohs(in.sin_port);
-	if (!s->tcp_port)
-		s->tcp_port = port;
-	for (const char *const *name = local; *name; name++)
-		add_host(s, *name, port);
-	for (const char *const *name = s->config.hosts; name && *name; name++) {
-		add_host(s, *name, port);
-		add_name(&s->hosts, "%s", *name);
-	}
-	add_bound_address(s, a, port);
-}
-
-static bool has_name(const struct map *names, struct str name)
-{
-	char lower[256];
-	if (name.len > sizeof(lower))
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		lower[i] = (char)tolower((unsigned char)name.ptr[i]);
-	return map_find(names, str_from_len(lower, name.len)) != NULL;
-}
-
-/* Nothing, or ":" and a number as one writes it. */
-static bool is_port(struct str s)
-{
-	int64_t port;
-	return s.len == 0 ||
-		(s.len > 1 && s.ptr[0] == ':' && s.ptr[1] != '0' &&
-			num_parse_i64(str_skip(s, 1), 1, 65535, &port, NULL) == 0);
-}
-
-static bool is_address(struct str name, int family)
-{
-	static const struct in6_addr none;
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr address;
-	size_t size = family == AF_INET ? sizeof(struct in_addr) : sizeof(address);
-	snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
-	return name.len < sizeof(text) && inet_pton(family, text, &address) == 1 &&
-		memcmp(&address, &none, size) != 0;
-}
-
-/*
- * Whoever makes a name of theirs lead to us cannot do so with an address, or with localhost. Any
- * port is as good: that of a container, or behind a proxy, has another number outside.
- */
-static bool is_nobodys_name(struct str host)
-{
-	bool is_v6 = str_starts(host, STR("["));
-	ptrdiff_t end = str_find_char(host, is_v6 ? ']' : ':');
-	struct str name = str_first(host, end < 0 ? host.len : (size_t)end);
-	if (!is_v6)
-		return is_port(str_skip(host, name.len)) &&
-			(str_eq_nocase(name, STR("localhost")) || is_address(name, AF_INET));
-	return end > 0 && is_port(str_skip(host, (size_t)end + 1)) &&
-		is_address(str_skip(name, 1), AF_INET6);
-}
-
-bool server_allows_host(const struct http_server *s, struct str host)
-{
-	return has_name(&s->hosts, host) || is_nobodys_name(host);
-}
-
-bool server_allows_origin(const struct http_server *s, struct str origin)
-{
-	return has_name(&s->origins, origin);
-}
-
 const struct http_face *server_face_of_host(const struct http_server *s, struct str host)
 {
-	for (int i = 0; i < s->n_faces; i++)
-		if (s->faces[i]->takes_host && s->faces[i]->takes_host(s->faces[i], host))
+	struct str label = names_label(&s->names, host);
+	for (int i = 0; i < s->n_faces && label.ptr; i++)
+		if (s->faces[i]->takes_label && s->faces[i]->takes_label(s->faces[i], label))
 			return s->faces[i];
 	return NULL;
 }
@@ -292,7 +168,7 @@ static int listener_init(struct http_server *s, struct listener *l, int fd, stru
 		/* Accepted sockets inherit both. */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-		add_hosts(s, &address);
+		names_add_address(&s->names, &s->config, &address);
 	}
 	l->watch = watch_new(s->loop, fd, LOOP_READ, on_listener, l);
 	return 0;
@@ -329,8 +205,7 @@ static void set_config(struct http_server *s, const struct http_config *config)
 	s->deadline_ms[DEADLINE_DISCARD] = DISCARD_MS;
 	s->deadline_ms[DEADLINE_PING] = PING_MS;
 	s->token = config->token ? mem_strdup(config->token) : NULL;
-	for (const char *const *origin = config->origins; origin && *origin; origin++)
-		add_name(&s->origins, "%s", *origin);
+	names_init(&s->names, config);
 }
 
 int http_server_new(struct loop *loop, const struct http_config *config, struct http_server **ret,
@@ -406,8 +281,7 @@ void http_server_free(struct http_server *s)
 	timer_free(s->rest_timer);
 	turns_fini(s);
 	router_free(s->router);
-	map_fini(&s->hosts);
-	map_fini(&s->origins);
+	names_fini(&s->names);
 	map_fini(&s->peers);
 	map_fini(&s->guests);
 	free(s->listeners);

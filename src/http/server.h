@@ -53,7 +53,11 @@ struct http_config {
 	int n_listen_fds;
 	/* bearer token every face accepts; NULL: no token is asked for (tests) */
 	const char *token;
-	const char *const *hosts;   /* further values of Host, "name[:port]", NULL-terminated */
+	/*
+	 * Further values of Host, "name[:port]", and domains below which every name leads here,
+	 * "*.name[:port]"; NULL-terminated.
+	 */
+	const char *const *hosts;
 	const char *const *origins; /* further values of Origin, "https://name", NULL-terminated */
 	int max_connections; /* [16,384, but at most half the descriptors the process may open] */
 	int max_per_peer;    /* TCP connections from one address [max_connections / 2] */
@@ -88,11 +92,11 @@ struct http_face {
 	void (*render_error)(const struct http_face *face, const struct error *e, int *status,
 		struct buf *body);
 	/*
-	 * A face with names of its own: true if this value of Host is one of them. Such a request
-	 * goes to host_route, whatever its path and method; its Origin, if it has one, is that
-	 * name.
+	 * A face with names of its own: true if what stands in Host before one of the server's
+	 * domains ("8080-ID" of "8080-ID.localhost:8000") is one of them. Such a request goes to
+	 * host_route, whatever its path and method; its Origin, if it has one, is that name.
 	 */
-	bool (*takes_host)(const struct http_face *face, struct str host);
+	bool (*takes_label)(const struct http_face *face, struct str label);
 	const struct http_route *host_route;
 };
 
@@ -160,6 +164,8 @@ struct str http_bearer(const struct http_request *r);
  * narrower one (http/role.h) that admits this request, which r->grant is then.
  */
 bool http_token_is_valid(const struct http_request *r, struct str token);
+/* For http_face::authorize: it is let in as a guest of this sandbox, with no more places. */
+void http_be_guest(struct http_request *r, struct str sandbox_id);
 /* For http_face::authorize: what let the request in is good until then; then it is cut. */
 void http_end_at(struct http_request *r, int64_t until_s);
 /* A narrower token. ERROR_UNSUPPORTED if this server asks for none. */

@@ -5,6 +5,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/num.h"
+#include "http/origin.h"
 #include "http/ticket.h"
 
 /* One call and one proxy; the proxy ends both. */
@@ -103,6 +104,7 @@ void port_forward(struct sandbox *s, struct http_request *r, int port, const str
 		.prefix = view->prefix,
 		.cookie = view->cookie,
 		.query = view->query,
+		.header = PORT_HEADER,
 		.who = who,
 	};
 	struct passage *p = mem_new(struct passage);
@@ -125,23 +127,17 @@ void port_purpose(const struct sandbox *s, int port, char ret[PORT_PURPOSE_SIZE]
 	snprintf(ret, PORT_PURPOSE_SIZE, "port %s %d", s->id, port);
 }
 
-/* ":8000": as the client reached us, or, on a Unix socket, as a browser would. */
-static void put_own_port(const struct http_request *r, struct buf *b)
+void port_purpose_of_all(struct str sandbox_id, char ret[PORT_PURPOSE_SIZE])
 {
-	struct str host = http_header(r, "Host");
-	ptrdiff_t colon = str_find_char(host, ':');
-	if (colon >= 0)
-		buf_put(b, str_skip(host, (size_t)colon));
-	else if (http_tcp_port(r) != 80)
-		buf_printf(b, ":%d", http_tcp_port(r));
+	snprintf(ret, PORT_PURPOSE_SIZE, "ports %.*s", STR_ARG(str_first(sandbox_id, ID_LEN)));
 }
 
 void port_put_url(const struct http_request *r, const struct sandbox *s, int port, struct buf *b)
 {
 	if (!http_tcp_port(r))
 		return;
-	buf_printf(b, "http://%d-%s" PORT_DOMAIN, port, s->id);
-	put_own_port(r, b);
+	buf_printf(b, "%s://%d-%s.", http_is_tls(r) ? "https" : "http", port, s->id);
+	http_put_domain(r, b);
 	buf_putc(b, '/');
 }
 

@@ -23,7 +23,7 @@ void port_forward(struct sandbox *s, struct http_request *r, int port,
 	const struct port_view *view);
 #define PORT_COOKIE "cay_port"
 #define PORT_QUERY  "cay_ticket"
-#define PORT_DOMAIN ".localhost"
+#define PORT_HEADER "E2b-Traffic-Access-Token" /* a ticket for all ports of a sandbox */
 
 enum { PORT_PURPOSE_SIZE = ID_SIZE + 16 };
 /* Of the ticket (http/ticket.h) that opens this port of this sandbox alone. */
@@ -33,6 +33,8 @@ void port_make_ticket(const struct http_request *r, const char *purpose,
 	char ret[TICKET_UNTIL_SIZE]);
 /* True for one with or without an end; the request then goes on no longer than that. */
 bool port_opens(struct http_request *r, const char *purpose, struct str ticket);
+/* The same for whoever may come to all of its ports. */
+void port_purpose_of_all(struct str sandbox_id, char ret[PORT_PURPOSE_SIZE]);
 /* Appends "http://PORT-ID.localhost:8000/"; nothing if the server listens on no TCP port. */
 void port_put_url(const struct http_request *r, const struct sandbox *s, int port, struct buf *b);
 /* The same with "?cay_ticket=…", if the server asks for a token at all. */

@@ -62,6 +62,7 @@ struct sandbox {
 	int n_calls;         /* under way */
 	int n_busy;          /* calls under way that count as activity */
 	bool is_held;        /* a snapshot is being taken: what changes something waits */
+	bool has_open_ports; /* whoever knows their names may talk to what listens in it */
 	bool is_there;       /* the backend has it */
 	bool is_going;       /* the backend has been asked to destroy it */
 	bool is_buried;      /* on runtime::buried */

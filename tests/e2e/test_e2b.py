@@ -220,6 +220,51 @@ def test_who_comes_in(server, shared):
     failure(api(server, "GET", f"/sandboxes/{made.id}"), 404)
 
 
+def serve_names(box, name):
+    """A web server inside; where get_host says that it is, as a client would ask there."""
+    box.write("served/name", name.encode())
+    box.open("process.Process/Start", {"process": {"cmd": "python3", "args": ["-m", "http.server", "8123", "-d", "served"]}})
+    box.run("until curl -s 127.0.0.1:8123/name; do :; done")
+    host = f"8123-{box.id}.{box.record['domain']}"
+
+    def ask(**headers):
+        return box.server.request("GET", "/name", token=None, headers={"Host": host, **headers})
+    return ask
+
+
+def test_get_host_names_what_listens_inside(server, shared):
+    assert shared.record["domain"].split(":")[0] == "localhost"
+    ask = serve_names(shared, "mine")
+    assert ask(Authorization=f"Bearer {server.token}").body == b"mine"
+    assert ask(**{"e2b-traffic-access-token": shared.record["trafficAccessToken"]}).body == b"mine"
+    other = Box(server, network={"allowPublicTraffic": True})
+    for token in ("", "wrong", shared.token, other.record["trafficAccessToken"]):
+        assert ask(**{"E2b-Traffic-Access-Token": token}).status == 401
+    assert ask().status == 401
+    public = serve_names(other, "everybody's")
+    assert public().body == b"everybody's"
+    other.api("DELETE")
+    assert public().status == 401  # as what has never been there
+
+
+def test_what_listens_inside_does_not_see_the_token_for_it(server):
+    box = Box(server)
+    box.write("show.py", b"""
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(bytes(self.headers))
+http.server.HTTPServer(("127.0.0.1", 8124), Handler).serve_forever()
+""")
+    box.open("process.Process/Start", {"process": {"cmd": "python3", "args": ["show.py"]}})
+    box.run("until curl -s 127.0.0.1:8124; do :; done")
+    token = box.record["trafficAccessToken"]
+    seen = server.request("GET", "/", token=None, headers={"Host": f"8124-{box.id}.localhost", "X-Kept": "yes",
+                                                           "E2b-Traffic-Access-Token": token}).body.decode()
+    assert "X-Kept: yes" in seen and token not in seen
+    box.api("DELETE")
+
+
 def test_a_narrower_token_of_cay_is_one_for_envd(server, shared):
     token = server.request("POST", f"/v1/sandboxes/{shared.id}/tokens", {}).json["token"]
     headers = shared.headers(**{"X-Access-Token": token})

@@ -8,7 +8,7 @@ import subprocess
 import textwrap
 
 import pytest
-from conftest import PROGRAMS
+from conftest import PROGRAMS, end_server, start_server
 from processes import memory_kib
 from waiting import PATIENCE, wait_until
 
@@ -346,6 +346,51 @@ def test_the_server_inside_sees_its_own_origin(site):
     seen = headers_of(by_name(site, Origin=f"http://8080-{site.id}.localhost:{site.server.port}"))
     assert seen["origin"] == "http://localhost:8080" and seen["host"] == "localhost:8080"
     assert seen["x-forwarded-host"] == f"8080-{site.id}.localhost:{site.server.port}"
+
+
+@pytest.fixture(scope="module")
+def public():
+    """A server behind a proxy, with names below which all leads to it."""
+    server = start_server(settings={"names": ["cay.example", "*.box.example", "*.tls.example:8443"]})
+    yield server
+    end_server(server)
+
+
+def test_links_lie_below_the_domain_that_the_client_uses(public):
+    box = public.create()
+
+    def url(host, **headers):
+        said = public.request("GET", f"{box.path}/ports/80", headers={"Host": host, **headers}).json
+        assert said["link"].startswith(said["url"] + "?cay_ticket=")
+        return said["url"].replace(box.id, "ID")
+
+    https = {"X-Forwarded-Proto": "https"}
+    assert url("cay.example", **https) == "https://80-ID.box.example/"
+    assert url("cay.example:81") == "http://80-ID.box.example:81/"
+    assert url("192.0.2.1:81") == "http://80-ID.box.example:81/"
+    for host in f"localhost:{public.port}", f"127.0.0.1:{public.port}":
+        assert url(host) == f"http://80-ID.localhost:{public.port}/"
+    box.put_file("/tmp/server.py", SERVER.encode())
+    box.action("exec", argv=["python3", "/tmp/server.py"], detach=True)
+    box.run("until [ -e /tmp/listens ]; do :; done")
+
+    def there(host, **headers):
+        return public.request("GET", "/x", token=None, headers={"Host": host, **headers})
+    bearer = {"Authorization": f"Bearer {public.token}"}
+    for domain in "box.example", "Box.Example:81", "tls.example:8443", "localhost":
+        assert there(f"8080-{box.id}.{domain}").code == "unauthorized"
+        seen = headers_of(there(f"8080-{box.id}.{domain}", **bearer, **https))
+        assert (seen["x-forwarded-proto"], seen["x-forwarded-host"]) == ("https", f"8080-{box.id}.{domain}")
+    box.delete()
+
+
+@pytest.mark.parametrize("host", ["box.example", "x.box.example", "8080-ID.evil.example", "8080-ID.box.example.evil.example",
+                                  "8080-IDbox.example", "8080-ID.box.example:x", ".box.example", "8080-ID.cay.example"])
+def test_a_name_that_is_no_port_of_a_sandbox_is_nobodys(public, host):
+    """Over TCP: who comes by the Unix socket may say any."""
+    with socket.create_connection(("127.0.0.1", public.port), PATIENCE) as s:
+        s.sendall(f"GET /v1/version HTTP/1.0\r\nHost: {host.replace('ID', 'a' * 26)}\r\nAuthorization: Bearer {public.token}\r\n\r\n".encode())
+        assert int(s.makefile("rb").readline().split()[1]) == 403
 
 
 def test_over_tcp_the_peer_is_named(site):

@@ -115,8 +115,10 @@ def test_its_names_are_the_configurations(tmp_path):
                               timeout=PATIENCE, check=False)
 
     assert '"box.example"' in config('["box.example"]').stdout
-    refused = config('["https://box.example"]')
-    assert refused.returncode == 2 and "neither NAME nor NAME:PORT" in refused.stderr
+    assert '"*.box.example"' in config('["*.box.example"]').stdout
+    for text in "https://box.example", "*.", "*", "box.*", "*.*.example":
+        refused = config(f'["{text}"]')
+        assert refused.returncode == 2 and "neither NAME nor NAME:PORT" in refused.stderr, text
 
 
 def units():

@@ -526,7 +526,7 @@ void build_logs_url(struct http_request *r)
 	const struct work *work = work_of_logs(r);
 	if (!work)
 		return;
-	daytona_put_origin(r, &url);
+	http_put_origin(r, &url);
 	buf_printf(&url, "/daytona/api/%s/%s/build-logs",
 		work->is_snapshot ? "snapshots" : "sandbox", work->id);
 	jsonw_open(&w);

@@ -84,7 +84,7 @@ static void put_name(const struct box *b, const char *id, struct str name, struc
 static void put_fixed(const struct box *b, const struct http_request *r, struct jsonw *w)
 {
 	auto_buf struct buf url = BUF_INIT(4096);
-	daytona_put_origin(r, &url);
+	http_put_origin(r, &url);
 	buf_puts(&url, "/daytona/toolbox");
 	jsonw_key_bool(w, "kvm", false);
 	jsonw_key_bool(w, "spot", false);

@@ -127,7 +127,7 @@ void toolbox_url(struct http_request *r)
 	struct jsonw w = JSONW(&body);
 	if (!box_of_request(r))
 		return;
-	daytona_put_origin(r, &url);
+	http_put_origin(r, &url);
 	buf_puts(&url, "/daytona/toolbox");
 	jsonw_open(&w);
 	jsonw_key_str(&w, "url", buf_str(&url));

@@ -48,7 +48,7 @@ static int find_place(struct http_request *r, struct place *ret)
 
 static void put_path(const struct http_request *r, const struct place *place, struct buf *b)
 {
-	daytona_put_origin(r, b);
+	http_put_origin(r, b);
 	buf_printf(b, "/daytona/preview/%s/%d/", place->box->id, place->port);
 }
 

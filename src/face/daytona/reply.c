@@ -137,11 +137,3 @@ void daytona_key_time(struct jsonw *w, const char *key, int64_t wall_ms)
 	clock_text(wall_ms, text);
 	jsonw_key_str(w, key, str_from(text));
 }
-
-void daytona_put_origin(const struct http_request *r, struct buf *b)
-{
-	struct str host = http_header(r, "Host");
-	bool is_tls = str_is(http_header(r, "X-Forwarded-Proto"), "https");
-	buf_printf(b, "http%s://%.*s", is_tls ? "s" : "",
-		STR_ARG(host.len ? host : STR("localhost")));
-}

@@ -252,7 +252,7 @@ void daytona_config(struct http_request *r)
 {
 	auto_buf struct buf body = BUF_INIT(8192), url = BUF_INIT(4096);
 	struct jsonw w = JSONW(&body);
-	daytona_put_origin(r, &url);
+	http_put_origin(r, &url);
 	buf_puts(&url, "/daytona/toolbox");
 	jsonw_open(&w);
 	jsonw_key_str(&w, "version", STR("v0.190.0"));

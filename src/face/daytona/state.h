@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "face/daytona/daytona.h"
+#include "http/origin.h"
 #include "runtime/runtime.h"
 
 enum {
@@ -95,8 +96,6 @@ bool daytona_need(struct http_request *r, const struct json *body, const char *k
 bool daytona_need_query(struct http_request *r, const char *key, struct str *ret);
 void daytona_key_json(struct jsonw *w, const char *key, const struct json *value);
 void daytona_key_time(struct jsonw *w, const char *key, int64_t wall_ms);
-/* "http://HOST" as the client called us. */
-void daytona_put_origin(const struct http_request *r, struct buf *b);
 
 /* box.c */
 void boxes_adopt(struct daytona *d);

@@ -193,7 +193,7 @@ void storage_access(struct http_request *r)
 	struct jsonw w = JSONW(&body);
 	char token[TICKET_UNTIL_SIZE];
 	ticket_make_until(r, STR(PURPOSE), clock_wall_ms() / 1000 + ACCESS_SECONDS, token);
-	daytona_put_origin(r, &url);
+	http_put_origin(r, &url);
 	buf_puts(&url, "/daytona/storage");
 	jsonw_open(&w);
 	jsonw_key_str(&w, "accessKey", STR(ORGANIZATION));

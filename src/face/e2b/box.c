@@ -140,7 +140,7 @@ void e2b_box_set_end(struct e2b_box *b, int64_t timeout_s)
 
 /* ---- boxes ---- */
 
-struct e2b_box *e2b_box_new(struct e2b *e, const struct sandbox *s)
+struct e2b_box *e2b_box_new(struct e2b *e, struct sandbox *s)
 {
 	auto_json struct json *note = NULL;
 	if (!s->note || !s->note[0] || json_parse(str_from(s->note), &note, NULL) < 0 ||
@@ -152,6 +152,7 @@ struct e2b_box *e2b_box_new(struct e2b *e, const struct sandbox *s)
 	list_init(&b->watchers);
 	list_init(&b->contexts);
 	read_note(b, note);
+	s->has_open_ports = b->is_public;
 	b->timer = timer_new(e->loop, on_timer, b);
 	list_append(&e->boxes, &b->link);
 	map_put(&e->by_id, str_from(b->id), b);

@@ -41,15 +41,6 @@ static struct str take_key(struct http_request *r)
 	return str_from_len(plain, hex.len / 2);
 }
 
-/* Who shows a sandbox's own token has no more places in the server than any guest. */
-static void be_guest(struct http_request *r, struct str id)
-{
-	r->grant = (struct grant){ .role = ROLE_SANDBOX,
-		.sandbox = str_from(arena_str(&r->arena, id)),
-		.until_s = INT64_MAX / 1000 };
-	r->grant.sandbox.len = id.len;
-}
-
 static int authorize_data(struct http_request *r, enum e2b_kind kind, struct error *err)
 {
 	struct str id = e2b_id_of_data(r), shown = http_header(r, "X-Access-Token");
@@ -58,7 +49,7 @@ static int authorize_data(struct http_request *r, enum e2b_kind kind, struct err
 	if (id.len &&
 		(e2b_token_is_valid(r, id, token) ||
 			(kind == E2B_CODE && e2b_traffic_is_valid(r, id, traffic)))) {
-		be_guest(r, id);
+		http_be_guest(r, id);
 		return 0;
 	}
 	if (http_token_is_valid(r, token))
@@ -66,7 +57,7 @@ static int authorize_data(struct http_request *r, enum e2b_kind kind, struct err
 	if (kind == E2B_FILES && !token.ptr) {
 		const struct e2b_box *b = e2b_signed_box(r, err);
 		if (b)
-			be_guest(r, str_from(b->id));
+			http_be_guest(r, str_from(b->id));
 		return b ? 0 : -1;
 	}
 	return error_set(err, ERROR_UNAUTHORIZED,

@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "http/origin.h"
 
 /* A change of a sandbox that takes a while, and who is to be answered. */
 struct change {
@@ -38,6 +39,7 @@ static void not_found(struct http_request *r, const char *id)
 void e2b_box_put(const struct e2b_box *b, const struct http_request *r, struct jsonw *w)
 {
 	char token[E2B_TOKEN_SIZE], traffic[E2B_TOKEN_SIZE];
+	auto_buf struct buf domain = BUF_INIT(HTTP_HEAD_MAX);
 	e2b_token(r, str_from(b->id), token);
 	e2b_traffic_token(r, str_from(b->id), traffic);
 	jsonw_open(w);
@@ -50,8 +52,8 @@ void e2b_box_put(const struct e2b_box *b, const struct http_request *r, struct j
 		jsonw_key_str(w, "envdAccessToken", str_from(token));
 		jsonw_key_str(w, "trafficAccessToken", str_from(traffic));
 	}
-	jsonw_key(w, "domain");
-	jsonw_null(w);
+	http_put_domain(r, &domain); /* SDKs make names of ports of it: PORT-ID.DOMAIN */
+	jsonw_key_str(w, "domain", buf_str(&domain));
 	jsonw_close(w);
 }
 

@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "runtime/port.h"
 #include "wire/base64.h"
 #include "wire/sha256.h"
 
@@ -37,15 +38,15 @@ bool e2b_token_is_valid(const struct http_request *r, struct str id, struct str 
 
 void e2b_traffic_token(const struct http_request *r, struct str id, char ret[E2B_TOKEN_SIZE])
 {
-	char text[PURPOSE_SIZE];
-	purpose("traffic", id, text);
+	char text[PORT_PURPOSE_SIZE];
+	port_purpose_of_all(id, text);
 	ticket_make(r, str_from(text), ret);
 }
 
 bool e2b_traffic_is_valid(const struct http_request *r, struct str id, struct str token)
 {
-	char text[PURPOSE_SIZE];
-	purpose("traffic", id, text);
+	char text[PORT_PURPOSE_SIZE];
+	port_purpose_of_all(id, text);
 	return id_is_valid(id) && ticket_is_valid(r, str_from(text), token);
 }
 

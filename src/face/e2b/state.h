@@ -51,7 +51,7 @@ struct e2b_box {
 	struct json *metadata;      /* an object; NULL: none */
 	bool pauses;                /* at its end, instead of going */
 	bool resumes;               /* by whoever asks for it, when it is paused */
-	bool is_public;             /* so it was asked for; its ports want a token all the same */
+	bool is_public;             /* so it was asked for: its ports want no token */
 	bool is_changing;           /* pause, resume or delete is under way */
 	bool is_offline;            /* it was asked to have no way out */
 	int64_t started_ms, end_ms; /* dates, for people */
@@ -97,7 +97,7 @@ void e2b_key_time(struct jsonw *w, const char *key, int64_t wall_ms);
 enum { E2B_TOKEN_SIZE = TICKET_SIZE };
 void e2b_token(const struct http_request *r, struct str id, char ret[E2B_TOKEN_SIZE]);
 bool e2b_token_is_valid(const struct http_request *r, struct str id, struct str token);
-/* The same for its interpreter, and for that alone. */
+/* The same for its ports, the interpreter's among them, and for them alone. */
 void e2b_traffic_token(const struct http_request *r, struct str id, char ret[E2B_TOKEN_SIZE]);
 bool e2b_traffic_is_valid(const struct http_request *r, struct str id, struct str token);
 /* The sandbox that the signature of a link is for; NULL with *err. */
@@ -105,7 +105,7 @@ struct e2b_box *e2b_signed_box(struct http_request *r, struct error *err);
 
 /* box.c */
 void e2b_boxes_adopt(struct e2b *e);
-struct e2b_box *e2b_box_new(struct e2b *e, const struct sandbox *s); /* NULL: not of this face */
+struct e2b_box *e2b_box_new(struct e2b *e, struct sandbox *s); /* NULL: not of this face */
 void e2b_box_free(struct e2b_box *b);
 /* By its whole id; NULL: there is none that lives. */
 struct e2b_box *e2b_box_find(struct e2b *e, struct str id);

@@ -19,6 +19,7 @@
 #include "face/openhands/reply.h"
 #include "face/openhands/state.h"
 #include "face/openhands/warm.h"
+#include "http/origin.h"
 #include "runtime/library.h"
 #include "runtime/port.h"
 #include "wire/url.h"
@@ -51,10 +52,10 @@ static const struct {
 /* Where this client reaches us: by the name that it has used itself. */
 static const char *own_url(struct http_request *r, const char *id)
 {
-	struct str scheme = http_header(r, "X-Forwarded-Proto");
-	struct str host = http_header(r, "Host");
-	return arena_printf(&r->arena, "%s://%.*s/%s", str_is(scheme, "https") ? "https" : "http",
-		STR_ARG(host.len ? host : STR("localhost")), id);
+	auto_buf struct buf url = BUF_INIT(HTTP_HEAD_MAX + ID_SIZE);
+	http_put_origin(r, &url);
+	buf_printf(&url, "/%s", id);
+	return arena_str(&r->arena, buf_str(&url));
 }
 
 static void put_label(struct jsonw *w, const char *key, const struct sandbox *s, const char *label)

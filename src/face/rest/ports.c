@@ -3,13 +3,13 @@
 
 #include "base/auto.h"
 #include "face/rest/handlers.h"
+#include "http/origin.h"
 #include "http/ticket.h"
 #include "runtime/port.h"
 #include "wire/url.h"
 
 #define COOKIE PORT_COOKIE
 #define QUERY  PORT_QUERY
-#define DOMAIN PORT_DOMAIN
 
 enum { SEGMENTS_BEFORE = 5 /* /v1/sandboxes/ID/ports/PORT */ };
 
@@ -98,35 +98,31 @@ void ports_describe(struct http_request *r)
 
 /* ---- by name ---- */
 
-/* "8080-ID.localhost:8000" taken apart. */
-static bool split_host(struct str host, struct str *ret_port, struct str *ret_sandbox)
+/* "8080-ID" taken apart. */
+static bool split_label(struct str label, struct str *ret_port, struct str *ret_sandbox)
 {
-	ptrdiff_t colon = str_find_char(host, ':');
-	if (colon >= 0)
-		host = str_first(host, (size_t)colon);
-	ptrdiff_t dash = str_find_char(host, '-');
-	if (dash < 1 || !str_ends(host, STR(DOMAIN)))
+	ptrdiff_t dash = str_find_char(label, '-');
+	if (dash < 1)
 		return false;
-	*ret_port = str_first(host, (size_t)dash);
-	*ret_sandbox = str_skip(host, (size_t)dash + 1);
-	ret_sandbox->len -= MIN(ret_sandbox->len, sizeof(DOMAIN) - 1);
+	*ret_port = str_first(label, (size_t)dash);
+	*ret_sandbox = str_skip(label, (size_t)dash + 1);
 	for (size_t i = 0; i < ret_port->len; i++)
 		if (ret_port->ptr[i] < '0' || ret_port->ptr[i] > '9')
 			return false;
 	return ret_sandbox->len > 0;
 }
 
-static bool takes_host(const struct http_face *face, struct str host)
+static bool takes_label(const struct http_face *face, struct str label)
 {
 	struct str port, sandbox;
-	return split_host(host, &port, &sandbox);
+	return split_label(label, &port, &sandbox);
 }
 
 static int place_of_host(const struct http_request *r, struct place *ret, struct error *err)
 {
 	const struct rest *rest = r->face->arg;
 	struct str port, sandbox;
-	if (!split_host(http_header(r, "Host"), &port, &sandbox))
+	if (!split_label(http_label(r), &port, &sandbox))
 		return error_set(err, ERROR_INVALID, "Host names no port of a sandbox");
 	return find_place(rest->runtime, sandbox, port, ret, err);
 }
@@ -138,12 +134,14 @@ static const char *sandbox_of_host(const struct http_request *r)
 	return place_of_host(r, &place, &err) == 0 ? place.sandbox->id : NULL;
 }
 
-static struct str bearer_of(const struct http_request *r)
+/* A ticket in the address, in a cookie, or, for all ports, in a header of E2B's clients. */
+static bool shows_ticket(struct http_request *r, const struct place *place)
 {
-	struct str value = http_header(r, "Authorization");
-	if (str_eq_nocase(str_first(value, 7), STR("Bearer ")))
-		return str_trim(str_skip(value, 7));
-	return STR_NONE;
+	char all[PORT_PURPOSE_SIZE];
+	port_purpose_of_all(str_from(place->sandbox->id), all);
+	return port_opens(r, place->purpose, port_find_cookie(r, COOKIE)) ||
+		port_opens(r, place->purpose, http_query(r, QUERY)) ||
+		port_opens(r, all, http_header(r, PORT_HEADER));
 }
 
 /* Who may not come in does not learn which sandboxes there are. */
@@ -151,13 +149,13 @@ static int authorize(struct http_request *r, struct error *err)
 {
 	struct place place;
 	struct error unknown;
-	if (http_token_is_valid(r, bearer_of(r)) ||
+	if (http_token_is_valid(r, http_bearer(r)) ||
 		http_token_is_valid(r, http_header(r, "X-Session-API-Key")))
 		return 0;
-	if (place_of_host(r, &place, &unknown) == 0) {
-		if (port_opens(r, place.purpose, port_find_cookie(r, COOKIE)) ||
-			port_opens(r, place.purpose, http_query(r, QUERY)))
-			return 0;
+	if (place_of_host(r, &place, &unknown) == 0 &&
+		(place.sandbox->has_open_ports || shows_ticket(r, &place))) {
+		http_be_guest(r, str_from(place.sandbox->id));
+		return 0;
 	}
 	return error_set(err, ERROR_UNAUTHORIZED,
 		"a token, or a link of GET /v1/sandboxes/{id}/ports/{port}, is wanted");
@@ -193,7 +191,7 @@ void ports_face_init(struct http_face *face, struct rest *rest)
 		.arg = rest,
 		.authorize = authorize,
 		.sandbox_of = sandbox_of_host,
-		.takes_host = takes_host,
+		.takes_label = takes_label,
 		.host_route = &ports_host_route,
 	};
 }

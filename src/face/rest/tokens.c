@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "http/origin.h"
 
 enum { LIFETIME_MAX_MS = 30 * 24 * 3600 * 1000LL };
 
@@ -36,11 +37,11 @@ static void put_address(const struct http_request *r, struct str path, struct bu
 	struct str host = http_header(r, "Host");
 	if (!http_tcp_port(r))
 		return;
-	/* Over the Unix socket a client may say any Host: then as a browser would come. */
-	if (str_find_char(host, ':') >= 0)
-		buf_printf(b, "http://%.*s", STR_ARG(host));
-	else
+	/* Who comes over the Unix socket says no port: then as a browser would come. */
+	if (!host.len || str_is(host, "localhost"))
 		buf_printf(b, "http://localhost:%d", http_tcp_port(r));
+	else
+		http_put_origin(r, b);
 	buf_put(b, path);
 }
 
