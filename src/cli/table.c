@@ -72,6 +72,7 @@ const struct command *const command_table[] = {
 	&command_confirm,
 	&command_reject,
 	&command_doctor,
+	&command_executor_image,
 	&command_gc,
 	&command_version,
 	&command_help,

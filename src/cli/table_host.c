@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* This machine, and cay itself. */
+#include "cli/executor_image.h"
 #include "cli/options.h"
 #include "cli/tables.h"
 
@@ -19,6 +20,24 @@ const struct command command_doctor = {
 	.also = "check info",
 	.options = { doctor_options, json_options },
 	.values_size = sizeof(struct doctor_options),
+};
+
+static const struct command_option executor_image_options[] = {
+	{ "name", 0, OPTION_TEXT, OPTION_AT(struct executor_image_options, name), "NAME",
+		"what the image is called (default: cay-executor:VERSION)" },
+	{ 0 },
+};
+
+const struct command command_executor_image = {
+	.name = "executor-image",
+	.group = "Host",
+	.summary = "write an image that holds the executor, as docker save does",
+	.description =
+		"It is for `cay serve --backend kubernetes`, whose pods get their executor from it: load it into the nodes or push it to a "
+		"registry, and name it in cay.toml, [kubernetes] executor_image.",
+	.examples = "cay executor-image --name registry.example/cay-executor:1 | docker load",
+	.options = { executor_image_options, help_options },
+	.values_size = sizeof(struct executor_image_options),
 };
 
 static const struct command_option gc_options[] = {

@@ -74,6 +74,7 @@ extern const struct command command_reject;
 
 /* table_host.c */
 extern const struct command command_doctor;
+extern const struct command command_executor_image;
 extern const struct command command_gc;
 extern const struct command command_version;
 extern const struct command command_help;

@@ -307,18 +307,24 @@ int config_put_container(const struct config *c, enum config_backend backend, st
 	struct error *err)
 {
 	const struct toml *table = config_value(c, KEY_SANDBOX_DOCKER_KWARGS);
+	bool is_kubernetes = backend == BACKEND_KUBERNETES;
+	if (is_kubernetes)
+		config_put_kubernetes(c, w);
 	if (!table)
 		return 0;
 	if (table->kind != TOML_TABLE)
 		return error_set(err, ERROR_INVALID,
 			"sandbox.docker_runtime_kwargs must be a table, not %s",
 			toml_kind_name(table->kind));
-	jsonw_key(w, "container");
-	jsonw_open(w);
+	if (!is_kubernetes) { /* there limits alone are taken, which are the sandbox's */
+		jsonw_key(w, "container");
+		jsonw_open(w);
+	}
 	for (const struct toml *t = table->first; t; t = t->next)
 		if (put_kwarg(backend, t, w, err) < 0)
 			return error_wrap(err, "sandbox.docker_runtime_kwargs");
-	jsonw_close(w);
+	if (!is_kubernetes)
+		jsonw_close(w);
 	return 0;
 }
 
@@ -354,7 +360,7 @@ static int put_gpus(const struct config *c, enum config_backend backend, struct 
 	struct str ids = config_text(c, KEY_SANDBOX_CUDA);
 	if (!config_bool(c, KEY_SANDBOX_GPU))
 		return 0;
-	if (backend == BACKEND_NATIVE || backend == BACKEND_OTHER)
+	if (backend == BACKEND_NATIVE || backend == BACKEND_OTHER || backend == BACKEND_KUBERNETES)
 		return refuse_gpus(backend, err);
 	auto_free char *wish = ids.len ? mem_printf("device=%.*s", STR_ARG(ids))
 				       : str_dup(STR("all"));
@@ -399,7 +405,7 @@ static int put_networks(const struct config *c, enum config_backend backend, str
 			"sandbox.additional_networks: with use_host_network a sandbox has the host's, and no other");
 	if (backend == BACKEND_NATIVE)
 		return put_bridge(list, w, err);
-	if (backend == BACKEND_OTHER)
+	if (backend == BACKEND_OTHER || backend == BACKEND_KUBERNETES)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"sandbox.additional_networks: sandboxes of this backend cannot be connected to networks; those of native (one) and docker can");
 	jsonw_key(w, "networks");

@@ -229,7 +229,8 @@ static void put_args(struct jsonw *w, const struct args *a)
 static bool is_wanted(const struct config *c, enum config_backend backend)
 {
 	bool says_base = config_is_set(c, KEY_SANDBOX_BASE_IMAGE) &&
-		(backend == BACKEND_DOCKER || !config_is_standard(c, KEY_SANDBOX_BASE_IMAGE));
+		(backend == BACKEND_DOCKER || backend == BACKEND_KUBERNETES ||
+			!config_is_standard(c, KEY_SANDBOX_BASE_IMAGE));
 	return says_base || config_text(c, KEY_SANDBOX_EXTRA_DEPS).len > 0;
 }
 
@@ -237,6 +238,9 @@ static int check_backend(const struct config *c, enum config_backend backend, st
 {
 	bool is_other = backend == BACKEND_OTHER;
 	bool has_deps = config_text(c, KEY_SANDBOX_EXTRA_DEPS).len > 0;
+	if (backend == BACKEND_KUBERNETES && has_deps)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"sandbox.runtime_extra_deps: no image is built in a cluster; build it elsewhere, push it, and name it (runtime_container_image)");
 	if (!is_other)
 		return 0;
 	return error_set(err, ERROR_UNSUPPORTED,

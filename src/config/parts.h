@@ -12,6 +12,7 @@ enum config_backend {
 	BACKEND_ANY, /* not known: nothing is refused for its sake */
 	BACKEND_NATIVE,
 	BACKEND_DOCKER,
+	BACKEND_KUBERNETES,
 	BACKEND_OTHER,
 };
 
@@ -24,6 +25,8 @@ int config_put_image(const struct config *c, enum config_backend backend, struct
 /* container.c: the member "container"; none, if nothing of it is said. */
 int config_put_container(const struct config *c, enum config_backend backend, struct jsonw *w,
 	struct error *err);
+/* kubernetes.c: the same, of pods. */
+void config_put_kubernetes(const struct config *c, struct jsonw *w);
 /* Members of "create": gpus and networks. */
 int config_put_devices(const struct config *c, enum config_backend backend, struct jsonw *w,
 	struct error *err);

@@ -13,22 +13,19 @@ static int check_runtime(const struct config *c, struct error *err)
 {
 	struct str kind = config_text(c, KEY_RUNTIME);
 	static const char *const kinds[] = { "docker", "eventstream", "native", "local", "cli",
-		"remote" };
+		"kubernetes", "remote" };
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (str_is(kind, kinds[i]))
 			return 0;
-	if (str_is(kind, "kubernetes"))
-		return error_set(err, ERROR_UNSUPPORTED, "core.runtime = \"kubernetes\": %s",
-			config_rows[KEY_K8S_NAMESPACE].help);
 	return error_set(err, ERROR_UNSUPPORTED,
-		"core.runtime = \"%.*s\": it is none of docker, eventstream, native, local, cli and remote",
+		"core.runtime = \"%.*s\": it is none of docker, eventstream, native, local, cli, kubernetes and remote",
 		STR_ARG(str_first(kind, 60)));
 }
 
 void config_put_backend(const struct config *c, struct buf *b)
 {
 	struct str kind = config_text(c, KEY_RUNTIME);
-	if (str_is(kind, "local") || str_is(kind, "cli"))
+	if (str_is(kind, "local") || str_is(kind, "cli") || str_is(kind, "kubernetes"))
 		buf_put(b, kind);
 	else if (str_is(kind, "remote"))
 		buf_printf(b, "openhands+%.*s", STR_ARG(config_text(c, KEY_SANDBOX_API_URL)));
@@ -311,6 +308,8 @@ static enum config_backend backend_kind(const char *name)
 		return BACKEND_ANY;
 	if (!name[0] || !strcmp(name, "native"))
 		return BACKEND_NATIVE;
+	if (str_starts(str_from(name), STR("kubernetes")))
+		return BACKEND_KUBERNETES;
 	return str_starts(str_from(name), STR("docker")) ? BACKEND_DOCKER : BACKEND_OTHER;
 }
 

@@ -14,6 +14,7 @@
 #include "executor/guest.h"
 #include "executor/kernel.h"
 #include "executor/orphans.h"
+#include "executor/porter.h"
 #include "executor/process.h"
 #include "executor/session.h"
 #include "executor/toolbox.h"
@@ -167,7 +168,8 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 		root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return error_sys(err, errno, "open /");
-	if (fd_set_nonblock(control_fd, err) < 0 || loop_new(&loop, err) < 0)
+	bool has_control = !options->secret;
+	if ((has_control && fd_set_nonblock(control_fd, err) < 0) || loop_new(&loop, err) < 0)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
 
@@ -206,7 +208,11 @@ int executor_new(const struct executor_options *options, struct executor **ret, 
 		e->dial = dial_new(e, options->dial, options->lease_ms);
 	if (getpid() == 1)
 		orphans_watch(loop);
-	executor_set_control(e, take_fd(&control_fd));
+	e->control_fd = -1;
+	if (has_control)
+		executor_set_control(e, take_fd(&control_fd));
+	else
+		e->porter = porter_new(e, options->listen_fd, options->secret, options->lease_ms);
 	e->stay = timer_new(loop, on_stay, e);
 	timer_set(e->stay, INT32_MAX);
 	*ret = e;
@@ -237,6 +243,7 @@ void executor_free(struct executor *e)
 	files_free(e->files);
 	watch_free(e->control_watch);
 	dial_free(e->dial);
+	porter_free(e->porter);
 	orphans_unwatch();
 	timer_free(e->stay);
 	close_fd(e->control_fd);

@@ -36,15 +36,17 @@ struct files;   /* executor/files.h */
 struct toolbox; /* executor/toolbox.h */
 struct sudo;    /* executor/sudo.h */
 struct dial;    /* executor/dial.h */
+struct porter;  /* executor/porter.h */
 struct clerk;   /* executor/clerk.h */
 
 struct executor {
 	struct loop *loop;
 	int control_fd;
 	struct watch *control_watch;
-	struct dial *dial;  /* NULL: the control socket was given to it */
-	struct timer *stay; /* keeps the loop alive when nothing else does */
-	struct list calls;  /* call::link */
+	struct dial *dial;     /* NULL: the control socket was given to it */
+	struct porter *porter; /* NULL: calls come over the control socket */
+	struct timer *stay;    /* keeps the loop alive when nothing else does */
+	struct list calls;     /* call::link */
 	size_t n_calls;
 	struct list sessions; /* session::link */
 	size_t n_sessions;
@@ -83,6 +85,8 @@ struct executor_options {
 	int control_fd; /* SOCK_SEQPACKET; taken */
 	const char *
 		dial; /* where it connects to again, and how long it stays without: executor/dial.h */
+	const char *secret; /* calls come to a port instead: executor/porter.h; NULL: they do not */
+	int listen_fd;      /* of that port; taken */
 	int64_t lease_ms;
 	const char *workdir; /* NULL: the current directory */
 	int root_fd;         /* of the files that verbs see; taken; -1: "/" */

@@ -346,6 +346,26 @@ static void set_body(struct fetch *f, const struct fetch_request *r)
 	}
 }
 
+static void set_blob(CURL *easy, CURLoption option, const char *pem)
+{
+	struct curl_blob blob = { .data = (char *)(uintptr_t)pem, .flags = CURL_BLOB_COPY };
+	if (!pem)
+		return;
+	blob.len = strlen(pem);
+	curl_easy_setopt(easy, option, &blob);
+}
+
+static void set_tls(CURL *easy, const struct fetch_tls *tls)
+{
+	set_blob(easy, CURLOPT_CAINFO_BLOB, tls->authorities);
+	set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->certificate);
+	set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
+	if (tls->believes_anybody) {
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
+
 static void set_deadlines(struct fetch *f, const struct fetch_request *r)
 {
 	curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
@@ -384,6 +404,8 @@ struct fetch *fetch_new(struct fetcher *fetcher, const struct fetch_request *r,
 	set_common(f->easy, r->url, r->unix_path);
 	for (size_t i = 0; r->headers && r->headers[i]; i++)
 		add_header(f, r->headers[i]);
+	if (r->tls)
+		set_tls(f->easy, r->tls);
 	set_body(f, r);
 	set_deadlines(f, r);
 	curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, r->method);

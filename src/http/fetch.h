@@ -15,8 +15,8 @@
  * own too, and start new ones.
  *
  * Connections are kept and used again. No proxy, no redirect (a 302 is an answer like any other),
- * no cookie; TLS is verified. Everything belongs to the loop's thread. Names are looked up on
- * threads of libcurl's.
+ * no cookie; TLS is verified (but see fetch_tls). Everything belongs to the loop's thread. Names
+ * are looked up on threads of libcurl's.
  */
 #pragma once
 
@@ -36,14 +36,22 @@ enum {
 	FETCH_WAIT = -2,
 };
 
+/* Whom TLS is spoken with and as whom, where that is not what the system says. PEM. */
+struct fetch_tls {
+	const char *authorities;       /* believed instead of the system's; NULL: those */
+	const char *certificate, *key; /* that we show; NULL: none */
+	bool believes_anybody;         /* nothing is verified */
+};
+
 struct fetch_request {
-	const char *method;         /* "POST" */
-	const char *url;            /* http:// or https://, encoded */
-	const char *unix_path;      /* the Unix socket to connect to; NULL: what the URL says */
-	const char *const *headers; /* "Name: value", NULL-terminated; NULL: none; copied */
-	struct str body;            /* stays the caller's until the end; or ops->pull */
-	int64_t pull_size;          /* of what pull gives, if known; 0: chunked */
-	int64_t timeout_ms;         /* of everything; 0: none */
+	const char *method;          /* "POST" */
+	const char *url;             /* http:// or https://, encoded */
+	const char *unix_path;       /* the Unix socket to connect to; NULL: what the URL says */
+	const char *const *headers;  /* "Name: value", NULL-terminated; NULL: none; copied */
+	const struct fetch_tls *tls; /* NULL: nothing of it; copied */
+	struct str body;             /* stays the caller's until the end; or ops->pull */
+	int64_t pull_size;           /* of what pull gives, if known; 0: chunked */
+	int64_t timeout_ms;          /* of everything; 0: none */
 	int64_t stall_ms; /* without a byte either way; 0: no limit; whole seconds count */
 };
 

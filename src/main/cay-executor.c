@@ -19,13 +19,24 @@
  *
  *	--dial SOCKET --workdir DIR [--user USER] --lease-ms N
  *
- * and connects to its server: wire/dial.h, executor/settle.h.
+ * and connects to its server: wire/dial.h, executor/settle.h. In a pod of a cluster it is pid 1
+ * with
+ *
+ *	--listen [ADDRESS:]PORT [--workdir DIR] --lease-ms N
+ *
+ * and waits for its server there: wire/door.h, whose secret is in CAY_DOOR_SECRET. Before that
+ *
+ *	--install DIR
+ *
+ * copied it there.
  */
 #include "base/auto.h"
 #include "base/keeper.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "executor/dial.h"
+#include "executor/pod.h"
+#include "executor/porter.h"
 #include "executor/settle.h"
 
 #include <fcntl.h>
@@ -41,6 +52,7 @@ enum {
 };
 
 static struct settle settle;
+static char secret[SHA256_HEX_SIZE];
 
 static int take_number(struct str s, int *ret_fd, struct error *err)
 {
@@ -100,6 +112,16 @@ static int take_dial(const char *path, struct executor_options *o)
 	return 0;
 }
 
+static int take_port(struct str where, struct executor_options *o, struct error *err)
+{
+	if (porter_take_secret(secret, err) < 0 || porter_listen(where, &o->listen_fd, err) < 0)
+		return -1;
+	o->secret = secret;
+	o->control_fd = -1;
+	o->inherits = true;
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct executor_options *o, struct keeper *keeper,
 	struct error *err)
 {
@@ -115,6 +137,8 @@ static int parse(int argc, char **argv, struct executor_options *o, struct keepe
 			r = 0;
 		} else if (str_is(option, "--dial")) {
 			r = take_dial(value.ptr, o);
+		} else if (str_is(option, "--listen")) {
+			r = take_port(value, o, err);
 		} else if (str_is(option, "--user")) {
 			settle.user = value.ptr;
 			r = 0;
@@ -177,6 +201,26 @@ static int dial(struct executor_options *o, struct error *err)
 	return settle_in(&settle, err);
 }
 
+/* As who the pod says. */
+static int move_in(struct executor_options *o, struct error *err)
+{
+	settle.workdir = o->workdir ?: pod_workdir();
+	o->workdir = settle.workdir;
+	pod_set_home();
+	settle_limits(&o->limits);
+	return settle_in(&settle, err);
+}
+
+static int install(const char *dir)
+{
+	struct error err;
+	if (pod_install(dir, &err) == 0)
+		return EXIT_SUCCESS;
+	pod_tell_failure(&err);
+	log_error("executor.install", "error=%s", err.text);
+	return error_exit(err.code);
+}
+
 /*
  * Not dumpable: what it forks is for a moment, before it executes or locks itself in, a process of
  * the agent's with all of the executor's descriptors, which nobody inside may look into or trace.
@@ -194,14 +238,17 @@ int main(int argc, char **argv)
 	struct error err;
 	log_init("cay-executor");
 	fill_stdio();
+	if (argc == 3 && str_is(str_from(argv[1]), "--install"))
+		return install(argv[2]);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 && error_sys(&err, errno, "keep others out") < 0)
 		goto out;
 	if (parse(argc, argv, &options, &keeper, &err) < 0)
 		goto out;
-	if (!options.dial && fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&
+	if (!options.dial && !options.secret && fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 &&
 		error_sys(&err, errno, "control socket") < 0)
 		goto out;
-	if (options.dial && dial(&options, &err) < 0)
+	if ((options.dial && dial(&options, &err) < 0) ||
+		(options.secret && move_in(&options, &err) < 0))
 		goto out;
 	options.confine.lock.layer_fd = options.layer_fd;
 	if (keeper.lifeline_fd >= 0 && keeper_start(&keeper, &err) < 0)
@@ -218,6 +265,8 @@ int main(int argc, char **argv)
 out:
 	if (options.dial && options.control_fd >= 0)
 		dial_tell_failure(options.control_fd, &err);
+	if (getenv("CAY_POD"))
+		pod_tell_failure(&err);
 	log_error("executor.failed", "error=%s", err.text);
 	return error_exit(err.code);
 }

@@ -8,6 +8,7 @@
 #include "base/program.h"
 #include "cli/command.h"
 #include "cli/doctor.h"
+#include "cli/executor_image.h"
 #include "cli/help.h"
 #include "cli/run.h"
 #include "cli/serve.h"
@@ -20,6 +21,7 @@
 static const struct command_binding bindings[] = {
 	{ "config", config_main },
 	{ "doctor", doctor_main },
+	{ "executor-image", executor_image_main },
 	{ "gc", gc_main },
 	{ "help", help_main },
 	{ "run", run_main },

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "runtime/engine/engine.h"
+#include "runtime/kube/kube.h"
 #include "runtime/local.h"
 #include "runtime/remote/daytona.h"
 #include "runtime/remote/peer.h"
@@ -29,6 +30,18 @@ static int open_docker(struct loop *loop, const struct backend_choice *choice, s
 		.more = choice->container,
 	};
 	return engine_backend_new(loop, &config, ret, err);
+}
+
+static int open_kubernetes(struct loop *loop, const struct backend_choice *choice,
+	struct backend **ret, struct error *err)
+{
+	const char *equals = strchr(choice->name, '=');
+	const struct kube_config config = {
+		.kubeconfig = equals ? equals + 1 : NULL,
+		.state_dir = choice->state_dir,
+		.settings = choice->container,
+	};
+	return kube_backend_new(loop, &config, ret, err);
 }
 
 static const char *key_of(const struct backend_choice *choice, const char *variable)
@@ -98,6 +111,8 @@ static const struct {
 	{ "docker=", open_docker },
 	{ "http:", open_peer },
 	{ "https:", open_peer },
+	{ "kubernetes", open_kubernetes },
+	{ "kubernetes=", open_kubernetes },
 	{ "local", open_local },
 	{ "openhands+http:", open_api },
 	{ "openhands+https:", open_api },

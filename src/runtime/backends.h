@@ -6,6 +6,7 @@
  *	local, cli                 executors on this machine, without isolation   runtime/local.h
  *	http[s]://HOST, unix:/PATH those of another cay server                    runtime/remote/peer.h
  *	docker, docker=SOCKET      containers of an engine of this machine       runtime/engine/engine.h
+ *	kubernetes[=KUBECONFIG]    pods of a cluster                             runtime/kube/kube.h
  *	openhands+http[s]://HOST   the sandboxes of a Remote Runtime API          runtime/remote/remote.h
  *	daytona[+http[s]://HOST/api] the sandboxes of a Daytona server            runtime/remote/daytona.h
  *	action+http[s]://HOST      an action execution server: one sandbox        the same
@@ -22,7 +23,7 @@ struct json;
 struct backend_choice {
 	const char *name; /* a name or a URL, as above */
 	const char *key;  /* what a server wants to be shown; NULL: what the environment says */
-	const char *state_dir; /* of the server; the docker backend keeps its sockets there */
+	const char *state_dir; /* of the server; those of docker and kubernetes keep theirs there */
 	int warm;              /* sandboxes kept ready, where that means something */
 	const struct json *container; /* struct engine_config; NULL: nothing more */
 };

@@ -34,6 +34,7 @@ const char *end_reason_text(enum end_reason reason)
 		[END_DESTROYED] = "destroyed",
 		[END_EXITED] = "its first process or its executor ended",
 		[END_OUT_OF_MEMORY] = "out of memory",
+		[END_TAKEN] = "its pod was deleted or evicted",
 	};
 	return (size_t)reason < ARRAY_LEN(texts) ? texts[reason] : "unknown";
 }

@@ -44,6 +44,7 @@ enum end_reason {
 	END_DESTROYED = 0, /* it was asked for */
 	END_EXITED,        /* pid 1 or the executor ended by itself */
 	END_OUT_OF_MEMORY, /* the memory limit killed it */
+	END_TAKEN,         /* who runs it for us took it away */
 };
 
 struct monitor_usage {

@@ -47,6 +47,7 @@ static void member_ended(struct stock *stock, struct member *m)
 		[END_DESTROYED] = "destroyed",
 		[END_EXITED] = "exited",
 		[END_OUT_OF_MEMORY] = "out_of_memory",
+		[END_TAKEN] = "taken",
 	};
 	struct supervisor *s = stock->owner;
 	log_info("sandbox.ended", "id=%s reason=%s", m->id, reasons[m->reason]);

@@ -174,9 +174,9 @@ def test_a_strict_guard_lets_the_server_make_its_own_sandboxes(serve):
 
 
 def test_what_cannot_be_had_is_said_with_the_reason_and_the_server_starts(serve):
-    served = serve("[sandbox]\nvscode_port = 3000\n[kubernetes]\nnamespace = 'mine'\n")
+    served = serve("[sandbox]\nvscode_port = 3000\n[kubernetes]\ningress_domain = 'mine'\n")
     assert "cay: warning: sandbox.vscode_port (file) is left aside: a server has an editor in each of its sandboxes" in served.text()
-    assert "cay: warning: kubernetes.namespace (file) is left aside: cay makes no pods." in served.text()
+    assert "cay: warning: kubernetes.ingress_domain (file) is left aside: no ingress is made:" in served.text()
 
 
 def run(directory, *words, **environment):
@@ -197,7 +197,8 @@ def test_a_mistake_is_one_line_and_nothing_starts(tmp_path):
     ("[sandbox]\nplatform = 'linux/s390x'\n", 'sandbox.platform = "linux/s390x": images are for this machine'),
     ("[sandbox]\nadditional_networks = ['a', 'b']\n", "sandbox.additional_networks: a native sandbox is in one network, not in 2;"),
     ("[sandbox.docker_runtime_kwargs]\nprivileged = true\n", "sandbox.docker_runtime_kwargs: 'privileged' would end the isolation"),
-    ("[core]\nruntime = 'kubernetes'\n", 'core.runtime = "kubernetes": cay makes no pods. Run cay serve inside the cluster'),
+    ("[core]\nruntime = 'kubernetes'\n[sandbox]\nruntime_extra_deps = 'true'\n",
+     "sandbox.runtime_extra_deps: no image is built in a cluster;"),
 ])
 def test_what_would_be_missed_is_refused_before_anything_starts(tmp_path, text, words):
     (tmp_path / "cay.toml").write_text(text)

@@ -214,12 +214,9 @@ static void a_workspace_is_rewritten_and_yields_to_a_volume(void **state)
 static void what_cannot_be_had_is_refused(void **state)
 {
 	struct world *w = *state;
-	assert_works(load(w, "[core]\nruntime = 'kubernetes'", none), w->err);
-	assert_fails(mean(w), w->err, UNSUPPORTED,
-		"core.runtime = \"kubernetes\": cay makes no pods. Run cay serve inside the cluster");
-	assert_works(load(w, "[kubernetes]\nnamespace = 'mine'", none), w->err);
+	assert_works(load(w, "[kubernetes]\nprivileged = true", none), w->err);
 	assert_text(w->c.warnings[0],
-		"kubernetes.namespace (file) is left aside: cay makes no pods");
+		"kubernetes.privileged (file) is left aside: a privileged pod is its node");
 	assert_works(load(w, "[sandbox]\nbrowsergym_eval_env = 'miniwob'", none), w->err);
 	assert_fails(mean(w), w->err, UNSUPPORTED,
 		"sandbox.browsergym_eval_env: evaluation environments of browsergym are Python");

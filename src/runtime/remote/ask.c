@@ -121,7 +121,7 @@ static int judge(const struct ask *a, int status, struct str body, struct error 
 		return json_to_error(ours, err);
 	ask_put_detail(body, &detail);
 	bool is_keyless = code_of(status) == ERROR_UNAUTHORIZED && !a->keys[0] &&
-		!a->plan.unix_path; /* an engine wants none */
+		!a->plan.unix_path && !a->plan.tls; /* an engine wants none, a cluster has said */
 	return error_set(err, code_of(status), "the server answered %d%s%s%s", status,
 		detail.len ? ": " : "", detail.ptr,
 		is_keyless
@@ -246,6 +246,7 @@ static void send_now(void *arg)
 		.url = a->url,
 		.unix_path = a->unix_path,
 		.headers = headers,
+		.tls = a->plan.tls,
 		.body = a->body && !is_once ? str_from_len(a->body, a->body_len) : STR_NONE,
 		.pull_size = is_once ? (int64_t)a->body_len : 0,
 		.timeout_ms = MAX(a->plan.timeout_ms, 0),

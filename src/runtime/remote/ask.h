@@ -53,6 +53,7 @@ struct ask_plan {
 	const char *url;                   /* copied, as everything here */
 	const char *unix_path;             /* where the socket is; NULL: what the URL says */
 	struct str json;                   /* the body; STR_NONE: none */
+	const struct fetch_tls *tls;       /* of the asker's owner, who outlives the ask; NULL */
 	const char *keys[ASK_HEADERS_MAX]; /* header lines "X-API-Key: …", NULL-terminated */
 	int64_t timeout_ms; /* of each try; 0: as long as it moves; -1: none at all */
 	int tries;          /* 0: ASK_TRIES */

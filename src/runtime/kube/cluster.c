@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/kube/cluster.h"
+
+#include "base/auto.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+
+struct question {
+	struct list link; /* cluster::questions */
+	struct cluster *cluster;
+	cluster_fn *done; /* NULL: nobody wants to know */
+	void *arg;
+};
+
+void cluster_init(struct cluster *c, struct loop *loop, struct access *access)
+{
+	*c = (struct cluster){ .loop = loop, .access = *access };
+	*access = (struct access){ 0 };
+	list_init(&c->questions);
+	asker_init(&c->asker, loop);
+	c->tls = (struct fetch_tls){ c->access.authorities, c->access.certificate, c->access.key,
+		c->access.believes_anybody };
+	if (c->access.token)
+		c->header = mem_printf("Authorization: Bearer %s", c->access.token);
+}
+
+static void drop_header(struct cluster *c)
+{
+	if (c->header)
+		explicit_bzero(c->header, strlen(c->header));
+	free(take_ptr(c->header));
+}
+
+void cluster_fini(struct cluster *c)
+{
+	asker_fini(&c->asker);
+	while (!list_is_empty(&c->questions)) {
+		struct question *q = list_get_first(&c->questions, struct question, link);
+		list_remove(&q->link);
+		free(q);
+	}
+	drop_header(c);
+	access_fini(&c->access);
+}
+
+/* The cluster puts another token there before the old one ends. */
+static void refresh_header(struct cluster *c)
+{
+	auto_buf struct buf token = BUF_INIT(ACCESS_FILE_MAX);
+	struct error err;
+	int64_t now = clock_mono_ms();
+	if (!c->access.token_file || (c->header && now - c->header_ms < CLUSTER_TOKEN_MS))
+		return;
+	if (file_read(AT_FDCWD, c->access.token_file, &token, &err) < 0) {
+		log_warn("cluster.token", "%s", err.text);
+		return; /* the old one may do */
+	}
+	struct str text = str_trim(buf_str(&token));
+	drop_header(c);
+	c->header = mem_printf("Authorization: Bearer %.*s", STR_ARG(text));
+	c->header_ms = now;
+	explicit_bzero(token.ptr, token.len);
+}
+
+void cluster_name(const struct cluster *c, struct error *err)
+{
+	if (err->code == ERROR_DISCONNECTED || err->code == ERROR_UNAUTHORIZED)
+		err->code = ERROR_UNAVAILABLE;
+	error_wrap(err, "cluster %s", c->access.server);
+}
+
+static void on_answer(void *arg, int status, struct str body, const struct error *failure)
+{
+	struct question *q = arg;
+	struct question copy = *q;
+	auto_json struct json *json = NULL;
+	struct error err = { 0 };
+	list_remove(&q->link);
+	free(q);
+	if (!copy.done)
+		return;
+	if (failure)
+		err = *failure;
+	else if (str_trim(body).len && json_parse_loose(body, &json, &err) < 0)
+		err.code = ERROR_PROTOCOL;
+	if (err.code != ERROR_OK)
+		cluster_name(copy.cluster, &err);
+	copy.done(copy.arg, status, json, err.code == ERROR_OK ? NULL : &err);
+}
+
+void cluster_forget(struct cluster *c, const void *arg)
+{
+	struct question *q;
+	list_for_each(q, &c->questions, link)
+		if (q->arg == arg)
+			q->done = NULL;
+}
+
+void cluster_ask(struct cluster *c, const struct cluster_request *r, cluster_fn *done, void *arg)
+{
+	auto_free char *url = mem_printf("%s%s", c->access.server, r->path);
+	struct question *q = mem_new(struct question);
+	*q = (struct question){ .cluster = c, .done = done, .arg = arg };
+	list_append(&c->questions, &q->link);
+	refresh_header(c);
+	const struct ask_plan plan = {
+		.method = r->method,
+		.url = url,
+		.json = r->body,
+		.tls = &c->tls,
+		.keys = { c->header },
+		.timeout_ms = CLUSTER_MS,
+		.tries = CLUSTER_TRIES,
+		.is_harmless = true,
+		.done = on_answer,
+		.arg = q,
+	};
+	ask_new(&c->asker, &plan);
+}
+
+struct ask *cluster_stream(struct cluster *c, const char *path, int64_t at_most_ms,
+	int (*on_body)(void *arg, struct str piece, struct error *err), ask_fn *done, void *arg)
+{
+	auto_free char *url = mem_printf("%s%s", c->access.server, path);
+	refresh_header(c);
+	const struct ask_plan plan = {
+		.method = "GET",
+		.url = url,
+		.tls = &c->tls,
+		.keys = { c->header },
+		.timeout_ms = at_most_ms,
+		.tries = 1,
+		.is_harmless = true,
+		.on_body = on_body,
+		.done = done,
+		.arg = arg,
+	};
+	return ask_new(&c->asker, &plan);
+}

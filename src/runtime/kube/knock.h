@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * knock: the server's side of wire/door.h: a connection to the executor of a pod, up to where both
+ * have shown who they are. Private to runtime/kube.
+ *
+ * Exactly one of opened and failed comes, from the loop, unless the knock is freed before; after it
+ * the knock is gone. What comes behind the executor's proof is left in the socket.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "wire/door.h"
+
+struct knock;
+struct loop;
+
+enum { KNOCK_MS = 10000 };
+
+struct knock_ops {
+	void (*opened)(void *arg, int fd); /* taken; non-blocking */
+	/* ERROR_UNAVAILABLE: it cannot be reached; ERROR_UNAUTHORIZED: it is somebody else. */
+	void (*failed)(void *arg, const struct error *err);
+};
+
+/* address: one of IPv4 or IPv6; secret: a text, copied. */
+struct knock *knock_new(struct loop *loop, const char *address, uint16_t port, enum door_kind kind,
+	const char *secret, const struct knock_ops *ops, void *arg);
+void knock_free(struct knock *k); /* NULL is fine */
