@@ -197,12 +197,12 @@ static struct str label_below(struct str name, struct str domain)
 struct str names_label(const struct names *n, struct str host)
 {
 	struct str port, name = split_port(host, &port);
-	struct str label = label_below(name, STR("localhost"));
+	struct str label = STR_NONE;
 	if (!is_port(port))
 		return STR_NONE;
 	for (size_t i = 0; i < n->n_domains && !label.ptr; i++)
 		label = label_below(name, n->domains[i].name);
-	return label;
+	return label.ptr ? label : label_below(name, STR("localhost"));
 }
 
 static bool is_this_machine(struct str name)

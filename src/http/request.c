@@ -93,6 +93,13 @@ static struct exchange *exchange_new(struct http_conn *c)
 	return x;
 }
 
+static void go_below(struct exchange *x, const char *prefix)
+{
+	struct str path = x->r.path;
+	x->r.path = str_from_len(arena_printf(&x->r.arena, "%s%.*s", prefix, STR_ARG(path)),
+		strlen(prefix) + path.len);
+}
+
 /* RFC 9112 3.2: exactly one Host. Its list keeps pages that rebind a name of theirs to us out. */
 static int check_host(struct exchange *x, struct error *err)
 {
@@ -107,8 +114,10 @@ static int check_host(struct exchange *x, struct error *err)
 	if (!host.ptr && x->head.minor == 1)
 		return error_set(err, ERROR_INVALID, "HTTP: no Host header");
 	x->r.face = server_face_of_host(x->server, host);
-	if (x->r.face)
+	if (x->r.face && x->r.face->host_route)
 		x->r.route = x->r.face->host_route;
+	else if (x->r.face)
+		go_below(x, x->r.face->host_prefix);
 	else if (x->conn->peer && !names_has_host(&x->server->names, host))
 		return error_set(err, ERROR_FORBIDDEN,
 			"Host '%.*s' is not one of this server's names; more of them: serve.names in cay.toml",

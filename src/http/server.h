@@ -94,9 +94,11 @@ struct http_face {
 	/*
 	 * A face with names of its own: true if what stands in Host before one of the server's
 	 * domains ("8080-ID" of "8080-ID.localhost:8000") is one of them. Such a request goes to
-	 * host_route, whatever its path and method; its Origin, if it has one, is that name.
+	 * host_route, whatever its path and method, and its Origin, if any, is that name; or,
+	 * without host_route, to the row for its path behind host_prefix ("/e2b").
 	 */
 	bool (*takes_label)(const struct http_face *face, struct str label);
+	const char *host_prefix;
 	const struct http_route *host_route;
 };
 

@@ -128,13 +128,14 @@ static const struct {
 	void (*close)(void); /* also of one that was never opened */
 } rows[] = {
 	{ rest_open, NULL },
-	{ ports_open, NULL }, /* after rest, whose runtime it shares */
 	{ camel_open, camel_close },
 	{ daytona_open, daytona_close },
 	{ e2b_open, e2b_close },
 	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
 	{ swerex_open, swerex_end },
+	/* After rest, whose runtime it shares, and last: it takes any PORT-ID. */
+	{ ports_open, NULL },
 };
 
 void faces_open(struct runtime *rt, struct http_server *http)

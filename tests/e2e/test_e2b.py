@@ -265,6 +265,37 @@ http.server.HTTPServer(("127.0.0.1", 8124), Handler).serve_forever()
     box.api("DELETE")
 
 
+def test_names_below_a_domain_stand_for_urls(server):
+    """As SDKs ask that know nothing but E2B_DOMAIN."""
+    def named(label, method, path, body=None, **headers):
+        return server.request(method, path, body, token=None, headers={"Host": f"{label}.localhost", **headers})
+    key = {"X-API-KEY": server.token}
+    failure(named("api", "GET", "/v2/sandboxes"), 401)
+    made = named("api", "POST", "/sandboxes", {"templateID": "base"}, **key).json
+    envd, code, token = f"49983-{made['sandboxID']}", f"49999-{made['sandboxID']}", {"X-Access-Token": made["envdAccessToken"]}
+    assert made["sandboxID"] in [box["sandboxID"] for box in named("api", "GET", "/v2/sandboxes", **key).json]
+    assert named(envd, "POST", "/files?path=x", b"by name", **token, **{"Content-Type": "application/octet-stream"}).status == 200
+    assert named(envd, "GET", "/files?path=x", **token).body == b"by name"
+    failure(named(envd, "GET", "/files?path=x"), 401)
+    lines = named(code, "POST", "/execute", {"code": "6*7"}, **token).body.splitlines()
+    assert any(json.loads(line).get("text") == "42" for line in lines)
+    # The name says which sandbox is meant, whatever a header says.
+    other = Box(server)
+    failure(named(f"49983-{other.id}", "GET", "/files?path=x", **token, **{"E2b-Sandbox-Id": made["sandboxID"]}), 401)
+    signature = hashlib.sha256(f"x:read::{token['X-Access-Token']}".encode()).digest()
+    query = f"path=x&signature=v1_{urllib.parse.quote(base64.b64encode(signature).rstrip(b'='))}"
+    assert named(envd, "GET", f"/files?{query}").body == b"by name"
+    failure(named(f"49983-{other.id}", "GET", f"/files?{query}"), 401)
+    assert named("api", "DELETE", f"/sandboxes/{made['sandboxID']}", **key).status == 204
+    assert named(envd, "GET", "/files?path=x", **token).status == 502
+    # In a sandbox that is no client's of E2B's this is a port like any other.
+    box = server.create()
+    reply = named(f"49983-{box.id}", "GET", "/", Authorization=f"Bearer {server.token}")
+    assert reply.status == 502 and "nothing listens" in reply.json["error"]["message"]
+    box.delete()
+    other.api("DELETE")
+
+
 def test_a_narrower_token_of_cay_is_one_for_envd(server, shared):
     token = server.request("POST", f"/v1/sandboxes/{shared.id}/tokens", {}).json["token"]
     headers = shared.headers(**{"X-Access-Token": token})

@@ -9,6 +9,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "http/origin.h"
 
 enum { TIMER_MAX_MS = 24 * 3600 * 1000 };
 
@@ -196,9 +197,19 @@ struct e2b_box *e2b_box_of_request(struct http_request *r)
 	return b;
 }
 
+struct str e2b_id_of_label(struct str label)
+{
+	static const char *const ports[] = { "49983-", "49999-" };
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++)
+		if (str_starts(label, str_from(ports[i])))
+			return str_skip(label, strlen(ports[i]));
+	return STR_NONE;
+}
+
 struct str e2b_id_of_data(const struct http_request *r)
 {
-	return http_header(r, "E2b-Sandbox-Id");
+	struct str id = e2b_id_of_label(http_label(r));
+	return id.len ? id : http_header(r, "E2b-Sandbox-Id");
 }
 
 struct e2b_box *e2b_box_of_data(struct http_request *r)

@@ -91,6 +91,19 @@ static bool owns_path(const struct http_face *face, struct str path)
 	return str_is(path, "/files");
 }
 
+/*
+ * Names below a domain that clients are told of by E2B_DOMAIN: of the API, and of a sandbox's envd
+ * and interpreter, also when that is gone. In a sandbox of others these are ports like any.
+ */
+static bool takes_label(const struct http_face *face, struct str label)
+{
+	const struct e2b *e = face->arg;
+	struct str id = e2b_id_of_label(label);
+	struct error err;
+	return str_is(label, "api") ||
+		(id.len && (map_find(&e->by_id, id) || !runtime_find(e->rt, id, &err)));
+}
+
 struct e2b *e2b_new(struct runtime *rt)
 {
 	struct e2b *e = mem_new(struct e2b);
@@ -108,6 +121,8 @@ struct e2b *e2b_new(struct runtime *rt)
 		.sandbox_of = sandbox_of,
 		.sandbox_param = "id",
 		.render_error = render_error,
+		.takes_label = takes_label,
+		.host_prefix = "/e2b",
 	};
 	e2b_boxes_adopt(e);
 	return e;

@@ -10,6 +10,7 @@
  *	/e2b/process.Process/…, /e2b/filesystem.Filesystem/…, /e2b/files, /e2b/health   envd
  *	/e2b/execute, /e2b/contexts…                     the interpreter
  *	/files                                           signed links, from which SDKs take the prefix away
+ *	api.DOMAIN/…, 49983-ID.DOMAIN/…, 49999-ID.DOMAIN/…   the same by names, for E2B_DOMAIN
  *
  * What is asked of a sandbox names it in the header E2b-Sandbox-Id and shows its access token,
  * which is kept nowhere: an HMAC of the sandbox's id, keyed with the server's token. It opens

@@ -112,7 +112,9 @@ struct e2b_box *e2b_box_find(struct e2b *e, struct str id);
 struct sandbox *e2b_box_sandbox(const struct e2b_box *b);
 /* {id} of the path; NULL: answered with 404. */
 struct e2b_box *e2b_box_of_request(struct http_request *r);
-/* Whose id the request's header says, or whose token it shows; STR_NONE: none. */
+/* "49983-ID", the name of its envd, or that of its interpreter → "ID"; STR_NONE: neither. */
+struct str e2b_id_of_label(struct str label);
+/* Whose name it was sent to, or whose id its header says; STR_NONE: none. */
 struct str e2b_id_of_data(const struct http_request *r);
 /* The same, and it runs; NULL: answered. */
 struct e2b_box *e2b_box_of_data(struct http_request *r);
