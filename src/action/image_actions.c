@@ -29,6 +29,23 @@ const struct action gather_action = {
 	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
 };
 
+static const struct field lay_fields[] = {
+	{ "path", FIELD_STRING, FIELD_AT(struct lay_params, path), FIELD_REQUIRED | FIELD_PATH,
+		.help = "the directory that becomes the layer" },
+	{ "max_bytes", FIELD_INT, FIELD_AT(struct lay_params, max_bytes), FIELD_REQUIRED, .min = 1,
+		.max = INT64_MAX / 2, .help = "stop where more than this comes out" },
+	{ 0 },
+};
+
+const struct action lay_action = {
+	.name = "lay",
+	.group = "image",
+	.summary = "make the files of a layer that another executor gives",
+	.result = "entries; written_bytes",
+	.fields = lay_fields,
+	.params_size = sizeof(struct lay_params),
+};
+
 static const struct field layer_fields[] = {
 	{ "exclude", FIELD_STRINGS, FIELD_AT(struct layer_params, exclude),
 		.help = "paths that do not belong to it" },
@@ -55,5 +72,5 @@ const struct action layer_action = {
 		"bytes; entries; file_bytes; foreign; of a look owners; parts: [{level, owner}], the topmost first",
 	.fields = layer_fields,
 	.params_size = sizeof(struct layer_params),
-	.flags = ACTION_STREAMS_OUT | ACTION_READS | ACTION_RAW,
+	.flags = ACTION_READS,
 };

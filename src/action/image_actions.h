@@ -13,6 +13,9 @@
  * image, with its whiteouts: {"bytes","entries","file_bytes","foreign"}; foreign: how many entries
  * do not belong to root. For a snapshot it is looked through first, which adds {"owners":[…],
  * "parts":[{"level","owner"}]}, and then given part by part (executor/layer_owners.h).
+ *
+ * lay takes it in another sandbox, and makes its files: {"entries","written_bytes"}. It goes as a
+ * crate (wire/crate.h), through a pipe that both calls came with.
  */
 #pragma once
 
@@ -39,4 +42,9 @@ struct layer_params {
 	bool is_last; /* field "last" */
 };
 
-extern const struct action gather_action, layer_action;
+struct lay_params {
+	struct str path; /* is made, with what is missing on the way */
+	int64_t max_bytes;
+};
+
+extern const struct action gather_action, lay_action, layer_action;

@@ -18,6 +18,7 @@ static void end_action(struct call *call)
 	json_free(call->request);
 	json_free(call->inner);
 	arena_fini(&call->arena);
+	call->stream_fd = close_fd(call->stream_fd);
 	call->request = call->inner = NULL;
 	call->wrap = NULL;
 	call->verb = NULL;
@@ -213,14 +214,16 @@ static const struct channel_ops ops = { .on_frame = on_frame,
 	.on_drain = on_drain };
 
 /* A call too many is told so when it has sent its request; far too many are not listened to. */
-void call_open(struct executor *e, int fd)
+void call_open(struct executor *e, int fd, int stream_fd)
 {
 	if (e->n_calls >= 2 * EXECUTOR_CALLS_MAX) {
 		close_fd(fd);
+		close_fd(stream_fd);
 		return;
 	}
 	struct call *call = mem_new(struct call);
 	call->executor = e;
+	call->stream_fd = stream_fd;
 	call->arena = ARENA_INIT(CALL_ARENA_MAX);
 	call->channel = channel_new(e->loop, fd, &ops, call);
 	list_append(&e->calls, &call->link);

@@ -28,6 +28,7 @@ struct call {
 	struct executor *executor;
 	const struct verb *verb; /* NULL between calls */
 	struct channel *channel;
+	int stream_fd; /* a pipe that its server gave with it, for what need not pass both; -1 */
 	struct arena arena; /* params and whatever lives as long as the call; 64 MiB at most */
 	struct json *request;
 	struct held *held;  /* data that waits for its rest, see executor/cover.h; NULL: none */

@@ -4,7 +4,7 @@
 
 #include "executor/call.h"
 
-/* Takes the descriptor. */
-void call_open(struct executor *e, int fd);
+/* Takes the descriptors; stream_fd -1: there is none. */
+void call_open(struct executor *e, int fd, int stream_fd);
 /* Ends a call without a word. */
 void call_lose(struct call *call);

@@ -48,10 +48,10 @@ static void on_control(void *arg, int events)
 	struct executor *e = arg;
 	for (;;) {
 		char kind[2 + DIAL_SECRET_SIZE];
-		int fd = -1, n_fds = 1;
+		int fds[2] = { -1, -1 }, n_fds = ARRAY_LEN(fds);
 		struct error err;
-		ssize_t n = fd_recv(e->control_fd, kind, sizeof(kind), &fd, &n_fds, &err);
-		auto_fd int call_fd = n_fds == 1 ? fd : -1;
+		ssize_t n = fd_recv(e->control_fd, kind, sizeof(kind), fds, &n_fds, &err);
+		auto_fd int call_fd = n_fds > 0 ? fds[0] : -1, stream_fd = n_fds > 1 ? fds[1] : -1;
 		if (n < 0 && (err.sys == EAGAIN || err.sys == EINTR))
 			return;
 		if (n <= 0) {
@@ -63,7 +63,7 @@ static void on_control(void *arg, int events)
 		if (n != 1 || kind[0] != 'C' || call_fd < 0)
 			continue;
 		e->was_called = true;
-		call_open(e, take_fd(&call_fd));
+		call_open(e, take_fd(&call_fd), take_fd(&stream_fd));
 	}
 }
 

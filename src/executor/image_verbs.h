@@ -7,4 +7,4 @@
 
 #include "executor/call.h"
 
-extern const struct verb gather_verb, layer_verb;
+extern const struct verb gather_verb, lay_verb, layer_verb;

@@ -23,10 +23,12 @@
 #include "executor/image_verbs.h"
 #include "executor/layer_owners.h"
 #include "executor/parcel.h"
+#include "executor/unpack.h"
 #include "executor/walk.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -58,6 +60,12 @@ static bool is_wanted(const struct taking *t, struct layer_part part)
 		(!is_split(t) || (part.level == t->p->level && part.uid == t->p->owner));
 }
 
+/* Without holes. */
+static int64_t bytes_of(const struct stat *st)
+{
+	return MIN(st->st_size, st->st_blocks * 512);
+}
+
 static int add(struct taking *t, enum pack_kind kind, const char *path, const char *target,
 	const struct stat *st, struct error *err)
 {
@@ -74,7 +82,7 @@ static int add(struct taking *t, enum pack_kind kind, const char *path, const ch
 static int add_mark(struct taking *t, const char *mark, struct error *err)
 {
 	struct pack_item item = { .kind = PACK_FILE, .path = mark, .target = "" };
-	return parcel_add(t->parcel, &item, err);
+	return parcel_add(t->parcel, &item, err) < 0 ? -1 : parcel_add_bytes(t->parcel, -1, 0, err);
 }
 
 /* "a/b" → "a/.wh.b" */
@@ -131,7 +139,7 @@ static int add_file(struct taking *t, int fd, const char *path, struct error *er
 	int r = add_link(t, &st, path, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	t->file_bytes += st.st_size;
+	t->file_bytes += bytes_of(&st);
 	return add(t, PACK_FILE, path, "", &st, err) < 0
 		? -1
 		: parcel_add_bytes(t->parcel, fd, st.st_size, err);
@@ -180,8 +188,12 @@ static int add_child_dir(struct taking *t, struct walk *walk, const struct walk_
 static int look_at(struct taking *t, struct layer_part part, const struct stat *st,
 	struct error *err)
 {
+	if (S_ISREG(st->st_mode) && st->st_size > UNPACK_FILE_MAX)
+		return error_set(err, ERROR_TOO_LARGE,
+			"a file of %lld bytes, holes counted; the limit is %lld",
+			(long long)st->st_size, (long long)UNPACK_FILE_MAX);
 	t->entries++;
-	t->file_bytes += S_ISREG(st->st_mode) ? st->st_size : 0;
+	t->file_bytes += S_ISREG(st->st_mode) ? bytes_of(st) : 0;
 	return layer_note(&t->owners, part, err);
 }
 
@@ -441,7 +453,8 @@ static int take_in_worker(void *arg, struct worker_io *io, struct buf *result, s
 {
 	struct taking *t = mem_new(struct taking);
 	t->p = arg;
-	int r = t->p->is_look ? 0 : parcel_new(io, PACK_TAR, &t->parcel, err);
+	signal(SIGPIPE, SIG_IGN); /* who takes it may end first, and then says why */
+	int r = t->p->is_look ? 0 : parcel_new(io, PACK_CRATE, &t->parcel, err);
 	if (r == 0)
 		r = keep_owners(t, err);
 	if (r == 0)
@@ -460,14 +473,16 @@ static int take_in_worker(void *arg, struct worker_io *io, struct buf *result, s
 
 static void start_layer(struct call *call, const void *params)
 {
+	const struct layer_params *p = params;
 	struct files *files = call->executor->files;
 	struct error err;
 	struct worker *w = NULL;
 	if (files->layer_root.fd < 0)
 		error_set(&err, ERROR_UNSUPPORTED, "this sandbox was not made to give its layer");
+	else if (!p->is_look && call->stream_fd < 0)
+		error_set(&err, ERROR_PROTOCOL, "layer: no pipe came with it");
 	else
-		w = worker_new(&files->layers, call, take_in_worker, (void *)(uintptr_t)params,
-			&err);
+		w = worker_new(&files->layers, call, take_in_worker, (void *)(uintptr_t)p, &err);
 	call->state = w;
 	if (!w)
 		call_fail(call, &err);

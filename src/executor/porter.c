@@ -233,7 +233,7 @@ static void let_in(struct visitor *v)
 		return;
 	}
 	p->executor->was_called = true;
-	call_open(p->executor, fd);
+	call_open(p->executor, fd, -1);
 }
 
 /* No byte more than is its own: what comes behind belongs to the call. */

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <sys/xattr.h>
 
-enum { CHUNK = 64 * 1024 };
+enum { CHUNK = 256 * 1024, BLOCK = 4096 };
 
 /* Inodes of the files that this archive made: an open-addressed set; 0 is free. */
 struct inodes {
@@ -37,10 +37,10 @@ struct unpacking {
 	const struct path_root *root;
 	struct unpack_counts *counts;
 	char chunk[CHUNK];      /* what pack reads */
-	char bytes[CHUNK];      /* what goes to a file */
 	char parent[PATH_SIZE]; /* relative path of parent_fd; "" is the target itself */
 	int parent_fd;          /* -1: none yet */
 	struct inodes made;
+	int64_t slack;   /* what blocks take around pieces of sparse files */
 	bool is_spooled; /* counts->bytes is known already */
 	struct unpack_how how;
 };
@@ -223,22 +223,12 @@ static int find_place(struct unpacking *u, char path[PATH_SIZE], const char **re
 
 /* ---- items ---- */
 
-/* What the umask has taken away: /tmp is everybody's, and sticky. */
-static int open_up(int at, const char *name, mode_t mode)
-{
-	if (!(mode & 01022))
-		return 0;
-	auto_fd int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -1 : fchmod(fd, (mode & 01777) | 0700);
-}
-
+/* There is no umask meanwhile: /tmp is everybody's, and sticky. */
 static int make_dir(struct unpacking *u, const char *name, const struct pack_item *item,
 	struct error *err)
 {
 	int at = u->parent_fd;
-	if (mkdirat(at, name, (item->mode & 0777) | 0700) == 0) {
-		if (open_up(at, name, item->mode) < 0)
-			return error_sys(err, errno, "set the mode of %s", item->path);
+	if (mkdirat(at, name, (item->mode & 01777) | 0700) == 0) {
 		if (u->root->has_owner &&
 			fchownat(at, name, u->root->uid, u->root->gid, AT_SYMLINK_NOFOLLOW) < 0)
 			return error_sys(err, errno, "give away %s", item->path);
@@ -265,7 +255,9 @@ static int make_new(int dir_fd, const char *name, int (*make)(int, const char *,
 
 static int new_file(int dir_fd, const char *name, const void *arg)
 {
-	return openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	const struct pack_item *item = arg;
+	return openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		item->mode & 0777);
 }
 
 static int new_symlink(int dir_fd, const char *name, const void *target)
@@ -273,26 +265,67 @@ static int new_symlink(int dir_fd, const char *name, const void *target)
 	return symlinkat(target, dir_fd, name);
 }
 
+/* A piece that does not go on where the last one ended takes whole blocks. */
+static int count_piece(struct unpacking *u, int64_t end, int64_t offset, ssize_t n,
+	struct error *err)
+{
+	if (offset < 0 || offset > UNPACK_FILE_MAX - n)
+		return error_set(err, ERROR_TOO_LARGE, "a file of more than %lld bytes",
+			(long long)UNPACK_FILE_MAX);
+	if (offset != end)
+		u->slack += offset % BLOCK + (BLOCK - end % BLOCK) % BLOCK;
+	u->counts->written += n;
+	if (u->how.max_bytes && u->counts->written + u->slack > u->how.max_bytes)
+		return error_set(err, ERROR_LIMIT, "more than %lld bytes come out of the archive",
+			(long long)u->how.max_bytes);
+	return 0;
+}
+
+static int write_piece(int fd, int64_t offset, const char *bytes, ssize_t n, struct error *err)
+{
+	while (n > 0) {
+		ssize_t done = pwrite(fd, bytes, (size_t)n, offset);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return error_sys(err, errno, "write");
+		bytes += done;
+		offset += done;
+		n -= done;
+	}
+	return 0;
+}
+
+static int write_pieces(struct unpacking *u, struct pack_reader *r, int fd,
+	const struct pack_item *item, struct error *err)
+{
+	const void *bytes;
+	int64_t offset, end = 0, length = 0;
+	ssize_t n;
+	if (item->size > UNPACK_FILE_MAX)
+		return error_set(err, ERROR_TOO_LARGE, "it has %lld bytes; the limit is %lld",
+			(long long)item->size, (long long)UNPACK_FILE_MAX);
+	while ((n = pack_read_at(r, &offset, &bytes, err)) > 0) {
+		if (count_piece(u, end, offset, n, err) < 0 ||
+			write_piece(fd, offset, bytes, n, err) < 0)
+			return -1;
+		end = offset + n;
+		length = MAX(length, end);
+	}
+	if (n == 0 && length < item->size && ftruncate(fd, item->size) < 0)
+		return error_sys(err, errno, "make it as long as it was");
+	return (int)n;
+}
+
 static int fill_file(struct unpacking *u, struct pack_reader *r, int fd,
 	const struct pack_item *item, struct error *err)
 {
-	ssize_t n;
-	while ((n = pack_read(r, u->bytes, sizeof(u->bytes), err)) > 0) {
-		u->counts->written += n;
-		if (u->how.max_bytes && u->counts->written > u->how.max_bytes)
-			return error_set(err, ERROR_LIMIT,
-				"more than %lld bytes come out of the archive",
-				(long long)u->how.max_bytes);
-		if (file_write_all(fd, str_from_len(u->bytes, (size_t)n), err) < 0)
-			return -1;
-	}
-	if (n < 0)
-		return -1;
 	struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = item->mtime_s } };
 	struct stat st;
-	if (fchmod(fd, item->mode & 0777) < 0 || fstat(fd, &st) < 0 ||
-		(item->mtime_s > 0 && futimens(fd, times) < 0))
-		return error_sys(err, errno, "set mode and date");
+	if (write_pieces(u, r, fd, item, err) < 0)
+		return -1;
+	if (fstat(fd, &st) < 0 || (item->mtime_s > 0 && futimens(fd, times) < 0))
+		return error_sys(err, errno, "set the date");
 	files_own(u->root, fd);
 	inodes_add(&u->made, st.st_ino);
 	return 0;
@@ -301,7 +334,7 @@ static int fill_file(struct unpacking *u, struct pack_reader *r, int fd,
 static int make_file(struct unpacking *u, struct pack_reader *r, const char *name,
 	const struct pack_item *item, struct error *err)
 {
-	auto_fd int fd = make_new(u->parent_fd, name, new_file, NULL);
+	auto_fd int fd = make_new(u->parent_fd, name, new_file, item);
 	if (fd < 0)
 		return error_sys(err, errno, "make %s", item->path);
 	if (fill_file(u, r, fd, item, err) == 0)
@@ -448,11 +481,30 @@ static int read_rest(struct unpacking *u, struct error *err)
 	return n < 0 ? -1 : 0;
 }
 
+static int unpack_items(struct unpacking *u, enum unpack_kind kind, struct error *err)
+{
+	static const enum pack_format
+		formats[] = { [UNPACK_TAR] = PACK_TAR, [UNPACK_CRATE] = PACK_CRATE };
+	struct pack_reader *r = NULL;
+	bool is_zip = kind == UNPACK_ZIP;
+	int done = is_zip ? spool(u, u->in_fd, err) : 0;
+	if (done == 0)
+		done = is_zip ? pack_reader_new_zip(on_read, on_seek, u, &r, err)
+			      : pack_reader_new(formats[kind], on_read, u, &r, err);
+	if (done == 0)
+		done = make_items(u, r, err);
+	if (done == 0 && kind != UNPACK_CRATE)
+		done = read_rest(u, err);
+	pack_reader_free(r);
+	if (is_zip)
+		close_fd(u->in_fd);
+	return done;
+}
+
 int unpack(enum unpack_kind kind, const struct unpack_how *how, int in_fd, int dir_fd,
 	const struct path_root *root, struct unpack_counts *ret, struct error *err)
 {
 	struct unpacking *u = mem_new(struct unpacking);
-	struct pack_reader *r = NULL;
 	*ret = (struct unpack_counts){ 0 };
 	u->how = *how;
 	u->in_fd = in_fd;
@@ -460,20 +512,11 @@ int unpack(enum unpack_kind kind, const struct unpack_how *how, int in_fd, int d
 	u->parent_fd = -1;
 	u->root = root;
 	u->counts = ret;
-	bool is_zip = kind == UNPACK_ZIP;
-	int done = is_zip ? spool(u, in_fd, err) : 0;
-	if (done == 0)
-		done = is_zip ? pack_reader_new_zip(on_read, on_seek, u, &r, err)
-			      : pack_reader_new(PACK_TAR, on_read, u, &r, err);
-	if (done == 0)
-		done = make_items(u, r, err);
-	if (done == 0)
-		done = read_rest(u, err);
-	pack_reader_free(r);
+	mode_t mask = umask(0);
+	int done = unpack_items(u, kind, err);
+	umask(mask);
 	if (u->parent_fd != dir_fd)
 		close_fd(u->parent_fd);
-	if (is_zip)
-		close_fd(u->in_fd);
 	free(u->made.slots);
 	free(u);
 	return done;

@@ -8,6 +8,10 @@
  * that exists is replaced, a symbolic link is made as it stands and never followed. Set-id bits and
  * extended attributes are dropped.
  *
+ * Holes stay holes where the archive tells of them (GNU's and PAX' sparse files in a tar, crates).
+ * What a file takes on the disk counts against max_bytes, whole blocks around each of its pieces;
+ * what it seems to be long has UNPACK_FILE_MAX.
+ *
  * A layer of an image may hold devices (passed over: /dev is never an image's) and say what lower
  * layers lose: ".wh.NAME" and ".wh..wh..opq"
  * (https://github.com/opencontainers/image-spec/blob/main/layer.md).
@@ -20,8 +24,10 @@
 #include <sys/types.h>
 
 enum { UNPACK_LEVELS_MAX = 64, UNPACK_ITEMS_MAX = 1000 * 1000 };
+#define UNPACK_FILE_MAX ((int64_t)1 << 40)
 
-enum unpack_kind { UNPACK_TAR, UNPACK_ZIP };
+/* A crate (wire/crate.h) is another executor's, and ends where it says so. */
+enum unpack_kind { UNPACK_TAR, UNPACK_ZIP, UNPACK_CRATE };
 
 struct unpack_how {
 	bool is_layer; /* of an image: devices are passed over, ".wh." names become overlayfs' marks */
@@ -30,12 +36,12 @@ struct unpack_how {
 
 struct unpack_counts {
 	int64_t bytes;   /* of the archive */
-	int64_t written; /* what came out */
+	int64_t written; /* what came out, without holes */
 	int64_t items;
 };
 
 /*
- * in_fd is read to its end, also beyond the archive's; -1 leaves the rest. dir_fd stays the
+ * in_fd is read to its end, also beyond that of a tar or zip; -1 leaves the rest. dir_fd stays the
  * caller's.
  */
 int unpack(enum unpack_kind kind, const struct unpack_how *how, int in_fd, int dir_fd,

@@ -34,6 +34,7 @@ const struct verb *const verb_table[] = {
 	&kernel_list_verb,
 	&kernel_open_verb,
 	&kernel_restart_verb,
+	&lay_verb,
 	&layer_verb,
 	&lint_verb,
 	&list_verb,

@@ -76,10 +76,11 @@ void workers_init(struct workers *w, struct loop *loop, const struct path_root *
 
 int worker_send(struct worker_io *io, enum frame_kind kind, struct str payload)
 {
-	auto_buf struct buf b = BUF_INIT(FRAME_HEAD + FRAME_PAYLOAD_MAX);
-	if (frame_put(&b, kind, 0, payload) < 0)
+	auto_buf struct buf head = BUF_INIT(FRAME_HEAD);
+	frame_put_head(&head, kind, 0, payload.len);
+	if (payload.len > FRAME_PAYLOAD_MAX || file_write_all(io->out_fd, buf_str(&head), NULL) < 0)
 		return -1;
-	return file_write_all(io->out_fd, buf_str(&b), NULL);
+	return file_write_all(io->out_fd, payload, NULL);
 }
 
 /* The lowest of the descriptors that is at least `from`; UINT_MAX if there is none. */
@@ -87,7 +88,7 @@ static unsigned lowest(const int *fds, int n, unsigned from)
 {
 	unsigned best = UINT_MAX;
 	for (int i = 0; i < n; i++)
-		if ((unsigned)fds[i] >= from && (unsigned)fds[i] < best)
+		if (fds[i] >= 0 && (unsigned)fds[i] >= from && (unsigned)fds[i] < best)
 			best = (unsigned)fds[i];
 	return best;
 }
@@ -120,7 +121,7 @@ int worker_enter(const struct confine *confine, const char *name, const int *kee
 
 static int child_prepare(const struct workers *all, const struct worker_io *io, struct error *err)
 {
-	int keep[] = { io->in_fd, io->out_fd, io->root->fd };
+	int keep[] = { io->in_fd, io->out_fd, io->root->fd, io->stream_fd };
 	return worker_enter(all->confine, "cay-worker", keep, ARRAY_LEN(keep), CPU_SECONDS_MAX,
 		err);
 }
@@ -395,11 +396,12 @@ static int start(struct worker *w, struct error *err)
 	if (pid < 0)
 		return error_sys(err, errno, "fork a worker");
 	if (pid == 0) {
-		struct worker_io io = { w->all->root, child_in, child_out };
+		struct worker_io io = { w->all->root, child_in, child_out, w->call->stream_fd };
 		child_main(w, &io);
 	}
 	if (fd_set_nonblock(w->in_fd, err) < 0 || fd_set_nonblock(w->out_fd, err) < 0)
 		BUG("a pipe that cannot be non-blocking");
+	w->call->stream_fd = close_fd(w->call->stream_fd);
 	w->is_started = true;
 	w->in_watch = watch_new(w->all->loop, w->in_fd, 0, on_input, w);
 	w->out_watch = watch_new(w->all->loop, w->out_fd, LOOP_READ, on_output, w);

@@ -46,6 +46,7 @@ void workers_fini(struct workers *all); /* every call must be gone */
 struct worker_io {
 	const struct path_root *root;
 	int in_fd, out_fd;
+	int stream_fd; /* that came with the call (executor/call.h); -1: none */
 };
 /* -1 if the executor is gone. */
 int worker_send(struct worker_io *io, enum frame_kind kind, struct str payload);

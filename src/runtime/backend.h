@@ -74,6 +74,12 @@ struct backend_ops {
 	 */
 	void (*decisions)(struct backend *b, const char *id, backend_fn *done, void *arg);
 	int (*open_call)(struct backend *b, const char *id, int *ret_fd, struct error *err);
+	/*
+	 * The same, and the executor gets a copy of that descriptor with it. NULL: it is out of
+	 * reach.
+	 */
+	int (*open_call_with)(struct backend *b, const char *id, int stream_fd, int *ret_fd,
+		struct error *err);
 	void (*free)(struct backend *b);
 };
 

@@ -9,9 +9,9 @@
  *	           layer goes through here, where it is hashed, into /image/layer-N (build_layer.c)
  *	end        the record of the image is written, its names set
  *
- * Everything that waits for something is one of b->to, b->from and b->is_making, so that all of it
- * can be dropped at any time. A sandbox that is being made is waited for by what is left of the
- * build.
+ * Everything that waits for something is one of b->to, b->from, b->haul and b->is_making, so that
+ * all of it can be dropped at any time. A sandbox that is being made is waited for by what is left
+ * of the build.
  */
 #include "runtime/build_internal.h"
 
@@ -30,6 +30,7 @@ static int n_builds; /* under way */
 
 static void release(struct build *b)
 {
+	haul_cancel(take_ptr(b->haul));
 	layer_free(b);
 	library_cancel(take_ptr(b->far));
 	if (b->to)

@@ -98,7 +98,7 @@ static void carry(struct build *b, const struct action *action, struct str param
 	struct sandbox *to = from ? build_sandbox(b, b->sandbox_id) : NULL;
 	if (!to)
 		return;
-	layer_put_upload(b, b->upload_to, false, &upload);
+	layer_put_upload(b, b->upload_to, &upload);
 	b->to = call_perform_quietly(to, &upload_action, buf_str(&upload),
 		taken == on_files_taken ? &file_sink : &archive_sink, b);
 	b->from = call_perform_quietly(from, action, params, &from_sink, b);

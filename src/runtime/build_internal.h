@@ -9,6 +9,7 @@
 #pragma once
 
 #include "runtime/build.h"
+#include "runtime/haul.h"
 #include "runtime/internal.h"
 #include "runtime/library.h"
 #include "runtime/staging.h"
@@ -82,6 +83,7 @@ struct build {
 	bool has_eof, is_counted, is_paused, is_full;
 	struct staging *staging;
 	struct runtime_call *to, *from; /* under way */
+	struct haul *haul;
 	/* the backend builds, with images of its own; NULL: it is over, or ours */
 	struct library_work *far;
 	bool is_far;
@@ -106,7 +108,6 @@ struct build {
 	size_t n_found, at_found, at_doc, at_dir;
 	bool has_one_file;
 	char upload_to[SPEC_PATH_SIZE];
-	struct sha256 hash;
 	int n_layers_made; /* names of directories of the staging */
 	void (*then)(struct build *b, const struct json *result);
 	bool may_be_missing; /* NOT_FOUND is an answer: result NULL */
@@ -181,7 +182,7 @@ void layer_take(struct build *b, const struct json *ignored);
 void layer_fill_create(struct build *b, const struct stage *stage, struct create *create);
 int layer_take_made(struct build *b, struct sandbox *s, const struct error *err, char id[ID_SIZE]);
 /* an upload's parameters, and sinks' ends and drain of b->from and b->to. */
-void layer_put_upload(struct build *b, const char *path, bool is_layer, struct buf *params);
+void layer_put_upload(struct build *b, const char *path, struct buf *params);
 void layer_from_failed(void *arg, const struct error *err);
 void layer_to_failed(void *arg, const struct error *err);
 void layer_drain(void *arg);

@@ -135,33 +135,30 @@ void layer_to_failed(void *arg, const struct error *err)
 	build_fail_step(b, err);
 }
 
-static void on_layer_kept(void *arg, struct str text)
+static void on_layer_laid(void *arg, const struct haul_result *result)
 {
 	struct build *b = arg;
-	auto_json struct json *result = NULL;
-	char digest[SHA256_HEX_SIZE], dir[32];
+	char dir[32];
 	struct error err;
-	b->to = NULL;
-	json_parse(text, &result, NULL);
-	sha256_end(&b->hash, digest);
+	b->haul = NULL;
+	if (result->foreign)
+		build_say(b,
+			" ---> [Warning] %lld files were given to others than root: in the image they are root's\n",
+			(long long)result->foreign);
 	snprintf(dir, sizeof(dir), "layer-%d", b->n_layers_made);
-	if (staging_keep(b->staging, dir, digest, &err) < 0) {
+	if (staging_keep(b->staging, dir, result->digest, &err) < 0) {
 		build_fail_step(b, &err);
 		return;
 	}
 	layer_free(b);
-	layer_made(b, digest, json_int(json_find(result, "written_bytes")));
+	layer_made(b, result->digest, result->written_bytes);
 }
 
-static void on_layer_bytes(void *arg, uint8_t channel, struct str bytes)
+static void on_haul_failed(void *arg, const struct error *err)
 {
 	struct build *b = arg;
-	sha256_add(&b->hash, bytes);
-	if (!b->to)
-		return;
-	runtime_call_send(b->to, 0, bytes);
-	if (runtime_call_is_full(b->to))
-		runtime_call_pause(b->from, true);
+	b->haul = NULL;
+	build_fail_step(b, err);
 }
 
 void layer_drain(void *arg)
@@ -169,20 +166,6 @@ void layer_drain(void *arg)
 	struct build *b = arg;
 	if (b->from)
 		runtime_call_pause(b->from, false);
-}
-
-static void on_layer_given(void *arg, struct str text)
-{
-	struct build *b = arg;
-	auto_json struct json *result = NULL;
-	b->from = NULL;
-	json_parse(text, &result, NULL);
-	int64_t foreign = json_int(json_find(result, "foreign"));
-	if (foreign)
-		build_say(b,
-			" ---> [Warning] %lld files were given to others than root: in the image they are root's\n",
-			(long long)foreign);
-	runtime_call_eof(b->to, 0);
 }
 
 static void put_excluded(struct jsonw *w)
@@ -196,31 +179,21 @@ static void put_excluded(struct jsonw *w)
 	jsonw_close_array(w);
 }
 
-void layer_put_upload(struct build *b, const char *path, bool is_layer, struct buf *params)
+void layer_put_upload(struct build *b, const char *path, struct buf *params)
 {
 	struct jsonw w = JSONW(params);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(path));
 	jsonw_key_str(&w, "kind", STR("tar"));
-	if (is_layer)
-		jsonw_key_bool(&w, "layer", true);
 	jsonw_key_int(&w, "max_bytes", b->wish.max_bytes);
 	jsonw_close(&w);
 }
 
 void layer_take(struct build *b, const struct json *ignored)
 {
-	static const struct call_sink to_sink = {
-		.drain = layer_drain,
-		.result = on_layer_kept,
-		.error = layer_to_failed,
-	};
-	static const struct call_sink from_sink = {
-		.data = on_layer_bytes,
-		.result = on_layer_given,
-		.error = layer_from_failed,
-	};
+	static const struct haul_ops ops = { NULL, on_layer_laid, on_haul_failed };
 	auto_buf struct buf params = BUF_INIT(BUILD_PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
 	struct error err;
 	char path[64];
 	struct sandbox *s = build_sandbox(b, b->sandbox_id);
@@ -232,15 +205,18 @@ void layer_take(struct build *b, const struct json *ignored)
 		return;
 	}
 	snprintf(path, sizeof(path), STAGING_DIR "/layer-%d", ++b->n_layers_made);
-	layer_put_upload(b, path, true, &params);
-	sha256_init(&b->hash);
-	b->to = call_perform_quietly(store, &upload_action, buf_str(&params), &to_sink, b);
-	buf_reset(&params);
-	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
 	put_excluded(&w);
 	jsonw_close(&w);
-	b->from = call_perform_quietly(s, &layer_action, buf_str(&params), &from_sink, b);
+	const struct haul_wish wish = { .from = s,
+		.to = store,
+		.layer_json = buf_str(&params),
+		.path = path,
+		.max_bytes = b->wish.max_bytes,
+		.is_hashed = true };
+	b->haul = haul_new(&wish, &ops, b, &err);
+	if (!b->haul)
+		build_fail_step(b, &err);
 }
 
 /* ---- FROM scratch: an archive that holds nothing ---- */
@@ -250,10 +226,11 @@ static void on_empty(struct build *b, const struct json *result)
 	static const char zeros[1024]; /* an empty tar archive */
 	char digest[SHA256_HEX_SIZE], dir[32];
 	struct stage *stage = build_stage(b);
+	struct sha256 h;
 	struct error err;
-	sha256_init(&b->hash);
-	sha256_add(&b->hash, str_from_len(zeros, sizeof(zeros)));
-	sha256_end(&b->hash, digest);
+	sha256_init(&h);
+	sha256_add(&h, str_from_len(zeros, sizeof(zeros)));
+	sha256_end(&h, digest);
 	snprintf(dir, sizeof(dir), "layer-%d", b->n_layers_made);
 	if (staging_keep(b->staging, dir, digest, &err) < 0) {
 		build_fail_step(b, &err);

@@ -70,12 +70,18 @@ struct runtime_call *runtime_perform_own(struct sandbox *s, const struct action 
 	return perform(s, action, params_json, sink, arg, true);
 }
 
+struct runtime_call *call_perform_with(struct sandbox *s, const struct action *action,
+	struct str params_json, int stream_fd, const struct call_sink *sink, void *arg)
+{
+	struct runtime_call *call = call_new(s, action, sink, arg);
+	call_begin_quietly(call, params_json, stream_fd);
+	return call;
+}
+
 struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg)
 {
-	struct runtime_call *call = call_new(s, action, sink, arg);
-	call_begin_quietly(call, params_json);
-	return call;
+	return call_perform_with(s, action, params_json, -1, sink, arg);
 }
 
 /* The caller's side of a call. */

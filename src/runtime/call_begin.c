@@ -31,16 +31,27 @@ static void owe_drain(void *arg)
 		call_drained(call);
 }
 
-static int connect_call(struct runtime_call *call, struct error *err)
+static int open_socket(struct runtime_call *call, int stream_fd, int *ret_fd, struct error *err)
 {
 	struct backend *b = call->rt->backend;
-	call->channel = spare_take(call->sandbox);
+	const char *id = call->sandbox->backend_id;
+	if (stream_fd < 0)
+		return b->ops->open_call(b, id, ret_fd, err);
+	if (!b->ops->open_call_with)
+		return error_set(err, ERROR_UNSUPPORTED, "%s: out of reach for the backend %s",
+			call->action->name, b->ops->name);
+	return b->ops->open_call_with(b, id, stream_fd, ret_fd, err);
+}
+
+static int connect_call(struct runtime_call *call, int stream_fd, struct error *err)
+{
+	call->channel = stream_fd < 0 ? spare_take(call->sandbox) : NULL;
 	if (call->channel) {
 		channel_hand_over(call->channel, &call_channel_ops, call);
 		return 0;
 	}
 	int fd = -1;
-	if (b->ops->open_call(b, call->sandbox->backend_id, &fd, err) < 0)
+	if (open_socket(call, stream_fd, &fd, err) < 0)
 		return -1;
 	call->channel = channel_new(call->rt->loop, fd, &call_channel_ops, call);
 	return 0;
@@ -61,12 +72,12 @@ static bool open_outside(struct runtime_call *call)
 	return true;
 }
 
-static void open_call(struct runtime_call *call)
+static void open_call_with(struct runtime_call *call, int stream_fd)
 {
 	struct error err;
 	if (open_outside(call))
 		return;
-	if (connect_call(call, &err) < 0) {
+	if (connect_call(call, stream_fd, &err) < 0) {
 		call_end_failed(call, &err);
 		return;
 	}
@@ -78,6 +89,11 @@ static void open_call(struct runtime_call *call)
 	channel_pause(call->channel, call->is_paused);
 	if (call->was_full)
 		loop_defer(call->rt->loop, owe_drain, call);
+}
+
+static void open_call(struct runtime_call *call)
+{
+	open_call_with(call, -1);
 }
 
 /* What only reads has no event, and need not wait. */
@@ -230,11 +246,11 @@ void call_begin(struct runtime_call *call, struct str params_json)
 		open_call(call);
 }
 
-void call_begin_quietly(struct runtime_call *call, struct str params_json)
+void call_begin_quietly(struct runtime_call *call, struct str params_json, int stream_fd)
 {
 	struct error err;
 	if (build_request(call, params_json, &err) < 0)
 		call_end_failed(call, &err);
 	else
-		open_call(call);
+		open_call_with(call, stream_fd);
 }

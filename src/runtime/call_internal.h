@@ -68,7 +68,7 @@ void call_drop_check(struct runtime_call *call);
 
 /* call_begin.c: what cannot begin ends, which its sink hears of later. */
 void call_begin(struct runtime_call *call, struct str params_json);
-void call_begin_quietly(struct runtime_call *call, struct str params_json);
+void call_begin_quietly(struct runtime_call *call, struct str params_json, int stream_fd);
 
 /* call_end.c */
 extern const struct channel_ops call_channel_ops;

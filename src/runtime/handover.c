@@ -10,13 +10,14 @@
 
 struct end {
 	struct list link; /* handover::waiting */
-	int fd;
+	int fds[2];       /* the second one may be -1 */
 };
 
 static void end_free(struct end *end)
 {
 	list_remove(&end->link);
-	close_fd(end->fd);
+	close_fd(end->fds[0]);
+	close_fd(end->fds[1]);
 	free(end);
 }
 
@@ -26,9 +27,9 @@ static void rest(struct handover *h)
 	h->fd = close_fd(h->fd);
 }
 
-static int give(int control_fd, int fd, struct error *err)
+static int give(int control_fd, const int fds[2], struct error *err)
 {
-	return fd_send(control_fd, STR("C"), &fd, 1, err);
+	return fd_send(control_fd, STR("C"), fds, fds[1] < 0 ? 1 : 2, err);
 }
 
 static void on_room(void *arg, int events)
@@ -37,7 +38,7 @@ static void on_room(void *arg, int events)
 	struct end *end;
 	while ((end = list_first(&h->waiting, struct end, link))) {
 		struct error err;
-		if (give(h->fd, end->fd, &err) < 0 && err.sys == EAGAIN)
+		if (give(h->fd, end->fds, &err) < 0 && err.sys == EAGAIN)
 			return;
 		end_free(end); /* given, or nobody is there any more: then its caller sees it end */
 	}
@@ -56,28 +57,39 @@ static int wait_for_room(struct handover *h, int control_fd, struct error *err)
 	return 0;
 }
 
-static int give_or_wait(struct handover *h, int control_fd, int *fd, struct error *err)
+static int close_both(const int fds[2])
+{
+	close_fd(fds[0]);
+	close_fd(fds[1]);
+	return 0;
+}
+
+/* Takes the descriptors. */
+static int give_or_wait(struct handover *h, int control_fd, int fds[2], struct error *err)
 {
 	if (list_is_empty(&h->waiting)) {
-		if (give(control_fd, *fd, err) == 0)
-			return 0;
+		if (give(control_fd, fds, err) == 0)
+			return close_both(fds);
 		if (err->sys != EAGAIN || wait_for_room(h, control_fd, err) < 0)
-			return -1;
+			return close_both(fds) - 1;
 	}
 	struct end *end = mem_new(struct end);
-	end->fd = take_fd(fd);
+	memcpy(end->fds, fds, sizeof(end->fds));
 	list_append(&h->waiting, &end->link);
 	return 0;
 }
 
-int handover_call(struct handover *h, int control_fd, int *ret_fd, struct error *err)
+int handover_call(struct handover *h, int control_fd, int stream_fd, int *ret_fd, struct error *err)
 {
 	int ends[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
 		return error_sys(err, errno, "make a call socket");
 	auto_fd int ours = ends[0];
 	auto_fd int theirs = ends[1];
-	if (give_or_wait(h, control_fd, &theirs, err) < 0)
+	int copy_fd = stream_fd < 0 ? -1 : fcntl(stream_fd, F_DUPFD_CLOEXEC, 3);
+	if (stream_fd >= 0 && copy_fd < 0)
+		return error_sys(err, errno, "hand over a pipe");
+	if (give_or_wait(h, control_fd, (int[2]){ take_fd(&theirs), copy_fd }, err) < 0)
 		return -1;
 	*ret_fd = take_fd(&ours);
 	return 0;

@@ -23,5 +23,9 @@ struct handover {
 void handover_init(struct handover *h, struct loop *loop);
 /* What waits is closed: its callers see their ends end. */
 void handover_fini(struct handover *h);
-/* Makes a call socket. The caller's end is non-blocking, and his. */
-int handover_call(struct handover *h, int control_fd, int *ret_fd, struct error *err);
+/*
+ * Makes a call socket. The caller's end is non-blocking, and his. The executor gets a copy of
+ * stream_fd with its own; -1: none.
+ */
+int handover_call(struct handover *h, int control_fd, int stream_fd, int *ret_fd,
+	struct error *err);

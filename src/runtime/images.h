@@ -7,16 +7,17 @@
  *	names           {"NAME:TAG":"ID"} (runtime/image_names.h)
  *	cache/KEY       which layer a step of a build gave (runtime/image_cache.h)
  *	layers/SHA256   an unpacked layer, named by the digest of the archive it came in; shared by images
- *	layers/SHA256-ID  the same, whose files belong to that id in a sandbox: of a snapshot
+ *	layers/SHA256-ID  the same, whose files belong to that id in a sandbox: of a snapshot,
+ *	              whose layers' names are drawn by lot
  *
  * A sandbox of an image has its layers as lower directories of an overlay: nothing is copied. All
  * files of a layer have one owner on the disk, whom nobody else is, and belong to root in a
  * sandbox, or to who its name says; set-id bits are gone.
  *
  * An archive is only ever unpacked by a worker in a sandbox of its own (runtime/import.h), and a
- * directory bears a digest only once it is whole and the bytes had that digest. Names and records
- * are replaced by a rename, so a server that is killed leaves no half image; what it was unpacking
- * is removed by the next.
+ * directory bears its name only once it is whole; a digest, if the bytes had that digest. Names and
+ * records are replaced by a rename, so a server that is killed leaves no half image; what it was
+ * unpacking is removed by the next.
  *
  * The image `host` is always there, and is a view of the machine's own tools. What was built from
  * it, or from a directory of the machine, is layers above that view: the machine's own files are

@@ -135,6 +135,9 @@ void call_hold(struct sandbox *s, bool is_held);
 /* An action of the runtime itself: no event, whatever the sandbox's state. */
 struct runtime_call *call_perform_quietly(struct sandbox *s, const struct action *action,
 	struct str params_json, const struct call_sink *sink, void *arg);
+/* The same; its executor gets a copy of the pipe stream_fd with it. */
+struct runtime_call *call_perform_with(struct sandbox *s, const struct action *action,
+	struct str params_json, int stream_fd, const struct call_sink *sink, void *arg);
 
 /* spare.c: call sockets of a sandbox whose calls had results are kept for the next ones. */
 struct channel *spare_take(struct sandbox *s); /* NULL: there is none */

@@ -321,7 +321,7 @@ static int local_open_call(struct backend *b, const char *id, int *ret_fd, struc
 	struct member *m = find(local_from(b), id);
 	if (!m)
 		return error_set(err, ERROR_GONE, "sandbox %s has no executor any more", id);
-	if (handover_call(&m->handover, m->control_fd, ret_fd, err) < 0)
+	if (handover_call(&m->handover, m->control_fd, -1, ret_fd, err) < 0)
 		return error_wrap(err, "start a call in sandbox %s", id);
 	return 0;
 }

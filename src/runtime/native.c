@@ -94,15 +94,21 @@ static void keep_living(struct native *n, const char *id, int control_fd)
 	map_put(&n->living, str_from(id), l);
 }
 
-static int native_open_call(struct backend *b, const char *id, int *ret_fd, struct error *err)
+static int native_open_call_with(struct backend *b, const char *id, int stream_fd, int *ret_fd,
+	struct error *err)
 {
 	struct native *n = native_from(b);
 	struct living *l = map_find(&n->living, str_from(id));
 	if (!l)
 		return error_set(err, ERROR_GONE, "sandbox %s has no executor any more", id);
-	if (handover_call(&l->handover, l->control_fd, ret_fd, err) < 0)
+	if (handover_call(&l->handover, l->control_fd, stream_fd, ret_fd, err) < 0)
 		return error_wrap(err, "start a call in sandbox %s", id);
 	return 0;
+}
+
+static int native_open_call(struct backend *b, const char *id, int *ret_fd, struct error *err)
+{
+	return native_open_call_with(b, id, -1, ret_fd, err);
 }
 
 /* Asking. */
@@ -419,6 +425,7 @@ static const struct backend_ops native_ops = {
 	.boundary = native_boundary,
 	.decisions = native_decisions,
 	.open_call = native_open_call,
+	.open_call_with = native_open_call_with,
 	.free = native_free,
 };
 

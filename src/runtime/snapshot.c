@@ -6,11 +6,11 @@
  *	rest     the backend freezes the processes. The kernel may not tell when they are at rest, so it is
  *	         asked again until they are
  *	look     the executor looks through what was changed: how much it is, and whose (executor/layer.c)
- *	parts    each part goes out as an archive, is hashed here, and becomes a layer; the lowest first
+ *	parts    each part becomes a layer, from worker to worker (runtime/haul.h); the lowest first
  *	record   the processes go on; the image gets its record and its name
  *
- * All that is under way is one of n->from, n->to, n->timer and the backend's answer to a freeze,
- * which finds the snapshot by its number or not at all.
+ * All that is under way is one of n->looking, n->haul, n->timer and the backend's answer to a
+ * freeze, which finds the snapshot by its number or not at all.
  */
 #include "runtime/snapshot.h"
 
@@ -50,17 +50,11 @@ void snapshot_let_go(struct snapshot *n)
 	n->is_holding = n->is_frozen = false;
 }
 
-static void drop_calls(struct snapshot *n)
-{
-	if (n->from)
-		runtime_call_cancel(take_ptr(n->from));
-	if (n->to)
-		runtime_call_cancel(take_ptr(n->to));
-}
-
 static void release(struct snapshot *n)
 {
-	drop_calls(n);
+	if (n->looking)
+		runtime_call_cancel(take_ptr(n->looking));
+	haul_cancel(n->haul);
 	snapshot_let_go(n);
 	staging_close(n->staging);
 	timer_free(n->timer);
@@ -123,13 +117,6 @@ struct sandbox *snapshot_sandbox(struct snapshot *n)
 	return NULL;
 }
 
-void snapshot_call_failed(void *arg, const struct error *err)
-{
-	struct snapshot *n = arg;
-	n->from = NULL;
-	snapshot_fail(n, err);
-}
-
 /* ---- look ---- */
 
 /* What an executor says is checked like anything else from a sandbox. */
@@ -139,7 +126,7 @@ static int take_look(struct snapshot *n, struct error *err)
 	int64_t bytes = json_int(json_find(n->look, "file_bytes"));
 	if (bytes > SNAPSHOT_BYTES_MAX)
 		return error_set(err, ERROR_TOO_LARGE,
-			"its files have %lld bytes, holes counted; a snapshot takes %lld",
+			"its files have %lld bytes without their holes; a snapshot takes %lld",
 			(long long)bytes, (long long)SNAPSHOT_BYTES_MAX);
 	if (json_len(parts) < 1 || json_len(parts) > SNAPSHOT_PARTS_MAX)
 		return error_set(err, ERROR_PROTOCOL, "the executor found %zu parts",
@@ -166,7 +153,7 @@ static void on_looked(void *arg, struct str text)
 {
 	struct snapshot *n = arg;
 	struct error err;
-	n->from = NULL;
+	n->looking = NULL;
 	json_parse(text, &n->look, NULL);
 	if (take_look(n, &err) < 0)
 		snapshot_fail(n, &err);
@@ -174,9 +161,16 @@ static void on_looked(void *arg, struct str text)
 		snapshot_next_part(n);
 }
 
+static void on_look_failed(void *arg, const struct error *err)
+{
+	struct snapshot *n = arg;
+	n->looking = NULL;
+	snapshot_fail(n, err);
+}
+
 static void look(struct snapshot *n)
 {
-	static const struct call_sink sink = { .result = on_looked, .error = snapshot_call_failed };
+	static const struct call_sink sink = { .result = on_looked, .error = on_look_failed };
 	auto_buf struct buf params = BUF_INIT(SNAPSHOT_PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	struct sandbox *s = snapshot_sandbox(n);
@@ -187,7 +181,7 @@ static void look(struct snapshot *n)
 	jsonw_key_bool(&w, "look", true);
 	jsonw_key_int(&w, "level", 0);
 	jsonw_close(&w);
-	n->from = call_perform_quietly(s, &layer_action, buf_str(&params), &sink, n);
+	n->looking = call_perform_quietly(s, &layer_action, buf_str(&params), &sink, n);
 }
 
 /* ---- rest ---- */
@@ -254,7 +248,7 @@ static void on_timer(void *arg)
 {
 	struct snapshot *n = arg;
 	struct error err;
-	if (n->is_holding && n->rest_ms && !n->from && !n->look &&
+	if (n->is_holding && n->rest_ms && !n->looking && !n->look &&
 		clock_mono_ms() < n->deadline_ms) {
 		ask_to_rest(n);
 		return;

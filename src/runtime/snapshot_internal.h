@@ -7,10 +7,10 @@
  */
 #pragma once
 
+#include "runtime/haul.h"
 #include "runtime/internal.h"
 #include "runtime/snapshot.h"
 #include "runtime/staging.h"
-#include "wire/sha256.h"
 
 enum {
 	SNAPSHOT_PARTS_MAX = 12, /* executor/layer_owners.h */
@@ -37,8 +37,8 @@ struct snapshot {
 	struct timer *timer;
 	int64_t deadline_ms, rest_ms; /* monotonic; until when it may take */
 	bool is_holding, is_frozen;
-	struct runtime_call *from, *to;
-	struct sha256 hash;
+	struct runtime_call *looking;                   /* NULL: not yet, or over */
+	struct haul *haul;                              /* of a part; NULL: none */
 	struct json *look;                              /* what the executor found */
 	struct snapshot_part parts[SNAPSHOT_PARTS_MAX]; /* the topmost first */
 	int n_parts, at;                                /* at: counts down */
@@ -53,8 +53,6 @@ void snapshot_fail(struct snapshot *n, const struct error *err);
 struct sandbox *snapshot_sandbox(struct snapshot *n);
 /* Its processes and callers go on. */
 void snapshot_let_go(struct snapshot *n);
-/* For both calls: the sink's error. */
-void snapshot_call_failed(void *arg, const struct error *err);
 
 /* snapshot_parts.c */
 /* What does not belong to it, and what does beside what was changed: fields of the action layer. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A part goes out of the executor, is hashed, and goes into the staging, at the pace of the slower
- * one; the lowest first. When the last has been read, the processes go on.
+ * A part goes out of the sandbox and into the staging, at the pace of the slower one; the lowest
+ * first. When the last has been read, the processes go on. A layer's name is drawn by lot: what its
+ * digest would say was of use once, to a snapshot of a sandbox in which nothing had changed since
+ * the one before, and hashing took as long as copying.
  */
 #include "runtime/snapshot_internal.h"
 
@@ -96,13 +98,6 @@ static void record(struct snapshot *n)
 
 /* ---- parts ---- */
 
-static void on_keep_failed(void *arg, const struct error *err)
-{
-	struct snapshot *n = arg;
-	n->to = NULL;
-	snapshot_fail(n, err);
-}
-
 static void add_history(struct snapshot *n, int64_t size_bytes)
 {
 	struct jsonw w = JSONW(&n->history);
@@ -116,16 +111,26 @@ static void add_history(struct snapshot *n, int64_t size_bytes)
 	jsonw_close(&w);
 }
 
+static void make_name(const struct snapshot_part *part, char ret[SPEC_LAYER_SIZE])
+{
+	char id[ID_SIZE], digest[SHA256_HEX_SIZE];
+	struct sha256 h;
+	id_make(id);
+	sha256_init(&h);
+	sha256_add(&h, STR("layer of a snapshot"));
+	sha256_add(&h, str_from(id));
+	sha256_end(&h, digest);
+	if (part->owner)
+		snprintf(ret, SPEC_LAYER_SIZE, "%s-%lld", digest, (long long)part->owner);
+	else
+		snprintf(ret, SPEC_LAYER_SIZE, "%s", digest);
+}
+
 static int keep_layer(struct snapshot *n, int64_t size_bytes, struct error *err)
 {
-	const struct snapshot_part *part = &n->parts[n->at];
-	char digest[SHA256_HEX_SIZE], name[SPEC_LAYER_SIZE], dir[32];
-	sha256_end(&n->hash, digest);
+	char name[SPEC_LAYER_SIZE], dir[32];
 	snprintf(dir, sizeof(dir), "layer-%d", n->at);
-	if (part->owner)
-		snprintf(name, sizeof(name), "%s-%lld", digest, (long long)part->owner);
-	else
-		snprintf(name, sizeof(name), "%s", digest);
+	make_name(&n->parts[n->at], name);
 	if (staging_keep(n->staging, dir, name, err) < 0 ||
 		layers_push(n->image.layers, &n->image.n_layers, name, err) < 0)
 		return -1;
@@ -134,46 +139,31 @@ static int keep_layer(struct snapshot *n, int64_t size_bytes, struct error *err)
 	return 0;
 }
 
-static void on_kept(void *arg, struct str text)
+/* Where nothing of a part was changed, it is no layer: a chain of forks would gather them. */
+static void on_hauled(void *arg, const struct haul_result *result)
 {
 	struct snapshot *n = arg;
-	auto_json struct json *result = NULL;
 	struct error err;
-	n->to = NULL;
-	json_parse(text, &result, NULL);
-	if (keep_layer(n, json_int(json_find(result, "written_bytes")), &err) < 0)
+	n->haul = NULL;
+	if (result->entries > 0 && keep_layer(n, result->written_bytes, &err) < 0)
 		snapshot_fail(n, &err);
 	else
 		snapshot_next_part(n);
 }
 
-static void on_bytes(void *arg, uint8_t channel, struct str bytes)
+static void on_haul_failed(void *arg, const struct error *err)
 {
 	struct snapshot *n = arg;
-	sha256_add(&n->hash, bytes);
-	if (!n->to)
-		return;
-	runtime_call_send(n->to, 0, bytes);
-	if (runtime_call_is_full(n->to))
-		runtime_call_pause(n->from, true);
-}
-
-static void on_drain(void *arg)
-{
-	struct snapshot *n = arg;
-	if (n->from)
-		runtime_call_pause(n->from, false);
+	n->haul = NULL;
+	snapshot_fail(n, err);
 }
 
 /* The last of it has been read: what it was read from may be changed again. */
-static void on_given(void *arg, struct str text)
+static void on_read(void *arg)
 {
 	struct snapshot *n = arg;
-	n->from = NULL;
 	if (n->at == 0)
 		snapshot_let_go(n);
-	if (n->to)
-		runtime_call_eof(n->to, 0);
 }
 
 static void put_strings(struct jsonw *w, const char *key, const char *const *names, size_t n)
@@ -215,27 +205,13 @@ static void put_owners(const struct snapshot *n, struct jsonw *w)
 	jsonw_close_array(w);
 }
 
-static void ask_for_part(struct snapshot *n, struct sandbox *s, struct sandbox *store)
+static int ask_for_part(struct snapshot *n, struct sandbox *s, struct sandbox *store,
+	struct error *err)
 {
-	static const struct call_sink to_sink = {
-		.drain = on_drain,
-		.result = on_kept,
-		.error = on_keep_failed,
-	};
-	static const struct call_sink from_sink = {
-		.data = on_bytes,
-		.result = on_given,
-		.error = snapshot_call_failed,
-	};
+	static const struct haul_ops ops = { on_read, on_hauled, on_haul_failed };
 	auto_buf struct buf params = BUF_INIT(SNAPSHOT_PARAMS_MAX);
+	auto_free char *path = mem_printf(STAGING_DIR "/layer-%d", n->at);
 	struct jsonw w = JSONW(&params);
-	buf_printf(&params,
-		"{\"path\":\"" STAGING_DIR
-		"/layer-%d\",\"kind\":\"tar\",\"layer\":true,\"max_bytes\":%lld}",
-		n->at, (long long)SNAPSHOT_BYTES_MAX);
-	sha256_init(&n->hash);
-	n->to = call_perform_quietly(store, &upload_action, buf_str(&params), &to_sink, n);
-	buf_reset(&params);
 	jsonw_open(&w);
 	snapshot_put_places(s, &w);
 	put_owners(n, &w);
@@ -243,7 +219,13 @@ static void ask_for_part(struct snapshot *n, struct sandbox *s, struct sandbox *
 	jsonw_key_int(&w, "owner", n->parts[n->at].owner);
 	jsonw_key_bool(&w, "last", n->at == n->n_parts - 1);
 	jsonw_close(&w);
-	n->from = call_perform_quietly(s, &layer_action, buf_str(&params), &from_sink, n);
+	const struct haul_wish wish = { .from = s,
+		.to = store,
+		.layer_json = buf_str(&params),
+		.path = path,
+		.max_bytes = SNAPSHOT_BYTES_MAX };
+	n->haul = haul_new(&wish, &ops, n, err);
+	return n->haul ? 0 : -1;
 }
 
 void snapshot_next_part(struct snapshot *n)
@@ -256,8 +238,6 @@ void snapshot_next_part(struct snapshot *n)
 	n->at--;
 	struct sandbox *s = snapshot_sandbox(n);
 	struct sandbox *store = s ? staging_sandbox(n->staging, &err) : NULL;
-	if (store)
-		ask_for_part(n, s, store);
-	else if (s)
+	if (s && (!store || ask_for_part(n, s, store, &err) < 0))
 		snapshot_fail(n, &err);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/frame.h"
 
-int frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload)
+void frame_put_head(struct buf *b, enum frame_kind kind, uint8_t channel, size_t payload_len)
 {
-	if (payload.len > FRAME_PAYLOAD_MAX || FRAME_HEAD + payload.len > b->limit - b->len)
-		b->is_full = true;
-	uint32_t len = (uint32_t)payload.len;
+	uint32_t len = (uint32_t)payload_len;
 	unsigned char head[FRAME_HEAD] = {
 		(unsigned char)len,
 		(unsigned char)(len >> 8),
@@ -15,6 +13,13 @@ int frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str p
 		channel,
 	};
 	buf_add(b, head, sizeof(head));
+}
+
+int frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload)
+{
+	if (payload.len > FRAME_PAYLOAD_MAX || FRAME_HEAD + payload.len > b->limit - b->len)
+		b->is_full = true;
+	frame_put_head(b, kind, channel, payload.len);
 	return buf_put(b, payload);
 }
 

@@ -40,6 +40,8 @@ struct frame {
 	struct str payload; /* points into what was parsed */
 };
 
+/* Appends a head, whose payload is sent by itself. */
+void frame_put_head(struct buf *b, enum frame_kind kind, uint8_t channel, size_t len);
 /* Appends head and payload. -1 if b is full. */
 int frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload);
 /*

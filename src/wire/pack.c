@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "wire/crate.h"
 #include "wire/zip.h"
 
 #include <archive.h>
@@ -11,6 +12,7 @@
 
 /* What a callback fails with is kept here: libarchive carries a number and a text of its own. */
 struct pack_reader {
+	struct crate *crate; /* NULL: an archive of libarchive's */
 	struct archive *archive;
 	struct archive_entry *entry;
 	pack_source_fn *source;
@@ -87,6 +89,12 @@ static struct pack_reader *new_reader(pack_source_fn *source, pack_seek_fn *seek
 int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
 	struct pack_reader **ret, struct error *err)
 {
+	if (format == PACK_CRATE) {
+		*ret = mem_new(struct pack_reader);
+		(*ret)->crate = mem_new(struct crate);
+		crate_init((*ret)->crate, source, arg);
+		return 0;
+	}
 	struct pack_reader *r = new_reader(source, NULL, arg);
 	if (format == PACK_ZIP) {
 		archive_read_support_format_zip_streamable(r->archive);
@@ -114,6 +122,7 @@ void pack_reader_free(struct pack_reader *r)
 	if (!r)
 		return;
 	archive_read_free(r->archive);
+	free(r->crate);
 	free(r);
 }
 
@@ -157,6 +166,8 @@ static void item_from_entry(struct archive_entry *e, struct pack_item *ret)
 
 int pack_next(struct pack_reader *r, struct pack_item *ret, struct error *err)
 {
+	if (r->crate)
+		return crate_next(r->crate, ret, err);
 	int status = archive_read_next_header(r->archive, &r->entry);
 	if (status == ARCHIVE_EOF)
 		return 0;
@@ -175,6 +186,26 @@ ssize_t pack_read(struct pack_reader *r, void *bytes, size_t size, struct error 
 	return n < 0
 		? fail(r->archive, &r->failure, archive_entry_pathname(r->entry) ?: "file", err)
 		: n;
+}
+
+ssize_t pack_read_at(struct pack_reader *r, int64_t *ret_offset, const void **ret_bytes,
+	struct error *err)
+{
+	size_t n = 0;
+	la_int64_t offset = 0;
+	if (r->crate)
+		return crate_read_at(r->crate, ret_offset, ret_bytes, err);
+	int status;
+	do
+		status = archive_read_data_block(r->archive, ret_bytes, &n, &offset);
+	while (n == 0 && status == ARCHIVE_OK);
+	if (status == ARCHIVE_EOF)
+		return 0;
+	if (status != ARCHIVE_OK) /* a warning is a wrong sum */
+		return fail(r->archive, &r->failure, archive_entry_pathname(r->entry) ?: "file",
+			err);
+	*ret_offset = offset;
+	return (ssize_t)n;
 }
 
 /*

@@ -24,7 +24,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum pack_format { PACK_TAR, PACK_ZIP };
+enum pack_format {
+	PACK_TAR,
+	PACK_ZIP,
+	PACK_CRATE, /* our own (wire/crate.h), only read here */
+};
 
 enum pack_kind {
 	PACK_FILE,
@@ -57,7 +61,7 @@ typedef int pack_sink_fn(void *arg, struct str bytes, struct error *err);
 
 /*
  * Tar may be compressed (gzip, bzip2, xz, zstd); zip is read by the heads of its items, as they
- * come.
+ * come. A crate that breaks off is ERROR_CANCELLED: its writer says why.
  */
 int pack_reader_new(enum pack_format format, pack_source_fn *source, void *arg,
 	struct pack_reader **ret, struct error *err);
@@ -72,8 +76,15 @@ int pack_reader_new_zip(pack_source_fn *source, pack_seek_fn *seek, void *arg,
 void pack_reader_free(struct pack_reader *r);
 /* 1, or 0 at the end of the archive. What was left of the item before is passed over. */
 int pack_next(struct pack_reader *r, struct pack_item *ret, struct error *err);
-/* The item's next bytes; 0 at its end. */
+/* The item's next bytes; 0 at its end. Not of a crate. */
 ssize_t pack_read(struct pack_reader *r, void *bytes, size_t size, struct error *err);
+/*
+ * The same without a copy and without holes: where in the file they belong is *ret_offset, what no
+ * bytes come for is a hole, up to the item's size. They are valid until the next call. What an
+ * archive says of its holes may be a lie: offsets may go back, and lie anywhere.
+ */
+ssize_t pack_read_at(struct pack_reader *r, int64_t *ret_offset, const void **ret_bytes,
+	struct error *err);
 
 int pack_writer_new(enum pack_format format, pack_sink_fn *sink, void *arg,
 	struct pack_writer **ret, struct error *err);

@@ -313,15 +313,54 @@ def test_of_many_forks_all_or_none_are_made(own_server):
 
 
 @pytest.mark.parametrize("make, word", [
-    ("touch /workspace/.wh.f", ".wh."), ("truncate -s 9G /workspace/huge", "bytes"),
+    ("touch /workspace/.wh.f", ".wh."), ("truncate -s 2T /workspace/huge", "holes counted"),
     ("echo x > /workspace/locked; chmod 0 /workspace/locked", "locked")])
 def test_what_no_snapshot_can_hold_is_told_and_the_sandbox_goes_on(own_server, make, word):
-    box = own_server.create(limits={"disk_bytes": -1} if "9G" in make else {})
+    box = own_server.create(limits={"disk_bytes": -1} if "2T" in make else {})
     box.run(make)
     reply = box.request("POST", "/snapshot", {})
     assert reply.status >= 400 and word in error_of(reply)[1]
     assert box.output("echo on") == "on\n" and images(own_server) == {}
     wait_until(lambda: not layer_dirs(own_server))
+
+
+SPARSE = r"""
+import os
+with open("/workspace/db", "wb") as f:
+    f.truncate(10 << 30)
+    for at in (0, 4096, (1 << 30) + 5, (5 << 30) - 1, (9 << 30) + 4095):
+        f.seek(at); f.write(b"x" * 5000)
+with open("/workspace/tail", "wb") as f:
+    f.truncate(1 << 20); f.seek(300); f.write(b"y")
+with open("/workspace/odd", "wb") as f:
+    f.seek(1 << 20); f.write(b"z" * 7)
+"""
+SPARSE_LOOK = r"""
+import hashlib, os
+for name in ("db", "tail", "odd"):
+    fd, h, at = os.open("/workspace/" + name, os.O_RDONLY), hashlib.sha256(), 0
+    size = os.fstat(fd).st_size
+    while at < size:
+        try: at = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError: break
+        end = os.lseek(fd, at, os.SEEK_HOLE)
+        data = os.pread(fd, end - at, at)
+        h.update(b"".join(b"%d:%d" % (at + i, b) for i, b in enumerate(data) if b)); at = end
+    print(name, size, os.fstat(fd).st_blocks * 512 < 200000, h.hexdigest())
+"""
+
+
+def test_holes_stay_holes(server):
+    box = server.create(limits={"disk_bytes": -1})
+    assert box.action("exec", argv=["python3", "-c", SPARSE])["exit_code"] == 0
+    seen = box.action("exec", argv=["python3", "-c", SPARSE_LOOK])["stdout"]
+    assert seen.count("True") == 3 and f"db {10 << 30}" in seen
+    image = snapshot(box)
+    assert image["size_bytes"] < 200000
+    child = server.create(image=image["id"])
+    assert child.action("exec", argv=["python3", "-c", SPARSE_LOOK])["stdout"] == seen
+    grandchild, = fork(child)
+    assert grandchild.action("exec", argv=["python3", "-c", SPARSE_LOOK])["stdout"] == seen
 
 
 def test_hostile_files_harm_nobody_but_themselves(server):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An archive of unknown origin is unpacked into a directory that is thrown away, first as tar, then
- * as zip; what lies beside the directory must be as it was.
+ * An archive of unknown origin is unpacked into a directory that is thrown away, as tar, as zip and
+ * as a crate; what lies beside the directory must be as it was, and no more come out than was
+ * allowed.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -30,7 +31,8 @@ static void unpack_as(enum unpack_kind kind, bool is_layer, struct str bytes)
 	struct path_root root = path_root(base_fd);
 	struct unpack_counts counts;
 	struct unpack_how how = { is_layer, 1 << 20 };
-	unpack(kind, &how, in_fd, dir_fd, &root, &counts, NULL);
+	if (unpack(kind, &how, in_fd, dir_fd, &root, &counts, NULL) == 0)
+		BUG_IF(counts.written > how.max_bytes, "more came out than was allowed");
 
 	struct stat st;
 	BUG_IF(fstatat(base_fd, "canary", &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size != 6 ||
@@ -48,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unpack_as(UNPACK_TAR, false, str_from_len((const char *)data, size));
 	unpack_as(UNPACK_TAR, true, str_from_len((const char *)data, size));
+	unpack_as(UNPACK_CRATE, true, str_from_len((const char *)data, size));
 	unpack_as(UNPACK_ZIP, false, str_from_len((const char *)data, size));
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "wire/pack.h"
 
 #include "base/buf.h"
+#include "wire/crate.h"
 #include "wire/zip.h"
 
 #include <setjmp.h>
@@ -221,6 +222,113 @@ static void a_writer_that_is_given_up_writes_no_end(void **state)
 	assert_int_equal(archive.len, 0);
 }
 
+/* ---- crates ---- */
+
+static struct pack_reader *crate_reader(struct pieces *pieces, size_t step)
+{
+	struct pack_reader *r = NULL;
+	*pieces = (struct pieces){ buf_str(&archive), step };
+	assert_int_equal(pack_reader_new(PACK_CRATE, give, pieces, &r, &err), 0);
+	return r;
+}
+
+static void put_sparse(void)
+{
+	struct pack_item file = { PACK_FILE, "d/sparse", "", 0640, 40000, 1700000000 };
+	crate_put_item(&archive, &file);
+	crate_put_piece(&archive, 4096, 4096);
+	for (int i = 0; i < 4096; i++)
+		buf_putc(&archive, 'x');
+	crate_put_piece(&archive, 36864, 3136);
+	for (int i = 0; i < 3136; i++)
+		buf_putc(&archive, 'y');
+	crate_put_piece(&archive, 0, 0);
+}
+
+static void a_crate_comes_back_with_its_holes_whatever_the_pieces(void **state)
+{
+	struct pack_item dir = { PACK_DIR, "d/", "", 01755, 0, 1700000000 },
+			 link = { PACK_SYMLINK, "s", "../x", 0777, 0, 0 };
+	crate_put_item(&archive, &dir);
+	put_sparse();
+	crate_put_item(&archive, &link);
+	crate_put_end(&archive);
+	for (size_t step = 1; step <= archive.len; step += 211) {
+		struct pieces pieces;
+		struct pack_reader *r = crate_reader(&pieces, step);
+		struct pack_item item;
+		const void *bytes;
+		int64_t offset, xs = 0, ys = 0;
+		ssize_t n;
+		assert_int_equal(pack_next(r, &item, &err), 1);
+		assert_int_equal(item.mode, 01755);
+		assert_int_equal(pack_next(r, &item, &err), 1);
+		assert_string_equal(item.path, "d/sparse");
+		assert_true(item.size == 40000 && item.mtime_s == 1700000000);
+		while ((n = pack_read_at(r, &offset, &bytes, &err)) > 0) {
+			assert_int_equal(*(const char *)bytes, offset < 36864 ? 'x' : 'y');
+			assert_true(offset == (offset < 36864 ? 4096 + xs : 36864 + ys));
+			*(offset < 36864 ? &xs : &ys) += n;
+		}
+		assert_true(n == 0 && xs == 4096 && ys == 3136);
+		assert_int_equal(pack_next(r, &item, &err), 1);
+		assert_string_equal(item.target, "../x");
+		assert_int_equal(pack_next(r, &item, &err), 0);
+		pack_reader_free(r);
+	}
+}
+
+static void a_crate_without_its_end_has_broken_off(void **state)
+{
+	struct pieces pieces;
+	struct pack_item item;
+	put_sparse();
+	struct pack_reader *r = crate_reader(&pieces, 1000);
+	assert_int_equal(pack_next(r, &item, &err), 1);
+	assert_int_equal(pack_next(r, &item, &err), -1);
+	assert_int_equal(err.code, ERROR_CANCELLED);
+	pack_reader_free(r);
+}
+
+static void a_crate_whose_holes_are_a_lie_is_refused(void **state)
+{
+	static const struct {
+		int64_t first, length, offset, next_length;
+	} lies[] = {
+		{ 4096, 8192, 4096, 4096 },          /* over each other */
+		{ 8192, 4096, 0, 4096 },             /* back */
+		{ 0, 4096, 4097, 4096 },             /* not whole blocks */
+		{ 0, 4096, 8192, 1 },                /* the same */
+		{ 0, 4096, 36864, 4096 },            /* beyond the end */
+		{ 0, 4096, 1 << 20, 4096 },          /* far beyond it */
+		{ 0, 4096, INT64_MAX - 4095, 4096 }, /* around */
+		{ 0, 4096, -4096, 4096 },            /* negative */
+		{ 0, 4096, 4096, INT64_MIN },        /* the same */
+	};
+	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+		struct pack_item file = { PACK_FILE, "f", "", 0640, 40000, 0 }, item;
+		struct pieces pieces;
+		const void *bytes;
+		int64_t offset;
+		ssize_t n;
+		buf_reset(&archive);
+		crate_put_item(&archive, &file);
+		crate_put_piece(&archive, lies[i].first, lies[i].length);
+		for (int64_t k = 0; k < lies[i].length; k++)
+			buf_putc(&archive, 'x');
+		crate_put_piece(&archive, lies[i].offset, lies[i].next_length);
+		for (int k = 0; k < 9000; k++)
+			buf_putc(&archive, 'z');
+		struct pack_reader *r = crate_reader(&pieces, 5000);
+		assert_int_equal(pack_next(r, &item, &err), 1);
+		while ((n = pack_read_at(r, &offset, &bytes, &err)) > 0)
+			assert_int_equal(*(const char *)bytes, 'x');
+		assert_int_equal(n, -1);
+		assert_int_equal(err.code, ERROR_INVALID);
+		pack_reader_free(r);
+	}
+}
+
 /* ---- a zip beyond 32 bits, in a file that is nearly all hole ---- */
 
 struct hole {
@@ -298,6 +406,9 @@ int main(void)
 		TEST(what_is_no_archive_is_refused),
 		TEST(failures_of_the_callbacks_come_through),
 		TEST(a_writer_that_is_given_up_writes_no_end),
+		TEST(a_crate_comes_back_with_its_holes_whatever_the_pieces),
+		TEST(a_crate_without_its_end_has_broken_off),
+		TEST(a_crate_whose_holes_are_a_lie_is_refused),
 		TEST(sizes_and_offsets_beyond_32_bits_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

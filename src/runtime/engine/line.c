@@ -280,5 +280,5 @@ int line_open_call(struct line *l, int *ret_fd, struct error *err)
 {
 	if (l->control_fd < 0)
 		return error_set(err, ERROR_GONE, "its executor has ended");
-	return handover_call(&l->handover, l->control_fd, ret_fd, err);
+	return handover_call(&l->handover, l->control_fd, -1, ret_fd, err);
 }
