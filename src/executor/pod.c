@@ -4,12 +4,13 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "base/num.h"
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
-enum { COPY_STEP = 1 << 20 };
+enum { COPY_STEP = 1 << 20, CGROUP_FILE_MAX = 64 * 1024 };
 
 static int copy_all(int from, int to, struct error *err)
 {
@@ -55,6 +56,45 @@ void pod_set_home(void)
 	bool is_good = home && home[0] == '/' && home[1] && access(home, W_OK | X_OK) == 0;
 	if (!is_good && access(POD_HOME, W_OK | X_OK) == 0)
 		setenv("HOME", POD_HOME, 1);
+}
+
+/*
+ * Names of version 2 and of version 1 of cgroups, and the word before the number, if it is a
+ * table.
+ */
+static int64_t read_number(const char *const paths[2], const char *word, int64_t scale_of_second)
+{
+	for (int i = 0; i < 2; i++) {
+		auto_buf struct buf b = BUF_INIT(CGROUP_FILE_MAX);
+		struct str rest, line;
+		int64_t n;
+		if (file_read(AT_FDCWD, paths[i], &b, NULL) < 0)
+			continue;
+		rest = buf_str(&b);
+		while (str_split(&rest, '\n', &line)) {
+			bool is_table = i == 0 && word;
+			struct str key;
+			if (is_table && (!str_split(&line, ' ', &key) || !str_is(key, word)))
+				continue;
+			if (num_parse_i64(line, 0, INT64_MAX, &n, NULL) == 0)
+				return i ? n / scale_of_second : n;
+		}
+	}
+	return -1;
+}
+
+#define CGROUP "/sys/fs/cgroup/"
+
+void pod_usage(struct door_usage *ret)
+{
+	static const char *const memory[] = { CGROUP "memory.current",
+		CGROUP "memory/memory.usage_in_bytes" };
+	static const char *const peak[] = { CGROUP "memory.peak",
+		CGROUP "memory/memory.max_usage_in_bytes" };
+	static const char *const pids[] = { CGROUP "pids.current", CGROUP "pids/pids.current" };
+	static const char *const cpu[] = { CGROUP "cpu.stat", CGROUP "cpuacct/cpuacct.usage" };
+	*ret = (struct door_usage){ read_number(memory, NULL, 1), read_number(peak, NULL, 1),
+		read_number(pids, NULL, 1), read_number(cpu, "usage_usec", 1000) };
 }
 
 void pod_tell_failure(const struct error *failure)

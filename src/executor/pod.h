@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "wire/door.h"
 
 #define POD_HOME      "/home/agent"
 #define POD_WORKDIR   "/workspace"
@@ -18,4 +19,6 @@ int pod_install(const char *dir, struct error *err);
 char *pod_workdir(void);
 /* Sets HOME to a directory that can be written to, where there is one. */
 void pod_set_home(void);
+/* Of the container's own cgroup, as far as it can be seen; -1: unknown. */
+void pod_usage(struct door_usage *ret);
 void pod_tell_failure(const struct error *failure);

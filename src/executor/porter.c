@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "executor/calls.h"
+#include "executor/pod.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -137,7 +138,8 @@ static void say(struct porter *p, const struct buf *b)
 static void say_usage(struct porter *p)
 {
 	auto_buf struct buf b = BUF_INIT(DOOR_LINE_MAX);
-	const struct door_usage u = { -1, -1, -1, -1 };
+	struct door_usage u;
+	pod_usage(&u);
 	buf_printf(&b, "U %lld %lld %lld %lld\n", (long long)u.memory_bytes,
 		(long long)u.memory_peak_bytes, (long long)u.pids, (long long)u.cpu_us);
 	say(p, &b);

@@ -12,6 +12,7 @@ it is let go.
 import base64
 import contextlib
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -25,6 +26,7 @@ import urllib.parse
 from conftest import PATIENCE, PROGRAMS
 
 TOKEN = "cluster-token"
+NETWORKS = itertools.count(1)
 WAITING = {"missing": ("ErrImagePull", 'rpc error: code = NotFound desc = failed to pull "missing": not found')}
 
 
@@ -36,7 +38,7 @@ class Pod:
     """Runs what its spec says; one process, pid 1 of a pid namespace."""
 
     def __init__(self, cluster, spec, number):
-        self.cluster, self.address = cluster, f"127.0.1.{number}"
+        self.cluster, self.address = cluster, f"{cluster.network}.{number}"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cay-pod-"))
         for name in ("cay", "workspace", "home"):
             (self.dir / name).mkdir(mode=0o777)
@@ -48,7 +50,7 @@ class Pod:
         command[command.index("--listen") + 1] = f"{self.address}:{command[command.index('--listen') + 1]}"
         self.uid = spec["securityContext"]["runAsUser"]
         volumes = {mount["name"]: mount for mount in main["volumeMounts"]}
-        argv = ["bwrap", "--unshare-user", "--uid", str(self.uid), "--gid", str(self.uid), "--unshare-pid", "--as-pid-1", "--die-with-parent",
+        argv = ["bwrap", "--unshare-user", "--uid", str(self.uid), "--gid", str(self.uid), "--unshare-pid", "--as-pid-1",
                 "--unshare-ipc", "--unshare-uts", "--hostname", spec["hostname"],
                 "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
                 "--symlink", "usr/sbin", "/sbin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/etc",
@@ -74,8 +76,10 @@ class Cluster:
         self.pods, self.secrets, self.policies, self.running = {}, {}, {}, {}
         self.version, self.events, self.cuts, self.oldest = 1, [], 0, 0
         self.refuse = {}       # (method, kind) → (status, message), or a list of them for the next ones
+        self.swallow = []      # (method, kind): performed, and never answered
         self.held = set()      # names of images whose pods wait for `let_go`
         self.requests = []
+        self.network = f"127.{16 + os.getpid() % 200}.{next(NETWORKS) % 250}"
         self.numbers = iter(range(1, 255))
         self.page = 200
         self.is_over = False
@@ -223,7 +227,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    is_mute = False
+
     def answer(self, code, body):
+        if self.is_mute:
+            self.close_connection = True
+            return
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
@@ -246,6 +255,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             refusal = refusal.pop(0) if refusal else None
         if refusal:
             return self.answer(refusal[0], refusal[1] if isinstance(refusal[1], bytes) else status(*refusal))
+        self.is_mute = (self.command, kind) in c.swallow
+        if self.is_mute:
+            c.swallow.remove((self.command, kind))
         return getattr(self, f"{self.command}_{kind}", self.nothing)(name, query, json.loads(body or b"{}"))
 
     do_GET = do_POST = do_DELETE = serve

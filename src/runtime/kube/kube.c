@@ -233,6 +233,8 @@ static void end_by_itself(struct kpod *m, const struct pod_state *state)
 void kube_see(struct kube *k, const struct pod_state *state)
 {
 	struct kpod *m = kpod_find(k, state->id);
+	if (m)
+		m->is_made = true; /* the answer to its POST may come later, or never */
 	if (!m && !k->has_started && state->phase == POD_RUNS)
 		adopt(k, state);
 	else if (!m)

@@ -152,4 +152,5 @@ void kube_settings_fini(struct kube_settings *s)
 		s->tolerations, s->cpu_request };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
+	*s = (struct kube_settings){ 0 };
 }
