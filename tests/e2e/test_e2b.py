@@ -613,6 +613,8 @@ def test_the_interpreter_remembers_and_tells_results(shared):
              if line["type"] == "result"]
     assert text == "it's"
     assert any(line["type"] == "error" for line in shared.execute("os.environ['A']"))
+    for env in {"A": 1}, {"A": None}, {"A": "x" * 300_000}:
+        assert shared.envd("POST", "/execute", {"code": "1", "env_vars": env}, shared.headers(CODE)).status in (400, 413)
 
 
 def test_contexts_and_the_token_for_them(shared):

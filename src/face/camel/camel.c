@@ -87,21 +87,6 @@ int camel_authorize(struct http_request *r, struct error *err)
 		"a token is wanted: as a bearer token, or as the password in http://user:TOKEN@host");
 }
 
-/* What the server itself refuses, in FastAPI's shape. */
-void camel_render_error(const struct http_face *face, const struct error *e, int *status,
-	struct buf *body)
-{
-	struct jsonw w = JSONW(body);
-	jsonw_open(&w);
-	if (e->code == ERROR_NOT_FOUND)
-		jsonw_key_str(&w, "detail", STR("Not Found"));
-	else if (e->code == ERROR_METHOD)
-		jsonw_key_str(&w, "detail", STR("Method Not Allowed"));
-	else
-		jsonw_key_str(&w, "detail", str_from(e->text));
-	jsonw_close(&w);
-}
-
 /* ---- the face ---- */
 
 struct camel *camel_new(struct runtime *rt)
@@ -119,7 +104,7 @@ struct camel *camel_new(struct runtime *rt)
 		.authorize = camel_authorize,
 		.sandbox_of = camel_sandbox_of,
 		.sandbox_param = "sandbox",
-		.render_error = camel_render_error,
+		.render_error = fastapi_render_error,
 	};
 	return camel;
 }

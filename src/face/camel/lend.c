@@ -114,7 +114,7 @@ static int start(struct server *s, const char *where, const char *token, struct 
 		.routes = camel_root_routes,
 		.arg = &s->view,
 		.authorize = camel_authorize,
-		.render_error = camel_render_error,
+		.render_error = fastapi_render_error,
 	};
 	if (http_server_new(runtime_loop(s->camel->rt), &config, &s->http, err) < 0)
 		return -1;

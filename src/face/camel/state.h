@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "face/camel/camel.h"
+#include "face/fastapi.h"
 #include "runtime/runtime.h"
 
 struct camel {
@@ -28,8 +29,6 @@ static inline struct camel_view *camel_view_of(const struct http_request *r)
 
 const char *camel_sandbox_of(const struct http_request *r);
 int camel_authorize(struct http_request *r, struct error *err);
-void camel_render_error(const struct http_face *face, const struct error *e, int *status,
-	struct buf *body);
 /* {"detail":"…"} */
 void camel_reply_detail(struct http_request *r, int status, const char *text);
 /* The sandbox of the request; NULL: it has been answered. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /process/interpreter: Python that stays alive, over one WebSocket per piece of code. A context is
- * a kernel of the sandbox. Variables of the environment for one piece alone are set by a cell
- * before it and put back by one after it; neither of them is seen.
+ * a kernel of the sandbox.
  */
 #include "face/daytona/handlers.h"
 
@@ -11,7 +10,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "http/websocket.h"
-#include "wire/pyenv.h"
+#include "runtime/piece.h"
 
 enum {
 	PARAMS_MAX = 4 * 1024 * 1024,
@@ -186,34 +185,28 @@ void contexts_delete(struct http_request *r)
 
 /* ---- a piece of code ---- */
 
-enum step { STEP_SET, STEP_RUN, STEP_RESTORE, STEP_END };
-
-struct piece {
+struct execution {
 	struct daytona *daytona;
 	char id[ID_SIZE];
 	struct ws *ws;
-	struct runtime_call *call;
-	struct json *request; /* NULL: it has not come yet */
-	char kernel[ID_SIZE];
-	enum step step;
+	struct piece *piece;
+	bool was_asked;
 	int close_code;
 };
 
-static void piece_free(struct piece *p)
+static void execution_free(struct execution *x)
 {
-	if (p->call)
-		runtime_call_cancel(p->call);
-	json_free(p->request);
-	free(p);
+	piece_cancel(x->piece);
+	free(x);
 }
 
-static void finish(struct piece *p, int code, const char *reason)
+static void finish(struct execution *x, int code, const char *reason)
 {
-	ws_close(p->ws, code, reason);
-	piece_free(p);
+	ws_close(x->ws, code, reason);
+	execution_free(x);
 }
 
-static void say(struct piece *p, const char *type, struct str text)
+static void say(struct execution *x, const char *type, struct str text)
 {
 	auto_buf struct buf b = BUF_INIT(6 * text.len + 256);
 	struct jsonw w = JSONW(&b);
@@ -221,10 +214,10 @@ static void say(struct piece *p, const char *type, struct str text)
 	jsonw_key_str(&w, "type", str_from(type));
 	jsonw_key_str(&w, "text", text);
 	jsonw_close(&w);
-	ws_send_text(p->ws, buf_str(&b));
+	ws_send_text(x->ws, buf_str(&b));
 }
 
-static void say_error(struct piece *p, const struct json *error)
+static void say_error(struct execution *x, const struct json *error)
 {
 	auto_buf struct buf b = BUF_INIT(PARAMS_MAX), trace = BUF_INIT(PARAMS_MAX / 8);
 	struct jsonw w = JSONW(&b);
@@ -239,144 +232,115 @@ static void say_error(struct piece *p, const struct json *error)
 	jsonw_key_str(&w, "value", json_str(json_find(error, "value")));
 	jsonw_key_str(&w, "traceback", buf_str(&trace));
 	jsonw_close(&w);
-	ws_send_text(p->ws, buf_str(&b));
+	ws_send_text(x->ws, buf_str(&b));
 }
 
 static void on_data(void *arg, uint8_t channel, struct str bytes)
 {
-	struct piece *p = arg;
-	if (p->step != STEP_RUN)
-		return;
-	say(p, channel == 2 ? "stderr" : "stdout", bytes);
-	if (ws_is_full(p->ws))
-		runtime_call_pause(p->call, true);
+	struct execution *x = arg;
+	say(x, channel == 2 ? "stderr" : "stdout", bytes);
+	if (ws_is_full(x->ws))
+		piece_pause(x->piece, true);
 }
 
-static void next(struct piece *p);
-
-/* What became of the code itself. */
-static void judge(struct piece *p, const struct json *result)
+static void on_ran(void *arg, const struct json *result)
 {
+	struct execution *x = arg;
 	struct str status = json_str(json_find(result, "status"));
-	p->close_code = WS_DONE;
+	x->close_code = WS_DONE;
 	if (str_is(status, "timed_out")) {
-		p->close_code = WS_TIMEOUT;
+		x->close_code = WS_TIMEOUT;
 		return;
 	}
 	if (json_kind(json_find(result, "error")) == JSON_KIND_OBJECT)
-		say_error(p, json_find(result, "error"));
-	say(p, "control", str_is(status, "interrupted") ? STR("interrupted") : STR("completed"));
+		say_error(x, json_find(result, "error"));
+	say(x, "control", str_is(status, "interrupted") ? STR("interrupted") : STR("completed"));
 }
 
-static void on_result(void *arg, struct str text)
+static void on_done(void *arg)
 {
-	struct piece *p = arg;
-	auto_json struct json *result = NULL;
-	p->call = NULL;
-	json_parse(text, &result, NULL);
-	if (p->step == STEP_RUN)
-		judge(p, result);
-	p->step++;
-	next(p);
+	struct execution *x = arg;
+	x->piece = NULL;
+	finish(x, x->close_code, x->close_code == WS_TIMEOUT ? "execution timeout" : "");
 }
 
-static void on_error(void *arg, const struct error *err)
+static void on_failed(void *arg, const struct error *err)
 {
-	struct piece *p = arg;
-	p->call = NULL;
-	finish(p, WS_FAILED, err->text);
+	struct execution *x = arg;
+	x->piece = NULL;
+	finish(x, WS_FAILED, err->text);
 }
 
-static int64_t timeout_ms_of(const struct piece *p)
+/* -1: it is none. */
+static int64_t timeout_ms_of(const struct json *request)
 {
-	const struct json *value = json_find(p->request, "timeout");
+	const struct json *value = json_find(request, "timeout");
 	if (json_kind(value) != JSON_KIND_INT && json_kind(value) != JSON_KIND_REAL)
 		return STANDARD_TIMEOUT_S * 1000;
-	return (int64_t)(json_double(value) * 1000);
+	double seconds = json_double(value);
+	return seconds >= 0 && seconds <= TIMEOUT_MAX_S ? (int64_t)(seconds * 1000) : -1;
 }
 
-static void next(struct piece *p)
+static void execute(struct execution *x, const struct json *request, struct str context)
 {
-	static const struct call_sink sink = {
+	static const struct piece_ops ops = {
 		.data = on_data,
-		.result = on_result,
-		.error = on_error,
+		.ran = on_ran,
+		.done = on_done,
+		.failed = on_failed,
 	};
-	bool has_env = json_len(json_find(p->request, "envs")) > 0;
-	auto_buf struct buf code = BUF_INIT(PARAMS_MAX / 2), params = BUF_INIT(PARAMS_MAX);
-	struct jsonw w = JSONW(&params);
-	struct error err;
-	if (!has_env && p->step != STEP_RUN)
-		p->step++; /* there is nothing to set or to put back */
-	if (p->step >= STEP_END) {
-		finish(p, p->close_code, p->close_code == WS_TIMEOUT ? "execution timeout" : "");
-		return;
-	}
-	struct sandbox *s = runtime_find(p->daytona->rt, str_from(p->id), &err);
-	if (!s) {
-		finish(p, WS_FAILED, err.text);
-		return;
-	}
-	if (p->step == STEP_SET)
-		pyenv_put_set(json_find(p->request, "envs"), &code);
-	else if (p->step == STEP_RUN)
-		buf_put(&code, json_str(json_find(p->request, "code")));
-	else
-		buf_puts(&code, pyenv_restore);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "code", buf_str(&code));
-	jsonw_key_str(&w, "kernel", str_from(p->kernel));
-	if (p->step == STEP_RUN && timeout_ms_of(p))
-		jsonw_key_int(&w, "timeout_ms", timeout_ms_of(p));
-	jsonw_key_bool(&w, "history", p->step == STEP_RUN);
-	jsonw_close(&w);
-	p->call = runtime_perform(s, &cell_action, buf_str(&params), &sink, p);
+	auto_buf struct buf kernel = BUF_INIT(64);
+	buf_printf(&kernel, "\"kernel\":\"%.*s\"", STR_ARG(context.len ? context : STR("default")));
+	const struct piece_wish wish = {
+		.sandbox_id = x->id,
+		.kernel_json = buf_str(&kernel),
+		.code = json_str(json_find(request, "code")),
+		.env = json_find(request, "envs"),
+		.timeout_ms = timeout_ms_of(request),
+	};
+	x->piece = piece_new(x->daytona->rt, &wish, &ops, x);
 }
 
 /* The one message that a client sends. */
 static void on_message(void *arg, struct str text)
 {
-	struct piece *p = arg;
-	struct box *b = box_find(p->daytona, str_from(p->id));
-	struct json *request = NULL;
-	if (p->request)
+	struct execution *x = arg;
+	struct box *b = box_find(x->daytona, str_from(x->id));
+	auto_json struct json *request = NULL;
+	if (x->was_asked)
 		return;
+	x->was_asked = true;
 	if (!b || json_parse(text, &request, NULL) < 0) {
-		finish(p, WS_PROTOCOL, "invalid JSON payload");
+		finish(x, WS_PROTOCOL, "invalid JSON payload");
 		return;
 	}
-	p->request = request;
 	struct str code = json_str(json_find(request, "code"));
 	struct str context = json_str(json_find(request, "contextId"));
 	const struct json *envs = json_find(request, "envs");
-	int64_t timeout_ms = timeout_ms_of(p);
 	if (!code.len)
-		finish(p, WS_POLICY, "code is required");
-	else if (timeout_ms < 0 || timeout_ms > (int64_t)TIMEOUT_MAX_S * 1000)
-		finish(p, WS_POLICY, "timeout must be 0 to 86400 seconds");
+		finish(x, WS_POLICY, "code is required");
+	else if (timeout_ms_of(request) < 0)
+		finish(x, WS_POLICY, "timeout must be 0 to 86400 seconds");
 	else if (context.len && !context_find(b, context))
-		finish(p, WS_POLICY, "context not found");
+		finish(x, WS_POLICY, "context not found");
 	else if (json_kind(envs) != JSON_KIND_NULL && json_kind(envs) != JSON_KIND_OBJECT)
-		finish(p, WS_POLICY, "envs must be an object");
-	else {
-		snprintf(p->kernel, sizeof(p->kernel), "%.*s",
-			STR_ARG(context.len ? context : STR("default")));
-		next(p);
-	}
+		finish(x, WS_POLICY, "envs must be an object");
+	else
+		execute(x, request, context);
 }
 
 static void on_drain(void *arg)
 {
-	struct piece *p = arg;
-	if (p->call)
-		runtime_call_pause(p->call, false);
+	struct execution *x = arg;
+	if (x->piece)
+		piece_pause(x->piece, false);
 }
 
 static void on_close(void *arg, int code)
 {
-	struct piece *p = arg;
-	ws_free(p->ws);
-	piece_free(p);
+	struct execution *x = arg;
+	ws_free(x->ws);
+	execution_free(x);
 }
 
 void interpreter_execute(struct http_request *r)
@@ -385,8 +349,8 @@ void interpreter_execute(struct http_request *r)
 	const struct box *b = box_of_toolbox(r, NULL);
 	if (!b)
 		return;
-	struct piece *p = mem_new(struct piece);
-	p->daytona = b->daytona;
-	snprintf(p->id, sizeof(p->id), "%s", b->id);
-	p->ws = ws_accept(r, NULL, &ops, p);
+	struct execution *x = mem_new(struct execution);
+	x->daytona = b->daytona;
+	snprintf(x->id, sizeof(x->id), "%s", b->id);
+	x->ws = ws_accept(r, NULL, &ops, x);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /execute: a piece of code for a context; a line of JSON for each thing that comes of it.
- * Variables of the environment for one piece alone are set by a cell before it and put back by one
- * after it; neither of them is seen. A client that goes away interrupts what runs.
+ * POST /execute: a piece of code for a context; a line of JSON for each thing that comes of it. A
+ * client that goes away interrupts what runs.
  */
 #include "face/e2b/handlers.h"
 
@@ -10,38 +9,21 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
-#include "wire/pyenv.h"
+#include "runtime/piece.h"
 
 enum { LINE_MAX_BYTES = 32 * 1024 * 1024, CELL_MS = 86400000 };
 
-enum step { STEP_SET, STEP_RUN, STEP_RESTORE, STEP_END };
-
-struct piece {
+struct execution {
 	struct http_request *r; /* NULL: the client is gone */
 	struct e2b *e2b;
 	char id[ID_SIZE];
-	char kernel[ID_SIZE];
-	char *kernel_json; /* of the parameters: the kernel and what it is */
-	char *code;
-	struct json *env; /* NULL: none */
-	struct runtime_call *call;
-	enum step step;
+	struct piece *piece;
 	bool is_begun;
 };
 
-static void piece_free(struct piece *p)
-{
-	if (p->call)
-		runtime_call_cancel(p->call);
-	json_free(p->env);
-	free(p->kernel_json);
-	free(p->code);
-	free(p);
-}
-
 /* ---- lines ---- */
 
-static void say(struct piece *p, struct buf *line)
+static void say(struct execution *p, struct buf *line)
 {
 	if (!p->r)
 		return;
@@ -51,11 +33,11 @@ static void say(struct piece *p, struct buf *line)
 	buf_putc(line, '\n');
 	if (!line->is_full)
 		http_stream_write(p->r, buf_str(line));
-	if (p->call && http_stream_is_full(p->r))
-		runtime_call_pause(p->call, true);
+	if (http_stream_is_full(p->r))
+		piece_pause(p->piece, true);
 }
 
-static void say_output(struct piece *p, const char *type, struct str text)
+static void say_output(struct execution *p, const char *type, struct str text)
 {
 	auto_buf struct buf line = BUF_INIT(6 * text.len + 256);
 	struct jsonw w = JSONW(&line);
@@ -67,7 +49,7 @@ static void say_output(struct piece *p, const char *type, struct str text)
 	say(p, &line);
 }
 
-static void say_error(struct piece *p, const struct json *error)
+static void say_error(struct execution *p, const struct json *error)
 {
 	auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES), trace = BUF_INIT(LINE_MAX_BYTES / 8);
 	struct jsonw w = JSONW(&line);
@@ -124,7 +106,7 @@ static void put_kind(struct jsonw *w, const char *key, const struct json *value)
 		put_value(w, value);
 }
 
-static void say_result(struct piece *p, const struct json *event, bool is_main)
+static void say_result(struct execution *p, const struct json *event, bool is_main)
 {
 	auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
 	struct jsonw w = JSONW(&line);
@@ -156,59 +138,40 @@ static void say_result(struct piece *p, const struct json *event, bool is_main)
 	say(p, &line);
 }
 
-/* ---- the kernel ---- */
+/* ---- the piece ---- */
 
 static void on_data(void *arg, uint8_t channel, struct str bytes)
 {
-	struct piece *p = arg;
-	if (p->step == STEP_RUN)
-		say_output(p, channel == 2 ? "stderr" : "stdout", bytes);
+	say_output(arg, channel == 2 ? "stderr" : "stdout", bytes);
 }
 
 static void on_event(void *arg, struct str text)
 {
-	struct piece *p = arg;
 	auto_json struct json *event = NULL;
-	if (p->step != STEP_RUN || json_parse(text, &event, NULL) < 0)
-		return;
+	json_parse(text, &event, NULL);
 	struct str type = json_str(json_find(event, "type"));
 	if (str_is(type, "execute_result"))
-		say_result(p, event, true);
+		say_result(arg, event, true);
 	else if (str_is(type, "display_data"))
-		say_result(p, event, false);
+		say_result(arg, event, false);
 }
 
-static void next(struct piece *p);
-
-static void judge(struct piece *p, const struct json *result)
+static void on_ran(void *arg, const struct json *result)
 {
 	auto_buf struct buf line = BUF_INIT(256);
 	const struct json *count = json_find(result, "execution_count");
 	if (json_kind(json_find(result, "error")) == JSON_KIND_OBJECT)
-		say_error(p, json_find(result, "error"));
+		say_error(arg, json_find(result, "error"));
 	if (json_kind(count) != JSON_KIND_INT)
 		return;
 	buf_printf(&line, "{\"type\":\"number_of_executions\",\"execution_count\":%lld}",
 		(long long)json_int(count));
-	say(p, &line);
+	say(arg, &line);
 }
 
-static void on_result(void *arg, struct str text)
+static void on_failed(void *arg, const struct error *err)
 {
-	struct piece *p = arg;
-	auto_json struct json *result = NULL;
-	p->call = NULL;
-	json_parse(text, &result, NULL);
-	if (p->step == STEP_RUN)
-		judge(p, result);
-	p->step++;
-	next(p);
-}
-
-static void on_error(void *arg, const struct error *err)
-{
-	struct piece *p = arg;
-	p->call = NULL;
+	struct execution *p = arg;
 	if (p->r && p->is_begun)
 		http_stream_end(p->r, false);
 	else if (p->r && !e2b_box_find(p->e2b, str_from(p->id)))
@@ -216,79 +179,38 @@ static void on_error(void *arg, const struct error *err)
 	else if (p->r)
 		http_reply(p->r, e2b_status(err->code), "text/plain; charset=utf-8",
 			str_from(err->text));
-	piece_free(p);
+	free(p);
 }
 
-static void finish(struct piece *p)
+static void on_done(void *arg)
 {
-	if (p->r) {
-		if (!p->is_begun)
-			http_stream_begin(p->r, 200, "application/json", -1);
+	struct execution *p = arg;
+	if (p->r && !p->is_begun)
+		http_stream_begin(p->r, 200, "application/json", -1);
+	if (p->r)
 		http_stream_end(p->r, true);
-	}
-	piece_free(p);
-}
-
-static void next(struct piece *p)
-{
-	static const struct call_sink sink = {
-		.data = on_data,
-		.event = on_event,
-		.result = on_result,
-		.error = on_error,
-	};
-	auto_buf struct buf code = BUF_INIT(CELL_CODE_MAX), params = BUF_INIT(2 * CELL_CODE_MAX);
-	struct jsonw w = JSONW(&params);
-	struct e2b_box *b = e2b_box_find(p->e2b, str_from(p->id));
-	struct error err;
-	if (!p->env && p->step != STEP_RUN)
-		p->step++; /* there is nothing to set or to put back */
-	if (p->step >= STEP_END) {
-		finish(p);
-		return;
-	}
-	if (!b) {
-		error_set(&err, ERROR_GONE, "the sandbox is gone");
-		on_error(p, &err);
-		return;
-	}
-	if (p->step == STEP_SET)
-		pyenv_put_set(p->env, &code);
-	else
-		buf_puts(&code, p->step == STEP_RUN ? p->code : pyenv_restore);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "code", buf_str(&code));
-	buf_puts(&params, p->kernel_json);
-	jsonw_key_int(&w, "timeout_ms", CELL_MS);
-	jsonw_key_bool(&w, "history", p->step == STEP_RUN);
-	jsonw_close(&w);
-	p->call = runtime_perform(e2b_box_sandbox(b), &cell_action, buf_str(&params), &sink, p);
+	free(p);
 }
 
 /* ---- the request ---- */
 
 static void on_drain(void *arg)
 {
-	struct piece *p = arg;
-	if (p->call)
-		runtime_call_pause(p->call, false);
+	struct execution *p = arg;
+	piece_pause(p->piece, false);
 }
 
+/* Its end, and what is to be put back, are waited for. */
 static void on_closed(void *arg)
 {
-	struct piece *p = arg;
+	struct execution *p = arg;
 	struct http_request *r = take_ptr(p->r);
 	if (p->is_begun)
 		http_stream_end(r, false);
 	else
 		e2b_fail(r, 499, "the client went away");
-	if (!p->call) {
-		piece_free(p);
-		return;
-	}
-	runtime_call_pause(p->call, false);
-	if (p->step == STEP_RUN) /* its end, and what is to be put back, are waited for */
-		runtime_call_control(p->call, STR("{\"signal\":\"INT\"}"));
+	piece_pause(p->piece, false);
+	piece_interrupt(p->piece);
 }
 
 static struct e2b_context *context_of(struct e2b_box *b, const struct json *body, struct error *err)
@@ -308,18 +230,10 @@ static struct e2b_context *context_of(struct e2b_box *b, const struct json *body
 	return c;
 }
 
-static struct json *copy_env(const struct json *env)
-{
-	auto_buf struct buf b = BUF_INIT(256 * 1024);
-	struct json *copy = NULL;
-	if (json_len(env) && json_write(env, &b) == 0)
-		json_parse(buf_str(&b), &copy, NULL);
-	return copy;
-}
-
 void e2b_code_execute(struct http_request *r)
 {
 	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
+	static const struct piece_ops piece_ops = { on_data, on_event, on_ran, on_done, on_failed };
 	struct e2b_box *b = e2b_box_of_data(r);
 	auto_json struct json *body = b ? e2b_body(r) : NULL;
 	auto_buf struct buf kernel = BUF_INIT(1024);
@@ -336,17 +250,18 @@ void e2b_code_execute(struct http_request *r)
 			str_from(err.text));
 		return;
 	}
-	struct piece *p = mem_new(struct piece);
+	struct execution *p = mem_new(struct execution);
 	p->r = r;
 	p->e2b = b->e2b;
 	snprintf(p->id, sizeof(p->id), "%s", b->id);
-	w.needs_comma = true;
 	e2b_context_put_kernel(&w, c);
-	p->kernel_json = buf_take(&kernel);
-	p->code = str_dup(code);
-	p->env = str_is(str_from(c->language), "python") ? copy_env(json_find(body, "env_vars"))
-							 : NULL;
-	p->step = STEP_SET;
+	const struct piece_wish wish = {
+		.sandbox_id = p->id,
+		.kernel_json = buf_str(&kernel),
+		.code = code,
+		.env = str_is(str_from(c->language), "python") ? json_find(body, "env_vars") : NULL,
+		.timeout_ms = CELL_MS,
+	};
 	http_listen(r, &ops, p);
-	next(p);
+	p->piece = piece_new(p->e2b->rt, &wish, &piece_ops, p);
 }

@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "face/fastapi.h"
 #include "face/swerex/state.h"
 
 #define UPLOAD_MAX ((int64_t)64 << 30)
@@ -78,21 +79,6 @@ static bool owns_path(const struct http_face *face, struct str path)
 	return false;
 }
 
-/* What the server itself refuses, as FastAPI says it. */
-static void render_error(const struct http_face *face, const struct error *e, int *status,
-	struct buf *body)
-{
-	struct jsonw w = JSONW(body);
-	jsonw_open(&w);
-	if (e->code == ERROR_NOT_FOUND)
-		jsonw_key_str(&w, "detail", STR("Not Found"));
-	else if (e->code == ERROR_METHOD)
-		jsonw_key_str(&w, "detail", STR("Method Not Allowed"));
-	else
-		jsonw_key_str(&w, "detail", str_from(e->text));
-	jsonw_close(&w);
-}
-
 /* ---- the face ---- */
 
 struct swerex *swerex_new(struct runtime *rt)
@@ -111,7 +97,7 @@ struct swerex *swerex_new(struct runtime *rt)
 		.authorize = authorize,
 		.sandbox_of = sandbox_of,
 		.sandbox_param = "sandbox",
-		.render_error = render_error,
+		.render_error = fastapi_render_error,
 	};
 	return x;
 }
