@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/home.h"
 #include "cli/engine.h"
+#include "runtime/kube/find.h"
 #include "cli/networks.h"
 #include "cli/options.h"
 #include "runtime/leftover.h"
@@ -156,6 +157,30 @@ static void print_images(struct buf *b, const struct image_report *i)
 			"", id.ptr, STR_ARG(name), STR_ARG(name.len ? name : id));
 }
 
+/* Whether it answers is not asked: that would take what the server alone has, TLS and a token. */
+static void print_cluster(struct buf *b)
+{
+	struct error err;
+	auto_free char *path = NULL;
+	if (kube_find(NULL, &path, &err) < 0)
+		buf_printf(b, "for --backend kubernetes: %s\n", err.text);
+	else
+		buf_printf(b, "for --backend kubernetes: %s\n",
+			path ?: "the account of this pod (" KUBE_OWN_DIR ")");
+}
+
+static void json_cluster(struct jsonw *w)
+{
+	struct error err;
+	auto_free char *path = NULL;
+	int r = kube_find(NULL, &path, &err);
+	jsonw_key(w, "cluster");
+	jsonw_open(w);
+	jsonw_key_str(w, r < 0 ? "reason" : "access",
+		str_from(r < 0 ? err.text : path ?: KUBE_OWN_DIR));
+	jsonw_close(w);
+}
+
 static void print_text(struct buf *b, const struct report *rep)
 {
 	for (int i = 0; i < CONTROL_MAX; i++)
@@ -170,6 +195,7 @@ static void print_text(struct buf *b, const struct report *rep)
 			rep->engine.socket);
 	else
 		buf_printf(b, "for --backend docker: %s\n", rep->engine.why.text);
+	print_cluster(b);
 	for (int i = 0; i < NETWORKS_MAX; i++)
 		buf_printf(b, "for --network %s: %s\n", rep->networks[i].name,
 			rep->networks[i].is_there ? "yes" : rep->networks[i].why);
@@ -287,6 +313,7 @@ static void print_json(struct buf *b, const struct report *rep)
 	else
 		jsonw_key_str(&w, "reason", str_from(rep->trial.why.text));
 	json_engine(&w, &rep->engine);
+	json_cluster(&w);
 	json_networks(&w, rep);
 	json_images(&w, &rep->images);
 	jsonw_key(&w, "controls");

@@ -82,6 +82,7 @@ class Cluster:
         self.network = f"127.{16 + os.getpid() % 200}.{next(NETWORKS) % 250}"
         self.numbers = iter(range(1, 255))
         self.page = 200
+        self.token = TOKEN
         self.is_over = False
         self.junk = b""        # written into each watch before an event
         handler = type("Handler", (Handler,), {"cluster": self})
@@ -248,7 +249,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts = path.split("/namespaces/agents/")
         kind, _, name = parts[1].partition("/") if len(parts) == 2 else ("", "", "")
         c.requests.append((self.command, kind, name))
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if self.headers.get("Authorization") != f"Bearer {c.token}":
             return self.answer(401, status(401, "Unauthorized"))
         refusal = c.refuse.get((self.command, kind))
         if isinstance(refusal, list):

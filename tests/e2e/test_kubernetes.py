@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sandboxes as pods of a cluster: an API server of our own (cluster.py), which can be made to misbehave, and real executors."""
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -11,12 +12,13 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
 import pytest
 from cluster import TOKEN, Cluster
-from conftest import PATIENCE, PROGRAMS, Sandbox, end_server, start_server
+from conftest import PATIENCE, PROGRAMS, Sandbox, Server, end_server, start_server
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="pods run in bubblewrap")
 PORT = 30082
@@ -530,7 +532,7 @@ def test_who_is_not_let_in_or_has_no_executor_is_told_at_the_start(tmp_path, clu
 class Tls:
     """Stands before a cluster's API server, with a certificate that an authority of its own has signed; it wants one shown."""
 
-    def __init__(self, directory, port):
+    def __init__(self, directory, port, wants_certificate=True):
         self.dir = directory
         for name, subject in (("ca", "/CN=authority"), ("server", "/CN=127.0.0.1"), ("client", "/CN=cay")):
             self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
@@ -542,7 +544,7 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(directory / "server.crt", directory / "server.key")
         context.load_verify_locations(directory / "ca.crt")
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if wants_certificate else ssl.CERT_NONE
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self.listener.getsockname()[1]}"
         self.context, self.port = context, port
@@ -574,7 +576,6 @@ class Tls:
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl, to make certificates")
 def test_tls_is_verified_both_ways(tmp_path, cluster):
-    import base64
     tls = Tls(tmp_path, cluster.http.server_port)
     data = base64.b64encode((tmp_path / "ca.crt").read_bytes()).decode()
     shown = {"token": TOKEN, "client-certificate": "client.crt",
@@ -596,6 +597,40 @@ def test_tls_is_verified_both_ways(tmp_path, cluster):
     server = start_server("--backend", f"kubernetes={lax}", settings=cluster.settings())
     assert "insecure-skip-tls-verify: anybody may be" in server.log_text()
     end_server(server)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("openssl"), reason="needs root, to be as in a pod, and openssl")
+def test_a_server_in_a_pod_uses_the_pods_account_and_its_newest_token(tmp_path, cluster):
+    tls = Tls(tmp_path, cluster.http.server_port, wants_certificate=False)
+    account = tmp_path / "account"
+    account.mkdir()
+    shutil.copy(tmp_path / "ca.crt", account)
+    (account / "namespace").write_text("agents")
+    (account / "token").write_text(TOKEN + "\n")
+    place = "/run/secrets/kubernetes.io/serviceaccount"
+    host, port = tls.url.removeprefix("https://").split(":")
+    prefix = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none /run && mkdir -p {place} && mount --bind {account} {place} && exec \"$@\"", "sh"]
+    variables = {"KUBECONFIG": "", "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    server = Server(tempfile.mkdtemp(prefix="cay-e2e-"), "--backend", "kubernetes", settings=cluster.settings(), prefix=prefix, variables=variables)
+    try:
+        box = create(server)
+        assert box.output("echo hi") == "hi\n"
+        cluster.token, old = "another", cluster.token
+        (account / "token").write_text(cluster.token)
+        assert ask(server).code == "unavailable"  # with the old one; that is why the file is read
+        create(server).delete()
+        box.delete()
+        cluster.token = old
+    finally:
+        end_server(server)
+
+
+def test_doctor_tells_which_cluster_is_meant(tmp_path, cluster):
+    def told(**variables):
+        return subprocess.run([PROGRAMS / "cay", "doctor"], capture_output=True, text=True, check=False,
+                              env={"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": str(tmp_path), **variables}).stdout
+    assert f"for --backend kubernetes: {cluster.kubeconfig}\n" in told(KUBECONFIG=str(cluster.kubeconfig))
+    assert "for --backend kubernetes: no cluster: neither KUBECONFIG nor ~/.kube/config" in told()
 
 
 # ---- the executor alone ----

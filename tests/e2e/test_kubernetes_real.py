@@ -157,7 +157,7 @@ def test_twenty_at_once_come_and_go(server):
     for box in boxes:
         assert box.request("DELETE", timeout=SLOW).status == 204
     deadline = time.monotonic() + SLOW
-    while kubectl("get", "pod,secret", "-l", "cay.sandbox", "-o", "name"):
+    while kubectl("get", "pod,secret", "-l", f"cay.sandbox in ({','.join(box.id for box in boxes)})", "-o", "name"):
         assert time.monotonic() < deadline
 
 

@@ -5,15 +5,13 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/num.h"
+#include "runtime/kube/find.h"
 #include "wire/base64.h"
 #include "wire/json.h"
 #include "wire/yaml.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
-
-#define OWN_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 
 void access_fini(struct access *a)
 {
@@ -198,20 +196,14 @@ static int read_kubeconfig(const char *path, struct access *ret, struct error *e
 	return 0;
 }
 
-static bool is_file(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 /* In a pod: its own account. */
 static int read_own(const char *host, const char *port, struct access *ret, struct error *err)
 {
 	bool is_six = strchr(host, ':') != NULL;
 	auto_free char *namespace = NULL;
 	*ret = (struct access){ 0 };
-	if (read_text(OWN_DIR "/ca.crt", &ret->authorities, err) < 0 ||
-		read_text(OWN_DIR "/namespace", &namespace, err) < 0) {
+	if (read_text(KUBE_OWN_DIR "/ca.crt", &ret->authorities, err) < 0 ||
+		read_text(KUBE_OWN_DIR "/namespace", &namespace, err) < 0) {
 		access_fini(ret);
 		return error_wrap(err, "the account of this pod");
 	}
@@ -219,27 +211,16 @@ static int read_own(const char *host, const char *port, struct access *ret, stru
 	ret->server = mem_printf("https://%s%s%s:%s", is_six ? "[" : "", host, is_six ? "]" : "",
 		port);
 	ret->namespace = str_dup(str_trim(str_from(namespace)));
-	ret->token_file = mem_strdup(OWN_DIR "/token");
+	ret->token_file = mem_strdup(KUBE_OWN_DIR "/token");
 	return 0;
 }
 
 int access_load(const char *given, struct access *ret, struct error *err)
 {
-	const char *list = getenv("KUBECONFIG"), *home = getenv("HOME");
-	const char *host = getenv("KUBERNETES_SERVICE_HOST");
-	const char *port = getenv("KUBERNETES_SERVICE_PORT");
-	if (given && given[0])
-		return read_kubeconfig(given, ret, err);
-	if (list && list[0] && strchr(list, ':'))
-		return error_set(err, ERROR_UNSUPPORTED,
-			"KUBECONFIG names several files; name one, or --backend kubernetes=FILE");
-	if (list && list[0])
-		return read_kubeconfig(list, ret, err);
-	if (host && host[0] && port && port[0] && is_file(OWN_DIR "/token"))
-		return read_own(host, port, ret, err);
-	auto_free char *usual = mem_printf("%s/.kube/config", home ?: "");
-	if (home && is_file(usual))
-		return read_kubeconfig(usual, ret, err);
-	return error_set(err, ERROR_UNAVAILABLE,
-		"no cluster: neither KUBECONFIG nor ~/.kube/config, and this is no pod of one; name a kubeconfig with --backend kubernetes=FILE");
+	auto_free char *path = NULL;
+	if (kube_find(given, &path, err) < 0)
+		return -1;
+	return path ? read_kubeconfig(path, ret, err)
+		    : read_own(getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT"),
+			      ret, err);
 }

@@ -53,7 +53,8 @@ static void refresh_header(struct cluster *c)
 	auto_buf struct buf token = BUF_INIT(ACCESS_FILE_MAX);
 	struct error err;
 	int64_t now = clock_mono_ms();
-	if (!c->access.token_file || (c->header && now - c->header_ms < CLUSTER_TOKEN_MS))
+	if (!c->access.token_file ||
+		(c->header && c->header_ms && now - c->header_ms < CLUSTER_TOKEN_MS))
 		return;
 	if (file_read(AT_FDCWD, c->access.token_file, &token, &err) < 0) {
 		log_warn("cluster.token", "%s", err.text);
@@ -81,6 +82,8 @@ static void on_answer(void *arg, int status, struct str body, const struct error
 	struct error err = { 0 };
 	list_remove(&q->link);
 	free(q);
+	if (status == 401)
+		copy.cluster->header_ms = 0; /* the file may have another token by now */
 	if (!copy.done)
 		return;
 	if (failure)
