@@ -134,7 +134,7 @@ static int next_piece(struct crate *c, struct error *err)
 	if (offset < c->at || length < 0 || offset > c->item.size ||
 		length > c->item.size - offset || offset % CRATE_BLOCK ||
 		(length % CRATE_BLOCK && offset + length != c->item.size))
-		return error_set(err, ERROR_INVALID, "%s: a piece that cannot be", c->path);
+		return error_set(err, ERROR_INVALID, "archive: a piece that cannot be");
 	c->at = offset;
 	c->left = length;
 	return 1;

@@ -121,6 +121,36 @@ def test_whatever_an_executor_says_the_server_stays(server, honest, seed):
     wait_until(lambda: len(processes.descriptors(pid)) <= before, "descriptors are left")
 
 
+def state_of(server):
+    """All names of its state that are nobody's while there is no image."""
+    return {str(path.relative_to(server.state)) for path in server.state.glob("*")} | {
+        str(path.relative_to(server.state)) for path in server.state.glob("images/*")} | {
+        path.name for path in server.state.glob("images/layers/*") if not path.name.startswith("fresh-")}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_a_liar_gives_for_a_layer_stays_in_it(server, honest, seed):
+    pid, before = server.server_pid(), state_of(server)
+    box = server.create()
+    assert box.run("for i in $(seq 40); do mkdir -p d$i; echo $i > d$i/f; ln d$i/f d$i/g; ln -s f d$i/s; done; truncate -s 9M d1/s; "
+                   "echo x >> d1/s")["exit_code"] == 0
+    lie(box, seed + 1, 60)
+    refused = 0
+    for _ in range(12):
+        try:
+            reply = server.request("POST", f"{box.path}/snapshot", {}, timeout=3)
+        except (http.client.HTTPException, OSError):
+            continue  # the answer was left out, and nobody waits for it any more
+        refused += reply.status != 201
+        if reply.status == 201:
+            assert server.request("DELETE", f"/v1/images/{reply.json['id']}").status < 300
+    assert refused, "no lie was told"
+    assert server.server_pid() == pid, server.log_text()[-500:]
+    assert honest.output("echo honest") == "honest\n"
+    box.delete()
+    wait_until(lambda: state_of(server) == before, "something is left")
+
+
 def test_a_download_that_is_longer_than_it_said_is_cut_off(server):
     """More than was announced would be the next answer to whoever reads it."""
     pid = server.server_pid()

@@ -3,6 +3,8 @@
 by the other."""
 import contextlib
 import os
+import pathlib
+import signal
 import subprocess
 import tempfile
 import threading
@@ -420,6 +422,45 @@ def test_the_death_of_the_server_meanwhile_leaves_nothing_and_stops_nobody(own_s
     assert images(own_server) == {}
     wait_until(lambda: not layer_dirs(own_server))
     assert fork(box)[0].output("stat -c %s big") == "300000000\n"
+
+
+def descendants(pid):
+    with contextlib.suppress(OSError):
+        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            yield int(child)
+            yield from descendants(child)
+
+
+def programs(server, name):
+    found = set()
+    for pid in descendants(server.process.pid):
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                found.add(pid)
+    return found
+
+
+@pytest.mark.parametrize("victim", ["cay-worker", "cay-executor"])
+def test_the_death_of_who_reads_or_who_unpacks_is_told_and_leaves_nothing(own_server, victim):
+    """The executor is the staging's: with its own a sandbox ends."""
+    box = own_server.create()
+    box.run("head -c 300000000 /dev/zero > big; (while :; do date +%s%N > beat.new; mv beat.new beat; done) &")
+    for _ in range(3):
+        before, replies = programs(own_server, "cay-executor"), []
+        thread = threading.Thread(target=lambda: replies.append(box.request("POST", "/fork", {})))
+        thread.start()
+        wait_until(lambda: any(own_server.state.glob("images/layers/new-*/layer-*")))
+        for pid in programs(own_server, victim) - before:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        thread.join()
+        assert replies[0].status in (201, 410, 500, 502, 503), replies[0].body
+        for record in replies[0].json.get("sandboxes", []):
+            adopt(own_server, record).delete()
+        was = box.output("cat beat")
+        wait_until(lambda: box.output("cat beat") != was)
+        assert images(own_server) == {}
+        wait_until(lambda: not layer_dirs(own_server))
 
 
 def test_the_end_of_the_sandbox_meanwhile_is_told(own_server):

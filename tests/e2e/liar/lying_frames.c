@@ -6,9 +6,13 @@
  *
  *	/tmp/lie	SEED ONE_IN	each frame is changed with a chance of one in ONE_IN
  *
+ * and so is what a layer of it consists of (lying_crates.c).
+ *
  * The server must answer whoever asked, or say that the executor broke the protocol; it must not
  * fall over, and other sandboxes must not notice.
  */
+#include "lying.h"
+
 #include "base/auto.h"
 #include "wire/frame.h"
 
@@ -56,7 +60,7 @@ static const char *const others[] = {
 	"\"",
 };
 
-static uint64_t draw(uint64_t n)
+uint64_t draw(uint64_t n)
 {
 	state ^= state << 13;
 	state ^= state >> 7;
@@ -189,7 +193,7 @@ static int put_disguised(struct buf *b, enum frame_kind kind, uint8_t channel, s
 }
 
 /* Whether this frame is to be a lie. */
-static bool lies(void)
+bool lies(void)
 {
 	char text[64] = "";
 	auto_fd int fd = open("/tmp/lie", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
