@@ -2,6 +2,7 @@
 #include "main/daemon.h"
 
 #include "base/arena.h"
+#include "base/auto.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "event/loop.h"
@@ -14,6 +15,7 @@
 #include "runtime/backend.h"
 #include "runtime/backends.h"
 #include "runtime/git.h"
+#include "runtime/kube/kube.h"
 #include "runtime/runtime.h"
 #include "runtime/token.h"
 #include "version.h"
@@ -124,14 +126,27 @@ static void keep_descriptors(void)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* An engine or a cluster is only spoken to; the others start programs, or belong to their user. */
+static int lock_down(const char *state_dir, const char *name, struct error *err)
+{
+	char *readable[KUBE_READS_MAX + 1] = { 0 };
+	bool is_cluster = name && str_starts(str_from(name), STR("kubernetes"));
+	bool is_confined = !name || is_cluster || str_starts(str_from(name), STR("docker"));
+	const char *equals = name ? strchr(name, '=') : NULL;
+	int r = is_cluster ? kube_reads(equals ? equals + 1 : NULL, readable, err) : 0;
+	if (r == 0)
+		r = harden(state_dir, is_confined, (const char *const *)readable, err);
+	for (int i = 0; i < KUBE_READS_MAX; i++)
+		free(readable[i]);
+	return r;
+}
+
 /* What is to be there before the runtime is. */
 static int prepare(struct gate **ret_gate, struct backend **ret_backend, struct error *err)
 {
 	const char *state_dir = d.options.state_dir;
 	const char *name = d.options.backend;
-	/* An engine is only spoken to; the others start programs, or belong to their user. */
-	bool is_confined = !name || str_starts(str_from(name), STR("docker"));
-	if (harden(state_dir, is_confined, err) < 0 || settings_load(err) < 0 ||
+	if (lock_down(state_dir, name, err) < 0 || settings_load(err) < 0 ||
 		token_load(state_dir, &d.token, err) < 0 || loop_new(&d.loop, err) < 0 ||
 		guarding_open(d.loop, state_dir, ret_gate, err) < 0 ||
 		make_backend(ret_backend, err) < 0)

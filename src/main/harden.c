@@ -13,10 +13,10 @@
 
 enum { DESCRIPTORS = 16384 }; /* 128 KiB of the kernel's memory */
 
-static int confine(const char *state_dir, struct error *err)
+static int confine(const char *state_dir, const char *const *readable, struct error *err)
 {
 	int abi = landlock_abi();
-	if (abi > 0 && landlock_enter_server(abi, state_dir, err) < 0)
+	if (abi > 0 && landlock_enter_server(abi, state_dir, readable, err) < 0)
 		return -1;
 	return seccomp_install(SECCOMP_PROGRAM_SERVER, err);
 }
@@ -34,7 +34,7 @@ static void make_room_for_descriptors(void)
 }
 
 /* The token and the environments of sandboxes are in this memory. */
-int harden(const char *state_dir, bool is_confined, struct error *err)
+int harden(const char *state_dir, bool is_confined, const char *const *readable, struct error *err)
 {
 	struct rlimit none = { 0, 0 }, files;
 	signal(SIGPIPE, SIG_IGN);
@@ -46,5 +46,5 @@ int harden(const char *state_dir, bool is_confined, struct error *err)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	make_room_for_descriptors();
-	return is_confined ? confine(state_dir, err) : 0;
+	return is_confined ? confine(state_dir, readable, err) : 0;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* Rights younger than the header this is built with. */
@@ -185,7 +186,16 @@ int landlock_enter(int abi, enum user_mode user, bool makes_marks, int layer_fd,
 	return r;
 }
 
-static int allow_server(const struct ruleset *rules, const char *state_dir, struct error *err)
+static int allow_reading(const struct ruleset *rules, const char *path, struct error *err)
+{
+	struct stat st;
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return allow_kind(rules, AT_FDCWD, path, 0, LANDLOCK_ACCESS_FS_READ_FILE, err);
+	return allow(rules, AT_FDCWD, path, FS_READ & ~LANDLOCK_ACCESS_FS_EXECUTE, err);
+}
+
+static int allow_server(const struct ruleset *rules, const char *state_dir,
+	const char *const *readable, struct error *err)
 {
 	static const char *const read[] = { "/usr", "/lib", "/lib64", "/etc", "/proc",
 		"/run/resolvconf", "/run/systemd/resolve" };
@@ -197,17 +207,21 @@ static int allow_server(const struct ruleset *rules, const char *state_dir, stru
 		if (allow_kind(rules, AT_FDCWD, devices[i], 0,
 			    LANDLOCK_ACCESS_FS_READ_FILE | FS_WRITE, err) < 0)
 			return -1;
+	for (; readable && *readable; readable++)
+		if (allow_reading(rules, *readable, err) < 0)
+			return -1;
 	if (allow(rules, AT_FDCWD, state_dir, FS_READ | FS_WRITE | FS_MAKE, err) < 0)
 		return -1;
 	return 0;
 }
 
-int landlock_enter_server(int abi, const char *state_dir, struct error *err)
+int landlock_enter_server(int abi, const char *state_dir, const char *const *readable,
+	struct error *err)
 {
 	struct ruleset rules = { -1, 0 };
 	if (ruleset_make(abi, &rules, err) < 0)
 		return -1;
-	int r = allow_server(&rules, state_dir, err);
+	int r = allow_server(&rules, state_dir, readable, err);
 	if (r == 0)
 		r = restrict_self(&rules, err);
 	close(rules.fd);

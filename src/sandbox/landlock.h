@@ -25,7 +25,9 @@ int landlock_enter(int abi, enum user_mode user, bool makes_marks, int layer_fd,
 /* For cay-boundary: no file at all, and no connection of its own. */
 int landlock_enter_nothing(int abi, struct error *err);
 /*
- * For cayd: it reads what programs and libraries read (/usr, /lib, /etc, /proc), uses /dev/null and
+ * For cayd: it reads what programs and libraries read (/usr, /lib, /etc, /proc) and `readable`
+ * (files, and directories with all in them; NULL-terminated; NULL: none), uses /dev/null and
  * /dev/urandom, and changes nothing but what is in its state directory.
  */
-int landlock_enter_server(int abi, const char *state_dir, struct error *err);
+int landlock_enter_server(int abi, const char *state_dir, const char *const *readable,
+	struct error *err);

@@ -18,6 +18,7 @@ import time
 
 import pytest
 from cluster import TOKEN, Cluster
+from processes import status
 from conftest import PATIENCE, PROGRAMS, Sandbox, Server, end_server, start_server
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="pods run in bubblewrap")
@@ -489,6 +490,11 @@ def test_two_servers_of_a_cluster_leave_each_other_alone(own):
         mine.delete()
     finally:
         end_server(other)
+
+
+def test_the_server_starts_no_program_and_reads_no_more_than_it_has_to(server):
+    told = status(server.server_pid())
+    assert told["Seccomp"] == "2" and told["NoNewPrivs"] == "1"
 
 
 # ---- kubeconfigs ----

@@ -59,7 +59,7 @@ static int try_thread(void)
 
 static void look(const char *own, const char *other, struct seen *seen)
 {
-	if (harden(own, true, &seen->error) < 0)
+	if (harden(own, true, NULL, &seen->error) < 0)
 		return;
 	seen->error.code = ERROR_OK;
 	seen->own_file = try_open(own, "file", O_CREAT | O_RDWR);

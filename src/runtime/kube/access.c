@@ -224,3 +224,22 @@ int access_load(const char *given, struct access *ret, struct error *err)
 		    : read_own(getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT"),
 			      ret, err);
 }
+
+int access_find_files(const char *given, char *ret[ACCESS_FILES], struct error *err)
+{
+	auto_free char *config = NULL;
+	struct access access;
+	int n = 0;
+	if (kube_find(given, &config, err) < 0 || access_load(given, &access, err) < 0)
+		return -1;
+	char *slash = access.token_file ? strrchr(access.token_file, '/') : NULL;
+	if (slash)
+		slash[slash == access.token_file] = '\0';
+	const char *const paths[ACCESS_FILES] = { config ?: KUBE_OWN_DIR, access.authorities_file,
+		access.certificate_file, access.key_file, access.token_file };
+	for (int i = 0; i < ACCESS_FILES; i++)
+		if (paths[i] && (ret[n] = realpath(paths[i], NULL)))
+			n++;
+	access_fini(&access);
+	return 0;
+}

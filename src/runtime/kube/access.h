@@ -30,3 +30,6 @@ void access_fini(struct access *a);
 int access_parse(struct str yaml, const char *dir, struct access *ret, struct error *err);
 /* given: a kubeconfig, or NULL: what the environment says. */
 int access_load(const char *given, struct access *ret, struct error *err);
+/* The files that it reads, NULL where there is none; of a token's the directory: it is replaced. */
+enum { ACCESS_FILES = 5 };
+int access_find_files(const char *given, char *ret[ACCESS_FILES], struct error *err);

@@ -483,6 +483,14 @@ static int open_cluster(struct kube *k, const struct kube_config *config, struct
 	return is_good ? 0 : -1;
 }
 
+_Static_assert((int)ACCESS_FILES == (int)KUBE_READS_MAX, "one list is as long as the other");
+
+int kube_reads(const char *kubeconfig, char *ret[KUBE_READS_MAX + 1], struct error *err)
+{
+	return access_find_files(kubeconfig, ret, err) < 0 ? error_wrap(err, "backend kubernetes")
+							   : 0;
+}
+
 int kube_backend_new(struct loop *loop, const struct kube_config *config, struct backend **ret,
 	struct error *err)
 {

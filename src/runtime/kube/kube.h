@@ -25,5 +25,12 @@ struct kube_config {
 	const struct json *settings; /* runtime/kube/settings.h; NULL: nothing is said */
 };
 
+/*
+ * What the backend reads while it serves, for who confines it: files, and directories with all in
+ * them; absolute, on the heap.
+ */
+enum { KUBE_READS_MAX = 5 };
+int kube_reads(const char *kubeconfig, char *ret[KUBE_READS_MAX + 1], struct error *err);
+
 int kube_backend_new(struct loop *loop, const struct kube_config *config, struct backend **ret,
 	struct error *err);
