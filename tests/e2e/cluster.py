@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.parse
 
-from conftest import PATIENCE, PROGRAMS
+from conftest import PATIENCE, PROGRAMS, sanitizer_reports
 
 TOKEN = "cluster-token"
 NETWORKS = itertools.count(1)
@@ -67,6 +67,8 @@ class Pod:
     def stop(self):
         self.process.kill()
         self.process.wait()
+        log = (self.dir / "log").read_text(errors="replace")
+        self.cluster.reports += sanitizer_reports(log)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
@@ -78,7 +80,7 @@ class Cluster:
         self.refuse = {}       # (method, kind) → (status, message), or a list of them for the next ones
         self.swallow = []      # (method, kind): performed, and never answered
         self.held = set()      # names of images whose pods wait for `let_go`
-        self.requests = []
+        self.requests, self.reports = [], []  # the latter of executors
         self.network = f"127.{16 + os.getpid() % 200}.{next(NETWORKS) % 250}"
         self.numbers = iter(range(1, 255))
         self.page = 200
@@ -118,6 +120,7 @@ class Cluster:
         for pod in list(self.running.values()):
             pod.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+        assert not self.reports, "\n".join(self.reports)
 
     # What becomes of objects; with the lock held.
 
@@ -156,7 +159,9 @@ class Cluster:
     def await_end(self, pod, one, reason="Error"):
         code = one.process.wait()
         with self.lock:
-            word = (one.dir / "last-word").read_text() if one.dir.exists() else ""
+            word = ""
+            with contextlib.suppress(FileNotFoundError):  # it was stopped
+                word = (one.dir / "last-word").read_text()
             pod["status"] = {"phase": "Failed" if code else "Succeeded", "containerStatuses": [{"name": "sandbox", "state": {"terminated": {
                 "exitCode": code & 255, "reason": getattr(one, "reason", reason if code else "Completed"), "message": word}}}]}
             if pod["metadata"]["name"] in self.pods:

@@ -18,8 +18,9 @@ import time
 
 import pytest
 from cluster import TOKEN, Cluster
-from processes import status
 from conftest import PATIENCE, PROGRAMS, Sandbox, Server, end_server, start_server
+from lying import Elsewhere, Liar
+from processes import status
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="pods run in bubblewrap")
 PORT = 30082
@@ -438,6 +439,33 @@ def test_many_at_once_come_and_go(own):
         open_now = len(os.listdir(f"/proc/{server.server_pid()}/fd"))
         assert before is None or open_now <= before + 8
         before = before or open_now
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_cluster_that_lies_is_no_more_than_a_cluster_that_fails(seed):
+    with Cluster() as cluster, Elsewhere() as elsewhere, Liar(("127.0.0.1", cluster.http.server_port), elsewhere) as liar:
+        config = cluster.write_config(liar.url, None, "liar")
+        server = start_server("--backend", f"kubernetes={config}", settings=cluster.settings())
+        try:
+            pid = server.server_pid()
+            liar.lie(seed, share=0.35)
+            for _ in range(8):
+                with contextlib.suppress(TimeoutError):
+                    reply = server.request("POST", "/v1/sandboxes", {"image": "a:1", "workdir": "/workspace"}, timeout=3)
+                    if reply.status == 201:
+                        Sandbox(server, reply.json).request("POST", "/actions/exec", {"argv": ["true"]})
+                    else:
+                        assert reply.code and len(reply.json["error"]["message"]) < 400
+            assert liar.lie(0, share=0), "no lie was told"
+            box = create(server)
+            assert box.output("echo true words") == "true words\n" and server.server_pid() == pid
+            for one in server.request("GET", "/v1/sandboxes").json["sandboxes"]:
+                if one["state"] != "failed":
+                    server.request("DELETE", f"/v1/sandboxes/{one['id']}", timeout=60)
+            cluster.wait_for(lambda: not cluster.pods, "the end of every pod")
+            assert not elsewhere.visits
+        finally:
+            end_server(server)
 
 
 # ---- servers that come and go ----

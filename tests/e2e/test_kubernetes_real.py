@@ -86,10 +86,19 @@ def test_it_is_confined_as_it_says(box):
     assert kubectl("get", "secret", "-l", f"cay.sandbox={box.id}", "-o", "name") == ""
 
 
-def test_root_is_root_inside(server):
+def test_root_is_root_inside_and_cannot_look_into_its_keeper(server):
     box = create(server, user="root")
-    assert box.output("id -u; touch /etc/mine && echo made; cat /proc/1/environ 2>&1 | head -c 99").split("\n")[:2] == ["0", "made"]
+    assert box.output("id -u; touch /etc/mine && echo made") == "0\nmade\n"
+    for name in ("environ", "mem", "maps"):
+        assert "Permission denied" in box.output(f"head -c 99 /proc/1/{name} 2>&1 | tr -d '\\0'"), name
     box.request("DELETE", timeout=SLOW)
+
+
+def test_its_keeper_cannot_be_killed_from_inside(box):
+    box.run("kill -9 1; kill -STOP 1; kill -TERM 1; kill -HUP 1")
+    box.request("POST", "/actions/exec", {"argv": ["sh", "-c", "kill -9 -1"]})
+    assert box.output("echo alive", session="another") == "alive\n"
+    assert json.loads(kubectl("get", "pod", f"cay-{box.id}", "-o", "json"))["status"]["phase"] == "Running"
 
 
 def test_an_image_that_is_not_there_fails_soon_with_the_clusters_words(server):
