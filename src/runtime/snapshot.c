@@ -5,6 +5,8 @@
  *	staging  a place for the layers, with a sandbox that unpacks them (runtime/staging.h)
  *	rest     the backend freezes the processes. The kernel may not tell when they are at rest, so it is
  *	         asked again until they are
+ *	ping     the executor answers: it is not at rest itself, waiting for a child of its own that came to
+ *	         rest before it had begun. If it does not, all go on for a moment, and then rest again
  *	look     the executor looks through what was changed: how much it is, and whose (executor/layer.c)
  *	parts    each part becomes a layer, from worker to worker (runtime/haul.h); the lowest first
  *	record   the processes go on; the image gets its record and its name
@@ -14,7 +16,7 @@
  */
 #include "runtime/snapshot.h"
 
-#include "action/file_actions.h"
+#include "action/executor_actions.h"
 #include "action/image_actions.h"
 #include "base/auto.h"
 #include "base/bug.h"
@@ -24,7 +26,7 @@
 
 #include <stdio.h>
 
-enum { LEVEL_MAX = 256, ASK_AGAIN_MS = 2 };
+enum { LEVEL_MAX = 256, ASK_AGAIN_MS = 2, PING_MS = 250, GO_ON_MS = 20 };
 
 static struct list all = LIST_INIT(all);
 static int n_all;
@@ -43,7 +45,7 @@ void snapshot_let_go(struct snapshot *n)
 {
 	struct sandbox *s = n->is_holding ? find_sandbox(n) : NULL;
 	struct backend *b = n->rt->backend;
-	if (s && n->is_frozen)
+	if (s && n->is_frozen && s->state != SANDBOX_PAUSED)
 		b->ops->freeze(b, s->backend_id, false, NULL, NULL);
 	if (s)
 		call_hold(s, false);
@@ -206,6 +208,50 @@ static void set_deadline(struct snapshot *n)
 	timer_set(n->timer, MAX(n->deadline_ms - clock_mono_ms(), 1));
 }
 
+static void on_pong(void *arg, struct str text)
+{
+	struct snapshot *n = arg;
+	n->looking = NULL;
+	n->is_pinging = false;
+	set_deadline(n);
+	look(n);
+}
+
+static void ping(struct snapshot *n)
+{
+	static const struct call_sink sink = { .result = on_pong, .error = on_look_failed };
+	struct sandbox *s = snapshot_sandbox(n);
+	if (!s)
+		return;
+	n->is_pinging = true;
+	n->looking = call_perform_quietly(s, &info_action, STR("{}"), &sink, n);
+	timer_set(n->timer, PING_MS);
+}
+
+/* A child of the executor's waits for who waits for it: all go on for a moment. */
+static void on_no_pong(struct snapshot *n)
+{
+	struct sandbox *s = snapshot_sandbox(n);
+	struct backend *b = n->rt->backend;
+	struct error err;
+	if (!s)
+		return;
+	n->is_pinging = false;
+	runtime_call_cancel(take_ptr(n->looking));
+	if (clock_mono_ms() > n->rest_ms) {
+		error_set(&err, ERROR_UNAVAILABLE,
+			s->state == SANDBOX_PAUSED
+				? "its executor waits for a process that is paused: resume it first"
+				: "its executor does not answer");
+		snapshot_fail(n, &err);
+	} else if (n->is_frozen && s->state != SANDBOX_PAUSED) {
+		b->ops->freeze(b, s->backend_id, false, NULL, NULL);
+		timer_set(n->timer, GO_ON_MS);
+	} else {
+		ping(n);
+	}
+}
+
 static void on_frozen(void *arg, const struct backend_reply *reply)
 {
 	auto_free struct asked *asked = arg;
@@ -222,8 +268,7 @@ static void on_frozen(void *arg, const struct backend_reply *reply)
 	} else if (reply->error.code != ERROR_OK) {
 		snapshot_fail(n, &reply->error);
 	} else if (reply->is_paused) {
-		set_deadline(n);
-		look(n);
+		ping(n);
 	} else if (clock_mono_ms() > n->rest_ms) {
 		error_set(&err, ERROR_TIMEOUT, "its processes did not come to rest within %d ms",
 			SNAPSHOT_REST_MS);
@@ -248,6 +293,10 @@ static void on_timer(void *arg)
 {
 	struct snapshot *n = arg;
 	struct error err;
+	if (n->is_pinging) {
+		on_no_pong(n);
+		return;
+	}
 	if (n->is_holding && n->rest_ms && !n->looking && !n->look &&
 		clock_mono_ms() < n->deadline_ms) {
 		ask_to_rest(n);
@@ -281,13 +330,12 @@ static void on_open(void *arg, const struct error *failure)
 		snapshot_fail(n, failure ? failure : &err);
 		return;
 	}
-	n->is_frozen = !n->wish.is_live && s->state != SANDBOX_PAUSED;
-	if (n->wish.is_live) {
-		look(n);
-		return;
-	}
+	n->is_frozen = !n->wish.is_live;
 	n->rest_ms = clock_mono_ms() + SNAPSHOT_REST_MS;
-	ask_to_rest(n);
+	if (n->wish.is_live)
+		ping(n);
+	else
+		ask_to_rest(n);
 }
 
 static int take_base(struct snapshot *n, const struct sandbox *s, struct error *err)

@@ -22,7 +22,7 @@ enum {
 	SNAPSHOT_MS = 600 * 1000, /* how long one may take */
 	SNAPSHOT_REST_MS = 5000,  /* how long its processes may take to come to rest */
 };
-/* Of all files, holes counted. */
+/* Of all files, without their holes. */
 #define SNAPSHOT_BYTES_MAX ((int64_t)8 << 30)
 
 struct snapshot_wish {

@@ -36,8 +36,10 @@ struct snapshot {
 	struct staging *staging;
 	struct timer *timer;
 	int64_t deadline_ms, rest_ms; /* monotonic; until when it may take */
-	bool is_holding, is_frozen;
-	struct runtime_call *looking;                   /* NULL: not yet, or over */
+	bool is_holding;
+	bool is_frozen; /* by us; a client may have paused it as well */
+	bool is_pinging;
+	struct runtime_call *looking;                   /* or pinging; NULL: not yet, or over */
 	struct haul *haul;                              /* of a part; NULL: none */
 	struct json *look;                              /* what the executor found */
 	struct snapshot_part parts[SNAPSHOT_PARTS_MAX]; /* the topmost first */

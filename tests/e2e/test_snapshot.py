@@ -249,6 +249,28 @@ def test_what_a_caller_does_meanwhile_waits(server):
     assert child.output("stat -c %s big") == "60000000\n"
 
 
+def test_what_is_just_being_started_holds_up_nothing(server):
+    """A process that comes to rest before its program has begun is one that the executor waits for, and the snapshot for that."""
+    box, over, done = server.create(), threading.Event(), []
+
+    def start_processes():
+        while not over.is_set():
+            done.append(box.action("exec", argv=["true"])["exit_code"])
+
+    threads = [threading.Thread(target=start_processes) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for live in [False] * 12 + [True] * 4:
+            child, = fork(box, live=live)
+            child.delete()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert len(done) > 4 and set(done) == {0}
+
+
 def test_a_paused_sandbox_stays_so(server):
     box = server.create()
     box.run("echo p > p")
