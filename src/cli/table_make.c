@@ -116,8 +116,7 @@ static const struct command_option serve_options[] = {
 		"that of an action execution server (SESSION_API_KEY); daytona or daytona+http://HOST:PORT/api, those of "
 		"a Daytona server (DAYTONA_API_URL, DAYTONA_API_KEY); http://HOST:PORT or unix:PATH, those of "
 		"another cay server (CAY_REMOTE_TOKEN); docker or docker=PATH: containers of the engine (docker, podman) "
-		"behind that Unix socket, see docs/engine.md; kubernetes or kubernetes=KUBECONFIG: pods of a cluster, see docs/kubernetes.md",
-		.standard = "native" },
+		"behind that Unix socket, see docs/engine.md; kubernetes or kubernetes=KUBECONFIG: pods of a cluster, see docs/kubernetes.md (default: what core.runtime of cay.toml says, else native)" },
 	{ "host-path", 0, OPTION_TEXTS, SERVE(host_path), "DIR",
 		"a directory of this machine beneath which sandboxes may be given mounts and images; any: all "
 		"of it; none: nothing; may be given often (default: all but what belongs to the system, home "

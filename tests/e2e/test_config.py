@@ -199,6 +199,7 @@ def test_a_mistake_is_one_line_and_nothing_starts(tmp_path):
     ("[sandbox.docker_runtime_kwargs]\nprivileged = true\n", "sandbox.docker_runtime_kwargs: 'privileged' would end the isolation"),
     ("[core]\nruntime = 'kubernetes'\n[sandbox]\nruntime_extra_deps = 'true'\n",
      "sandbox.runtime_extra_deps: no image is built in a cluster;"),
+    ("[core]\nruntime = 'remote'\n[sandbox]\nenable_gpu = true\n", "sandbox.enable_gpu: sandboxes of this backend get no device"),
 ])
 def test_what_would_be_missed_is_refused_before_anything_starts(tmp_path, text, words):
     (tmp_path / "cay.toml").write_text(text)

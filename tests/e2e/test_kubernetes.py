@@ -667,6 +667,36 @@ def test_doctor_tells_which_cluster_is_meant(tmp_path, cluster):
     assert "for --backend kubernetes: no cluster: neither KUBECONFIG nor ~/.kube/config" in told()
 
 
+def test_a_configuration_of_openhands_is_enough(tmp_path, cluster):
+    (tmp_path / "config.toml").write_text(
+        "[core]\nruntime = 'kubernetes'\nworkspace_mount_path_in_sandbox = '/data'\n[sandbox]\nbase_container_image = 'mine:1'\n"
+        "[kubernetes]\nnamespace = 'agents'\nexecutor_image = 'r.example/cay:7'\nresource_memory_limit = '700Mi'\n")
+    state, ready, child_ready = tmp_path / "state", *os.pipe()
+    process = subprocess.Popen(
+        [PROGRAMS / "cay", "serve", "--config", tmp_path / "config.toml", "--state", state, "--socket", tmp_path / "s", "--listen", "none",
+         "--ready-fd", str(child_ready)], pass_fds=[child_ready], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "KUBERNETES_RESOURCE_CPU_REQUEST": "50m", "CAY_TOKEN": "t" * 32})
+    os.close(child_ready)
+    try:
+        with open(ready) as pipe:
+            assert pipe.read() == "\n", process.stderr.read().decode()
+        cay = PROGRAMS / "cay"
+        env = {**os.environ, "CAY_TOKEN": "t" * 32, "CAY_URL": f"unix:{tmp_path}/s"}
+        subprocess.run([cay, "create", "--name", "demo"], env=env, check=True, capture_output=True)
+        pod, = [pod for pod in cluster.pods.values() if pod["spec"]["containers"][0]["image"] == "mine:1"]
+        main = pod["spec"]["containers"][0]
+        assert pod["spec"]["initContainers"][0]["image"] == "r.example/cay:7"
+        assert main["resources"] == {"limits": {"memory": str(700 << 20)}, "requests": {"memory": str(128 << 20), "cpu": "50m"}}
+        assert "/data" in [mount["mountPath"] for mount in main["volumeMounts"]]
+        done = subprocess.run([cay, "exec", "demo", "--", "pwd"], env=env, check=True, capture_output=True, text=True)
+        assert done.stdout == "/data\n"
+        subprocess.run([cay, "rm", "demo"], env=env, check=True, capture_output=True)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        process.stderr.close()
+
+
 # ---- the executor alone ----
 
 SECRET = "5" * 64
