@@ -775,6 +775,47 @@ def test_set_id_bits_and_attributes_are_dropped(x):
     assert os.listxattr(x.dir / "to/f") == []
 
 
+@pytest.mark.parametrize("dialect", ["gnu", "posix"])
+def test_holes_in_an_archive_stay_holes(x, tmp_path, dialect):
+    with open(tmp_path / "f", "wb") as f:
+        for at in (0, 40 << 20, (90 << 20) - 5):
+            f.seek(at)
+            f.write(b"some")
+        f.truncate(100 << 20)
+    made = subprocess.run(["tar", "-C", tmp_path, "--sparse", f"--format={dialect}", "-cf", "-", "f"], capture_output=True, check=True)
+    assert len(made.stdout) < 1 << 20
+    (x.dir / "to").mkdir()
+    assert x.upload(made.stdout, path="to", kind="tar", max_bytes=1 << 20)["written_bytes"] < 1 << 20
+    assert (x.dir / "to/f").stat().st_blocks * 512 < 1 << 20
+    assert subprocess.run(["cmp", tmp_path / "f", x.dir / "to/f"], check=False).returncode == 0
+
+
+def sparse_tar(pieces, size):
+    """A file of single bytes with holes between them, in PAX' format 1.0."""
+    table = "".join(f"{n}\n" for n in [len(pieces), *itertools.chain(*((at, 1) for at in pieces))]).encode()
+    data = table + bytes(-len(table) % 512) + b"x" * len(pieces)
+    info = tarfile.TarInfo("GNUSparseFile.0/f")
+    info.size = len(data)
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "f", "GNU.sparse.realsize": str(size)}
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(data))
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize("pieces, size, code", [
+    ([i * 8192 for i in range(2000)], 2000 * 8192, "limit_reached"),  # 2,000 bytes, and 8 MB of the disk
+    ([0], 2 << 40, "too_large"), ([3 << 40], (3 << 40) + 1, "too_large"), ([1 << 62], (1 << 62) + 1, "too_large")])
+def test_a_map_of_holes_that_costs_much_is_refused(x, pieces, size, code):
+    (x.dir / "to").mkdir()
+    with pytest.raises(Failed) as e:
+        x.upload(sparse_tar(pieces, size), path="to", kind="tar", max_bytes=1 << 20)
+    assert e.value.code in (code, "invalid_argument")
+    assert not (x.dir / "to/f").exists()
+    assert x.upload(sparse_tar([0, 8192], 20000), path="to", kind="tar", max_bytes=1 << 20)["written_bytes"] == 2
+    assert (x.dir / "to/f").read_bytes() == b"x" + bytes(8191) + b"x" + bytes(20000 - 8193)
+
+
 @pytest.mark.parametrize("name", archives.HOSTILE)
 def test_a_hostile_archive_is_refused_or_confined(x, name):
     kind, data = archives.HOSTILE[name]
