@@ -125,9 +125,10 @@ static void on_late(void *arg)
 	struct error err;
 	if (c->is_stuck)
 		err = c->waits;
-	else if (c->runs && trouble)
+	else if (c->runs && trouble) {
 		err = *trouble;
-	else
+		error_wrap(&err, "its pod runs, and cannot be reached from here");
+	} else
 		error_set(&err, ERROR_TIMEOUT, "its executor did not answer in time");
 	fail(c, &err);
 }
