@@ -65,7 +65,7 @@ bool door_take_ready(struct str line, struct door_ready *ret)
 bool door_take_usage(struct str line, struct door_usage *ret)
 {
 	struct str word;
-	struct door_usage u;
+	struct door_usage u = { 0 };
 	int64_t *const numbers[] = { &u.memory_bytes, &u.memory_peak_bytes, &u.pids, &u.cpu_us };
 	if (!take_word(&line, &word) || !str_is(word, "U"))
 		return false;

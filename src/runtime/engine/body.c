@@ -215,7 +215,7 @@ int engine_check_promise(const struct engine_wish *wish, const struct enforced *
 
 /* ---- the body ---- */
 
-static void put_strings(struct jsonw *w, const char *key, const char *const *items)
+void engine_put_strings(struct jsonw *w, const char *key, const char *const *items)
 {
 	jsonw_key(w, key);
 	jsonw_open_array(w);
@@ -263,8 +263,8 @@ static void put_command(struct jsonw *w, const struct engine_wish *wish,
 		engine_workdir(wish, image), "--lease-ms", lease.ptr,
 		spec->user == USER_AGENT ? "--user" : NULL, agent, NULL };
 	const char *const program[] = { "/.cay/executor", NULL };
-	put_strings(w, "Entrypoint", program);
-	put_strings(w, "Cmd", words);
+	engine_put_strings(w, "Entrypoint", program);
+	engine_put_strings(w, "Cmd", words);
 }
 
 static void put_mount(struct jsonw *w, const char *source, const char *target, bool is_read_only)
@@ -347,9 +347,9 @@ static void put_privileges(struct jsonw *w, const struct spec *spec)
 	static const char *const root[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL",
 		"NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", NULL };
 	static const char *const options[] = { "no-new-privileges", NULL };
-	put_strings(w, "CapDrop", all);
-	put_strings(w, "CapAdd", spec->user == USER_ROOT ? root : start);
-	put_strings(w, "SecurityOpt", options);
+	engine_put_strings(w, "CapDrop", all);
+	engine_put_strings(w, "CapAdd", spec->user == USER_ROOT ? root : start);
+	engine_put_strings(w, "SecurityOpt", options);
 }
 
 /* None that is above: which there may be is config/container.c's to say. */
@@ -404,7 +404,7 @@ void engine_put_body(const struct engine_wish *wish, const struct engine_image *
 	put_labels(&w, wish, promise);
 	jsonw_key(&w, "Healthcheck");
 	jsonw_open(&w);
-	put_strings(&w, "Test", no_check);
+	engine_put_strings(&w, "Test", no_check);
 	jsonw_close(&w);
 	put_host(&w, wish, facts, promise);
 	jsonw_close(&w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * body: from a wish for a sandbox to the body of POST /containers/create. No socket, no clock.
- * Private to runtime/engine.
+ * Private to runtime/engine and runtime/kube.
  */
 #pragma once
 
@@ -62,6 +62,9 @@ void engine_put_body(const struct engine_wish *wish, const struct engine_image *
 /* The label ENGINE_LABEL_ENFORCED, and back; what is none is all zero. */
 void engine_put_enforced(const struct enforced *e, struct buf *b);
 void engine_parse_enforced(struct str text, struct enforced *ret);
+
+/* "KEY":["…",…]; items end with NULL. */
+void engine_put_strings(struct jsonw *w, const char *key, const char *const *items);
 
 /* "name" is "name:latest": without a tag an engine would fetch all of them. */
 void engine_put_reference(struct str image, struct buf *b);

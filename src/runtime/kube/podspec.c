@@ -81,15 +81,6 @@ int pod_check_promise(const struct pod_wish *wish, const struct enforced *promis
 
 /* ---- small parts ---- */
 
-static void put_strings(struct jsonw *w, const char *key, const char *const *items)
-{
-	jsonw_key(w, key);
-	jsonw_open_array(w);
-	for (; *items; items++)
-		jsonw_str(w, str_from(*items));
-	jsonw_close_array(w);
-}
-
 static void open_member(struct jsonw *w, const char *key)
 {
 	jsonw_key(w, key);
@@ -177,9 +168,9 @@ static void put_privileges(struct jsonw *w, const struct pod_wish *wish, bool is
 	if (!is_sandbox)
 		jsonw_key_bool(w, "readOnlyRootFilesystem", true);
 	open_member(w, "capabilities");
-	put_strings(w, "drop", all);
+	engine_put_strings(w, "drop", all);
 	if (is_sandbox && !is_agent(wish))
-		put_strings(w, "add", root);
+		engine_put_strings(w, "add", root);
 	jsonw_close(w);
 	jsonw_close(w);
 }
@@ -203,7 +194,7 @@ static void put_installer(struct jsonw *w, const struct pod_wish *wish,
 	jsonw_open(w);
 	jsonw_key_str(w, "name", STR("executor"));
 	jsonw_key_str(w, "image", str_from(wish->settings->executor_image));
-	put_strings(w, "command", command);
+	engine_put_strings(w, "command", command);
 	put_resources(w, wish, limits);
 	put_privileges(w, wish, false);
 	jsonw_key(w, "volumeMounts");
@@ -242,7 +233,7 @@ static void put_command(struct jsonw *w, const struct pod_wish *wish)
 	buf_printf(&lease, "%d", KUBE_LEASE_MS);
 	const char *const command[] = { "/.cay/cay-executor", "--listen", port.ptr, "--lease-ms",
 		lease.ptr, workdir[0] ? "--workdir" : NULL, workdir, NULL };
-	put_strings(w, "command", command);
+	engine_put_strings(w, "command", command);
 	jsonw_key(w, "ports");
 	jsonw_open_array(w);
 	jsonw_open(w);
@@ -303,7 +294,7 @@ static void put_claim(struct jsonw *w, const struct pod_wish *wish)
 	jsonw_close(w);
 	jsonw_close(w);
 	open_member(w, "spec");
-	put_strings(w, "accessModes", modes);
+	engine_put_strings(w, "accessModes", modes);
 	if (s->volume_class)
 		jsonw_key_str(w, "storageClassName", str_from(s->volume_class));
 	open_member(w, "resources");
