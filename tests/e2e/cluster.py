@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -24,6 +25,7 @@ import time
 import urllib.parse
 
 from conftest import PATIENCE, PROGRAMS, sanitizer_reports
+from processes import children
 
 TOKEN = "cluster-token"
 NETWORKS = itertools.count(1)
@@ -64,8 +66,16 @@ class Pod:
             command += ["--workdir", "/usr/nowhere"]
         self.process = subprocess.Popen([*argv, *command], stdin=subprocess.DEVNULL, stderr=open(self.dir / "log", "wb"))
 
+    def kill(self):
+        """Its pid 1; bubblewrap, which waits for that outside, ends with it."""
+        while self.process.poll() is None and not children(self.process.pid):
+            time.sleep(0.002)  # it has just been started
+        for pid in children(self.process.pid) if self.process.poll() is None else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def stop(self):
-        self.process.kill()
+        self.kill()
         self.process.wait()
         log = (self.dir / "log").read_text(errors="replace")
         self.cluster.reports += sanitizer_reports(log)
@@ -196,14 +206,14 @@ class Cluster:
             self.note("MODIFIED", pod)
             one = self.running.get(name)
             if one and one.process.poll() is None:
-                threading.Timer(0.3, one.process.kill).start()  # the grace that it is given
+                threading.Timer(0.3, one.kill).start()  # the grace that it is given
             else:
                 self.forget(pod)
             return pod
 
     def kill(self, name, reason="Error"):
         self.running[name].reason = reason
-        self.running[name].process.kill()
+        self.running[name].kill()
 
     def cut(self):
         """Every watch ends here and now."""
