@@ -133,7 +133,7 @@ def complete(*words, path=None):
 
 
 def test_completion_offers_commands_options_and_words():
-    assert complete("cay", "e") == ["exec", "events"]
+    assert complete("cay", "e") == ["exec", "events", "executor-image"]
     assert complete("cay", "create", "--net") == ["--network-name", "--network"]
     assert complete("cay", "create", "--network", "") == ["loopback", "none", "host", "proxy", "bridge", "pasta"]
     assert "seccomp" in complete("cay", "run", "--require", "s")
