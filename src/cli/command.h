@@ -85,6 +85,11 @@ struct command_argument {
 	const char *help;
 };
 
+struct command_example {
+	const char *line; /* "cay serve" */
+	const char *what; /* "Serve this machine:" */
+};
+
 struct command {
 	const char *name;
 	const char *group;   /* headline in `cay help` */
@@ -92,7 +97,7 @@ struct command {
 	const char *also;    /* what the like is called elsewhere, for who types that: "ps list" */
 	/* paragraphs, separated by empty lines; wrapped by who prints it */
 	const char *description;
-	const char *examples;                     /* "command\0what it does\0…\0" */
+	const struct command_example *examples;   /* { 0 } ends them; NULL: none */
 	const struct command_argument *arguments; /* ended by an empty one; NULL: none */
 	/* tables, each ended by an empty row */
 	const struct command_option *options[OPTION_TABLES_MAX];

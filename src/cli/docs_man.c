@@ -153,14 +153,12 @@ static void put_option(struct buf *b, const struct command_option *o)
 
 static void put_examples(struct buf *b, const struct command *c)
 {
-	for (const char *line = c->examples; line && *line;) {
-		const char *what = line + strlen(line) + 1;
+	for (const struct command_example *e = c->examples; e && e->line; e++) {
 		buf_puts(b, ".Pp\n");
-		put_text(b, str_from(what));
+		put_text(b, str_from(e->what));
 		buf_puts(b, ".Dl ");
-		put_escaped(b, str_from(line));
+		put_escaped(b, str_from(e->line));
 		buf_putc(b, '\n');
-		line = what + strlen(what) + 1;
 	}
 }
 

@@ -106,12 +106,10 @@ static void put_option(struct buf *b, const struct command_option *o)
 static void put_examples(struct buf *b, const struct command *command)
 {
 	buf_puts(b, "\nExamples:\n");
-	for (const char *line = command->examples; *line;) {
-		const char *what = line + strlen(line) + 1;
+	for (const struct command_example *e = command->examples; e->line; e++) {
 		put_spaces(b, 2);
-		put_paragraph(b, str_from(what), 2, 2);
-		buf_printf(b, "    %s\n", line);
-		line = what + strlen(what) + 1;
+		put_paragraph(b, str_from(e->what), 2, 2);
+		buf_printf(b, "    %s\n", e->line);
 	}
 }
 

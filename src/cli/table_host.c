@@ -35,7 +35,11 @@ const struct command command_executor_image = {
 	.description =
 		"It is for `cay serve --backend kubernetes`, whose pods get their executor from it: load it into the nodes or push it to a "
 		"registry, and name it in cay.toml, [kubernetes] executor_image.",
-	.examples = "cay executor-image --name registry.example/cay-executor:1 | docker load",
+	.examples =
+		(const struct command_example[]){
+			{ "cay executor-image --name registry.example/cay-executor:1 | docker load",
+				"Into Docker, to be pushed from there:" },
+			{ 0 } },
 	.options = { executor_image_options, help_options },
 	.values_size = sizeof(struct executor_image_options),
 };

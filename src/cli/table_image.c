@@ -61,13 +61,16 @@ const struct command command_image = {
 		"an image and commands; its names hold a digest of both, so that the same is built once. gc removes images "
 		"without a name and a sandbox, cache-clear what builds have kept. exists says it by its status, 0 or 1. Of a "
 		"server whose backend is docker all this is about its engine's images, and pull fetches one.",
-	.examples =
-		"cay image build -t tools:1 .\0Build what ./Dockerfile says:\0"
-		"cay image build --network proxy --allow deb.debian.org -t app .\0With apt-get in RUN:\0"
-		"cay image extend host --extra 'make -C /opt/tool install'\0The host's tools and one more:\0"
-		"cay image import rootfs.tar tools:1\0Take a root file system in under a name:\0"
-		"docker save python:3.12 | cay image import -\0Under the names it has:\0"
-		"cay create --image tools:1 --name demo\0And use it:\0",
+	.examples = (const struct command_example[]){ { "cay image build -t tools:1 .",
+							      "Build what ./Dockerfile says:" },
+		{ "cay image build --network proxy --allow deb.debian.org -t app .",
+			"With apt-get in RUN:" },
+		{ "cay image extend host --extra 'make -C /opt/tool install'",
+			"The host's tools and one more:" },
+		{ "cay image import rootfs.tar tools:1",
+			"Take a root file system in under a name:" },
+		{ "docker save python:3.12 | cay image import -", "Under the names it has:" },
+		{ "cay create --image tools:1 --name demo", "And use it:" }, { 0 } },
 	.arguments = image_arguments,
 	.options = { image_options, server_options, json_options },
 	.values_size = sizeof(struct image_options),

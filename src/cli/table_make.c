@@ -83,9 +83,11 @@ const struct command command_run = {
 		"Needs no server. Standard input, output and error are the caller's own, the exit status is the "
 		"command's (128+N when signal N ended it). When cay itself fails, that is one line on standard "
 		"error, and the status is 125.",
-	.examples = "cay run -- python3 -c 'print(6*7)'\0One command:\0"
-		    "cay run --workspace . --network none -- make test\0"
-		    "The tests of this directory; what they write, nobody sees:\0",
+	.examples = (const struct command_example[]){ { "cay run -- python3 -c 'print(6*7)'",
+							      "One command:" },
+		{ "cay run --workspace . --network none -- make test",
+			"The tests of this directory; what they write, nobody sees:" },
+		{ 0 } },
 	.arguments = program_argument,
 	.failure_exit = OWN_FAILURE,
 	.options = { run_options, spec_options, json_options },
@@ -154,7 +156,9 @@ const struct command command_config = {
 	.description =
 		"What it prints is a cay.toml. The environment counts more than the file, and the command line of "
 		"`cay serve` more than both. Secrets are not shown.",
-	.examples = "cay config --config ./cay.toml\0What this file comes to:\0",
+	.examples = (const struct command_example[]){ { "cay config --config ./cay.toml",
+							      "What this file comes to:" },
+		{ 0 } },
 	.options = { config_options, json_options },
 	.values_size = sizeof(struct config_options),
 };
@@ -168,9 +172,10 @@ const struct command command_serve = {
 		"Runs in the foreground until it gets SIGINT or SIGTERM, and takes every sandbox down then. Who "
 		"connects shows the token: CAY_TOKEN, or what the file `token` in the state directory holds; it is "
 		"made at the first start and only its owner can read it.",
-	.examples = "cay serve\0Serve this machine:\0"
-		    "cay serve --listen none --pool 16\0"
-		    "On the Unix socket only, with 16 sandboxes ready to be handed out:\0",
+	.examples = (const struct command_example[]){ { "cay serve", "Serve this machine:" },
+		{ "cay serve --listen none --pool 16",
+			"On the Unix socket only, with 16 sandboxes ready to be handed out:" },
+		{ 0 } },
 	.options = { serve_options, help_options },
 	.values_size = sizeof(struct serve_options),
 };
@@ -234,9 +239,11 @@ const struct command command_create = {
 	.also = "new",
 	.description =
 		"Paths of --image, --workspace and --mount are those of the server's machine.",
-	.examples = "cay create --name demo --memory 2G\0A sandbox called demo:\0"
-		    "id=$(cay create --workspace ~/project --require seccomp)\0"
-		    "A copy-on-write view of a project, or nothing if there is no seccomp:\0",
+	.examples = (const struct command_example[]){ { "cay create --name demo --memory 2G",
+							      "A sandbox called demo:" },
+		{ "id=$(cay create --workspace ~/project --require seccomp)",
+			"A copy-on-write view of a project, or nothing if there is no seccomp:" },
+		{ 0 } },
 	.options = { create_options, spec_options, server_options, json_options },
 	.values_size = sizeof(struct create_options),
 };

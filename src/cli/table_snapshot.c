@@ -33,8 +33,11 @@ const struct command command_snapshot = {
 		"Prints the image's id. Its processes rest meanwhile, and go on. They are no part of it, nor are "
 		"sessions, variables and secrets; a workspace that is a copy is. Make as many sandboxes of it as you like, "
 		"with `cay create --image`; `cay image rm` removes it.",
-	.examples = "cay snapshot demo prepared:1 && cay create --image prepared:1\0"
-		    "Prepare once, begin from there:\0",
+	.examples =
+		(const struct command_example[]){
+			{ "cay snapshot demo prepared:1 && cay create --image prepared:1",
+				"Prepare once, begin from there:" },
+			{ 0 } },
 	.arguments = snapshot_arguments,
 	.options = { snapshot_options, server_options, json_options },
 	.values_size = sizeof(struct snapshot_options),
@@ -73,7 +76,10 @@ const struct command command_fork = {
 		"and the files that it has at this moment; neither sees what the other does from then on. Processes "
 		"and sessions stay where they are. What was changed is copied once; who forks the same "
 		"state often makes a `cay snapshot` and creates from that.",
-	.examples = "cay fork demo --count 3 --name try\0Three ways to go on, try-1 to try-3:\0",
+	.examples =
+		(const struct command_example[]){ { "cay fork demo --count 3 --name try",
+							  "Three ways to go on, try-1 to try-3:" },
+			{ 0 } },
 	.arguments = fork_arguments,
 	.options = { fork_options, server_options, json_options },
 	.values_size = sizeof(struct fork_options),

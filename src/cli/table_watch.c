@@ -21,7 +21,9 @@ const struct command command_logs = {
 	.name = "logs",
 	.group = "Sandboxes",
 	.summary = "show what a process wrote, or list the processes",
-	.examples = "cay logs -f demo p1\0Follow the first process:\0",
+	.examples = (const struct command_example[]){ { "cay logs -f demo p1",
+							      "Follow the first process:" },
+		{ 0 } },
 	.arguments = logs_arguments,
 	.options = { logs_options, server_options, json_options },
 	.values_size = sizeof(struct logs_options),
@@ -48,7 +50,9 @@ const struct command command_events = {
 	.summary = "show what was done, and what came of it",
 	.also = "history audit",
 	.description = "One line per event; with --json one object per line.",
-	.examples = "cay events -f demo\0Watch an agent at work:\0",
+	.examples = (const struct command_example[]){ { "cay events -f demo",
+							      "Watch an agent at work:" },
+		{ 0 } },
 	.arguments = events_arguments,
 	.options = { events_options, server_options, json_options },
 	.values_size = sizeof(struct events_options),
@@ -165,8 +169,11 @@ const struct command command_git = {
 		"file, variable, event or log. changes lists what differs from where the branch left its origin: A "
 		"(added or untracked), M, D, U.",
 	.examples =
-		"CAY_GIT_TOKEN=$(gh auth token) cay git demo clone me/project\0Clone a private repository:\0"
-		"cay git demo changes -C project\0What an agent has changed:\0",
+		(const struct command_example[]){
+			{ "CAY_GIT_TOKEN=$(gh auth token) cay git demo clone me/project",
+				"Clone a private repository:" },
+			{ "cay git demo changes -C project", "What an agent has changed:" },
+			{ 0 } },
 	.arguments = git_arguments,
 	.options = { git_options, server_options, json_options },
 	.values_size = sizeof(struct git_options),
@@ -199,8 +206,8 @@ const struct command command_confirm = {
 	.description =
 		"Shows the approver's token, CAY_APPROVER_TOKEN or the file approver-token in the state directory: "
 		"who may act in sandboxes may not confirm.",
-	.examples = "cay confirmations\0What waits:\0"
-		    "cay confirm 01J… --reason \"asked for it\"\0Let it happen:\0",
+	.examples = (const struct command_example[]){ { "cay confirmations", "What waits:" },
+		{ "cay confirm 01J… --reason \"asked for it\"", "Let it happen:" }, { 0 } },
 	.arguments = confirm_arguments,
 	.options = { confirm_options, server_options, help_options },
 	.values_size = sizeof(struct confirm_options),

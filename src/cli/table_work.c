@@ -37,8 +37,9 @@ const struct command command_exec = {
 		"Its output comes as it is written, its exit status becomes that of this command (128+N when signal "
 		"N ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it. When cay itself fails, the "
 		"status is 125. With --json one object with exit_code, stdout and stderr is printed at the end.",
-	.examples = "cay exec demo -- gcc --version\0One program:\0"
-		    "tar -c src | cay exec -i demo -- tar -x -C /workspace\0With input:\0",
+	.examples = (const struct command_example[]){ { "cay exec demo -- gcc --version",
+							      "One program:" },
+		{ "tar -c src | cay exec -i demo -- tar -x -C /workspace", "With input:" }, { 0 } },
 	.arguments = exec_arguments,
 	.failure_exit = OWN_FAILURE,
 	.options = { exec_options, server_options, json_options },
@@ -114,11 +115,16 @@ const struct command command_tool = {
 		"directory in which it is started and --path are seen in there, read-only.\n\n"
 		"RemoteHttpRuntime(\"127.0.0.1\", python_exec=\"cay\") starts `cay …/api.py ENTRYPOINT…`: that is host.",
 	.examples =
-		"cay tool add demo camel.toolkits.MathToolkit\0A toolkit that the sandbox's Python has:\0"
-		"cay tool call demo math_add 1 b=2\0A call:\0"
-		"cay tool add demo --name count -- wc -l\0A program as a tool:\0"
-		"cay tool serve demo --listen 127.0.0.1:8000\0For RemoteHttpRuntime(\"127.0.0.1\"):\0"
-		"cay tool host kit.Counter kit.shout\0The tools of kit.py in this directory:\0",
+		(const struct command_example[]){
+			{ "cay tool add demo camel.toolkits.MathToolkit",
+				"A toolkit that the sandbox's Python has:" },
+			{ "cay tool call demo math_add 1 b=2", "A call:" },
+			{ "cay tool add demo --name count -- wc -l", "A program as a tool:" },
+			{ "cay tool serve demo --listen 127.0.0.1:8000",
+				"For RemoteHttpRuntime(\"127.0.0.1\"):" },
+			{ "cay tool host kit.Counter kit.shout",
+				"The tools of kit.py in this directory:" },
+			{ 0 } },
 	.arguments = tool_arguments,
 	.options = { tool_options, server_options, json_options },
 	.values_size = sizeof(struct tool_options),
@@ -155,9 +161,10 @@ const struct command command_py = {
 		"as it is printed, then the value of its last expression; of pictures only their description is "
 		"shown, --json has them. C-c interrupts the code, not the interpreter. The status is 0, 1 after an "
 		"exception, 124 after a timeout, 130 after an interrupt.",
-	.examples = "cay py demo 'x = 6 * 7'\0A first cell:\0"
-		    "cay py demo x\0It knows what was before:\0"
-		    "cay py demo < analysis.py\0Code from a file:\0",
+	.examples = (const struct command_example[]){ { "cay py demo 'x = 6 * 7'",
+							      "A first cell:" },
+		{ "cay py demo x", "It knows what was before:" },
+		{ "cay py demo < analysis.py", "Code from a file:" }, { 0 } },
 	.arguments = py_arguments,
 	.options = { py_options, server_options, json_options },
 	.values_size = sizeof(struct py_options),
@@ -195,10 +202,12 @@ const struct command command_browse = {
 		"tabs for the next. The page is printed as Markdown. CALLS are goto, click, dblclick, hover, fill, "
 		"clear, type, press, focus, select_option, scroll, drag_and_drop, upload_file, new_tab, tab_focus, "
 		"tab_close, go_back, go_forward and noop, in Python's syntax. The status is 1 if one fails.",
-	.examples =
-		"cay browse demo http://localhost:8000/\0A server in the sandbox:\0"
-		"cay browse -t demo\0What can be acted upon:\0"
-		"cay browse -p 'click(\"12\")' -o page.png --marks demo\0Click, and take a picture:\0",
+	.examples = (const struct command_example[]){ { "cay browse demo http://localhost:8000/",
+							      "A server in the sandbox:" },
+		{ "cay browse -t demo", "What can be acted upon:" },
+		{ "cay browse -p 'click(\"12\")' -o page.png --marks demo",
+			"Click, and take a picture:" },
+		{ 0 } },
 	.arguments = browse_arguments,
 	.options = { browse_options, server_options, json_options },
 	.values_size = sizeof(struct browse_options),
@@ -222,11 +231,12 @@ const struct command command_act = {
 		"The parameters are those of POST /v1/sandboxes/ID/actions/ACTION, which /v1/openapi.json describes; "
 		"where no string is wanted, a VALUE that is JSON is that. The result is printed as JSON. The status "
 		"is 1 where a plugin says that its action failed.",
-	.examples =
-		"cay act demo\0What can be done:\0"
-		"cay act demo glob pattern='**/*.c'\0An action:\0"
-		"cay act demo run '{\"command\": \"make\", \"timeout_ms\": 600000}'\0All parameters at once:\0"
-		"cay act demo wordcount/count path=/workspace/README.md\0One of a plugin:\0",
+	.examples = (const struct command_example[]){ { "cay act demo", "What can be done:" },
+		{ "cay act demo glob pattern='**/*.c'", "An action:" },
+		{ "cay act demo run '{\"command\": \"make\", \"timeout_ms\": 600000}'",
+			"All parameters at once:" },
+		{ "cay act demo wordcount/count path=/workspace/README.md", "One of a plugin:" },
+		{ 0 } },
 	.arguments = act_arguments,
 	.options = { server_options, help_options },
 	.values_size = sizeof(struct common_options),
@@ -252,7 +262,8 @@ const struct command command_shell = {
 	.description =
 		"The session may be one that an agent works in: both see and type the same. The detach key leaves "
 		"it as it is; what runs goes on. Ctrl-D or exit ends the shell itself.",
-	.examples = "cay shell demo\0The session `main`:\0",
+	.examples = (const struct command_example[]){ { "cay shell demo", "The session `main`:" },
+		{ 0 } },
 	.arguments = shell_arguments,
 	.options = { shell_options, server_options, help_options },
 	.values_size = sizeof(struct shell_options),
@@ -275,9 +286,10 @@ const struct command command_cp = {
 		"a file's bytes are read and written, of a directory a tar archive is written.\n\n"
 		"What comes out of a sandbox is not trusted: nothing is written but beneath TO, links are made as they "
 		"are and never followed, and devices and set-id bits are left out.",
-	.examples = "cay cp ./src demo:/workspace\0Into it, as /workspace/src:\0"
-		    "cay cp demo:/workspace/report.pdf .\0And out:\0"
-		    "cay cp demo:/var/log - | tar -t\0As an archive:\0",
+	.examples = (const struct command_example[]){ { "cay cp ./src demo:/workspace",
+							      "Into it, as /workspace/src:" },
+		{ "cay cp demo:/workspace/report.pdf .", "And out:" },
+		{ "cay cp demo:/var/log - | tar -t", "As an archive:" }, { 0 } },
 	.arguments = cp_arguments,
 	.options = { server_options, help_options },
 	.values_size = sizeof(struct cp_options),
@@ -306,9 +318,11 @@ const struct command command_port = {
 	.description =
 		"Prints the address it listens on and forwards connections until it is interrupted. Any protocol "
 		"over TCP will do. Nothing has to be open between the sandbox and the outside.",
-	.examples = "cay port demo 8080\0What listens on 8080 in it, on 127.0.0.1:8080:\0"
-		    "cay port demo 3000 --listen 0\0The same on a port that is free:\0"
-		    "xdg-open $(cay port demo 8080 --link)\0In a browser:\0",
+	.examples =
+		(const struct command_example[]){
+			{ "cay port demo 8080", "What listens on 8080 in it, on 127.0.0.1:8080:" },
+			{ "cay port demo 3000 --listen 0", "The same on a port that is free:" },
+			{ "xdg-open $(cay port demo 8080 --link)", "In a browser:" }, { 0 } },
 	.arguments = port_arguments,
 	.options = { port_options, server_options, help_options },
 	.values_size = sizeof(struct port_options),
@@ -328,10 +342,13 @@ const struct command command_mcp = {
 		"For hosts that start their MCP servers themselves: this is the command line to give them. The "
 		"tools are the actions of a sandbox. The options say what a new sandbox is like. A running `cay serve` "
 		"is needed; over HTTP it offers the same at /mcp.",
-	.examples = "cay mcp\0A sandbox that lives as long as the host keeps this running:\0"
-		    "cay mcp --workspace ~/project:copy --network none\0"
-		    "One that works on a copy of a project:\0"
-		    "cay mcp demo\0The sandbox called demo, which stays:\0",
+	.examples =
+		(const struct command_example[]){
+			{ "cay mcp",
+				"A sandbox that lives as long as the host keeps this running:" },
+			{ "cay mcp --workspace ~/project:copy --network none",
+				"One that works on a copy of a project:" },
+			{ "cay mcp demo", "The sandbox called demo, which stays:" }, { 0 } },
 	.arguments = mcp_arguments,
 	.options = { create_options, spec_options, server_options, help_options },
 	.values_size = sizeof(struct create_options),
@@ -362,8 +379,11 @@ const struct command command_token = {
 		"Neither is kept anywhere. Both end at their time, with the sandbox, or when the server gets another "
 		"token, and no sooner.",
 	.examples =
-		"CAY_TOKEN=$(cay token demo) cay exec demo ls\0As somebody who may do nothing else:\0"
-		"curl -OJ $(cay token demo report.pdf --for 10m)\0A file, for ten minutes:\0",
+		(const struct command_example[]){ { "CAY_TOKEN=$(cay token demo) cay exec demo ls",
+							  "As somebody who may do nothing else:" },
+			{ "curl -OJ $(cay token demo report.pdf --for 10m)",
+				"A file, for ten minutes:" },
+			{ 0 } },
 	.arguments = token_arguments,
 	.options = { token_options, server_options, json_options },
 	.values_size = sizeof(struct token_options),
