@@ -232,10 +232,10 @@ static void ping(struct snapshot *n)
 static void on_no_pong(struct snapshot *n)
 {
 	struct sandbox *s = snapshot_sandbox(n);
-	struct backend *b = n->rt->backend;
 	struct error err;
 	if (!s)
 		return;
+	struct backend *b = n->rt->backend;
 	n->is_pinging = false;
 	runtime_call_cancel(take_ptr(n->looking));
 	if (clock_mono_ms() > n->rest_ms) {
