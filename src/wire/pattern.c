@@ -51,7 +51,7 @@ static int emit(struct pattern *out, enum op op, int x, int y)
 	return out->n_steps++;
 }
 
-static int write_node(struct pattern *out, const struct node *nodes, int n);
+static int write_node(struct pattern *out, const struct node *nodes, int at);
 
 static int write_alternatives(struct pattern *out, const struct node *nodes, const struct node *n)
 {

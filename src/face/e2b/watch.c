@@ -192,7 +192,9 @@ static void answer(struct watcher *w)
 {
 	auto_buf struct buf body = BUF_INIT(EVENTS_MAX + 256);
 	struct http_request *r = w->askers[0];
-	memmove(w->askers, w->askers + 1, (size_t)--w->n_askers * sizeof(*w->askers));
+	w->n_askers--;
+	for (size_t i = 0; i < (size_t)w->n_askers; i++)
+		w->askers[i] = w->askers[i + 1];
 	if (w->has_ended && w->failure.code != ERROR_OK) {
 		e2b_rpc_fail(r, &w->failure);
 		return;

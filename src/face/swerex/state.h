@@ -104,7 +104,7 @@ struct turn {
 };
 
 /* Finds the sandbox, or makes it; reads the body; looks whether this was answered before. */
-void turn_begin(struct http_request *r, turn_fn *start);
+void turn_begin(struct http_request *r, turn_fn *fn);
 /* One after the other. */
 /* False: it could not begin, and the request was answered. */
 bool turn_perform(struct turn *turn, const struct action *action, const struct buf *params,

@@ -148,7 +148,7 @@ static bool is_repeated(struct http_request *r, const char *sandbox, struct str 
 		return true;
 	}
 	list_for_each(turn, &x->turns, link) {
-		if (strcmp(turn->sandbox, sandbox) || !str_is(id, turn->request_id))
+		if (strcmp(turn->sandbox, sandbox) != 0 || !str_is(id, turn->request_id))
 			continue;
 		if (turn->n_waiters == SWEREX_WAITERS_MAX)
 			swerex_detail(r, 429, "this request was sent too often");
