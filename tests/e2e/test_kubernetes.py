@@ -547,6 +547,9 @@ def test_a_kubeconfig_that_wants_a_program_is_refused(tmp_path, cluster):
     ("{}", "it has no current-context"),
     ('{"current-context":"x","contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}],"clusters":[{"name":"c","cluster":'
      '{"server":"ftp://x"}}],"users":[{"name":"u","user":{}}]}', "is no http:// or https:// URL"),
+    *[('{"current-context":"x","contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}],"clusters":[{"name":"c","cluster":'
+       f'{{"server":"{url}"}}}}],"users":[{{"name":"u","user":{{"token":"t"}}}}]}}', "the token would be shown")
+      for url in ("http://192.0.2.1", "http://127.evil.example:80", "http://localhost.evil.example/x", "http://[::1].example")],
 ])
 def test_a_kubeconfig_that_cannot_be_read_is_named(tmp_path, cluster, text, says):
     (tmp_path / "config").write_text(text)

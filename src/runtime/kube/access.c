@@ -123,6 +123,29 @@ static int take_user(const struct json *user, const char *dir, struct access *a,
 	return 0;
 }
 
+/* "http://127.0.0.1:8001": of this machine. */
+static bool is_here(struct str server)
+{
+	struct str rest = str_skip(server, strlen("http://"));
+	if (!str_starts(server, STR("http://")))
+		return false;
+	if (str_starts(rest, STR("[::1]")))
+		return rest.len == 5 || strchr(":/", rest.ptr[5]);
+	struct str host = str_first(rest, strcspn(rest.ptr, ":/"));
+	return str_is(host, "localhost") ||
+		(str_starts(host, STR("127.")) && strspn(host.ptr, "0123456789.") == host.len);
+}
+
+/* Without TLS whoever is on the way reads what is shown. */
+static int check_secrecy(const struct access *a, struct error *err)
+{
+	struct str server = str_from(a->server);
+	if (str_starts(server, STR("https://")) || (!a->token && !a->token_file) || is_here(server))
+		return 0;
+	return error_set(err, ERROR_INVALID,
+		"its server is http://: the token would be shown to whoever is on the way; use https://");
+}
+
 static int take_context(const struct json *root, const char *dir, struct access *a,
 	struct error *err)
 {
@@ -142,7 +165,7 @@ static int take_context(const struct json *root, const char *dir, struct access 
 	if (take_text(context, "namespace", &a->namespace, err) < 0 ||
 		take_cluster(cluster, dir, a, err) < 0 || take_user(user, dir, a, err) < 0)
 		return -1;
-	return 0;
+	return check_secrecy(a, err);
 }
 
 int access_parse(struct str yaml, const char *dir, struct access *ret, struct error *err)
