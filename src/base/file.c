@@ -6,10 +6,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { READ_STEP = 8 * 1024 };
+enum { READ_STEP = 8 * 1024, KEEP_IDLE_S = 30, KEEP_STEP_S = 10 };
 
 int file_read(int dir_fd, const char *path, struct buf *b, struct error *err)
 {
@@ -179,6 +181,14 @@ int fd_set_nonblock(int fd, struct error *err)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return error_sys(err, errno, "fcntl O_NONBLOCK");
 	return 0;
+}
+
+void fd_keep_alive(int fd)
+{
+	const int yes = 1, idle = KEEP_IDLE_S, step = KEEP_STEP_S;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof(step));
 }
 
 int fd_send(int sock, struct str data, const int *fds, int n_fds, struct error *err)

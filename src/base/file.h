@@ -32,6 +32,8 @@ const char *file_beneath(const char *path, const char *dir);
 /* rm -r below dir_fd, by descriptors, never through a symbolic link, never onto another mount. */
 int file_remove_tree(int dir_fd, const char *name, struct error *err);
 int fd_set_nonblock(int fd, struct error *err);
+/* A TCP socket whose peer's machine is gone ends: the kernel asks after 30 s, each 10 s. */
+void fd_keep_alive(int fd);
 /* Sends and receives one datagram with up to 8 descriptors on a Unix socket; sizes in bytes. */
 enum { FD_PASS_MAX = 8 };
 int fd_send(int sock, struct str data, const int *fds, int n_fds, struct error *err);

@@ -25,8 +25,6 @@
 enum {
 	BACKLOG = 128,
 	ACCEPTS_PER_TURN = 32,
-	KEEP_IDLE_S = 30,
-	KEEP_STEP_S = 10,
 	GONE_MS = 90000, /* what is sent on the line and not taken for so long */
 };
 
@@ -265,20 +263,12 @@ static void on_said(void *arg, int events)
 		visitor_free(v);
 }
 
-/* A server whose machine is gone says nothing: the kernel asks. */
-static void keep_alive(int fd)
-{
-	const int yes = 1, idle = KEEP_IDLE_S, step = KEEP_STEP_S;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof(step));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-}
-
 static void welcome(struct porter *p, int fd)
 {
 	struct visitor *v = mem_new(struct visitor);
-	keep_alive(fd);
+	const int yes = 1;
+	fd_keep_alive(fd);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	v->porter = p;
 	v->fd = fd;
 	v->watch = watch_new(p->executor->loop, fd, LOOP_READ, on_said, v);

@@ -3,14 +3,13 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/file.h"
 #include "event/loop.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-
-enum { KEEP_IDLE_S = 30, KEEP_STEP_S = 10 };
 
 struct knock {
 	struct loop *loop;
@@ -141,19 +140,11 @@ static void on_failed_at_once(void *arg)
 	fail(k, &err);
 }
 
-static void set_options(int fd)
-{
-	const int yes = 1, idle = KEEP_IDLE_S, step = KEEP_STEP_S;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof(step));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-}
-
 static int begin(struct knock *k, uint16_t port, struct error *err)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
+	const int yes = 1;
 	bool is_four = inet_pton(AF_INET, k->address, &four.sin_addr) == 1;
 	if (!is_four && inet_pton(AF_INET6, k->address, &six.sin6_addr) != 1)
 		return error_set(err, ERROR_PROTOCOL, "it is no address");
@@ -162,7 +153,8 @@ static int begin(struct knock *k, uint16_t port, struct error *err)
 	k->fd = socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (k->fd < 0)
 		return error_sys(err, errno, "make a socket");
-	set_options(k->fd);
+	fd_keep_alive(k->fd);
+	setsockopt(k->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	int r = is_four ? connect(k->fd, (const struct sockaddr *)&four, sizeof(four))
 			: connect(k->fd, (const struct sockaddr *)&six, sizeof(six));
 	if (r < 0 && errno != EINPROGRESS) {
