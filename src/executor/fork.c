@@ -14,6 +14,7 @@
 enum {
 	LOOK_AFTER_MS = 5, /* a child that is only slow needs less, nearly always */
 	LOOK_SOON_MS = 1,
+	SLICE_MS = 4,
 };
 
 static pid_t by_clone3(int cgroup_fd, int *pidfd)
@@ -72,7 +73,12 @@ int fork_continue(int pidfd, int look_after_ms)
 	siginfo_t info = { 0 };
 	if (waitid(P_PIDFD, (id_t)pidfd, &info, WSTOPPED | WNOHANG) < 0 || !info.si_pid)
 		return look_after_ms;
-	syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
+	/*
+	 * Once is not enough where another processor stops it faster than it wakes: it goes on
+	 * when it has taken that one from who stops it, within a slice of the scheduler's.
+	 */
+	for (int64_t end = clock_mono_ms() + SLICE_MS; clock_mono_ms() < end;)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
 	return LOOK_SOON_MS;
 }
 
@@ -82,9 +88,12 @@ bool fork_await(int pidfd, int fd)
 	struct pollfd news = { .fd = fd, .events = POLLIN };
 	int look_ms = LOOK_AFTER_MS;
 	for (int n; (n = poll(&news, 1, look_ms)) <= 0;) {
-		if ((n < 0 && errno != EINTR) || clock_mono_ms() >= end)
+		int64_t now = clock_mono_ms();
+		if ((n < 0 && errno != EINTR) || now >= end)
 			return false;
 		look_ms = fork_continue(pidfd, LOOK_AFTER_MS);
+		if (look_ms == LOOK_SOON_MS && end > now + FORK_STOPPED_MS)
+			end = now + FORK_STOPPED_MS;
 	}
 	return true;
 }

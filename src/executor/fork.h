@@ -18,9 +18,10 @@ pid_t fork_child(int cgroup_fd, int *ret_pidfd, struct error *err);
 /*
  * An agent can stop whatever is in its pid namespace, our children too, before they have done what
  * they are for. fork_await waits until fd is readable, or closed at the other end, and has a child
- * that was stopped go on meanwhile; false: not in FORK_PATIENCE_MS.
+ * that was stopped go on meanwhile; false: not in FORK_PATIENCE_MS, or in FORK_STOPPED_MS since it
+ * was first seen stopped: who stops it faster than it can go on would have us wait for nothing.
  */
-enum { FORK_PATIENCE_MS = 10000 };
+enum { FORK_PATIENCE_MS = 10000, FORK_STOPPED_MS = 500 };
 bool fork_await(int pidfd, int fd);
 /*
  * The same for who need not wait: has it go on if it was stopped, and returns when to look again:
