@@ -68,6 +68,15 @@ int porter_take_secret(char ret[SHA256_HEX_SIZE], struct error *err)
 	return is_good ? 0 : error_set(err, ERROR_INVALID, PORTER_SECRET " is no secret");
 }
 
+/* What is left of connections to an executor before it, if any, is no reason not to. */
+static int bind_fd(int fd, const void *address, socklen_t len)
+{
+	const int yes = 1;
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
+		return -1;
+	return bind(fd, address, len);
+}
+
 static int open_four(const char *address, uint16_t port)
 {
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -76,9 +85,7 @@ static int open_four(const char *address, uint16_t port)
 		return -1;
 	}
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && bind(fd, (const struct sockaddr *)&four, sizeof(four)) < 0)
-		return close_fd(fd);
-	return fd;
+	return bind_fd(fd, &four, sizeof(four)) < 0 ? close_fd(fd) : fd;
 }
 
 /* Of both families where there are two. */
@@ -88,7 +95,7 @@ static int open_any(uint16_t port)
 	const int no = 0;
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) == 0 &&
-		bind(fd, (const struct sockaddr *)&six, sizeof(six)) == 0)
+		bind_fd(fd, &six, sizeof(six)) == 0)
 		return fd;
 	bool is_taken = fd >= 0 && errno == EADDRINUSE;
 	close_fd(fd);

@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
@@ -91,7 +92,7 @@ class Cluster:
         self.swallow = []      # (method, kind): performed, and never answered
         self.held = set()      # names of images whose pods wait for `let_go`
         self.requests, self.reports = [], []  # the latter of executors
-        self.network = f"127.{16 + os.getpid() % 200}.{next(NETWORKS) % 250}"
+        self.network = f"127.{random.randrange(16, 216)}.{next(NETWORKS) % 250}"
         self.numbers = iter(range(1, 255))
         self.page = 200
         self.token = TOKEN
@@ -281,27 +282,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def nothing(self, name, query, body):
         self.answer(404, status(404, "the server could not find the requested resource"))
 
-    def post(self, objects, body):
+    def is_new(self, objects, body):
+        """Keeps it; if there is one of its name already, that was the answer."""
         name = body["metadata"]["name"]
         with self.cluster.lock:
-            if name in objects:
-                return self.answer(409, status(409, f'"{name}" already exists', "AlreadyExists"))
-            objects[name] = body
-        return None
+            if objects.setdefault(name, body) is body:
+                return True
+        self.answer(409, status(409, f'"{name}" already exists', "AlreadyExists"))
+        return False
 
     def POST_pods(self, name, query, body):
-        if self.post(self.cluster.pods, body) is None:
+        if self.is_new(self.cluster.pods, body):
             with self.cluster.lock:
                 self.cluster.start(body)
             self.answer(201, body)
 
     def POST_secrets(self, name, query, body):
         body["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in body.pop("stringData").items()}
-        if self.post(self.cluster.secrets, body) is None:
+        if self.is_new(self.cluster.secrets, body):
             self.answer(201, body)
 
     def POST_networkpolicies(self, name, query, body):
-        if self.post(self.cluster.policies, body) is None:
+        if self.is_new(self.cluster.policies, body):
             self.answer(201, body)
 
     def DELETE_pods(self, name, query, body):

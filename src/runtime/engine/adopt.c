@@ -44,7 +44,7 @@ void start_free(struct start *s)
 	free(s);
 }
 
-static void ask(struct start *s, const char *method, const char *path, engine_fn *done, void *arg)
+static void ask(struct start *s, const char *method, const char *path, answer_fn *done, void *arg)
 {
 	const struct engine_request request = { .method = method, .path = path };
 	engine_ask(s->engine, &request, done, arg);

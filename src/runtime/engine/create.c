@@ -44,7 +44,7 @@ void creating_free(struct creating *c)
 }
 
 static void ask(struct creating *c, const char *method, const char *path, struct str body,
-	engine_fn *done)
+	answer_fn *done)
 {
 	const struct engine_request request = { .method = method, .path = path, .body = body };
 	engine_ask(c->member->engine, &request, done, c);

@@ -32,59 +32,15 @@ struct engine *engine_from(struct backend *b)
 
 /* ---- asking ---- */
 
-struct question {
-	struct list link; /* engine::questions */
-	struct engine *engine;
-	bool is_progress, is_mute;
-	engine_fn *done;
-	void *arg;
-};
-
-void engine_name(const struct engine *e, struct error *err)
+/* podman says OK, and no JSON. */
+static int be_content(struct str body, struct error *err)
 {
-	if (err->code == ERROR_DISCONNECTED || err->code == ERROR_UNAUTHORIZED)
-		err->code = ERROR_UNAVAILABLE;
-	error_wrap(err, "engine %s", e->socket);
+	return 0;
 }
 
-static void on_answer(void *arg, int status, struct str body, const struct error *failure)
-{
-	struct question *q = arg;
-	struct question copy = *q;
-	auto_json struct json *json = NULL;
-	struct error err = { 0 };
-	list_remove(&q->link);
-	free(q);
-	if (failure)
-		err = *failure;
-	else if (copy.is_progress)
-		said_judge(body, &err);
-	else if (!copy.is_mute && str_trim(body).len && json_parse_loose(body, &json, &err) < 0)
-		err.code = ERROR_PROTOCOL;
-	if (err.code != ERROR_OK)
-		engine_name(copy.engine, &err);
-	if (copy.done)
-		copy.done(copy.arg, status, json, err.code == ERROR_OK ? NULL : &err);
-}
-
-void engine_forget(struct engine *e, const void *arg)
-{
-	struct question *q;
-	list_for_each(q, &e->questions, link)
-		if (q->arg == arg)
-			q->done = NULL;
-}
-
-void engine_ask(struct engine *e, const struct engine_request *r, engine_fn *done, void *arg)
+void engine_ask(struct engine *e, const struct engine_request *r, answer_fn *done, void *arg)
 {
 	auto_free char *url = mem_printf("http://docker%s%s", e->version, r->path);
-	struct question *q = mem_new(struct question);
-	*q = (struct question){ .engine = e,
-		.is_progress = r->is_progress,
-		.is_mute = r->is_mute,
-		.done = done,
-		.arg = arg };
-	list_append(&e->questions, &q->link);
 	const struct ask_plan plan = {
 		.method = r->method,
 		.url = url,
@@ -92,11 +48,12 @@ void engine_ask(struct engine *e, const struct engine_request *r, engine_fn *don
 		.json = r->body,
 		.timeout_ms = r->timeout_ms ?: ENGINE_MS,
 		.tries = ENGINE_TRIES,
-		.is_harmless = true,
-		.done = on_answer,
-		.arg = q,
 	};
-	ask_new(&e->asker, &plan);
+	questions_ask(&e->questions, &plan,
+		r->is_progress       ? said_judge
+			: r->is_mute ? be_content
+				     : NULL,
+		done, arg);
 }
 
 /* ---- members ---- */
@@ -136,7 +93,7 @@ void member_free(struct member *m)
 	struct error err;
 	auto_free char *dir = mem_printf("%s/%s", e->dir, m->id);
 	map_remove(&e->members, str_from(m->id));
-	engine_forget(e, m);
+	questions_forget(&e->questions, m);
 	if (file_remove_tree(AT_FDCWD, dir, &err) < 0 && err.sys != ENOENT)
 		log_warn("engine.remove", "%s", err.text);
 	member_drop(m);
@@ -421,7 +378,7 @@ static void engine_free(struct backend *b)
 		member_drop(m);
 	map_fini(&e->members);
 	start_free(e->start);
-	free_list(&e->questions, offsetof(struct question, link), e->loop);
+	questions_fini(&e->questions);
 	free_list(&e->refusals, offsetof(struct refusal, link), e->loop);
 	free_list(&e->errands, offsetof(struct errand, link), e->loop);
 	free(e->socket);
@@ -486,6 +443,7 @@ static int open_engine(struct engine *e, const struct engine_config *config, str
 	if (engine_find(config->socket, &socket, err) < 0 || find_program(e, err) < 0)
 		return -1;
 	e->socket = buf_take(&socket);
+	e->questions.name = e->socket;
 	if (json_len(config->more)) {
 		struct buf more = BUF_INIT(ENGINE_BODY_MAX);
 		json_write(config->more, &more);
@@ -502,11 +460,11 @@ int engine_backend_new(struct loop *loop, const struct engine_config *config, st
 	struct engine *e = mem_new(struct engine);
 	e->base.ops = &engine_ops;
 	e->loop = loop;
-	list_init(&e->questions);
 	list_init(&e->errands);
 	list_init(&e->refusals);
 	list_init(&e->shelves);
 	asker_init(&e->asker, loop);
+	questions_init(&e->questions, &e->asker, "engine");
 	if (open_engine(e, config, err) < 0) {
 		engine_free(&e->base);
 		return error_wrap(err, "backend docker");

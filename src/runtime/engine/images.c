@@ -56,7 +56,7 @@ static void shelf_free(struct shelf *s)
 {
 	list_remove(&s->link);
 	loop_undefer(s->engine->loop, s);
-	engine_forget(s->engine, s);
+	questions_forget(&s->engine->questions, s);
 	ask_drop(s->ask);
 	buf_fini(&s->input);
 	buf_fini(&s->list);
@@ -97,7 +97,7 @@ static void answer(struct shelf *s, struct buf *b)
 		copy.answered(copy.arg, buf_str(&text), NULL);
 }
 
-static void request(struct shelf *s, const char *method, const char *path, engine_fn *done)
+static void request(struct shelf *s, const char *method, const char *path, answer_fn *done)
 {
 	const struct engine_request r = { .method = method, .path = path };
 	engine_ask(s->engine, &r, done, s);
@@ -142,7 +142,7 @@ static void on_inspected(void *arg, int status, const struct json *json, const s
 	answer(s, &b);
 }
 
-static void inspect(struct shelf *s, const char *name, engine_fn *done)
+static void inspect(struct shelf *s, const char *name, answer_fn *done)
 {
 	auto_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
 	put_reference(&path, "/images/", name, "/json");
@@ -176,7 +176,7 @@ static void on_tagged(void *arg, int status, const struct json *json, const stru
 		inspect(s, s->more, on_inspected);
 }
 
-static void tag(struct shelf *s, const char *image, const char *name, engine_fn *done)
+static void tag(struct shelf *s, const char *image, const char *name, answer_fn *done)
 {
 	auto_buf struct buf reference = BUF_INIT(4096), path = BUF_INIT(PATH_MAX_BYTES);
 	engine_put_reference(str_from(name), &reference);
@@ -339,7 +339,7 @@ static int judge_work(struct shelf *s, const struct error *failure, struct error
 		error_set(err, ERROR_PROTOCOL, "it does not say what it made");
 	else
 		return 0;
-	engine_name(s->engine, err);
+	questions_name(&s->engine->questions, err);
 	return -1;
 }
 

@@ -14,7 +14,7 @@
 #include "runtime/library.h"
 #include "runtime/engine/body.h"
 #include "runtime/engine/line.h"
-#include "runtime/remote/ask.h"
+#include "runtime/remote/question.h"
 
 enum {
 	ENGINE_MS = 60000,
@@ -34,12 +34,12 @@ struct engine {
 	char id[ID_SIZE];      /* of the state directory */
 	char version[16];      /* of the API, as paths begin: "/v1.41"; "" while it is not known */
 	struct engine_facts facts;
-	struct map members;    /* id → struct member */
-	struct list questions; /* question::link */
-	struct start *start;   /* while starting */
-	struct list errands;   /* errand::link */
-	struct list refusals;  /* refusal::link */
-	struct list shelves;   /* shelf::link */
+	struct map members; /* id → struct member */
+	struct questions questions;
+	struct start *start;  /* while starting */
+	struct list errands;  /* errand::link */
+	struct list refusals; /* refusal::link */
+	struct list shelves;  /* shelf::link */
 };
 
 struct member {
@@ -78,11 +78,7 @@ void creating_free(struct creating *c); /* NULL is fine */
 void adopting_free(struct adopting *a);
 void start_free(struct start *s);
 
-/*
- * Asks the engine. `json` is NULL for an answer without any. ERROR_UNAVAILABLE: it is away. The
- * path is what comes behind the version.
- */
-typedef void engine_fn(void *arg, int status, const struct json *json, const struct error *err);
+/* Asks the engine; the path is what comes behind the version. */
 struct engine_request {
 	const char *method, *path;
 	struct str body;    /* JSON; STR_NONE: none */
@@ -90,15 +86,11 @@ struct engine_request {
 	bool is_progress;   /* the answer is lines: runtime/engine/said.h */
 	bool is_mute;       /* only its status means something: podman says OK, and no JSON */
 };
-void engine_ask(struct engine *e, const struct engine_request *request, engine_fn *done, void *arg);
+void engine_ask(struct engine *e, const struct engine_request *request, answer_fn *done, void *arg);
 void engine_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
 	backend_fn *done, void *arg);
 void engine_start(struct backend *b, backend_fn *done, void *arg);
 struct engine *engine_from(struct backend *b);
-/* The questions of this `arg` get no answer. */
-void engine_forget(struct engine *e, const void *arg);
-/* Puts the engine's name in front. */
-void engine_name(const struct engine *e, struct error *err);
 /* images.c */
 extern const struct library engine_library;
 void shelves_free(struct engine *e);

@@ -9,19 +9,21 @@
 
 #include <fcntl.h>
 
-struct question {
-	struct list link; /* cluster::questions */
-	struct cluster *cluster;
-	cluster_fn *done; /* NULL: nobody wants to know */
-	void *arg;
-};
+/* The file may have another token by now. */
+static void on_401(struct questions *questions)
+{
+	struct cluster *c = container_of(questions, struct cluster, questions);
+	c->header_ms = 0;
+}
 
 void cluster_init(struct cluster *c, struct loop *loop, struct access *access)
 {
 	*c = (struct cluster){ .loop = loop, .access = *access };
 	*access = (struct access){ 0 };
-	list_init(&c->questions);
 	asker_init(&c->asker, loop);
+	questions_init(&c->questions, &c->asker, "cluster");
+	c->questions.name = c->access.server;
+	c->questions.on_401 = on_401;
 	c->tls = (struct fetch_tls){ c->access.authorities, c->access.certificate, c->access.key,
 		c->access.believes_anybody };
 	if (c->access.token)
@@ -38,11 +40,7 @@ static void drop_header(struct cluster *c)
 void cluster_fini(struct cluster *c)
 {
 	asker_fini(&c->asker);
-	while (!list_is_empty(&c->questions)) {
-		struct question *q = list_get_first(&c->questions, struct question, link);
-		list_remove(&q->link);
-		free(q);
-	}
+	questions_fini(&c->questions);
 	drop_header(c);
 	access_fini(&c->access);
 }
@@ -67,48 +65,9 @@ static void refresh_header(struct cluster *c)
 	explicit_bzero(token.ptr, token.len);
 }
 
-void cluster_name(const struct cluster *c, struct error *err)
-{
-	if (err->code == ERROR_DISCONNECTED || err->code == ERROR_UNAUTHORIZED)
-		err->code = ERROR_UNAVAILABLE;
-	error_wrap(err, "cluster %s", c->access.server);
-}
-
-static void on_answer(void *arg, int status, struct str body, const struct error *failure)
-{
-	struct question *q = arg;
-	struct question copy = *q;
-	auto_json struct json *json = NULL;
-	struct error err = { 0 };
-	list_remove(&q->link);
-	free(q);
-	if (status == 401)
-		copy.cluster->header_ms = 0; /* the file may have another token by now */
-	if (!copy.done)
-		return;
-	if (failure)
-		err = *failure;
-	else if (str_trim(body).len && json_parse_loose(body, &json, &err) < 0)
-		err.code = ERROR_PROTOCOL;
-	if (err.code != ERROR_OK)
-		cluster_name(copy.cluster, &err);
-	copy.done(copy.arg, status, json, err.code == ERROR_OK ? NULL : &err);
-}
-
-void cluster_forget(struct cluster *c, const void *arg)
-{
-	struct question *q;
-	list_for_each(q, &c->questions, link)
-		if (q->arg == arg)
-			q->done = NULL;
-}
-
-void cluster_ask(struct cluster *c, const struct cluster_request *r, cluster_fn *done, void *arg)
+void cluster_ask(struct cluster *c, const struct cluster_request *r, answer_fn *done, void *arg)
 {
 	auto_free char *url = mem_printf("%s%s", c->access.server, r->path);
-	struct question *q = mem_new(struct question);
-	*q = (struct question){ .cluster = c, .done = done, .arg = arg };
-	list_append(&c->questions, &q->link);
 	refresh_header(c);
 	const struct ask_plan plan = {
 		.method = r->method,
@@ -118,11 +77,8 @@ void cluster_ask(struct cluster *c, const struct cluster_request *r, cluster_fn 
 		.keys = { c->header },
 		.timeout_ms = CLUSTER_MS,
 		.tries = CLUSTER_TRIES,
-		.is_harmless = true,
-		.done = on_answer,
-		.arg = q,
 	};
-	ask_new(&c->asker, &plan);
+	questions_ask(&c->questions, &plan, NULL, done, arg);
 }
 
 struct ask *cluster_stream(struct cluster *c, const char *path, int64_t at_most_ms,

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cluster: asking the API server of a cluster. Private to runtime/kube.
- *
- * Whatever is asked is about names that we chose, so asking again does no harm. Each question is
- * answered once, unless it is forgotten before; an error names the cluster.
  */
 #pragma once
 
 #include "base/list.h"
 #include "runtime/kube/access.h"
-#include "runtime/remote/ask.h"
+#include "runtime/remote/question.h"
 
 enum { CLUSTER_MS = 30000, CLUSTER_TRIES = 4, CLUSTER_TOKEN_MS = 30000 };
 
@@ -18,12 +15,10 @@ struct cluster {
 	struct asker asker;
 	struct access access;
 	struct fetch_tls tls;
-	char *header;          /* "Authorization: Bearer …", or NULL */
-	int64_t header_ms;     /* when it was read from its file */
-	struct list questions; /* question::link */
+	char *header;      /* "Authorization: Bearer …", or NULL */
+	int64_t header_ms; /* when it was read from its file */
+	struct questions questions;
 };
-
-typedef void cluster_fn(void *arg, int status, const struct json *json, const struct error *err);
 
 struct cluster_request {
 	const char *method, *path; /* "/api/v1/namespaces/…", encoded */
@@ -33,14 +28,10 @@ struct cluster_request {
 /* The access is taken. */
 void cluster_init(struct cluster *c, struct loop *loop, struct access *access);
 void cluster_fini(struct cluster *c);
-void cluster_ask(struct cluster *c, const struct cluster_request *r, cluster_fn *done, void *arg);
-/* The questions of this `arg` get no answer. */
-void cluster_forget(struct cluster *c, const void *arg);
+void cluster_ask(struct cluster *c, const struct cluster_request *r, answer_fn *done, void *arg);
 /*
  * An answer that goes on: piece by piece; *arg gets its end. Dropped by ask_drop. at_most_ms: of
  * all of it.
  */
 struct ask *cluster_stream(struct cluster *c, const char *path, int64_t at_most_ms,
 	int (*on_body)(void *arg, struct str piece, struct error *err), ask_fn *done, void *arg);
-/* Puts the cluster's name in front, and makes it no fault of who asked us. */
-void cluster_name(const struct cluster *c, struct error *err);

@@ -34,14 +34,14 @@ void making_free(struct making *c)
 {
 	if (!c)
 		return;
-	cluster_forget(&c->member->kube->cluster, c);
+	questions_forget(&c->member->kube->cluster.questions, c);
 	timer_free(c->total);
 	free(c->image);
 	free(c->workdir);
 	free(c);
 }
 
-static void post(struct making *c, const char *path, const struct buf *body, cluster_fn *done)
+static void post(struct making *c, const char *path, const struct buf *body, answer_fn *done)
 {
 	const struct cluster_request request = { .method = "POST",
 		.path = path,
@@ -87,7 +87,7 @@ static void fail(struct making *c, const struct error *err)
 	timer_free(take_ptr(m->timer));
 	timer_free(take_ptr(c->total));
 	cord_free(take_ptr(m->cord));
-	cluster_forget(&m->kube->cluster, c);
+	questions_forget(&m->kube->cluster.questions, c);
 	c->n_undoing = 2;
 	kube_delete(m->kube, pod, on_undone, c);
 	kube_delete(m->kube, secret, on_undone, c);

@@ -82,7 +82,7 @@ void kpod_reach(struct kpod *m, const char *address);
 /* "POD" or "SECRET": the path of its object. */
 char *kpod_path(const struct kpod *m, const char *collection);
 void kpod_secret(const struct kpod *m, char ret[SHA256_HEX_SIZE]);
-void kube_delete(struct kube *k, const char *path, cluster_fn *done, void *arg);
+void kube_delete(struct kube *k, const char *path, answer_fn *done, void *arg);
 
 /* create.c */
 void kube_create(struct backend *b, const struct sandbox *s, const struct spec *spec,

@@ -71,13 +71,13 @@ void kpod_free(struct kpod *m)
 {
 	struct kube *k = m->kube;
 	map_remove(&k->members, str_from(m->id));
-	cluster_forget(&k->cluster, m);
+	questions_forget(&k->cluster.questions, m);
 	kpod_drop(m);
 }
 
 /* ---- the end of one ---- */
 
-void kube_delete(struct kube *k, const char *path, cluster_fn *done, void *arg)
+void kube_delete(struct kube *k, const char *path, answer_fn *done, void *arg)
 {
 	const struct cluster_request request = { .method = "DELETE", .path = path };
 	cluster_ask(&k->cluster, &request, done, arg);

@@ -146,7 +146,7 @@ static void on_page(void *arg, int status, const struct json *page, const struct
 			version.len >= VERSION_SIZE || str_has_nul(version) ||
 			w->n_pages >= PAGES_MAX)) {
 		error_set(&own, ERROR_PROTOCOL, "what it answers is no list of pods");
-		cluster_name(&w->kube->cluster, &own);
+		questions_name(&w->kube->cluster.questions, &own);
 		err = &own;
 	}
 	if (err) {
@@ -208,7 +208,7 @@ void kube_watch_free(struct kube_watch *w)
 {
 	if (!w)
 		return;
-	cluster_forget(&w->kube->cluster, w);
+	questions_forget(&w->kube->cluster.questions, w);
 	ask_drop(w->stream);
 	timer_free(w->timer);
 	buf_fini(&w->line);

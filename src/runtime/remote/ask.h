@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ask: one question to another server, asked again while that makes sense. Private to
- * runtime/remote.
+ * ask: one question to another server, asked again while that makes sense. Private to runtime.
  *
  * What could not be sent is sent again after a pause that doubles (ASK_PAUSE_MS, a random part of
  * it less, at most ASK_PAUSE_MAX_MS): nothing was done yet. What may have been done is only sent
