@@ -45,7 +45,7 @@ struct exec_params {
 	struct str user;
 	struct str name;
 	bool has_stdin; /* field "stdin" */
-	int64_t timeout_ms;
+	int64_t timeout_ms, grace_ms;
 	bool detach;
 	bool tty;
 	int64_t cols, rows;

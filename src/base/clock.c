@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static int64_t read_us(clockid_t id)
@@ -32,4 +33,30 @@ void clock_text(int64_t wall_ms, char ret_text[CLOCK_TEXT_MAX])
 	gmtime_r(&s, &tm);
 	size_t n = strftime(ret_text, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(ret_text + n, CLOCK_TEXT_MAX - n, ".%03dZ", (int)(wall_ms % 1000));
+}
+
+/* "Z", "+05:30"; a space is a '+' that was not encoded. */
+static int64_t offset_of(const char *text)
+{
+	int hours, minutes;
+	if ((*text != '+' && *text != '-' && *text != ' ') ||
+		sscanf(text + 1, "%2d:%2d", &hours, &minutes) != 2)
+		return 0;
+	return (*text == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+}
+
+int clock_parse(struct str text, int64_t *ret_wall_ms)
+{
+	struct tm tm = { 0 };
+	char copy[2 * CLOCK_TEXT_MAX];
+	int64_t ms = 0;
+	snprintf(copy, sizeof(copy), "%.*s", STR_ARG(text));
+	const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!rest)
+		return -1;
+	if (*rest == '.')
+		for (int64_t unit = 100; *++rest >= '0' && *rest <= '9'; unit /= 10)
+			ms += unit * (*rest - '0');
+	*ret_wall_ms = ((int64_t)timegm(&tm) - offset_of(rest)) * 1000 + ms;
+	return 0;
 }

@@ -169,7 +169,10 @@ static void on_timeout(void *arg)
 {
 	struct process *p = arg;
 	p->has_timed_out = true;
-	child_signal(&p->child, SIGKILL, true, NULL);
+	child_signal(&p->child, p->grace_ms ? SIGTERM : SIGKILL, true, NULL);
+	if (p->grace_ms)
+		timer_set(p->timer, p->grace_ms);
+	p->grace_ms = 0;
 }
 
 /* ---- output ---- */
@@ -453,6 +456,7 @@ int process_start(struct executor *e, const struct exec_params *params, struct p
 	e->next_process++;
 	e->n_running++;
 	list_append(&e->processes, &p->link);
+	p->grace_ms = params->grace_ms;
 	watch_all(p, params->timeout_ms);
 	emit(p, "process_started");
 	*ret = p;

@@ -68,7 +68,8 @@ struct process {
 	bool has_timed_out;
 	const char *limit;    /* that it ran into; NULL: none */
 	int exit_code, signo; /* one of them counts: signo if not 0 */
-	struct timer *timer;
+	struct timer *timer;  /* of its deadline */
+	int64_t grace_ms;     /* from TERM to KILL then; 0: KILL at once */
 	int64_t started_wall_ms, started_ms, ended_ms;
 };
 

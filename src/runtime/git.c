@@ -42,13 +42,17 @@ const struct field git_sync_fields[] = {
 	{ 0 },
 };
 
-const struct field git_changes_fields[] = { DIRECTORY(git_place), { 0 } };
+#define REF \
+	{ "ref", FIELD_STRING, AT(git_place, ref), .help = "a commit or branch to compare with; standard: where the branch left its origin" }
+
+const struct field git_changes_fields[] = { DIRECTORY(git_place), REF, { 0 } };
 const struct field microagents_fields[] = { DIRECTORY(git_place), { 0 } };
 const struct field git_init_fields[] = { DIRECTORY(git_place), { 0 } };
 
 const struct field git_diff_fields[] = {
 	DIRECTORY(git_place),
 	{ "path", FIELD_STRING, AT(git_place, path), FIELD_REQUIRED | FIELD_PATH, .help = "of the file, in the repository" },
+	REF,
 	{ 0 },
 };
 
@@ -85,6 +89,11 @@ static const struct kind push_kind = { "git_push", git_push_script, git_tell_out
 static const struct kind pull_kind = { "git_pull", git_pull_script, git_tell_output };
 static const struct kind branch_kind = { "git_branch", git_branch_script, git_tell_branches };
 static const struct kind changes_kind = { "git_changes", git_changes_script, git_tell_changes };
+static const struct kind commit_changes_kind = { "git_commit_changes", git_commit_changes_script,
+	git_tell_changes };
+static const struct kind commits_kind = { "git_commits", git_commits_script, git_tell_commits };
+static const struct kind commit_diff_kind = { "git_commit_diff", git_commit_diff_script,
+	git_tell_diff };
 static const struct kind diff_kind = { "git_diff", git_diff_script, git_tell_diff };
 static const struct kind microagents_kind = { "microagents", microagents_script,
 	git_tell_microagents };
@@ -363,15 +372,46 @@ struct git *git_branch(struct sandbox *s, const struct git_branch *wish, git_fn 
 	return run(s, &branch_kind, arguments, ARRAY_LEN(arguments), STR_NONE, done, arg);
 }
 
-struct git *git_changes(struct sandbox *s, struct str directory, git_fn *done, void *arg)
+/* What would be an option of git's is no name of a commit. */
+static bool is_ref(struct str ref)
 {
-	return run(s, &changes_kind, &directory, 1, STR_NONE, done, arg);
+	return !str_starts(ref, STR("-")) && is_line(ref);
+}
+
+static struct git *refuse_ref(struct sandbox *s, const struct kind *kind, git_fn *done, void *arg)
+{
+	struct git *git = git_new(s, kind, done, arg);
+	error_set(&git->error, ERROR_INVALID, "%s: that is no name of a commit", kind->name);
+	return refuse(git);
+}
+
+struct git *git_changes(struct sandbox *s, const struct git_place *wish, git_fn *done, void *arg)
+{
+	bool is_one = wish->commit.len;
+	const struct kind *kind = is_one ? &commit_changes_kind : &changes_kind;
+	const struct str arguments[] = { wish->directory, is_one ? wish->commit : wish->ref };
+	if (!is_ref(arguments[1]))
+		return refuse_ref(s, kind, done, arg);
+	return run(s, kind, arguments, ARRAY_LEN(arguments), STR_NONE, done, arg);
+}
+
+struct git *git_commits(struct sandbox *s, const struct git_place *wish, git_fn *done, void *arg)
+{
+	char limit[24];
+	snprintf(limit, sizeof(limit), "%lld", (long long)wish->limit);
+	const struct str arguments[] = { wish->directory, str_from(limit) };
+	return run(s, &commits_kind, arguments, ARRAY_LEN(arguments), STR_NONE, done, arg);
 }
 
 struct git *git_diff(struct sandbox *s, const struct git_place *wish, git_fn *done, void *arg)
 {
-	const struct str arguments[] = { wish->directory, wish->path };
-	return run(s, &diff_kind, arguments, ARRAY_LEN(arguments), STR_NONE, done, arg);
+	bool is_one = wish->commit.len;
+	const struct kind *kind = is_one ? &commit_diff_kind : &diff_kind;
+	const struct str arguments[] = { wish->directory, wish->path,
+		is_one ? wish->commit : wish->ref };
+	if (!is_ref(arguments[2]))
+		return refuse_ref(s, kind, done, arg);
+	return run(s, kind, arguments, ARRAY_LEN(arguments), STR_NONE, done, arg);
 }
 
 struct git *git_microagents(struct sandbox *s, struct str directory, git_fn *done, void *arg)

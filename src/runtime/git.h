@@ -34,7 +34,10 @@ struct git_sync {
 
 struct git_place {
 	struct str directory;
-	struct str path; /* of a diff */
+	struct str path;   /* of a diff */
+	struct str ref;    /* compared with; standard: where the branch left its origin */
+	struct str commit; /* what that one changed, in place of what there is now */
+	int64_t limit;     /* of commits */
 };
 
 struct git_branch {
@@ -60,8 +63,11 @@ struct git *git_branch(struct sandbox *s, const struct git_branch *wish, git_fn 
 /*
  * [{"status":"A"|"M"|"D"|"U","path"}], sorted, against where the branch left its origin: untracked
  * is A, renamed D and A. Repositories one level below count with their directory in front.
+ * ERROR_NOT_FOUND: there is no repository; ERROR_INVALID: it has no such ref or commit.
  */
-struct git *git_changes(struct sandbox *s, struct str directory, git_fn *done, void *arg);
+struct git *git_changes(struct sandbox *s, const struct git_place *wish, git_fn *done, void *arg);
+/* {"commits":[{"sha","short_sha","author","timestamp","subject"}]}, newest first, from HEAD. */
+struct git *git_commits(struct sandbox *s, const struct git_place *wish, git_fn *done, void *arg);
 /* {"original","modified"}; files of over 1 MiB are ERROR_TOO_LARGE. */
 struct git *git_diff(struct sandbox *s, const struct git_place *wish, git_fn *done, void *arg);
 /* [{"name","type":"repo"|"knowledge"|"task","triggers","inputs","content",…}] */

@@ -59,34 +59,78 @@ static const char git_branch_script[] =
 	"elif [ -n \"$2\" ]; then git checkout -q \"$2\" -- >&2; fi\n"
 	"git branch --show-current; git for-each-ref --format='%(refname:short)' refs/heads\n";
 
-/* Sets $base: what the working tree is compared with. Never asks the network. */
+#define GIT_EMPTY_TREE "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+/*
+ * Sets $base: what the working tree is compared with, which is $ref if there is one. Never asks the
+ * network.
+ */
 #define GIT_BASE                                                                                                         \
 	"find_base() {\n"                                                                                                \
+	"  if [ -n \"$ref\" ]; then base=$(git rev-parse -q --verify \"$ref^{commit}\") || exit 6; return; fi\n"         \
 	"  branch=$(git branch --show-current)\n"                                                                        \
 	"  main=$(git symbolic-ref -q --short refs/remotes/origin/HEAD || true); main=${main:-origin/main}\n"            \
 	"  for base in \"refs/remotes/origin/$branch\" \"$(git merge-base HEAD \"$main\" 2>/dev/null)\" \"$main\"; do\n" \
 	"    [ -z \"$base\" ] || base=$(git rev-parse -q --verify \"$base^{commit}\") && [ -n \"$base\" ] && return\n"   \
 	"  done\n"                                                                                                       \
-	"  base=4b825dc642cb6eb9a060e54bf8d69288fbee4904\n"                                                              \
+	"  base=" GIT_EMPTY_TREE "\n"                                                                                    \
 	"  git hash-object -t tree -w /dev/null >/dev/null 2>&1 || true\n"                                               \
 	"}\n"
 
-/* directory. An empty piece, then R and a prefix: a repository; S: status and path; O: a path. */
+/* Sets $sha to a commit, and $base to its first parent, or to nothing at all. */
+#define GIT_PARENT                                                          \
+	"find_parent() {\n"                                                 \
+	"  git rev-parse --is-inside-work-tree >/dev/null 2>&1 || exit 4\n" \
+	"  sha=$(git rev-parse -q --verify \"$1^{commit}\") || exit 6\n"    \
+	"  base=$(git rev-parse -q --verify \"$sha^\") || {\n"              \
+	"    base=" GIT_EMPTY_TREE                                          \
+	"; git hash-object -t tree -w /dev/null >/dev/null 2>&1 || true\n"  \
+	"  }\n"                                                             \
+	"}\n"
+
+/*
+ * directory ref. An empty piece, then R and a prefix: a repository; S: status and path; O: a path.
+ */
 static const char git_changes_script[] =
-	"set -u; cd \"$1\" || exit 3\n" GIT_BASE "tell() {\n"
+	"set -u; cd \"$1\" || exit 3; ref=$2\n" GIT_BASE "tell() {\n"
 	"  find_base; printf '\\0R\\0%s\\0\\0S\\0' \"$1\"\n"
 	"  git diff --relative --name-status --no-renames -z \"$base\" -- . || exit 1\n"
 	"  printf '\\0O\\0'; git ls-files -o --exclude-standard -z || exit 1\n"
 	"}\n"
 	"found=; if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then found=1; tell ''; fi\n"
 	"for d in */.git; do\n"
-	"  [ -e \"$d\" ] || continue; found=1; d=${d%/.git}; (cd \"$d\" && tell \"$d/\") || exit 1\n"
+	"  [ -e \"$d\" ] || continue; found=1; d=${d%/.git}; (cd \"$d\" && tell \"$d/\") || [ -n \"$ref\" ] || exit 1\n"
 	"done\n"
 	"[ -n \"$found\" ] || exit 4\n";
 
-/* directory path. The file as it was; then its size, for who looks at the one that is there. */
+/* directory commit. The same, of what that commit changed in all of the repository. */
+static const char git_commit_changes_script[] =
+	"set -u; cd \"$1\" || exit 3\n" GIT_PARENT "find_parent \"$2\"\n"
+	"printf '\\0R\\0\\0\\0S\\0'\n"
+	"git diff --name-status --no-renames -z \"$base\" \"$sha\" || exit 1\n";
+
+/* directory limit */
+static const char git_commits_script[] =
+	"set -u; cd \"$1\" || exit 3\n"
+	"git rev-parse --is-inside-work-tree >/dev/null 2>&1 || exit 4\n"
+	"git rev-parse -q --verify HEAD >/dev/null || exit 0\n"
+	"git --no-pager log --no-show-signature --format=%H%x1f%h%x1f%an%x1f%aI%x1f%s -n \"$2\" HEAD\n";
+
+/* directory path commit. As the next one: both sides from the repository. */
+static const char git_commit_diff_script[] =
+	"set -u; cd \"$1\" || exit 3\n" GIT_PARENT
+	"cd \"$(dirname -- \"./$2\")\" 2>/dev/null || exit 4\n"
+	"file=$(basename -- \"$2\"); find_parent \"$3\"\n"
+	"for side in \"$base\" \"$sha\"; do\n"
+	"  size=$(git cat-file -s \"$side:./$file\" 2>/dev/null || echo 0)\n"
+	"  [ \"$size\" -le 1048576 ] || exit 5\n"
+	"done\n"
+	"git show \"$sha:./$file\" 3>&2 2>/dev/null >&3 || true\n"
+	"git show \"$base:./$file\" 2>/dev/null || true\n";
+
+/* directory path ref. The file as it was; then its size, for who looks at the one that is there. */
 static const char git_diff_script[] =
-	"set -u; cd \"$1\" || exit 3\n" GIT_BASE
+	"set -u; cd \"$1\" || exit 3; ref=$3\n" GIT_BASE
 	"cd \"$(dirname -- \"./$2\")\" 2>/dev/null || exit 4\n"
 	"file=$(basename -- \"$2\")\n"
 	"git rev-parse --is-inside-work-tree >/dev/null 2>&1 || exit 4\n"

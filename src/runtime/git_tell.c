@@ -8,7 +8,7 @@
 
 enum { CHANGES_MAX = 100000 };
 
-/* Statuses 3, 4, 5 are the scripts' own; the others git's. */
+/* Statuses 3 to 6 are the scripts' own; the others git's. */
 static int check(const struct service_result *r, struct error *err)
 {
 	struct str why = str_first(service_complaint(r), 250);
@@ -21,6 +21,8 @@ static int check(const struct service_result *r, struct error *err)
 		return error_set(err, ERROR_NOT_FOUND, "git: not a git repository");
 	case 5:
 		return error_set(err, ERROR_TOO_LARGE, "git: the file is over 1 MiB");
+	case 6:
+		return error_set(err, ERROR_INVALID, "git: there is no such commit");
 	default:
 		return error_set(err, ERROR_CONFLICT, "git: %.*s", STR_ARG(why));
 	}
@@ -207,6 +209,31 @@ int git_tell_changes(const struct service_result *r, struct buf *b, struct error
 	jsonw_close_array(&w);
 	free(c.items);
 	return result;
+}
+
+/* Five pieces for each, of which none can hold the byte between them. */
+int git_tell_commits(const struct service_result *r, struct buf *b, struct error *err)
+{
+	static const char *const keys[] = { "sha", "short_sha", "author", "timestamp", "subject" };
+	struct jsonw w = JSONW(b);
+	struct str rest = r->out, line, piece;
+	if (check(r, err) < 0)
+		return -1;
+	jsonw_open(&w);
+	jsonw_key(&w, "commits");
+	jsonw_open_array(&w);
+	while (rest.len && str_split(&rest, '\n', &line)) {
+		if (!line.len)
+			continue;
+		jsonw_open(&w);
+		for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+			jsonw_key_str(&w, keys[i],
+				str_split(&line, '\x1f', &piece) ? piece : STR(""));
+		jsonw_close(&w);
+	}
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	return 0;
 }
 
 /* The file that is there comes on standard error, lines joined by LF, without the last one. */

@@ -9,6 +9,7 @@ int git_tell_place(const struct service_result *r, struct buf *b, struct error *
 int git_tell_output(const struct service_result *r, struct buf *b, struct error *err);
 int git_tell_branches(const struct service_result *r, struct buf *b, struct error *err);
 int git_tell_changes(const struct service_result *r, struct buf *b, struct error *err);
+int git_tell_commits(const struct service_result *r, struct buf *b, struct error *err);
 int git_tell_diff(const struct service_result *r, struct buf *b, struct error *err);
 int git_tell_microagents(const struct service_result *r, struct buf *b, struct error *err);
 int git_tell_hook(const struct service_result *r, struct buf *b, struct error *err);

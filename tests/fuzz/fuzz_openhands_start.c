@@ -25,5 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		"a name that no account can have");
 	BUG_IF(start.resource_factor < 1 || start.resource_factor > START_FACTOR_MAX,
 		"a factor that was not offered");
+	BUG_IF(start.port < 0 || start.port > 65535, "a port that is none");
+	BUG_IF(start.port && (!start.command.n || !str_starts(start.cwd, STR("/"))),
+		"an agent server that cannot be started");
+	BUG_IF(start.allow.n > START_ALLOW_MAX, "more rules than there is room for");
 	return 0;
 }

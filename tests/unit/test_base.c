@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "base/arena.h"
+#include "base/auto.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/list.h"
@@ -194,6 +195,20 @@ static void dates_are_written_in_utc_with_milliseconds(void **state)
 	assert_true(clock_mono_us() <= clock_mono_us());
 }
 
+static void dates_are_read_with_any_offset(void **state)
+{
+	static const char *const same[] = { "2023-11-14T22:13:20.123Z", "2023-11-14T22:13:20.123",
+		"2023-11-15T00:13:20.123456+02:00", "2023-11-14T16:43:20.123-05:30" };
+	static const char *const none[] = { "", "yesterday", "2023-11-14", "2023-13-14T22:13:20Z" };
+	int64_t ms;
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		assert_int_equal(clock_parse(str_from(same[i]), &ms), 0);
+		assert_int_equal(ms, 1700000000123);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(none); i++)
+		assert_int_equal(clock_parse(str_from(none[i]), &ms), -1);
+}
+
 /* One line of the log, as it was written to standard error. */
 static void log_line(bool is_json, const char *text, char *ret, size_t size)
 {
@@ -254,6 +269,7 @@ int main(void)
 		cmocka_unit_test(a_member_may_leave_its_list_during_the_walk),
 		cmocka_unit_test(ids_are_valid_and_differ),
 		cmocka_unit_test(dates_are_written_in_utc_with_milliseconds),
+		cmocka_unit_test(dates_are_read_with_any_offset),
 		cmocka_unit_test(the_log_holds_one_line_per_event_whatever_is_in_it),
 		cmocka_unit_test(what_is_below_the_lowest_level_is_not_logged),
 	};

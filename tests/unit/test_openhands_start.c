@@ -150,6 +150,76 @@ static void what_cannot_be_started_is_refused_by_name(void **state)
 	}
 }
 
+/* As APIRemoteWorkspace asks for one. */
+#define AGENT(command, more)                                                                   \
+	"{\"image\":\"x\",\"command\":" command ",\"working_dir\":\"/\",\"session_id\":\"s\"," \
+	"\"run_as_user\":10001,\"fs_group\":10001,\"image_pull_policy\":\"IfNotPresent\"" more "}"
+#define PROGRAM "/usr/local/bin/openhands-agent-server"
+
+static void an_agent_server_is_run_as_it_stands(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(decode(AGENT("\"" PROGRAM " --port 60000\"", ""), &arena, &s, &err), err);
+	assert_int_equal(s.port, 60000);
+	assert_int_equal(s.command.n, 3);
+	assert_str(s.command.items[0], PROGRAM);
+	assert_str(s.cwd, "/");
+	assert_str(s.workdir, "/workspace");
+	assert_int_equal(s.uid, 10001);
+	assert_str(s.plugins, "");
+	assert_false(s.has_browser);
+	assert_works(
+		decode(AGENT("\"/agent-server/.venv/bin/python -m openhands.agent_server\"", ""),
+			&arena, &s, &err),
+		err);
+	assert_int_equal(s.port, 8000);
+	assert_works(decode(AGENT("[\"" PROGRAM "\",\"--port=7\",\"a b\"]", ""), &arena, &s, &err),
+		err);
+	assert_int_equal(s.port, 7);
+	assert_str(s.command.items[2], "a b");
+}
+
+static void a_text_that_a_shell_would_change_is_no_command(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	static const char *const wrong[] = {
+		AGENT("\"" PROGRAM " --port 6; id\"", ""),
+		AGENT("\"" PROGRAM " --port $(id)\"", ""),
+		AGENT("\"" PROGRAM " --port\"", ""),
+		AGENT("\"" PROGRAM " --port 99999\"", ""),
+		AGENT("[\"" PROGRAM "\",7]", ""),
+		AGENT("{}", ""),
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct start s;
+		struct error err;
+		assert_int_equal(decode(wrong[i], &arena, &s, &err), -1);
+		assert_int_equal(err.code, ERROR_INVALID);
+	}
+}
+
+static void what_proxy_lets_through_is_a_variable(void **state)
+{
+	auto_arena struct arena arena = ARENA_INIT(1 << 20);
+	struct start s;
+	struct error err;
+	assert_works(
+		decode(AGENT("\"" PROGRAM "\"",
+			       ",\"environment\":{\"CAY_NETWORK\":\"proxy\",\"CAY_ALLOW\":\"a.org, "
+			       "*.b.org:8443\"}"),
+			&arena, &s, &err),
+		err);
+	assert_int_equal(s.network, NETWORK_PROXY);
+	assert_int_equal(s.allow.n, 2);
+	assert_str(s.allow.items[1], "*.b.org:8443");
+	assert_int_equal(
+		decode(AGENT("\"" PROGRAM "\"", ",\"environment\":{\"CAY_ALLOW\":\"a.org\"}"),
+			&arena, &s, &err),
+		-1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +229,9 @@ int main(void)
 		cmocka_unit_test(what_the_environment_says_to_the_server_is_heard),
 		cmocka_unit_test(what_is_not_said_is_as_with_the_original),
 		cmocka_unit_test(what_cannot_be_started_is_refused_by_name),
+		cmocka_unit_test(an_agent_server_is_run_as_it_stands),
+		cmocka_unit_test(a_text_that_a_shell_would_change_is_no_command),
+		cmocka_unit_test(what_proxy_lets_through_is_a_variable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,10 +4,9 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "wire/url.h"
-
-#include <time.h>
 
 enum { PAGE_MAX = 100, FILTERS_MAX = 64 };
 
@@ -110,23 +109,10 @@ static int take_metadata(struct listing *l, struct str text, struct error *err)
 	return 0;
 }
 
-/* RFC 3339 with "Z", or with an offset. */
 static int take_date(struct str text, int64_t *ret_ms, struct error *err)
 {
-	struct tm tm = { 0 };
-	auto_free char *copy = str_dup(str_first(text, 64));
-	const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
-	int64_t ms = 0, offset_s = 0;
-	if (!rest)
+	if (clock_parse(text, ret_ms) < 0)
 		return error_set(err, ERROR_INVALID, "startedAfter is no date");
-	if (*rest == '.')
-		for (int64_t unit = 100; *++rest >= '0' && *rest <= '9'; unit /= 10)
-			ms += unit * (*rest - '0');
-	int hours, minutes;
-	if ((*rest == '+' || *rest == '-' || *rest == ' ') &&
-		sscanf(rest + 1, "%2d:%2d", &hours, &minutes) == 2)
-		offset_s = (*rest == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
-	*ret_ms = ((int64_t)timegm(&tm) - offset_s) * 1000 + ms;
 	return 0;
 }
 

@@ -15,10 +15,33 @@
 
 enum { DOCUMENT_MAX = 256 * 1024 };
 
+#define BASH_COMMAND                                                                                         \
+	"{\"type\":\"object\",\"required\":[\"command\"],\"properties\":{\"command\":{\"type\":\"string\"}," \
+	"\"cwd\":{\"type\":[\"string\",\"null\"]},\"timeout\":{\"type\":\"integer\"}}}"
+#define ONE_FILE                                                                                      \
+	"{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\"," \
+	"\"format\":\"binary\"}}}"
+
 /* What a request carries that is no table of fields. NULL: nothing. */
 static const struct shape {
 	const char *tail, *query, *body_type, *body; /* `query` and `body` are JSON */
 } shapes[] = {
+	{ "/api/bash/bash_events/search",
+		"[\"kind__eq\",\"command_id__eq\",\"timestamp__gte\",\"timestamp__lt\",\"order__gt\","
+		"\"sort_order\",\"page_id\",\"limit\"]",
+		NULL, NULL },
+	{ "/api/bash/execute_bash_command", NULL, "application/json", BASH_COMMAND },
+	{ "/api/bash/start_bash_command", NULL, "application/json", BASH_COMMAND },
+	{ "/api/file/create_directory", "[\"path\"]", NULL, NULL },
+	{ "/api/file/download", "[\"path\"]", NULL, NULL },
+	{ "/api/file/home", "[\"include_hidden\"]", NULL, NULL },
+	{ "/api/file/search_subdirs", "[\"path\",\"page_id\",\"limit\",\"include_hidden\"]", NULL,
+		NULL },
+	{ "/api/file/upload", "[\"path\"]", "multipart/form-data", ONE_FILE },
+	{ "/api/git/changes", "[\"path\",\"ref\"]", NULL, NULL },
+	{ "/api/git/commits", "[\"path\",\"limit\"]", NULL, NULL },
+	{ "/api/git/commits/{sha}/changes", "[\"path\"]", NULL, NULL },
+	{ "/api/git/diff", "[\"path\",\"ref\",\"commit\"]", NULL, NULL },
 	{ "/build", NULL, "multipart/form-data",
 		"{\"type\":\"object\",\"required\":[\"context\",\"target_image\"],\"properties\":{\"context\":{"
 		"\"type\":\"string\",\"description\":\"base64 of a tar.gz\"},\"target_image\":{\"type\":\"string\"},"
@@ -41,9 +64,7 @@ static const struct shape {
 		"{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\",\"command\"],\"properties\":{"
 		"\"name\":{\"type\":\"string\"},\"command\":{\"type\":\"string\"},\"args\":{\"type\":\"array\"},"
 		"\"env\":{\"type\":\"object\"}}}}" },
-	{ "/upload_file", "[\"destination\",\"recursive\"]", "multipart/form-data",
-		"{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\","
-		"\"format\":\"binary\"}}}" },
+	{ "/upload_file", "[\"destination\",\"recursive\"]", "multipart/form-data", ONE_FILE },
 };
 
 /* ---- which rows ---- */
@@ -79,7 +100,7 @@ static const struct shape *shape_find(const struct http_route *row, struct str t
 {
 	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
 		if (str_is(tail, shapes[i].tail) &&
-			(shapes[i].body || strcmp(row->method, "GET") == 0))
+			(shapes[i].body || shapes[i].query || strcmp(row->method, "GET") == 0))
 			return &shapes[i];
 	return NULL;
 }
@@ -153,10 +174,17 @@ static void put_body(struct jsonw *w, struct str tail, const struct shape *shape
 	jsonw_close(w);
 }
 
+static const char *verb_of(const struct http_route *row)
+{
+	return strcmp(row->method, "GET") == 0       ? "get"
+		: strcmp(row->method, "DELETE") == 0 ? "delete"
+						     : "post";
+}
+
 static void put_operation(struct jsonw *w, const struct http_route *row, struct str tail)
 {
 	const struct shape *shape = shape_find(row, tail);
-	jsonw_key(w, strcmp(row->method, "GET") == 0 ? "get" : "post");
+	jsonw_key(w, verb_of(row));
 	jsonw_open(w);
 	jsonw_key_str(w, "summary", str_from(row->summary));
 	put_parameters(w, tail, shape);
@@ -175,7 +203,8 @@ static void put_paths(struct jsonw *w, struct str base)
 {
 	for (const struct http_route *row = openhands_routes; row->method; row++) {
 		struct str tail = tail_of(row, base);
-		if (!tail.len || !is_first(row))
+		bool is_any = strcmp(row->method, HTTP_ANY_METHOD) == 0;
+		if (!tail.len || is_any || !is_first(row))
 			continue;
 		jsonw_key_dyn(w, tail);
 		jsonw_open(w);

@@ -17,6 +17,7 @@
 #include "face/openhands/job.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
+#include "face/openhands/server.h"
 #include "face/openhands/state.h"
 #include "face/openhands/warm.h"
 
@@ -127,7 +128,7 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn)
 /*
  * Clients take any 2xx for alive and read no further: what is paused, or not there yet, is no 2xx.
  */
-void alive(struct http_request *r)
+void openhands_is_ready(struct http_request *r, const char *yes)
 {
 	struct str name = http_param(r, "sandbox");
 	struct error err;
@@ -138,7 +139,12 @@ void alive(struct http_request *r)
 		reply_detail(r, 503, "not initialized: sandbox %s is %s", s->id,
 			sandbox_state_name(s->state));
 	else
-		http_reply(r, 200, "application/json", STR("{\"status\":\"ok\"}"));
+		http_reply(r, 200, "application/json", str_from(yes));
+}
+
+void alive(struct http_request *r)
+{
+	openhands_is_ready(r, "{\"status\":\"ok\"}");
 }
 
 static void execute_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
@@ -158,9 +164,9 @@ void execute_action(struct http_request *r)
 
 /* ---- the face ---- */
 
-static struct str session_key_purpose(struct http_request *r, const struct sandbox *s)
+static struct str session_key_purpose(struct http_request *r, const char *id)
 {
-	return str_from(arena_printf(&r->arena, "openhands session key of %s", s->id));
+	return str_from(arena_printf(&r->arena, "openhands session key of %s", id));
 }
 
 /* Whatever is chosen: it begins as no other purpose does. */
@@ -169,12 +175,17 @@ static struct str chosen_key_purpose(struct http_request *r, struct str key)
 	return str_from(arena_printf(&r->arena, "openhands chosen key %.*s", STR_ARG(key)));
 }
 
+const char *session_key_of(struct http_request *r, const char *id)
+{
+	char *key = arena_alloc(&r->arena, TICKET_SIZE);
+	ticket_make(r, session_key_purpose(r, id), key);
+	return key;
+}
+
 const char *session_key(struct http_request *r, const struct sandbox *s)
 {
 	const struct cursor *c = cursors_find(&openhands_of(r)->cursors, s->id);
-	char *key = arena_alloc(&r->arena, TICKET_SIZE);
-	ticket_make(r, session_key_purpose(r, s), key);
-	return c && c->session_key ? c->session_key : key;
+	return c && c->session_key ? c->session_key : session_key_of(r, s->id);
 }
 
 const char *session_key_proof(struct http_request *r, struct str key)
@@ -227,7 +238,7 @@ static bool is_session_key(struct http_request *r, struct str key)
 	if (!s || !key.len || key.len > START_KEY_MAX)
 		return false;
 	struct str proof = sandbox_label(s, STR(LABEL_KEY));
-	if (!ticket_is_valid(r, session_key_purpose(r, s), key) &&
+	if (!ticket_is_valid(r, session_key_purpose(r, s->id), key) &&
 		!(proof.len && ticket_is_valid(r, chosen_key_purpose(r, key), proof)))
 		return false;
 	pin_sandbox(r, s);
@@ -243,6 +254,7 @@ static int authorize(struct http_request *r, struct error *err)
 {
 	static const char *const headers[] = { "X-Session-API-Key", "X-API-Key" };
 	bool is_fleet = r->route && r->route->data == openhands_fleet;
+	bool is_server = r->route && r->route->data == openhands_server;
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
 		struct str key = http_header(r, headers[i]);
 		if (key.ptr && is_valid(r, key, is_fleet))
@@ -253,7 +265,7 @@ static int authorize(struct http_request *r, struct error *err)
 		bearer = str_trim(str_skip(bearer, 7));
 	else
 		bearer = STR_NONE;
-	if (is_valid(r, bearer, is_fleet))
+	if (is_valid(r, bearer, is_fleet) || (is_server && server_lets_in(r)))
 		return 0;
 	return error_set(err, is_fleet ? ERROR_UNAUTHORIZED : ERROR_FORBIDDEN, "Invalid API Key");
 }

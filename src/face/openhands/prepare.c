@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "face/openhands/ipython.h"
 #include "face/openhands/programs.h"
+#include "face/openhands/server.h"
 #include "face/openhands/state.h"
 #include "runtime/account.h"
 #include "runtime/images.h"
@@ -46,6 +47,7 @@ struct preparation {
 	bool has_browser, has_editor, has_kernel, runs_as_user;
 	bool is_spare;               /* it becomes one */
 	char *session, *session_key; /* NULL: none */
+	char *server;                /* parameters that an agent server is started by; NULL: none */
 	struct runtime_call *call;
 	struct {
 		prepare_fn *done;
@@ -89,6 +91,7 @@ static void tell(struct preparation *p, struct sandbox *s, const struct error *e
 		p->waiters[i].done(p->waiters[i].arg, s, err);
 	free(p->session);
 	free(p->session_key);
+	free(p->server);
 	free(p);
 }
 
@@ -244,11 +247,31 @@ static void warm_up(struct preparation *p)
 	perform(p, &kernel_open_action, &params, &sink);
 }
 
+static void on_server(void *arg, struct str result)
+{
+	struct preparation *p = arg;
+	p->call = NULL;
+	finish(p);
+}
+
+/* As the account, which is who everything runs as from here on. */
+static void start_server(struct preparation *p)
+{
+	static const struct call_sink sink = { .result = on_server, .error = on_error };
+	auto_buf struct buf params = BUF_INIT(HTTP_BODY_MAX);
+	buf_puts(&params, p->server);
+	perform(p, &exec_action, &params, &sink);
+}
+
 static void on_configured(void *arg, struct str result)
 {
 	struct preparation *p = arg;
 	struct sandbox *s = runtime_find(p->oh->rt, str_from(p->id), NULL);
 	p->call = NULL;
+	if (p->server) {
+		start_server(p);
+		return;
+	}
 	if (s && p->has_browser && !sandbox_is_bare(s))
 		begin_viewer(s);
 	if (p->is_spare)
@@ -375,7 +398,13 @@ static struct field_map environment_of(const struct start *start, struct arena *
 		{ "PIP_BREAK_SYSTEM_PACKAGES", "1" },
 		{ "PYTHONUNBUFFERED", "1" },
 	};
-	struct pairs p = pairs_new(arena, start->environment.n + ARRAY_LEN(standard));
+	struct pairs p = pairs_new(arena, start->environment.n + ARRAY_LEN(standard) + 2);
+	/* What an agent server asks its clients for: ours, and the one that was chosen. */
+	if (start->own_key && *start->own_key) {
+		pairs_add(&p, STR("OH_SESSION_API_KEYS_0"), str_from(start->own_key));
+		if (start->session_key.len)
+			pairs_add(&p, STR("OH_SESSION_API_KEYS_1"), start->session_key);
+	}
 	for (size_t i = 0; i < start->environment.n; i++)
 		pairs_add(&p, start->environment.keys[i], start->environment.values[i]);
 	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
@@ -406,7 +435,10 @@ static struct str variable_of(const struct start *start, struct str name)
 
 static struct field_map labels_of(const struct start *start, struct arena *arena)
 {
-	struct pairs p = pairs_new(arena, 9);
+	struct pairs p = pairs_new(arena, 10);
+	if (start->port)
+		pairs_add(&p, STR(LABEL_SERVER),
+			str_from(arena_printf(arena, "%d", (int)start->port)));
 	if (start->session_id.len)
 		pairs_add(&p, STR(LABEL_SESSION), start->session_id);
 	if (start->image.len)
@@ -487,6 +519,11 @@ static struct preparation *preparation_new(struct openhands *oh, const struct st
 	p->has_browser = start->has_browser;
 	p->has_editor = has_word(start->plugins, "vscode");
 	p->has_kernel = has_word(start->plugins, "jupyter");
+	if (start->port) {
+		auto_buf struct buf params = BUF_INIT(HTTP_BODY_MAX);
+		server_put_exec(start, &params);
+		p->server = buf_take(&params);
+	}
 	snprintf(p->username, sizeof(p->username), "%.*s", STR_ARG(start->username));
 	snprintf(p->workdir, sizeof(p->workdir), "%.*s", STR_ARG(start->workdir));
 	list_append(&oh->preparing, &p->link);
@@ -500,6 +537,8 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	struct create *create = arena_new(&arena, struct create);
 	struct preparation *p = preparation_new(oh, start, done, arg);
 	create->name = name;
+	create->id = str_from(start->id);
+	create->allow = start->allow;
 	create->image = prepare_image(oh, start->image);
 	create->env = environment_of(start, &arena);
 	create->labels = labels_of(start, &arena);

@@ -12,6 +12,7 @@
  *	openhands.plugins   "agent_skills,jupyter"
  *	openhands.browser   "yes" or "no"
  *	openhands.key       proves the session API key that the caller chose, without being it
+ *	openhands.server    the port of its agent server, which is run (server.h)
  *	openhands.spare     "yes": of nobody yet, and without the others
  *	openhands.lint      "yes" if the environment says ENABLE_AUTO_LINT=true
  *	NO_CHANGE_TIMEOUT_SECONDS   the soft timeout, if the environment says one

@@ -17,16 +17,18 @@
 #include "face/openhands/handlers.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
+#include "face/openhands/server.h"
 #include "face/openhands/state.h"
 #include "face/openhands/warm.h"
 #include "http/origin.h"
+#include "runtime/images.h"
 #include "runtime/library.h"
 #include "runtime/port.h"
 #include "wire/url.h"
 
 #define REGISTRY_PREFIX "cay.local/openhands"
 
-enum { RUNTIME_MAX = 16 * 1024, BATCH_MAX = 1000 };
+enum { RUNTIME_MAX = 64 * 1024, BATCH_MAX = 1000 };
 
 /* ---- a runtime object ---- */
 
@@ -50,11 +52,11 @@ static const struct {
 };
 
 /* Where this client reaches us: by the name that it has used itself. */
-static const char *own_url(struct http_request *r, const char *id)
+static const char *own_url(struct http_request *r, const struct sandbox *s)
 {
-	auto_buf struct buf url = BUF_INIT(HTTP_HEAD_MAX + ID_SIZE);
+	auto_buf struct buf url = BUF_INIT(HTTP_HEAD_MAX + ID_SIZE + 32);
 	http_put_origin(r, &url);
-	buf_printf(&url, "/%s", id);
+	buf_printf(&url, server_port(s) ? "/openhands/%s/server" : "/%s", s->id);
 	return arena_str(&r->arena, buf_str(&url));
 }
 
@@ -88,16 +90,29 @@ static void put_work_hosts(struct http_request *r, struct jsonw *w, const struct
 	jsonw_close(w);
 }
 
-static void put_runtime(struct http_request *r, struct jsonw *w, const struct sandbox *s)
+/* server: what is known of its agent server; NULL: nothing. */
+static void put_condition(struct jsonw *w, const struct sandbox *s,
+	const struct server_report *server)
+{
+	bool has_failed = server && server->has_ended;
+	jsonw_key_str(w, "status", str_from(has_failed ? "error" : states[s->state].status));
+	jsonw_key_str(w, "pod_status",
+		str_from(has_failed ? "failed" : states[s->state].pod_status));
+	if (has_failed)
+		jsonw_key_str(w, "pod_logs", str_from(server->why));
+	jsonw_key_int(w, "restart_count", 0);
+}
+
+static void put_runtime(struct http_request *r, struct jsonw *w, const struct sandbox *s,
+	const struct server_report *server)
 {
 	jsonw_open(w);
 	jsonw_key_str(w, "runtime_id", str_from(s->id));
-	jsonw_key_str(w, "url", str_from(own_url(r, s->id)));
+	jsonw_key_str(w, "url", str_from(own_url(r, s)));
 	put_work_hosts(r, w, s);
 	jsonw_key_str(w, "session_api_key", str_from(session_key(r, s)));
 	put_label(w, "session_id", s, LABEL_SESSION);
-	jsonw_key_str(w, "status", str_from(states[s->state].status));
-	jsonw_key_str(w, "pod_status", str_from(states[s->state].pod_status));
+	put_condition(w, s, server);
 	put_label(w, "image", s, LABEL_IMAGE);
 	struct str command = sandbox_label(s, STR(LABEL_COMMAND));
 	jsonw_key(w, "command");
@@ -105,12 +120,24 @@ static void put_runtime(struct http_request *r, struct jsonw *w, const struct sa
 	jsonw_close(w);
 }
 
-static void reply_runtime(struct http_request *r, const struct sandbox *s)
+static void reply_with_server(struct http_request *r, struct sandbox *s,
+	const struct server_report *server)
 {
 	auto_buf struct buf b = BUF_INIT(RUNTIME_MAX);
 	struct jsonw w = JSONW(&b);
-	put_runtime(r, &w, s);
+	put_runtime(r, &w, s, server);
 	http_reply_json(r, 200, &b);
+}
+
+static void reply_runtime(struct http_request *r, struct sandbox *s)
+{
+	reply_with_server(r, s, NULL);
+}
+
+/* An agent server that can be asked how it is. */
+static bool has_server(const struct sandbox *s)
+{
+	return server_port(s) && (s->state == SANDBOX_READY || s->state == SANDBOX_RUNNING);
 }
 
 static void reply_failure(struct http_request *r, const struct error *err)
@@ -164,7 +191,9 @@ void session_get(struct http_request *r)
 {
 	struct str session = http_param(r, "session");
 	struct sandbox *s = find_session(openhands_of(r)->rt, session);
-	if (s)
+	if (s && has_server(s))
+		server_ask(openhands_of(r), r, s, reply_with_server);
+	else if (s)
 		reply_runtime(r, s);
 	else
 		reply_detail(r, 404, "no runtime of session %.*s",
@@ -187,7 +216,7 @@ void sessions_batch(struct http_request *r)
 		while (str_split(&list, ',', &id) && n++ < BATCH_MAX) {
 			struct sandbox *s = find_session(openhands_of(r)->rt, id);
 			if (s)
-				put_runtime(r, &w, s);
+				put_runtime(r, &w, s, NULL);
 		}
 	}
 	jsonw_close_array(&w);
@@ -203,7 +232,7 @@ void runtime_list(struct http_request *r)
 	jsonw_open_array(&w);
 	for (struct sandbox *s = NULL; (s = runtime_next(openhands_of(r)->rt, s));)
 		if (is_runtime(s) && !sandbox_state_is_final(s->state))
-			put_runtime(r, &w, s);
+			put_runtime(r, &w, s, NULL);
 	jsonw_close_array(&w);
 	jsonw_close(&w);
 	http_reply_json(r, 200, &b);
@@ -241,9 +270,38 @@ static void on_prepared(void *arg, struct sandbox *s, const struct error *err)
 }
 
 /*
- * A session that has a living runtime, or one that is being made, keeps it: a client that asks
- * again has lost the first answer.
+ * What an agent server's sandbox needs besides: the key that it will ask for is of the sandbox's
+ * id. And the program is the image's, so there has to be one. -1: answered.
  */
+static int complete(struct openhands *oh, struct http_request *r, struct start *start)
+{
+	struct error err;
+	char *id = arena_alloc(&r->arena, ID_SIZE);
+	if (!start->port)
+		return 0;
+	if (!runtime_has_other_images(oh->rt) &&
+		!images_find(runtime_images(oh->rt), start->image, &err)) {
+		reply_detail(r, 404, "no image '%.*s' here: build or load it (cay image)",
+			STR_ARG(str_first(start->image, 200)));
+		return -1;
+	}
+	id_make(id);
+	start->id = id;
+	start->own_key = session_key_of(r, id);
+	return 0;
+}
+
+/* One that lives: a client that asks again has lost the first answer, or its agent server. */
+static void reply_living(struct openhands *oh, struct http_request *r, struct sandbox *s,
+	const struct start *start)
+{
+	if (has_server(s) && start->port)
+		server_ask_again(oh, r, s, start, reply_with_server);
+	else
+		reply_runtime(r, s);
+}
+
+/* A session that has a living runtime, or one that is being made, keeps it. */
 void runtime_start_post(struct http_request *r)
 {
 	struct openhands *oh = openhands_of(r);
@@ -259,9 +317,9 @@ void runtime_start_post(struct http_request *r)
 							 : NULL;
 		if (start.session_id.len && prepare_join(oh, start.session_id, on_prepared, r))
 			return;
-		if (s && !sandbox_state_is_final(s->state))
-			reply_runtime(r, s);
-		else {
+		if (s && !sandbox_state_is_final(s->state)) {
+			reply_living(oh, r, s, &start);
+		} else if (complete(oh, r, &start) == 0) {
 			start.key_proof = session_key_proof(r, start.session_key);
 			start.has_browser = start.has_browser && oh->has_browser;
 			warm_start(oh->warm, &start, on_prepared, r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/openhands/handlers.h"
 #include "face/openhands/openhands.h"
+#include "face/openhands/server.h"
 #include "http/mcphub.h"
 
 enum { UPLOAD_MAX_GIB = 8 };
@@ -26,6 +27,9 @@ const char openhands_fleet[] = "fleet";
 	{                                                                       \
 		method, path, handler, .data = openhands_fleet, .summary = text \
 	}
+
+#define SERVER \
+	HTTP_STREAMS_BODY, .body_max = INT64_MAX, .role = ROLE_SANDBOX, .data = openhands_server
 
 const struct http_route openhands_routes[] = {
 	ROUTE("GET", "/alive", alive, HTTP_NO_AUTH, .summary = "tell whether actions can be sent"),
@@ -57,6 +61,41 @@ const struct http_route openhands_routes[] = {
 	ROUTE("GET", "/docs", openhands_docs, .summary = "show this as a page"),
 	ROUTE("GET", "/redoc", openhands_docs, .summary = "the same as /docs"),
 	ROUTE("GET", "/openapi.json", openhands_openapi, .summary = "describe this"),
+	ROUTE("GET", "/health", alive, HTTP_NO_AUTH, .summary = "the same as /alive"),
+	ROUTE("GET", "/ready", workspace_ready, HTTP_NO_AUTH, .summary = "the same as /alive"),
+	ROUTE("POST", "/api/bash/start_bash_command", bash_start,
+		.summary = "start a command; its events tell the rest"),
+	ROUTE("POST", "/api/bash/execute_bash_command", bash_execute,
+		.summary = "run a command and give its last output"),
+	ROUTE("GET", "/api/bash/bash_events/search", bash_search,
+		.summary = "give events of commands, in pages"),
+	ROUTE("GET", "/api/bash/bash_events/{event}", bash_get, .summary = "give one event"),
+	ROUTE("POST", "/api/bash/bash_commands/{command}/stop", bash_stop,
+		.summary = "end a command"),
+	ROUTE("DELETE", "/api/bash/bash_events", bash_clear,
+		.summary = "forget the commands that have ended"),
+	ROUTE("POST", "/api/file/upload", workspace_upload, HTTP_STREAMS_BODY,
+		.body_max = (int64_t)UPLOAD_MAX_GIB << 30, .summary = "put a file where path says"),
+	ROUTE("GET", "/api/file/download", workspace_download, .summary = "give a file"),
+	ROUTE("POST", "/api/file/create_directory", workspace_mkdir,
+		.summary = "make a directory, with what is missing on the way"),
+	ROUTE("GET", "/api/file/home", workspace_home,
+		.summary = "tell the home and the directories in it"),
+	ROUTE("GET", "/api/file/search_subdirs", workspace_subdirs,
+		.summary = "list the directories in a directory, in pages"),
+	ROUTE("GET", "/api/git/changes", workspace_changes,
+		.summary = "tell which files differ from the branch's origin, or from ref"),
+	ROUTE("GET", "/api/git/diff", workspace_diff,
+		.summary = "give a file as it was and as it is, or as commit changed it"),
+	ROUTE("GET", "/api/git/commits", workspace_commits, .summary = "list the newest commits"),
+	ROUTE("GET", "/api/git/commits/{sha}/changes", workspace_changes,
+		.summary = "tell which files a commit changed"),
+	ROUTE(HTTP_ANY_METHOD, "/api/{rest*}", workspace_not_served,
+		.summary = "nothing: a server that runs conversations has more"),
+	{ HTTP_ANY_METHOD, "/openhands/{sandbox}/server", server_pass, SERVER,
+		.summary = "the agent server inside" },
+	{ HTTP_ANY_METHOD, "/openhands/{sandbox}/server/{rest*}", server_pass, SERVER,
+		.summary = "the agent server inside" },
 	FLEET("POST", "/start", runtime_start_post,
 		"make a sandbox for an action execution server"),
 	FLEET("POST", "/stop", runtime_stop_post, "take a sandbox down"),

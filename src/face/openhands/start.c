@@ -10,19 +10,23 @@
 #include "base/auto.h"
 #include "base/num.h"
 #include "runtime/plugin.h"
+#include "wire/allow.h"
 
-#define MODULE "action_execution_server"
+#define MODULE        "action_execution_server"
+#define AGENT_PROGRAM "openhands-agent-server"
+#define AGENT_MODULE  "openhands.agent_server"
 
-enum { PLUGINS_BYTES = 1024, UID_MAX = 65535 };
+enum { PLUGINS_BYTES = 1024, UID_MAX = 65535, AGENT_PORT = 8000 };
 
 struct start_body {
 	struct str image;
-	struct field_strings command;
-	struct str working_dir; /* of the program that is not run */
+	const struct json *command;
+	struct str working_dir;
 	struct field_map environment;
 	struct str session_id;
 	const struct json *resource_factor;
 	struct str runtime_class;
+	const struct json *run_as_user;
 	const struct json *ignored;
 };
 
@@ -33,10 +37,9 @@ static const char *const runtime_classes[] = { "gvisor", "sysbox", "sysbox-runc"
 static const struct field start_fields[] = {
 	{ "image", FIELD_STRING, AT(image), FIELD_REQUIRED,
 		.help = "an image that is known here; anything else is the host image" },
-	{ "command", FIELD_STRINGS, AT(command), FIELD_REQUIRED,
-		.help = "command line of an action execution server" },
-	{ "working_dir", FIELD_STRING, AT(working_dir),
-		.help = "where that program would start; of no use here" },
+	{ "command", FIELD_JSON, AT(command), FIELD_REQUIRED,
+		.help = "command line of an action execution server or an agent server, in words or as one text" },
+	{ "working_dir", FIELD_STRING, AT(working_dir), .help = "where an agent server starts" },
 	{ "environment", FIELD_MAP, AT(environment),
 		.help = "variables of everything in the sandbox" },
 	{ "session_id", FIELD_STRING, AT(session_id), .help = "the caller's name for it" },
@@ -44,9 +47,10 @@ static const struct field start_fields[] = {
 		.help = "1, 2, 4 or 8 times the usual memory, disk and processes" },
 	{ "runtime_class", FIELD_STRING, AT(runtime_class), .words = runtime_classes,
 		.help = "how another server isolates; of no use here" },
-	{ "run_as_user", FIELD_JSON, AT(ignored), .help = "of no use here" },
+	{ "run_as_user", FIELD_JSON, AT(run_as_user), .help = "the user id of an agent server" },
 	{ "run_as_group", FIELD_JSON, AT(ignored), .help = "of no use here" },
 	{ "fs_group", FIELD_JSON, AT(ignored), .help = "of no use here" },
+	{ "image_pull_policy", FIELD_JSON, AT(ignored), .help = "of no use here" },
 	{ 0 },
 };
 
@@ -222,7 +226,9 @@ static int find_module(struct words *w, struct error *err)
 			break;
 	if (w->at + 1 >= w->argv->n)
 		return error_set(err, ERROR_UNSUPPORTED,
-			"command: only `python -m …%s PORT …` can be started here", MODULE);
+			"command: only `python -m …%s PORT …` and `" AGENT_PROGRAM
+			" --port PORT` can be started here",
+			MODULE);
 	w->at += 2;
 	return 0;
 }
@@ -296,21 +302,51 @@ static bool decode_su(const struct field_map *env)
 	return !word.ptr;
 }
 
-static int decode_network(const struct field_map *env, enum network_mode *ret, struct error *err)
+/* CAY_ALLOW: rules with commas or blanks between them. */
+static int decode_allow(struct str list, struct arena *arena, struct field_strings *ret,
+	struct error *err)
+{
+	struct str rule;
+	*ret = (struct field_strings){ arena_alloc(arena, START_ALLOW_MAX * sizeof(struct str)),
+		0 };
+	while (list.len && str_split(&list, ',', &rule)) {
+		struct allow_rule parsed;
+		rule = str_trim(rule);
+		if (!rule.len)
+			continue;
+		if (ret->n == START_ALLOW_MAX)
+			return error_set(err, ERROR_INVALID,
+				"environment: CAY_ALLOW: over %d rules", START_ALLOW_MAX);
+		if (allow_rule_parse(rule, &parsed, err) < 0)
+			return error_wrap(err, "environment: CAY_ALLOW");
+		ret->items[ret->n++] = rule;
+	}
+	return 0;
+}
+
+static int decode_network(const struct field_map *env, struct arena *arena, struct start *ret,
+	struct error *err)
 {
 	static const char *const words[] = { [NETWORK_LOOPBACK] = "loopback",
 		[NETWORK_NONE] = "none",
-		[NETWORK_HOST] = "host" };
-	struct str word = variable(env, "CAY_NETWORK");
+		[NETWORK_HOST] = "host",
+		[NETWORK_PROXY] = "proxy" };
+	struct str word = variable(env, "CAY_NETWORK"), allow = variable(env, "CAY_ALLOW");
 	if (!word.ptr)
 		word = STR("loopback");
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (str_is(word, words[i])) {
-			*ret = (enum network_mode)i;
-			return 0;
-		}
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (!str_is(word, words[i]))
+			continue;
+		ret->network = (enum network_mode)i;
+		if (i == NETWORK_PROXY)
+			return decode_allow(allow, arena, &ret->allow, err);
+		if (allow.len)
+			return error_set(err, ERROR_INVALID,
+				"environment: CAY_ALLOW is for CAY_NETWORK=proxy");
+		return 0;
+	}
 	return error_set(err, ERROR_INVALID,
-		"environment: CAY_NETWORK must be loopback, none or host, not '%.*s'",
+		"environment: CAY_NETWORK must be loopback, none, proxy or host, not '%.*s'",
 		STR_ARG(str_first(word, 60)));
 }
 
@@ -324,6 +360,93 @@ static int decode_factor(const struct json *j, int64_t *ret, struct error *err)
 	return 0;
 }
 
+/* One text: words with blanks between them, and nothing that a shell would look at. */
+static int split_words(struct str text, struct arena *arena, struct field_strings *ret,
+	struct error *err)
+{
+	struct str word;
+	*ret = (struct field_strings){ arena_alloc(arena, START_WORDS_MAX * sizeof(struct str)),
+		0 };
+	for (size_t i = 0; i < text.len; i++)
+		if (strchr("'\"\\$`&|;<>()*?[]{}~#!\n\r\t", text.ptr[i]))
+			return error_set(err, ERROR_INVALID,
+				"command: as one text it may not hold '%c': give it as an array of words",
+				text.ptr[i] >= ' ' ? text.ptr[i] : ' ');
+	while (text.len && str_split(&text, ' ', &word)) {
+		if (!word.len)
+			continue;
+		if (ret->n == START_WORDS_MAX)
+			return error_set(err, ERROR_INVALID, "command: over %d words",
+				START_WORDS_MAX);
+		ret->items[ret->n++] = word;
+	}
+	return 0;
+}
+
+static int decode_command(const struct json *command, struct arena *arena,
+	struct field_strings *ret, struct error *err)
+{
+	if (json_kind(command) == JSON_KIND_STR)
+		return split_words(json_str(command), arena, ret, err);
+	if (json_kind(command) != JSON_KIND_ARRAY)
+		return error_set(err, ERROR_INVALID, "start: command must be words");
+	*ret = (struct field_strings){
+		arena_alloc(arena, (json_len(command) + 1) * sizeof(struct str)), json_len(command)
+	};
+	for (size_t i = 0; i < ret->n; i++) {
+		ret->items[i] = json_str(json_at(command, i));
+		if (!ret->items[i].ptr || str_has_nul(ret->items[i]))
+			return error_set(err, ERROR_INVALID, "start: command[%zu] must be a string",
+				i);
+	}
+	return 0;
+}
+
+/* ---- an agent server ---- */
+
+static bool is_agent_server(const struct field_strings *argv)
+{
+	struct str program = argv->n ? argv->items[0] : STR("");
+	if (str_is(program, AGENT_PROGRAM) || str_ends(program, STR("/" AGENT_PROGRAM)))
+		return true;
+	for (size_t i = 0; i + 1 < argv->n; i++)
+		if (str_is(argv->items[i], "-m"))
+			return str_is(argv->items[i + 1], AGENT_MODULE);
+	return false;
+}
+
+/* --port N, --port=N: all that has to be known of its options. */
+static int decode_port(const struct field_strings *argv, int64_t *ret, struct error *err)
+{
+	*ret = AGENT_PORT;
+	for (size_t i = 0; i < argv->n; i++) {
+		struct str word = argv->items[i], value = STR_NONE;
+		if (str_starts(word, STR("--port=")))
+			value = str_skip(word, 7);
+		else if (str_is(word, "--port"))
+			value = i + 1 < argv->n ? argv->items[i + 1] : STR("");
+		if (value.ptr && num_parse_i64(value, 1, 65535, ret, err) < 0)
+			return error_wrap(err, "command: --port");
+	}
+	return 0;
+}
+
+static int decode_agent_server(const struct start_body *b, struct start *ret, struct error *err)
+{
+	ret->workdir = STR("/workspace");
+	ret->cwd = b->working_dir.len ? b->working_dir : STR("/");
+	ret->plugins = STR("");
+	ret->runs_as_user = true;
+	ret->uid = json_kind(b->run_as_user) == JSON_KIND_INT ? json_int(b->run_as_user)
+							      : START_AGENT_UID;
+	ret->username = ret->uid ? STR("openhands") : STR("root");
+	if (ret->uid < 0 || ret->uid > UID_MAX)
+		return error_set(err, ERROR_INVALID, "run_as_user must be 0 to %d", UID_MAX);
+	if (!str_starts(ret->cwd, STR("/")) || ret->cwd.len > START_PATH_MAX)
+		return error_set(err, ERROR_INVALID, "working_dir must be an absolute path");
+	return decode_port(&ret->command, &ret->port, err);
+}
+
 int start_decode(const struct json *body, struct arena *arena, struct start *ret, struct error *err)
 {
 	void *params;
@@ -334,7 +457,6 @@ int start_decode(const struct json *body, struct arena *arena, struct start *ret
 	*ret = (struct start){
 		.image = b->image,
 		.session_id = b->session_id.len ? b->session_id : STR_NONE,
-		.command = b->command,
 		.environment = b->environment,
 		.runs_as_user = decode_su(&b->environment),
 		.session_key = variable(&b->environment, "SESSION_API_KEY"),
@@ -344,8 +466,11 @@ int start_decode(const struct json *body, struct arena *arena, struct start *ret
 			b->environment.n, START_ENV_MAX);
 	if (ret->session_key.len > START_KEY_MAX)
 		return error_set(err, ERROR_INVALID, "environment: SESSION_API_KEY is too long");
-	if (decode_factor(b->resource_factor, &ret->resource_factor, err) < 0 ||
-		decode_network(&b->environment, &ret->network, err) < 0)
+	if (decode_command(b->command, arena, &ret->command, err) < 0 ||
+		decode_factor(b->resource_factor, &ret->resource_factor, err) < 0 ||
+		decode_network(&b->environment, arena, ret, err) < 0)
 		return -1;
+	if (is_agent_server(&ret->command))
+		return decode_agent_server(b, ret, err);
 	return start_parse_command(&ret->command, arena, ret, err);
 }

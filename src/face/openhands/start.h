@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start: the body of POST /start, which names an image and the command line of an action execution
- * server:
+ * start: the body of POST /start, which names an image and a command line. Two kinds are known.
+ *
+ * That of an action execution server, of version 0.62:
  *
  *	… python -u -m openhands.runtime.action_execution_server 60000 --working-dir /workspace
  *	    --plugins agent_skills jupyter --username openhands --user-id 1000 --no-enable-browser
  *
  * That program is not run: our executor is, and the command line says how. What it would refuse to
- * start with is refused here. The API has no word for the network; the variable CAY_NETWORK of the
- * environment is that word: loopback (as long as nothing else is said), none, or host.
+ * start with is refused here.
+ *
+ * And that of an agent server, of version 1, which the image has and which is run as it stands:
+ *
+ *	/usr/local/bin/openhands-agent-server --port 60000
+ *	/agent-server/.venv/bin/python -m openhands.agent_server --port 60000
+ *
+ * The API has no word for the network; variables of the environment are: CAY_NETWORK is loopback
+ * (as long as nothing else is said), none, proxy or host, and CAY_ALLOW what proxy lets through.
  */
 #pragma once
 
@@ -19,6 +27,9 @@ enum {
 	START_PLUGINS_MAX = 32,
 	START_NAME_MAX = 32, /* characters of a user's name, as useradd has it */
 	START_UID = 1000,
+	START_AGENT_UID = 10001, /* of an agent server, as its clients ask for */
+	START_WORDS_MAX = 256,   /* of a command line that is one text */
+	START_ALLOW_MAX = 256,
 	START_FACTOR_MAX = 8,
 	START_ENV_MAX = 512,
 	START_PATH_MAX = 1023,
@@ -28,6 +39,8 @@ enum {
 struct start {
 	struct str image;
 	struct str session_id; /* STR_NONE: none */
+	int64_t port;          /* the command is run, an agent server at this port; 0: it is not */
+	struct str cwd;        /* where it starts */
 	struct field_strings command;
 	struct field_map environment;
 	struct str workdir;
@@ -40,6 +53,9 @@ struct start {
 	bool has_browser;
 	int64_t resource_factor; /* 1, 2, 4, 8 */
 	enum network_mode network;
+	struct field_strings allow; /* of NETWORK_PROXY */
+	/* of an agent server's sandbox, by remote.c; "": any */
+	const char *id, *own_key;
 };
 
 /* All of it lives in the arena and in `body`. */

@@ -39,6 +39,9 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn);
  */
 struct sandbox *openhands_find_open(struct http_request *r, struct error *err);
 
+/* Answers with `yes` if the sandbox that the path names performs actions. */
+void openhands_is_ready(struct http_request *r, const char *yes);
+
 /*
  * The session API key: it opens that sandbox alone. The one that the environment of /start chose,
  * else one made from the server's token, which is good beside a chosen one too. Neither is stored:
@@ -46,6 +49,8 @@ struct sandbox *openhands_find_open(struct http_request *r, struct error *err);
  * tells its own. In the request's arena, or the cursor's.
  */
 const char *session_key(struct http_request *r, const struct sandbox *s);
+/* Ours, of a sandbox that may be yet to come. */
+const char *session_key_of(struct http_request *r, const char *id);
 /* NULL: no key was chosen. */
 const char *session_key_proof(struct http_request *r, struct str key);
 

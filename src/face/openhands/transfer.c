@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /list_files, /upload_file and /download_files: outside of the queue of actions, as with the
- * original.
+ * original; and a file's bytes for the agent server's workspace, /api/file/upload and
+ * /api/file/download.
  *
  * Theory of operation. A transfer is one request with at most one call of the core under way. Bytes
  * pass through in both directions without being kept: an upload is read from the client as fast as
@@ -48,6 +49,8 @@ struct transfer {
 	struct str destination, filename;
 	/* download_files */
 	bool is_streaming;
+	struct str
+		path; /* of the one file that is meant; STR_NONE: it is a request of the older API */
 };
 
 static struct transfer *transfer_new(struct openhands *oh, struct http_request *r,
@@ -88,6 +91,18 @@ void transfer_drop_all(struct openhands *oh)
 	while (!list_is_empty(&oh->transfers))
 		transfer_fail(list_entry(oh->transfers.next, struct transfer, link),
 			"the server is shutting down");
+}
+
+/* As the agent server tells of it. */
+static void file_fail(struct transfer *t, const struct error *err)
+{
+	if (t->is_streaming)
+		http_stream_end(t->request, false);
+	else if (err->code == ERROR_NOT_FOUND)
+		reply_detail(t->request, 404, "File not found");
+	else
+		reply_detail(t->request, error_http(err->code), "%s", err->text);
+	transfer_free(t);
 }
 
 static int perform(struct transfer *t, const struct action *action, const struct buf *params,
@@ -212,9 +227,13 @@ static void on_uploaded(void *arg, struct str json)
 	struct jsonw w = JSONW(&b);
 	t->call = NULL;
 	jsonw_open(&w);
-	jsonw_key_str(&w, "filename", t->filename);
-	jsonw_key_str(&w, "destination", t->destination);
-	jsonw_key_bool(&w, "recursive", t->is_recursive);
+	if (t->path.ptr) {
+		jsonw_key_bool(&w, "success", true);
+	} else {
+		jsonw_key_str(&w, "filename", t->filename);
+		jsonw_key_str(&w, "destination", t->destination);
+		jsonw_key_bool(&w, "recursive", t->is_recursive);
+	}
 	jsonw_close(&w);
 	http_reply_json(t->request, 200, &b);
 	transfer_free(t);
@@ -224,7 +243,10 @@ static void on_call_error(void *arg, const struct error *err)
 {
 	struct transfer *t = arg;
 	t->call = NULL;
-	transfer_fail(t, err->code == ERROR_NOT_FOUND ? "404: File not found" : err->text);
+	if (t->path.ptr)
+		file_fail(t, err);
+	else
+		transfer_fail(t, err->code == ERROR_NOT_FOUND ? "404: File not found" : err->text);
 }
 
 static void on_upload_drain(void *arg)
@@ -260,14 +282,15 @@ static int on_part(void *arg, const struct multipart_part *part, struct error *e
 	if (!str_is(part->name, "file") || t->filename.ptr)
 		return 0;
 	t->filename = str_from(arena_str(&t->request->arena, part->filename));
-	if (check_filename(t, err) < 0)
+	if (!t->path.ptr && check_filename(t, err) < 0)
 		return -1;
-	bool is_zip = str_ends(t->filename, STR(".zip"));
+	bool is_zip = !t->path.ptr && str_ends(t->filename, STR(".zip"));
+	struct str path = t->path.ptr ? t->path
+		: is_zip              ? t->destination
+				      : str_from(arena_printf(&t->request->arena, "%.*s/%.*s",
+						STR_ARG(t->destination), STR_ARG(t->filename)));
 	jsonw_open(&w);
-	jsonw_key_str(&w, "path",
-		is_zip ? t->destination
-		       : str_from(arena_printf(&t->request->arena, "%.*s/%.*s",
-				 STR_ARG(t->destination), STR_ARG(t->filename))));
+	jsonw_key_str(&w, "path", path);
 	jsonw_key_str(&w, "kind", is_zip ? STR("zip") : STR("file"));
 	jsonw_close(&w);
 	struct sandbox *s = runtime_find(t->oh->rt, str_from(t->id), err);
@@ -344,27 +367,32 @@ static bool is_one_of(struct str word, const char *const *words)
 	return false;
 }
 
-static void upload_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+/* The form: its body comes from here on. */
+static void receive(struct transfer *t)
 {
-	struct transfer *t = transfer_new(oh, r, s);
 	struct error err;
-	t->is_recursive = is_one_of(http_query(r, "recursive"), truths);
-	t->destination = http_query(r, "destination");
-	if (!t->destination.ptr)
-		t->destination = STR("/");
-	if (!str_starts(t->destination, STR("/"))) {
-		transfer_fail(t, "400: Destination must be an absolute path");
-		return;
-	}
-	if (multipart_init(&t->multipart, http_header(r, "Content-Type"), &multipart_ops, t, &err) <
-		0) {
-		reply_invalid(r, err.text);
+	if (multipart_init(&t->multipart, http_header(t->request, "Content-Type"), &multipart_ops,
+		    t, &err) < 0) {
+		reply_invalid(t->request, err.text);
 		transfer_free(t);
 		return;
 	}
 	t->has_multipart = true;
-	http_listen(r, &upload_ops, t);
-	http_pause_body(r, false);
+	http_listen(t->request, &upload_ops, t);
+	http_pause_body(t->request, false);
+}
+
+static void upload_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+{
+	struct transfer *t = transfer_new(oh, r, s);
+	t->is_recursive = is_one_of(http_query(r, "recursive"), truths);
+	t->destination = http_query(r, "destination");
+	if (!t->destination.ptr)
+		t->destination = STR("/");
+	if (!str_starts(t->destination, STR("/")))
+		transfer_fail(t, "400: Destination must be an absolute path");
+	else
+		receive(t);
 }
 
 void upload_file(struct http_request *r)
@@ -460,4 +488,90 @@ void download_files(struct http_request *r)
 		reply_detail(r, 500, "400: Path must be an absolute path");
 	else
 		openhands_with_sandbox(r, download_in);
+}
+
+/* ---- one file, by its path ---- */
+
+static void file_upload_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+{
+	struct transfer *t = transfer_new(oh, r, s);
+	t->path = http_query(r, "path");
+	receive(t);
+}
+
+/* The first event says what comes. */
+static void on_file_head(void *arg, struct str text)
+{
+	struct transfer *t = arg;
+	auto_json struct json *head = NULL;
+	if (t->is_streaming || json_parse(text, &head, NULL) < 0)
+		return;
+	const struct json *size = json_find(head, "size");
+	t->is_streaming = true;
+	http_stream_begin(t->request, 200, "application/octet-stream",
+		json_kind(size) == JSON_KIND_INT ? json_int(size) : -1);
+}
+
+static void on_file_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct transfer *t = arg;
+	on_file_head(t, STR("{}"));
+	http_stream_write(t->request, bytes);
+	if (http_stream_is_full(t->request))
+		runtime_call_pause(t->call, true);
+}
+
+static void on_file_sent(void *arg, struct str json)
+{
+	struct transfer *t = arg;
+	t->call = NULL;
+	on_file_head(t, STR("{\"size\":0}"));
+	http_stream_end(t->request, true);
+	transfer_free(t);
+}
+
+static const struct call_sink file_sink = {
+	.data = on_file_data,
+	.event = on_file_head,
+	.result = on_file_sent,
+	.error = on_call_error,
+};
+
+static void file_download_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+{
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	struct jsonw w = JSONW(&params);
+	struct transfer *t = transfer_new(oh, r, s);
+	t->path = http_query(r, "path");
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", t->path);
+	jsonw_close(&w);
+	http_listen(r, &zip_ops, t);
+	perform(t, &download_action, &params, &file_sink);
+}
+
+/* An absolute path in the query; false: the request has been answered. */
+static bool has_path(struct http_request *r)
+{
+	struct str path = http_query(r, "path");
+	if (!path.ptr)
+		reply_invalid(r,
+			"[{'type': 'missing', 'loc': ('query', 'path'), 'msg': 'Field required'}]");
+	else if (!str_starts(path, STR("/")))
+		reply_detail(r, 400, "Path must be absolute");
+	return str_starts(path, STR("/"));
+}
+
+void workspace_upload(struct http_request *r)
+{
+	if (!has_path(r))
+		return;
+	http_pause_body(r, true);
+	openhands_with_sandbox(r, file_upload_in);
+}
+
+void workspace_download(struct http_request *r)
+{
+	if (has_path(r))
+		openhands_with_sandbox(r, file_download_in);
 }

@@ -150,8 +150,8 @@ static bool note_shape(struct warm *w, const struct start *start)
 void warm_start(struct warm *w, const struct start *start, prepare_fn *done, void *arg)
 {
 	bool is_host = !prepare_image(w->oh, start->image).len;
-	bool is_fit = w->wanted && is_host && start->plugins.len < PLUGINS_SIZE &&
-		note_shape(w, start);
+	bool is_fit = w->wanted && is_host && !start->port && start->network != NETWORK_PROXY &&
+		start->plugins.len < PLUGINS_SIZE && note_shape(w, start);
 	struct sandbox *s = is_fit ? take(w) : NULL;
 	if (w->wanted)
 		timer_set(w->timer, PAUSE_MS);

@@ -105,7 +105,7 @@ void git_branch_post(struct http_request *r)
 void git_changes_get(struct http_request *r)
 {
 	BEGIN(git_changes_fields, git_place);
-	a->git = git_changes(s, wish->directory, on_done, a);
+	a->git = git_changes(s, wish, on_done, a);
 	listen(a);
 }
 

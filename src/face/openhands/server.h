@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server: sandboxes that run an agent server (version 1 of OpenHands), which serves everything
+ * itself, at a port inside. This face starts it, tells how it is, and passes on what comes for it:
+ *
+ *	/openhands/{sandbox}/server/…
+ *
+ * Its session API key is this face's; the server inside knows it too, and asks for it itself. Its
+ * WebSockets send the key in their first message, which is its own to read: they, and whoever only
+ * asks whether it is there, are let through by the sandbox's whole id, that nobody can guess.
+ */
+#pragma once
+
+#include "face/openhands/errand.h"
+
+struct start;
+
+#define LABEL_SERVER "openhands.server" /* its port; sandboxes without one run none */
+
+extern const char openhands_server[]; /* as a route's data */
+
+/* Its port; 0: it runs none. */
+int server_port(const struct sandbox *s);
+/* Parameters of the action exec: the command as it was asked for. */
+void server_put_exec(const struct start *start, struct buf *params);
+/* For who shows no key: what may come in all the same. */
+bool server_lets_in(struct http_request *r);
+
+struct server_report {
+	bool has_ended;
+	const char *why; /* of that: the end of what it wrote, and how it ended; "" else */
+};
+
+typedef void server_report_fn(struct http_request *r, struct sandbox *s,
+	const struct server_report *report);
+/* How it is: comes later, unless the client goes away. */
+void server_ask(struct openhands *oh, struct http_request *r, struct sandbox *s,
+	server_report_fn *then);
+/* Starts it once more where it has ended, and then reports. */
+void server_ask_again(struct openhands *oh, struct http_request *r, struct sandbox *s,
+	const struct start *start, server_report_fn *then);
