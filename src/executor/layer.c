@@ -33,12 +33,14 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-enum { LINKS_MAX = 1000 * 1000 };
+/* Names that are kept, with what each takes beside its bytes. */
+enum { LINKS_BYTES_MAX = 128 * 1024 * 1024, LINK_BYTES = 160 };
 
 struct taking {
 	const struct layer_params *p;
 	struct parcel *parcel; /* NULL: it is only looked through */
-	struct map links;      /* "INODE" → the first name, of files with several */
+	struct map links;      /* "DEVICE:INODE" → the first name, of files with several */
+	size_t links_bytes;
 	int64_t entries, file_bytes, foreign;
 	struct layer_owners owners;
 	struct layer_part
@@ -116,18 +118,26 @@ static int add_dir(struct taking *t, int fd, struct layer_part part, const struc
 	return fd >= 0 && !t->is_seen && is_opaque(fd) ? add_opaque(t, path, err) : 0;
 }
 
-/* 1: it is another name of a file that is there already. */
+/*
+ * 1: it is another name of a file that is there already. Of directories that are mounted as copies
+ * some files lie on another device, where the same number is another file's.
+ */
 static int add_link(struct taking *t, const struct stat *st, const char *path, struct error *err)
 {
-	char key[32];
+	char key[48];
 	if (st->st_nlink < 2)
 		return 0;
-	snprintf(key, sizeof(key), "%llx", (unsigned long long)st->st_ino);
+	snprintf(key, sizeof(key), "%llx:%llx", (unsigned long long)st->st_dev,
+		(unsigned long long)st->st_ino);
 	const char *first = map_find(&t->links, str_from(key));
 	if (first)
 		return add(t, PACK_HARDLINK, path, first, st, err) < 0 ? -1 : 1;
-	if (t->links.count < LINKS_MAX)
-		map_put(&t->links, str_from(key), str_dup(str_from(path)));
+	t->links_bytes += strlen(path) + LINK_BYTES;
+	if (t->links_bytes > LINKS_BYTES_MAX)
+		return error_set(err, ERROR_LIMIT,
+			"the names of files that have several take more than %d MiB",
+			LINKS_BYTES_MAX >> 20);
+	map_put(&t->links, str_from(key), str_dup(str_from(path)));
 	return 0;
 }
 

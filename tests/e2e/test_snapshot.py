@@ -6,15 +6,27 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 
 import pytest
 import rootfs
-from conftest import PROGRAMS, Sandbox, Server, end_server
+from conftest import PROGRAMS, Sandbox, Server, end_server, start_server
 from waiting import wait_until
 
 ORDINARY = 54321
+
+
+@contextlib.contextmanager
+def serving(*options):
+    server = start_server(*options)
+    try:
+        yield server
+    finally:
+        end_server(server)
+
+
 # Every name below a directory with all that a snapshot keeps of it, whatever bytes the names have.
 LOOK = r"""
 import hashlib, os, stat, sys
@@ -155,6 +167,58 @@ def test_a_workspace_that_is_a_copy_is_in_the_snapshot(server, tmp_path):
     assert child.get()["spec"]["mounts"] == []
     child.run("rm -r src")
     assert sorted(p.name for p in (tmp_path / "src").iterdir()) == ["changed", "gone", "kept"]
+
+
+# Two names of a file whose number is NUMBER.
+TWINS = r"""
+import os, sys
+directory, number, text = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+while True:
+    with open(directory + "/one", "w") as f:
+        f.write(text)
+    found = os.stat(directory + "/one").st_ino
+    if found >= number:
+        break
+    os.unlink(directory + "/one")
+os.link(directory + "/one", directory + "/two")
+print(found)
+"""
+
+
+def test_files_on_two_devices_that_have_one_number_are_two():
+    """What is seen of a directory that is mounted as a copy lies where it always did."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as source, serving("--host-path", source) as server:
+        twins = [sys.executable, "-c", TWINS, source]
+        box = server.create(mounts=[{"source": source, "target": "/workspace", "mode": "copy"}])
+        inside = int(box.action("exec", argv=["python3", "-c", TWINS, "/tmp", "0", "x"])["stdout"])
+        number = int(subprocess.run([*twins, str(inside + 500), "the workspace's"], check=True, stdout=subprocess.PIPE).stdout)
+        box.run("rm /tmp/one /tmp/two")
+        assert int(box.action("exec", argv=["python3", "-c", TWINS, "/tmp", str(number), "nobody's"])["stdout"]) == number
+        assert box.output("stat -c %i one") == f"{number}\n"
+        before = look(box, "/workspace")
+        child, = fork(box)
+        assert look(child, "/workspace") == before
+        assert child.output("cat one two /tmp/one") == "the workspace'sthe workspace'snobody's"
+
+
+MANY_LINKS = r"""
+import os
+d = os.open("/workspace", os.O_RDONLY)
+for i in range(15):
+    os.mkdir("d" * 250, dir_fd=d)
+    d = os.open("d" * 250, os.O_RDONLY, dir_fd=d)
+for i in range(40000):
+    os.close(os.open(f"a{i}", os.O_CREAT | os.O_WRONLY, dir_fd=d))
+    os.link(f"a{i}", f"b{i}", src_dir_fd=d, dst_dir_fd=d)
+"""
+
+
+def test_names_of_many_links_are_too_many_before_they_take_all_memory(own_server):
+    box = own_server.create()
+    assert box.action("exec", argv=["python3", "-c", MANY_LINKS])["exit_code"] == 0
+    reply = box.request("POST", "/snapshot", {})
+    assert (reply.status, error_of(reply)[0]) == (429, "limit_reached") and "files that have several" in error_of(reply)[1], reply.body
+    assert box.output("echo on") == "on\n" and images(own_server) == {}
 
 
 def test_a_sandbox_of_a_directory_is_forked_over_it(server, tmp_path):
