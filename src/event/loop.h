@@ -16,6 +16,7 @@
 struct loop;
 struct watch;
 struct timer;
+struct acceptor;
 struct signal_watch;
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
@@ -64,6 +65,15 @@ struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg);
 void timer_set(struct timer *t, int64_t after_ms); /* once; replaces an earlier time */
 void timer_clear(struct timer *t);
 void timer_free(struct timer *t);
+
+/*
+ * Takes the connections of a listening socket that does not block, one in a turn. fd, which does
+ * not block either, is the called one's, who may free the acceptor.
+ */
+typedef void acceptor_fn(void *arg, int fd);
+struct acceptor *acceptor_new(struct loop *loop, int listen_fd, acceptor_fn *fn, void *arg);
+void acceptor_pause(struct acceptor *a, bool is_paused); /* new ones are not */
+void acceptor_free(struct acceptor *a); /* NULL is fine; listen_fd stays its owner's */
 
 /* Signals come to one loop of a process. */
 struct signal_watch *signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg);

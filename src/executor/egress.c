@@ -45,7 +45,7 @@ struct listener {
 	struct egress *egress;
 	int fd;
 	uint16_t port;
-	struct watch *watch;
+	struct acceptor *acceptor;
 };
 
 struct egress {
@@ -299,15 +299,13 @@ static void on_first(void *arg, int events)
 		decide(c, name);
 }
 
-static void on_connection(void *arg, int events)
+static void on_connection(void *arg, int fd)
 {
 	struct listener *l = arg;
 	struct egress *g = l->egress;
 	struct sockaddr_in to = { 0 };
 	socklen_t len = sizeof(to);
-	int on = 1, fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
+	int on = 1;
 	if (g->n_caught == CAUGHT_MAX || getsockname(fd, (struct sockaddr *)&to, &len) < 0) {
 		close(fd);
 		return;
@@ -402,7 +400,8 @@ static int open_sockets(struct egress *g, struct error *err)
 		*l = (struct listener){ .egress = g, .fd = -1, .port = g->allow.ports[i] };
 		if (bind_to(SOCK_STREAM, l->port, &l->fd, err) < 0)
 			return -1;
-		l->watch = watch_new(g->executor->loop, l->fd, 0, on_connection, l);
+		l->acceptor = acceptor_new(g->executor->loop, l->fd, on_connection, l);
+		acceptor_pause(l->acceptor, true);
 		g->n_listeners++;
 	}
 	return 0;
@@ -411,7 +410,7 @@ static int open_sockets(struct egress *g, struct error *err)
 static void set_accepting(struct egress *g, bool is_accepting)
 {
 	for (size_t i = 0; i < g->n_listeners; i++)
-		watch_set(g->listeners[i].watch, is_accepting ? LOOP_READ : 0);
+		acceptor_pause(g->listeners[i].acceptor, !is_accepting);
 }
 
 /* ---- the verb ---- */
@@ -497,7 +496,7 @@ void egress_free(struct executor *e)
 	while (!list_is_empty(&g->caught))
 		let_go(list_get_first(&g->caught, struct caught, link));
 	for (size_t i = 0; i < g->n_listeners; i++) {
-		watch_free(g->listeners[i].watch);
+		acceptor_free(g->listeners[i].acceptor);
 		close_fd(g->listeners[i].fd);
 	}
 	watch_free(g->dns_watch);

@@ -24,7 +24,6 @@
 
 enum {
 	BACKLOG = 128,
-	ACCEPTS_PER_TURN = 32,
 	GONE_MS = 90000, /* what is sent on the line and not taken for so long */
 };
 
@@ -43,7 +42,7 @@ struct visitor {
 struct porter {
 	struct executor *executor;
 	int listen_fd;
-	struct watch *watch;
+	struct acceptor *acceptor;
 	char secret[SHA256_HEX_SIZE];
 	struct list visitors;
 	size_t n_visitors;
@@ -270,8 +269,9 @@ static void on_said(void *arg, int events)
 		visitor_free(v);
 }
 
-static void welcome(struct porter *p, int fd)
+static void on_knock(void *arg, int fd)
 {
+	struct porter *p = arg;
 	struct visitor *v = mem_new(struct visitor);
 	const int yes = 1;
 	fd_keep_alive(fd);
@@ -286,17 +286,6 @@ static void welcome(struct porter *p, int fd)
 		visitor_free(list_get_first(&p->visitors, struct visitor, link));
 }
 
-static void on_knock(void *arg, int events)
-{
-	struct porter *p = arg;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(p->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0)
-			return;
-		welcome(p, fd);
-	}
-}
-
 struct porter *porter_new(struct executor *e, int listen_fd, const char secret[SHA256_HEX_SIZE],
 	int64_t lease_ms)
 {
@@ -308,7 +297,7 @@ struct porter *porter_new(struct executor *e, int listen_fd, const char secret[S
 	memcpy(p->secret, secret, sizeof(p->secret));
 	list_init(&p->visitors);
 	buf_init(&p->line, DOOR_LINE_MAX);
-	p->watch = watch_new(e->loop, listen_fd, LOOP_READ, on_knock, p);
+	p->acceptor = acceptor_new(e->loop, listen_fd, on_knock, p);
 	p->lease = timer_new(e->loop, on_lease, p);
 	timer_set(p->lease, lease_ms);
 	return p;
@@ -322,7 +311,7 @@ void porter_free(struct porter *p)
 		visitor_free(list_get_first(&p->visitors, struct visitor, link));
 	watch_free(p->line_watch);
 	close_fd(p->line_fd);
-	watch_free(p->watch);
+	acceptor_free(p->acceptor);
 	close_fd(p->listen_fd);
 	timer_free(p->lease);
 	buf_fini(&p->line);

@@ -28,7 +28,7 @@ enum { STEP_MS = 2000, FDS = 3 };
 struct sudo {
 	struct executor *executor;
 	int fd;
-	struct watch *watch;
+	struct acceptor *acceptor;
 	struct list calls; /* sudo_call::link */
 	int n_calls;
 };
@@ -256,13 +256,13 @@ static void on_request(void *arg, int events)
 		close(fds[i]);
 }
 
-static void on_connection(void *arg, int events)
+static void on_connection(void *arg, int taken_fd)
 {
 	struct sudo *s = arg;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	auto_fd int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+	auto_fd int fd = taken_fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return;
 	if (s->n_calls >= SUDO_CALLS_MAX)
 		return; /* it sees its connection closed, and says so */
@@ -304,7 +304,7 @@ int sudo_new(struct executor *e, struct sudo **ret, struct error *err)
 	s->executor = e;
 	s->fd = take_fd(&fd);
 	list_init(&s->calls);
-	s->watch = watch_new(e->loop, s->fd, LOOP_READ, on_connection, s);
+	s->acceptor = acceptor_new(e->loop, s->fd, on_connection, s);
 	*ret = s;
 	return 0;
 }
@@ -321,7 +321,7 @@ void sudo_free(struct sudo *s)
 		}
 		call_free(c);
 	}
-	watch_free(s->watch);
+	acceptor_free(s->acceptor);
 	close_fd(s->fd);
 	free(s);
 }

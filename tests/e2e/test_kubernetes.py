@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import pathlib
+import select
 import shutil
 import socket
 import ssl
@@ -20,7 +21,7 @@ import pytest
 from cluster import TOKEN, Cluster
 from conftest import PATIENCE, PROGRAMS, Sandbox, Server, end_server, start_server
 from lying import Elsewhere, Liar
-from processes import status
+from processes import children, status
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="pods run in bubblewrap")
 PORT = 30082
@@ -260,6 +261,24 @@ def test_the_agent_cannot_take_the_port(cluster, box):
         "    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n    try:\n        s.bind((address, %d)); s.listen(); print('taken')\n"
         "    except OSError as e:\n        print(e.strerror)\n") % (address, PORT))
     assert box.output("python3 take.py") == "Address already in use\n" * 2
+
+
+def test_who_takes_every_descriptor_from_its_keeper_has_it_rest(own):
+    """In a pod both are one user, and the kernel lets the agent lower its limits. Its sandbox is of no use then, to nobody's cost."""
+    cluster, server = own
+    box = create(server)
+    keeper, = children(cluster.running[f"cay-{box.id}"].process.pid)
+
+    def busy_ticks():
+        fields = pathlib.Path(f"/proc/{keeper}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+    box.run("python3 -c 'import resource; resource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))'")
+    strangers = [socket.create_connection((pod_of(cluster, box)["status"]["podIP"], PORT), PATIENCE) for _ in range(3)]
+    before, began = busy_ticks(), time.monotonic()
+    assert not select.select(strangers, [], [], 1)[0]
+    assert busy_ticks() - before < 0.3 * (time.monotonic() - began) * os.sysconf("SC_CLK_TCK")
+    for stranger in strangers:
+        stranger.close()
 
 
 def test_an_impostor_at_a_pods_address_gets_no_request(own):

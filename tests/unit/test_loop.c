@@ -11,8 +11,10 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 static struct error err;
 static struct loop *loop;
@@ -761,6 +763,74 @@ static void many_that_epoll_refused_all_have_their_turn(void **state)
 	close(pair[1]);
 }
 
+struct taking {
+	struct acceptor *acceptor;
+	int n;
+};
+
+static void take_connection(void *arg, int fd)
+{
+	struct taking *t = arg;
+	t->n++;
+	close(fd);
+}
+
+static int connect_to(const struct sockaddr_un *at, socklen_t size)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)at, size), 0);
+	return fd;
+}
+
+static void run_for(int ms)
+{
+	struct timer *end = timer_new(loop, (loop_fn *)loop_stop, loop);
+	timer_set(end, ms);
+	loop_run(loop);
+	timer_free(end);
+}
+
+/* A connection that cannot be taken stays where it is, and wakes nobody a million times. */
+static void who_cannot_take_a_connection_rests_and_tries_again(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t size = sizeof(at);
+	struct rlimit all, none;
+	struct taking t = { 0 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(sa_family_t)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	t.acceptor = acceptor_new(loop, fd, take_connection, &t);
+	int first = connect_to(&at, size);
+	run_for(20);
+	assert_int_equal(t.n, 1);
+	int second = connect_to(&at, size);
+	getrlimit(RLIMIT_NOFILE, &all);
+	none = (struct rlimit){ 0, all.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	n_looks = 0;
+	run_for(250);
+	int n_looks_in_vain = n_looks;
+	setrlimit(RLIMIT_NOFILE, &all);
+	assert_int_equal(t.n, 1);
+	assert_in_range(n_looks_in_vain, 1, 50);
+	run_for(250);
+	assert_int_equal(t.n, 2);
+	acceptor_pause(t.acceptor, true);
+	int third = connect_to(&at, size);
+	run_for(20);
+	assert_int_equal(t.n, 2);
+	acceptor_pause(t.acceptor, false);
+	run_for(20);
+	assert_int_equal(t.n, 3);
+	acceptor_free(t.acceptor);
+	close(first);
+	close(second);
+	close(third);
+	close(fd);
+}
+
 #define loop_test(name)    cmocka_unit_test_setup_teardown(name, make_loop, free_loop)
 #define crowded_test(name) cmocka_unit_test_setup_teardown(name, make_crowded_loop, free_loop)
 #define both_tests(name)   loop_test(name), crowded_test(name)
@@ -790,6 +860,7 @@ int main(void)
 		loop_test(work_without_threads_is_done_all_the_same),
 		loop_test(a_loop_that_goes_away_ends_its_work_before),
 		crowded_test(many_that_epoll_refused_all_have_their_turn),
+		loop_test(who_cannot_take_a_connection_rests_and_tries_again),
 		both_tests(frames_arrive_and_the_end_after_them),
 		both_tests(a_channel_that_closes_sends_all_it_holds),
 		both_tests(a_paused_reader_fills_the_sender_and_drains_it_later),

@@ -23,7 +23,7 @@ struct port {
 	struct list link; /* container::ports */
 	struct container *container;
 	int fd;
-	struct watch *watch;
+	struct acceptor *acceptor;
 	int inside, outside;
 	char address[INET_ADDRSTRLEN];
 	struct list relays; /* relay::link */
@@ -171,13 +171,10 @@ static void relay_new(struct port *p, int fd, struct sandbox *s)
 
 /* ---- one port ---- */
 
-static void port_ready(void *arg, int events)
+static void on_connection(void *arg, int fd)
 {
 	struct port *p = arg;
 	struct sandbox *s = container_sandbox(p->container);
-	int fd = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
 	if (s && p->n_relays < RELAYS_MAX && s->state != SANDBOX_PAUSED)
 		relay_new(p, fd, s);
 	else
@@ -188,7 +185,7 @@ static void port_free(struct port *p)
 {
 	while (!list_is_empty(&p->relays))
 		relay_free(list_get_first(&p->relays, struct relay, link));
-	watch_free(p->watch);
+	acceptor_free(p->acceptor);
 	close_fd(p->fd);
 	list_remove(&p->link);
 	free(p);
@@ -214,7 +211,7 @@ static int port_listen(struct port *p, struct error *err)
 	if (getsockname(p->fd, (struct sockaddr *)&a, &len) < 0)
 		return error_sys(err, errno, "publish a port");
 	p->outside = ntohs(a.sin_port);
-	p->watch = watch_new(p->container->docker->loop, p->fd, LOOP_READ, port_ready, p);
+	p->acceptor = acceptor_new(p->container->docker->loop, p->fd, on_connection, p);
 	return 0;
 }
 

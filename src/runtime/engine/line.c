@@ -40,7 +40,7 @@ struct line {
 	void *arg;
 	int run_fd;    /* of its directory, O_PATH */
 	int listen_fd; /* -1: the executor is there */
-	struct watch *listen_watch;
+	struct acceptor *acceptor;
 	struct list callers;
 	size_t n_callers;
 	int control_fd;
@@ -61,7 +61,7 @@ static void caller_free(struct caller *c)
 
 static void stop_listening(struct line *l)
 {
-	watch_free(take_ptr(l->listen_watch));
+	acceptor_free(take_ptr(l->acceptor));
 	if (l->listen_fd >= 0)
 		unlinkat(l->run_fd, "socket", 0);
 	l->listen_fd = close_fd(l->listen_fd);
@@ -173,12 +173,9 @@ static void on_caller(void *arg, int events)
 	accept_executor(l, fd);
 }
 
-static void on_connection(void *arg, int events)
+static void on_connection(void *arg, int fd)
 {
 	struct line *l = arg;
-	int fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
 	if (l->n_callers == CALLERS_MAX)
 		caller_free(list_get_first(&l->callers, struct caller, link));
 	struct caller *c = mem_new(struct caller);
@@ -199,7 +196,7 @@ static int start_listening(struct line *l, struct error *err)
 	if (l->listen_fd < 0 || bind(l->listen_fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
 		fchmodat(l->run_fd, "socket", 0666, 0) < 0 || listen(l->listen_fd, BACKLOG) < 0)
 		return error_sys(err, errno, "listen for the executor");
-	l->listen_watch = watch_new(l->loop, l->listen_fd, LOOP_READ, on_connection, l);
+	l->acceptor = acceptor_new(l->loop, l->listen_fd, on_connection, l);
 	return 0;
 }
 
