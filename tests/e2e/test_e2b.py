@@ -551,6 +551,22 @@ def test_a_watcher_keeps_events_until_it_is_asked(shared):
     refusal(shared.call("filesystem.Filesystem/CreateWatcher", path="nowhere"), 404, "not_found")
 
 
+def test_what_watchers_keep_has_a_limit_for_all_of_a_sandbox(server):
+    """Those whose directories are gone have no watch any more, and keep what they have."""
+    box, kept = Box(server), 0
+    watchers = []
+    for i in range(40):
+        box.call("filesystem.Filesystem/MakeDir", path=f"d{i}")
+        watchers.append(box.call("filesystem.Filesystem/CreateWatcher", path=f"d{i}").json["watcherId"])
+        box.run(f"cd d{i} && for j in $(seq 2100); do : > {'x' * 240}$j; done; cd .. && rm -r d{i}")
+    for watcher in watchers:
+        reply = box.call("filesystem.Filesystem/GetWatcherEvents", watcherId=watcher)
+        assert reply.status == 200, reply.body
+        kept += len(reply.body)
+    assert 1 << 20 < kept < 17 << 20
+    box.api("DELETE")
+
+
 def test_watches_have_a_limit_and_end_with_their_clients(shared):
     streams = []
     for _ in range(16):

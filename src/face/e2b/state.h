@@ -26,6 +26,9 @@ enum {
 	E2B_TIMEOUT_MAX_S = 366 * 24 * 3600,
 	E2B_WATCHERS_MAX = 64, /* that are asked, in one sandbox */
 	E2B_PATH_MAX = 4096,
+	E2B_KEPT_OF_ONE = 16 * 1024 *
+		1024, /* what watchers of one sandbox keep until they are asked … */
+	E2B_KEPT_OF_ALL = 256 * 1024 * 1024, /* … and of all */
 	E2B_LONG_LISTS = 8, /* of more than a page, under way: each is held in the server … */
 	E2B_LONG_LISTS_OF_ONE = 2, /* … and of one sandbox */
 };
@@ -40,6 +43,7 @@ struct e2b {
 	struct list boxes; /* e2b_box::link, oldest first */
 	struct list lists; /* listing::link: those of more than a page */
 	struct map by_id;  /* of these */
+	size_t kept_bytes; /* by watchers */
 };
 
 /* A sandbox as this face knows it: one that this face made, and no other. */
@@ -60,6 +64,7 @@ struct e2b_box {
 	struct list watchers;       /* watcher::link */
 	struct list contexts;       /* context::link */
 	size_t n_watchers, n_contexts;
+	size_t kept_bytes; /* by watchers */
 };
 
 /* What a row of e2b_routes is about: its data. */

@@ -2,7 +2,8 @@
 /*
  * What changes in a directory: told as it happens (WatchDir), or kept for who asks for it now and
  * then (CreateWatcher, GetWatcherEvents, RemoveWatcher). A watcher that nobody asks forgets what it
- * has kept when that is half of EVENTS_MAX; it is this server's, and ends with it.
+ * has kept when that is half of EVENTS_MAX, or when those of its sandbox, or of all, keep too much
+ * together; it is this server's, and ends with it.
  */
 #include "face/e2b/handlers.h"
 #include "face/e2b/rpc.h"
@@ -172,18 +173,42 @@ struct watcher {
 	struct http_request *askers[ASKERS_MAX]; /* until all is told that was done before */
 	int n_askers;
 	struct buf events; /* of a list */
+	size_t counted;    /* of their memory, in the box and in the face */
 	struct jsonw w;
 	bool has_ended;
 	struct error failure; /* ERROR_OK: the directory is gone */
 };
 
+/* After what it keeps has changed. */
+static void count(struct watcher *w)
+{
+	size_t more = w->events.cap - w->counted; /* modulo 2^64: it may be less */
+	w->counted += more;
+	w->box->kept_bytes += more;
+	w->box->e2b->kept_bytes += more;
+}
+
+static void forget(struct watcher *w)
+{
+	buf_fini(&w->events);
+	buf_init(&w->events, EVENTS_MAX);
+	w->w = JSONW(&w->events);
+	count(w);
+}
+
+static bool keeps_too_much(const struct watcher *w)
+{
+	return w->events.is_full || w->events.len > EVENTS_MAX / 2 ||
+		w->box->kept_bytes > E2B_KEPT_OF_ONE || w->box->e2b->kept_bytes > E2B_KEPT_OF_ALL;
+}
+
 static void watcher_free(struct watcher *w)
 {
 	if (w->call)
 		runtime_call_cancel(w->call);
+	forget(w);
 	list_remove(&w->link);
 	w->box->n_watchers--;
-	buf_fini(&w->events);
 	free(w);
 }
 
@@ -202,8 +227,7 @@ static void answer(struct watcher *w)
 	buf_puts(&body, "{\"events\":[");
 	buf_put(&body, buf_str(&w->events));
 	buf_puts(&body, "]}");
-	buf_reset(&w->events);
-	w->w = JSONW(&w->events);
+	forget(w);
 	http_reply(r, 200, "application/json", buf_str(&body));
 }
 
@@ -236,13 +260,11 @@ static void on_kept_event(void *arg, struct str text)
 	auto_buf struct buf body = BUF_INIT(256);
 	if (json_parse(text, &event, NULL) == 0)
 		put_event(&w->w, event);
+	count(w);
 	if (w->n_askers && str_is(json_str(json_find(event, "event")), "synced"))
 		answer(w);
-	if (w->events.is_full || w->events.len > EVENTS_MAX / 2) {
-		/* Nobody asks: what is old goes. */
-		buf_reset(&w->events);
-		w->w = JSONW(&w->events);
-	}
+	if (keeps_too_much(w))
+		forget(w); /* nobody asks: what is old goes */
 	if (!creator)
 		return;
 	buf_printf(&body, "{\"watcherId\":\"%s\"}", w->id);
