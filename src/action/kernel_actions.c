@@ -25,6 +25,8 @@ static const struct field cell_fields[] = {
 	SPEC_FIELD(struct cell_params),
 	{ "cwd", FIELD_STRING, FIELD_AT(struct cell_params, cwd),
 		.help = "change to this directory first; it stays the kernel's" },
+	{ "env", FIELD_MAP, FIELD_AT(struct cell_params, env), FIELD_SECRET,
+		.help = "variables of the environment for this cell alone; of Python" },
 	{ "timeout_ms", FIELD_INT, FIELD_AT(struct cell_params, timeout_ms), .min = 0,
 		.max = 86400000, .standard = "120000",
 		.help = "interrupt it after this long; 0: never" },

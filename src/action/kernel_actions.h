@@ -51,6 +51,7 @@ enum {
 	KERNELS_MAX = 16,
 	KERNEL_CELLS_MAX = 64, /* waiting for one kernel */
 	KERNEL_NAME_MAX = 64,
+	CELL_ENV_MAX = 256 * 1024, /* bytes of names and values for one cell */
 };
 
 struct cell_params {
@@ -58,6 +59,7 @@ struct cell_params {
 	struct str kernel;
 	struct str spec;
 	struct str cwd;
+	struct field_map env;
 	int64_t timeout_ms;
 	bool history;
 	bool capture;

@@ -56,7 +56,7 @@ static void finish(struct cell *cell, enum cell_status status)
 	list_remove(&cell->link);
 	list_init(&cell->link);
 	k->n_cells--;
-	k->n_done += !cell->is_probe;
+	k->n_done += cell->is_running && !cell->is_probe;
 	tell(cell, NULL);
 	cell_free(cell);
 }
@@ -257,6 +257,8 @@ void cell_interrupt(struct cell *cell)
 {
 	if (cell->is_running)
 		kernel_interrupt(cell->kernel);
+	else
+		finish(cell, CELL_INTERRUPTED);
 }
 
 static void on_timeout(void *arg)
@@ -358,6 +360,17 @@ static int run_new_cell(struct cell *cell, struct error *err)
 	return r;
 }
 
+static void put_env(struct jsonw *w, const struct field_map *env)
+{
+	jsonw_key(w, "env");
+	jsonw_open(w);
+	for (size_t i = 0; i < env->n; i++) {
+		jsonw_key_dyn(w, env->keys[i]);
+		jsonw_str(w, env->values[i]);
+	}
+	jsonw_close(w);
+}
+
 static void put_body(struct buf *b, const struct cell_plan *plan)
 {
 	struct jsonw w = JSONW(b);
@@ -366,7 +379,23 @@ static void put_body(struct buf *b, const struct cell_plan *plan)
 	jsonw_key_bool(&w, "history", plan->has_history);
 	if (plan->cwd.len)
 		jsonw_key_str(&w, "cwd", plan->cwd);
+	if (plan->env && plan->env->n)
+		put_env(&w, plan->env);
 	jsonw_close(&w);
+}
+
+/* Names and values as any program of the sandbox could have them. */
+static int check_env(const struct field_map *map, struct error *err)
+{
+	auto_env struct env env = { 0 };
+	if (!map)
+		return 0;
+	if (env_set_all(&env, map, err) < 0)
+		return -1;
+	if (env.bytes > CELL_ENV_MAX)
+		return error_set(err, ERROR_TOO_LARGE, "env of %zu bytes; the limit is %d",
+			env.bytes, CELL_ENV_MAX);
+	return 0;
 }
 
 struct cell *cell_new(struct kernel *k, const struct cell_plan *plan, struct error *err)
@@ -381,7 +410,7 @@ struct cell *cell_new(struct kernel *k, const struct cell_plan *plan, struct err
 			k->name);
 		return NULL;
 	}
-	if (kernel_start(k, err) < 0)
+	if (check_env(plan->env, err) < 0 || kernel_start(k, err) < 0)
 		return NULL;
 	struct cell *cell = mem_new(struct cell);
 	cell->kernel = k;

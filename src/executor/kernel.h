@@ -96,6 +96,7 @@ void kernel_put(const struct kernel *k, struct jsonw *w);
 
 struct cell_plan {
 	struct str code, cwd;
+	const struct field_map *env; /* NULL: none */
 	int64_t timeout_ms;
 	bool has_history;
 	bool keeps_outputs; /* they are in the result, as well as the text */
@@ -105,7 +106,7 @@ struct cell_plan {
 
 /* Queues it; NULL with *err: too many wait, or the kernel cannot be started. */
 struct cell *cell_new(struct kernel *k, const struct cell_plan *plan, struct error *err);
-/* SIGINT, if it is the one that runs. */
+/* SIGINT, if it is the one that runs; one that waits ends at once, as interrupted. */
 void cell_interrupt(struct cell *cell);
 /* The error that ended it, which was no success. */
 void cell_error(const struct cell *cell, struct error *ret);

@@ -95,6 +95,7 @@ static int begin(struct call *call, const struct cell_params *p, struct cell **r
 	struct cell_plan plan = {
 		.code = p->code,
 		.cwd = str_from(cwd),
+		.env = &p->env,
 		.timeout_ms = p->timeout_ms,
 		.has_history = p->history,
 		.keeps_outputs = p->capture,

@@ -267,6 +267,52 @@ def test_kernel_interrupt_is_for_the_cell_that_runs(kernels):
     assert kernels.text("'still here'") == "'still here'\n"
 
 
+def test_a_cell_that_waits_and_is_interrupted_does_not_begin(kernels):
+    with kernels.open("cell", code=f"print('begun')\n{SLEEP}") as running:
+        running.until(lambda c: c.data[1] == b"begun\n")
+        with kernels.open("cell", code="x = 'it ran'", capture=True) as waiting:
+            waiting.control(signal="INT")
+            assert waiting.result()["status"] == "interrupted"
+        kernels.call("kernel_interrupt")
+        assert running.result()["status"] == "interrupted"
+    assert kernels.cell("x")["error"]["name"] == "NameError"
+
+
+def test_variables_of_one_cell_are_gone_after_it(kernels):
+    kernels.cell("import os\nos.environ['KEPT'] = 'before'")
+    look = "[os.environ.get(name) for name in ('KEPT', 'NEW', 'OWN')]"
+    result = kernels.text(f"os.environ['OWN'] = 'set'\nos.system('echo $NEW')\n{look}", env={"KEPT": "now", "NEW": "it's \"new\""})
+    assert result == "it's \"new\"\n['now', 'it\\'s \"new\"', 'set']\n"
+    assert kernels.text(look) == "['before', None, 'set']\n"
+    for code in ("1/0", "raise SystemExit", "kept, os.environ = os.environ, None"):
+        kernels.cell(code, env={"NEW": "1"})
+    assert kernels.text("os.environ = kept; os.environ.get('NEW')") == ""
+    with kernels.open("cell", code=SLEEP, env={"NEW": "secret"}) as call:
+        call.control(signal="INT")
+        assert call.result()["status"] == "interrupted"
+    assert kernels.text("import subprocess; subprocess.run('env', capture_output=True).stdout.count(b'secret')") == "0\n"
+
+
+@pytest.mark.parametrize("env, code", [({"": "x"}, "invalid_argument"), ({"A=B": "x"}, "invalid_argument"), ({"A": "a\0b"}, "invalid_argument"),
+                                       ({"A": "x" * 300_000}, "too_large"), ({"A": 1}, "invalid_argument")])
+def test_variables_that_are_none_are_refused(kernels, env, code):
+    with pytest.raises(Failed) as why:
+        kernels.cell("1", env=env)
+    assert why.value.code == code
+
+
+def test_an_interrupt_of_a_cell_that_is_only_beginning_is_not_lost(kernels):
+    kernels.cell("1")
+    for i in range(60):
+        with kernels.open("cell", code=SLEEP) as call:
+            time.sleep(i % 30 * 1e-5)  # not to wait for anything: to meet each of its first steps
+            call.control(signal="INT")
+            assert call.result()["status"] == "interrupted"
+    with pytest.raises(Failed):
+        kernels.cell("1", cwd="/nowhere")
+    assert kernels.text("'on'") == "'on'\n"
+
+
 def test_an_interrupt_of_a_kernel_that_is_only_beginning_is_not_lost(kernels):
     with kernels.open("cell", code=SLEEP, kernel="young") as call:
         kernels.call("kernel_interrupt", kernel="young")

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import struct
+import threading
 import time
 import urllib.parse
 
@@ -662,6 +663,44 @@ def test_who_goes_away_interrupts_the_code(shared):
     response.close()
     connection.close()
     assert shared.execute("6*7")[0]["text"] == "42"
+
+
+def test_code_that_waits_behind_other_code_is_not_run_for_who_is_gone(shared):
+    shared.execute("begun = []")
+    first = shared.server.connection()
+    first.request("POST", "/e2b/execute", json.dumps({"code": "print('on', flush=True)\nwhile True: pass"}), shared.headers(CODE))
+    busy = first.getresponse()
+    assert b"on" in busy.readline()
+    for more in {}, {"env_vars": {"A": "1"}}:
+        gone = shared.server.connection()
+        gone.request("POST", "/e2b/execute", json.dumps({"code": "begun.append(1)", **more}), shared.headers(CODE))
+        kernels = {}
+        wait_until(lambda: kernels.update(shared.server.request("POST", f"/v1/sandboxes/{shared.id}/actions/kernel_list", {}).json) or
+                   kernels["kernels"][0]["n_waiting"] == 1)
+        gone.close()
+        wait_until(lambda: shared.server.request("POST", f"/v1/sandboxes/{shared.id}/actions/kernel_list",
+                                                 {}).json["kernels"][0]["n_waiting"] == 0)
+    busy.close()
+    first.close()
+    assert shared.execute("begun")[0]["text"] == "[]"
+
+
+def test_variables_of_pieces_of_code_at_once_stay_apart(shared):
+    """In one interpreter, where they take turns; also of one whose client has gone."""
+    shared.execute("import os, time")
+    code = "before = os.environ['KEY']\ntime.sleep(0.01)\n(before, os.environ['KEY'], os.environ.get('OTHER'))"
+    seen = {}
+
+    def ask(i):
+        lines = shared.execute(code, env_vars={"KEY": f"k{i}", **({"OTHER": f"o{i}"} if i % 2 else {})})
+        seen[i] = [line["text"] for line in lines if line["type"] == "result"]
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {i: [str((f"k{i}", f"k{i}", f"o{i}" if i % 2 else None))] for i in range(12)}
+    assert shared.execute("(os.environ.get('KEY'), os.environ.get('OTHER'))")[0]["text"] == "(None, None)"
 
 
 def test_snapshots_are_templates_of_their_own(server):

@@ -203,9 +203,9 @@ _came_early = False
 
 
 def _between_cells(*_):
-    """An interrupt that comes too late hits nothing; one for a cell that has not been read yet waits for it."""
+    """An interrupt that comes too late hits nothing; one for a cell that has not begun yet waits for it."""
     global _came_early
-    if select.select([guest.fileno()], [], [], 0)[0]:
+    if guest.is_asked() or select.select([guest.fileno()], [], [], 0)[0]:
         _came_early = True
 
 
@@ -214,10 +214,18 @@ def listen_to_interrupts(is_listening):
     if not is_listening:
         signal.signal(signal.SIGINT, _between_cells)
         return
+    guest.begin()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the cell before may have put another there
     if _came_early:
         _came_early = False
         raise KeyboardInterrupt
+
+
+def forget_interrupt():
+    """One for a cell that does not begin is none for the next."""
+    global _came_early
+    guest.begin()
+    _came_early = False
 
 
 # ---- programs ----

@@ -58,6 +58,7 @@ _nonce = None
 _lock = threading.RLock()
 _buffer = bytearray(HEAD.size + PAYLOAD_MAX)
 _view = memoryview(_buffer)
+_NOTHING = bytes(HEAD.size)
 _has_fork = True  # until the program says whether descriptors come
 _unread = array.array("i", [0])
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str).encode
@@ -156,6 +157,15 @@ def _send(number, flags, data):
         _tell_first_answer()
 
 
+def is_asked():
+    """Something was read that its reader has not begun with; seen also in the moment after the system call."""
+    return _buffer[:HEAD.size] != _NOTHING
+
+
+def begin():
+    _buffer[:HEAD.size] = _NOTHING
+
+
 def _receive_packet():
     """(kind, flags, request, payload, descriptors), or None at the end."""
     global _nonce
@@ -191,6 +201,8 @@ def _receive():
     global bell
     parts = None
     while True:
+        if parts is None:
+            begin()
         if _is_spare_due and parts is None and _is_time_for_a_spare() and _make_spare():
             return 0, FORKED
         packet = _receive_packet()

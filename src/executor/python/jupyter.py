@@ -76,6 +76,8 @@ def run(request, body, manager, client):
     was_interrupted = False
     if body.get("cwd"):
         raise Failed("unsupported", "only a Python kernel can change its directory")
+    if body.get("env"):
+        raise Failed("unsupported", "only a Python kernel has variables for one cell")
     # With stop_on_error a kernel drops, without a word, what comes right after a cell that failed.
     ask = client.execute(body["code"], store_history=body["history"], allow_stdin=False, stop_on_error=False)
     error = count = None

@@ -2,7 +2,7 @@
 """cay_kernel: the template of kernels. It imports what a kernel needs, once, and waits; each fork of it is a kernel,
 which runs cells until its channel ends.
 
-A cell: {"code", "history", "cwd"} → events of cay_cell, output, {"status", "execution_count", "error", "python"}.
+A cell: {"code", "history", "cwd", "env"} → events of cay_cell, output, {"status", "execution_count", "error", "python"}.
 """
 import atexit
 import gc
@@ -20,6 +20,7 @@ import traceback  # noqa: F401
 
 
 cell.listen_to_interrupts(False)  # one may come at any time from now on
+environ = os.environ  # whatever the agent puts in its place
 
 
 def make_engine():
@@ -57,10 +58,22 @@ def start(engine, arguments):
         engine.hide(names)
 
 
+def exchange_env(variables):
+    """Sets these (None: there shall be none); returns what was there before, in the same form."""
+    before = {name: environ.get(name) for name in variables}
+    for name, value in variables.items():
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = value
+    return before
+
+
 def run(engine, body):
     pid = os.getpid()
     if body.get("cwd"):
         os.chdir(body["cwd"])
+    before = exchange_env(body.get("env", {}))
     try:
         cell.listen_to_interrupts(True)
         result = engine.run(body["code"], body["history"])
@@ -69,6 +82,7 @@ def run(engine, body):
         cell.listen_to_interrupts(False)
         result = {"execution_count": None,
                   "error": cell.show_error("KeyboardInterrupt", "", ["KeyboardInterrupt"])}
+    exchange_env(before)
     cell.flush()
     if os.getpid() != pid:
         os._exit(0)  # a fork of the agent's came to the end of the cell
@@ -93,6 +107,7 @@ def serve(engine, messages):
         try:
             request.result(run(engine, body))
         except OSError as why:
+            cell.forget_interrupt()
             request.error("not_found", "%s: %s" % (why.strerror, why.filename))
 
 

@@ -10,7 +10,6 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "http/websocket.h"
-#include "runtime/piece.h"
 
 enum {
 	PARAMS_MAX = 4 * 1024 * 1024,
@@ -189,14 +188,14 @@ struct execution {
 	struct daytona *daytona;
 	char id[ID_SIZE];
 	struct ws *ws;
-	struct piece *piece;
+	struct runtime_call *call; /* NULL: none, or over */
 	bool was_asked;
-	int close_code;
 };
 
 static void execution_free(struct execution *x)
 {
-	piece_cancel(x->piece);
+	if (x->call)
+		runtime_call_cancel(x->call);
 	free(x);
 }
 
@@ -240,34 +239,30 @@ static void on_data(void *arg, uint8_t channel, struct str bytes)
 	struct execution *x = arg;
 	say(x, channel == 2 ? "stderr" : "stdout", bytes);
 	if (ws_is_full(x->ws))
-		piece_pause(x->piece, true);
+		runtime_call_pause(x->call, true);
 }
 
-static void on_ran(void *arg, const struct json *result)
+static void on_result(void *arg, struct str text)
 {
 	struct execution *x = arg;
+	auto_json struct json *result = NULL;
+	x->call = NULL;
+	json_parse(text, &result, NULL);
 	struct str status = json_str(json_find(result, "status"));
-	x->close_code = WS_DONE;
 	if (str_is(status, "timed_out")) {
-		x->close_code = WS_TIMEOUT;
+		finish(x, WS_TIMEOUT, "execution timeout");
 		return;
 	}
 	if (json_kind(json_find(result, "error")) == JSON_KIND_OBJECT)
 		say_error(x, json_find(result, "error"));
 	say(x, "control", str_is(status, "interrupted") ? STR("interrupted") : STR("completed"));
+	finish(x, WS_DONE, "");
 }
 
-static void on_done(void *arg)
+static void on_error(void *arg, const struct error *err)
 {
 	struct execution *x = arg;
-	x->piece = NULL;
-	finish(x, x->close_code, x->close_code == WS_TIMEOUT ? "execution timeout" : "");
-}
-
-static void on_failed(void *arg, const struct error *err)
-{
-	struct execution *x = arg;
-	x->piece = NULL;
+	x->call = NULL;
 	finish(x, WS_FAILED, err->text);
 }
 
@@ -281,24 +276,35 @@ static int64_t timeout_ms_of(const struct json *request)
 	return seconds >= 0 && seconds <= TIMEOUT_MAX_S ? (int64_t)(seconds * 1000) : -1;
 }
 
-static void execute(struct execution *x, const struct json *request, struct str context)
+static void put_cell(struct jsonw *w, const struct json *request, struct str context)
 {
-	static const struct piece_ops ops = {
+	auto_buf struct buf env = BUF_INIT(PARAMS_MAX);
+	const struct json *envs = json_find(request, "envs");
+	int64_t timeout_ms = timeout_ms_of(request);
+	jsonw_open(w);
+	jsonw_key_str(w, "code", json_str(json_find(request, "code")));
+	jsonw_key_str(w, "kernel", context.len ? context : STR("default"));
+	if (json_len(envs) && json_write(envs, &env) == 0) {
+		jsonw_key(w, "env");
+		jsonw_raw(w, buf_str(&env));
+	}
+	if (timeout_ms)
+		jsonw_key_int(w, "timeout_ms", timeout_ms);
+	jsonw_close(w);
+}
+
+static void execute(struct execution *x, struct box *b, const struct json *request,
+	struct str context)
+{
+	static const struct call_sink sink = {
 		.data = on_data,
-		.ran = on_ran,
-		.done = on_done,
-		.failed = on_failed,
+		.result = on_result,
+		.error = on_error,
 	};
-	auto_buf struct buf kernel = BUF_INIT(64);
-	buf_printf(&kernel, "\"kernel\":\"%.*s\"", STR_ARG(context.len ? context : STR("default")));
-	const struct piece_wish wish = {
-		.sandbox_id = x->id,
-		.kernel_json = buf_str(&kernel),
-		.code = json_str(json_find(request, "code")),
-		.env = json_find(request, "envs"),
-		.timeout_ms = timeout_ms_of(request),
-	};
-	x->piece = piece_new(x->daytona->rt, &wish, &ops, x);
+	auto_buf struct buf params = BUF_INIT(2 * CELL_CODE_MAX);
+	struct jsonw w = JSONW(&params);
+	put_cell(&w, request, context);
+	x->call = runtime_perform(box_sandbox(b), &cell_action, buf_str(&params), &sink, x);
 }
 
 /* The one message that a client sends. */
@@ -326,14 +332,14 @@ static void on_message(void *arg, struct str text)
 	else if (json_kind(envs) != JSON_KIND_NULL && json_kind(envs) != JSON_KIND_OBJECT)
 		finish(x, WS_POLICY, "envs must be an object");
 	else
-		execute(x, request, context);
+		execute(x, b, request, context);
 }
 
 static void on_drain(void *arg)
 {
 	struct execution *x = arg;
-	if (x->piece)
-		piece_pause(x->piece, false);
+	if (x->call)
+		runtime_call_pause(x->call, false);
 }
 
 static void on_close(void *arg, int code)

@@ -9,7 +9,6 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
-#include "runtime/piece.h"
 
 enum { LINE_MAX_BYTES = 32 * 1024 * 1024, CELL_MS = 86400000 };
 
@@ -17,7 +16,7 @@ struct execution {
 	struct http_request *r; /* NULL: the client is gone */
 	struct e2b *e2b;
 	char id[ID_SIZE];
-	struct piece *piece;
+	struct runtime_call *call; /* NULL: it is over */
 	bool is_begun;
 };
 
@@ -33,8 +32,8 @@ static void say(struct execution *p, struct buf *line)
 	buf_putc(line, '\n');
 	if (!line->is_full)
 		http_stream_write(p->r, buf_str(line));
-	if (http_stream_is_full(p->r))
-		piece_pause(p->piece, true);
+	if (http_stream_is_full(p->r) && p->call)
+		runtime_call_pause(p->call, true);
 }
 
 static void say_output(struct execution *p, const char *type, struct str text)
@@ -138,7 +137,7 @@ static void say_result(struct execution *p, const struct json *event, bool is_ma
 	say(p, &line);
 }
 
-/* ---- the piece ---- */
+/* ---- the cell ---- */
 
 static void on_data(void *arg, uint8_t channel, struct str bytes)
 {
@@ -156,20 +155,34 @@ static void on_event(void *arg, struct str text)
 		say_result(arg, event, false);
 }
 
-static void on_ran(void *arg, const struct json *result)
+static void say_end(struct execution *p, const struct json *result)
 {
 	auto_buf struct buf line = BUF_INIT(256);
 	const struct json *count = json_find(result, "execution_count");
 	if (json_kind(json_find(result, "error")) == JSON_KIND_OBJECT)
-		say_error(arg, json_find(result, "error"));
+		say_error(p, json_find(result, "error"));
 	if (json_kind(count) != JSON_KIND_INT)
 		return;
 	buf_printf(&line, "{\"type\":\"number_of_executions\",\"execution_count\":%lld}",
 		(long long)json_int(count));
-	say(arg, &line);
+	say(p, &line);
 }
 
-static void on_failed(void *arg, const struct error *err)
+static void on_result(void *arg, struct str text)
+{
+	struct execution *p = arg;
+	auto_json struct json *result = NULL;
+	p->call = NULL;
+	json_parse(text, &result, NULL);
+	say_end(p, result);
+	if (p->r && !p->is_begun)
+		http_stream_begin(p->r, 200, "application/json", -1);
+	if (p->r)
+		http_stream_end(p->r, true);
+	free(p);
+}
+
+static void on_error(void *arg, const struct error *err)
 {
 	struct execution *p = arg;
 	if (p->r && p->is_begun)
@@ -182,25 +195,16 @@ static void on_failed(void *arg, const struct error *err)
 	free(p);
 }
 
-static void on_done(void *arg)
-{
-	struct execution *p = arg;
-	if (p->r && !p->is_begun)
-		http_stream_begin(p->r, 200, "application/json", -1);
-	if (p->r)
-		http_stream_end(p->r, true);
-	free(p);
-}
-
 /* ---- the request ---- */
 
 static void on_drain(void *arg)
 {
 	struct execution *p = arg;
-	piece_pause(p->piece, false);
+	if (p->call)
+		runtime_call_pause(p->call, false);
 }
 
-/* Its end, and what is to be put back, are waited for. */
+/* Its end is waited for; what has not begun does not begin any more. */
 static void on_closed(void *arg)
 {
 	struct execution *p = arg;
@@ -209,8 +213,10 @@ static void on_closed(void *arg)
 		http_stream_end(r, false);
 	else
 		e2b_fail(r, 499, "the client went away");
-	piece_pause(p->piece, false);
-	piece_interrupt(p->piece);
+	if (!p->call)
+		return;
+	runtime_call_pause(p->call, false);
+	runtime_call_control(p->call, STR("{\"signal\":\"INT\"}"));
 }
 
 static struct e2b_context *context_of(struct e2b_box *b, const struct json *body, struct error *err)
@@ -230,14 +236,33 @@ static struct e2b_context *context_of(struct e2b_box *b, const struct json *body
 	return c;
 }
 
+static void put_cell(struct jsonw *w, const struct e2b_context *c, const struct json *body)
+{
+	const struct json *env = json_find(body, "env_vars");
+	jsonw_open(w);
+	jsonw_key_str(w, "code", json_str(json_find(body, "code")));
+	e2b_context_put_kernel(w, c);
+	if (str_is(str_from(c->language), "python") && json_len(env)) {
+		jsonw_key(w, "env");
+		put_value(w, env);
+	}
+	jsonw_key_int(w, "timeout_ms", CELL_MS);
+	jsonw_close(w);
+}
+
 void e2b_code_execute(struct http_request *r)
 {
 	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
-	static const struct piece_ops piece_ops = { on_data, on_event, on_ran, on_done, on_failed };
+	static const struct call_sink sink = {
+		.data = on_data,
+		.event = on_event,
+		.result = on_result,
+		.error = on_error,
+	};
 	struct e2b_box *b = e2b_box_of_data(r);
 	auto_json struct json *body = b ? e2b_body(r) : NULL;
-	auto_buf struct buf kernel = BUF_INIT(1024);
-	struct jsonw w = JSONW(&kernel);
+	auto_buf struct buf params = BUF_INIT(2 * CELL_CODE_MAX);
+	struct jsonw w = JSONW(&params);
 	struct error err;
 	struct str code = json_str(json_find(body, "code"));
 	if (!body)
@@ -254,14 +279,7 @@ void e2b_code_execute(struct http_request *r)
 	p->r = r;
 	p->e2b = b->e2b;
 	snprintf(p->id, sizeof(p->id), "%s", b->id);
-	e2b_context_put_kernel(&w, c);
-	const struct piece_wish wish = {
-		.sandbox_id = p->id,
-		.kernel_json = buf_str(&kernel),
-		.code = code,
-		.env = str_is(str_from(c->language), "python") ? json_find(body, "env_vars") : NULL,
-		.timeout_ms = CELL_MS,
-	};
+	put_cell(&w, c, body);
 	http_listen(r, &ops, p);
-	p->piece = piece_new(p->e2b->rt, &wish, &piece_ops, p);
+	p->call = runtime_perform(e2b_box_sandbox(b), &cell_action, buf_str(&params), &sink, p);
 }

@@ -333,6 +333,10 @@ static void cell_start(struct far *far)
 		far_refuse(far, "kernel but its own");
 		return;
 	}
+	if (p->env.n) {
+		far_refuse(far, "variables for one cell");
+		return;
+	}
 	struct jsonw w = far_args(far, "run_ipython");
 	jsonw_key_str(&w, "code", p->code);
 	jsonw_key_bool(&w, "include_extra", false);
