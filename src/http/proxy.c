@@ -351,7 +351,7 @@ static void keep_target(struct proxy *p, const struct proxy_target *target)
 		.host = keep(p, target->host),
 		.prefix = keep(p, target->prefix),
 		.cookie = keep(p, target->cookie),
-		.header = keep(p, target->header),
+		.headers = target->headers, /* a constant of who asks */
 		.query = keep(p, target->query),
 		.who = keep(p, target->who),
 		.answer_ms = target->answer_ms ? target->answer_ms : PROXY_ANSWER_MS,

@@ -42,11 +42,11 @@ struct proxy_target {
 	const char *host; /* upstream's own name, for Host and Origin: "localhost:8080" */
 	/* where upstream's "/" is seen here, without a final '/'; NULL: at "/" */
 	const char *prefix;
-	const char *cookie; /* a cookie of this server's, which is not passed on; or NULL */
-	const char *query;  /* the same for a query parameter */
-	const char *header; /* … and a header */
-	const char *who;    /* for errors: "port 8080 of the sandbox" */
-	int64_t answer_ms;  /* until the head of the answer; 0: PROXY_ANSWER_MS */
+	const char *cookie;         /* a cookie of this server's, which is not passed on; or NULL */
+	const char *query;          /* the same for a query parameter */
+	const char *const *headers; /* … and headers; NULL, or ended by one */
+	const char *who;            /* for errors: "port 8080 of the sandbox" */
+	int64_t answer_ms;          /* until the head of the answer; 0: PROXY_ANSWER_MS */
 };
 
 enum { PROXY_ANSWER_MS = 300 * 1000 };

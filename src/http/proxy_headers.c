@@ -109,7 +109,7 @@ static void put_request_header(const struct http_request *r, const struct proxy_
 	const struct http1_head *head = &exchange_of(r)->head;
 	if (is_of_connection(head, h->name) || is_listed(request_headers, h->name))
 		return;
-	if (target->header && str_eq_nocase(h->name, str_from(target->header)))
+	if (target->headers && is_listed(target->headers, h->name))
 		return;
 	if (str_eq_nocase(h->name, STR("Cookie")))
 		put_cookie(r, target, h->value, b);

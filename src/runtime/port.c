@@ -94,6 +94,7 @@ static const struct proxy_ops ops = { to_sandbox, is_full, hold, to_eof, close_p
 
 void port_forward(struct sandbox *s, struct http_request *r, int port, const struct port_view *view)
 {
+	static const char *const headers[] = { PORT_HEADER, PORT_DAYTONA_HEADER, NULL };
 	char params[64], host[32], who[ID_SIZE + 40];
 	snprintf(params, sizeof(params), "{\"port\":%d}", port);
 	snprintf(host, sizeof(host), "localhost:%d", port);
@@ -104,7 +105,7 @@ void port_forward(struct sandbox *s, struct http_request *r, int port, const str
 		.prefix = view->prefix,
 		.cookie = view->cookie,
 		.query = view->query,
-		.header = PORT_HEADER,
+		.headers = headers,
 		.who = who,
 	};
 	struct passage *p = mem_new(struct passage);
@@ -183,16 +184,30 @@ void port_take_ticket(struct http_request *r, struct str ticket, const char *coo
 		buf_put(&to, piece);
 		sep = '&';
 	}
-	buf_printf(&cookie, PORT_COOKIE "=%.*s; Path=%s; HttpOnly; SameSite=Lax", STR_ARG(ticket),
-		cookie_path);
+	buf_printf(&cookie, PORT_COOKIE "=%.*s; Path=%s; HttpOnly; SameSite=Lax%s", STR_ARG(ticket),
+		cookie_path, http_is_tls(r) ? "; Secure" : "");
 	http_reply_header(r, "Set-Cookie", cookie.ptr);
 	http_reply_header(r, "Location", to.ptr);
 	http_reply(r, 303, NULL, STR(""));
 }
 
+/*
+ * A browser shows cookies with what any page has it fetch from the same site, and names below one
+ * domain are one: the page of one sandbox would be let into another one. Browsers say who asks
+ * (https://www.w3.org/TR/fetch-metadata/); a link may be followed from everywhere.
+ */
+static bool is_fetched_by_others(const struct http_request *r)
+{
+	struct str site = http_header(r, "Sec-Fetch-Site");
+	return site.ptr && !str_is(site, "same-origin") && !str_is(site, "none") &&
+		!str_is(http_header(r, "Sec-Fetch-Mode"), "navigate");
+}
+
 struct str port_find_cookie(const struct http_request *r, const char *name)
 {
 	struct str rest = http_header(r, "Cookie"), piece;
+	if (is_fetched_by_others(r))
+		return STR_NONE;
 	while (rest.len && str_split(&rest, ';', &piece)) {
 		piece = str_trim(piece);
 		ptrdiff_t eq = str_find_char(piece, '=');

@@ -476,6 +476,15 @@ def test_a_repository_from_init_to_clone(shared):
     failure(shared.tool("GET", "/git/status", path="/tmp"), 404, "GIT_REPO_NOT_FOUND")
 
 
+SHOWS_HEADERS = b"""
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(bytes(self.headers))
+http.server.HTTPServer(("127.0.0.1", 8125), Handler).serve_forever()
+"""
+
+
 def test_a_preview_is_open_to_who_has_its_token(server):
     box = Box(server)
     box.upload({"www/index.html": b"hello"})
@@ -497,11 +506,21 @@ def test_a_preview_is_open_to_who_has_its_token(server):
     cookie = first.headers["Set-Cookie"].split(";")[0]
     assert server.request("GET", first.headers["Location"], token=None, headers={"Cookie": cookie}).body == b"hello"
     failure(server.request("GET", signed.path.replace("/8000/", "/8001/") + "?" + signed.query, token=None), 401)
+    by_name = {"Host": f"8000-{box.id}.localhost"}
+    assert server.request("GET", "/?cay_ticket=" + link["token"], token=None, headers=by_name).status == 303
+    assert server.request("GET", "/?cay_ticket=" + told["token"], token=None, headers=by_name).status == 401  # where nobody knows its end
     assert box.api("POST", f"/ports/8000/signed-preview-url/{told['token']}/expire").status == 200
     failure(server.request("GET", first.headers["Location"], token=None, headers={"Cookie": cookie}), 401)
     failure(box.api("POST", f"/ports/8000/signed-preview-url/{told['token']}/expire"), 404)
     assert box.api("POST", "/public/true").json["public"] is True
     assert server.request("GET", path, token=None).body == b"hello"
+    box.upload({"show.py": SHOWS_HEADERS})
+    box.execute("python3 show.py >/dev/null 2>&1 & "
+                "for i in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/8125) 2>/dev/null && break; sleep 0.05; done")
+    link = box.api("GET", "/ports/8125/preview-url").json
+    seen = server.request("GET", urllib.parse.urlsplit(link["url"]).path, token=None, headers={
+        "X-Daytona-Preview-Token": link["token"], "X-Kept": "yes"}).body.decode()
+    assert "X-Kept: yes" in seen and link["token"] not in seen
     box.delete()
 
 

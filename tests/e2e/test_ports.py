@@ -342,6 +342,18 @@ def test_a_page_of_a_port_may_not_call_the_server_or_another_port(site):
     assert by_name(site, Origin=origin.replace("8080-", "8081-")).code == "forbidden"
 
 
+@pytest.mark.parametrize("site_of, mode, is_let_in", [
+    ("same-origin", "no-cors", True), ("none", "navigate", True), ("same-site", "navigate", True), ("cross-site", "navigate", True),
+    ("same-site", "no-cors", False), ("cross-site", "no-cors", False), ("same-site", "cors", False), ("same-site", None, False)])
+def test_a_cookie_lets_nobody_in_whom_another_page_has_ask(site, site_of, mode, is_let_in):
+    """Names below one domain are one site to a browser: it shows a sandbox's cookie to it for any other sandbox's page."""
+    ticket = site.request("GET", "/ports/8080").json["link"].split("?cay_ticket=")[1]
+    said = {"Sec-Fetch-Site": site_of, **({"Sec-Fetch-Mode": mode} if mode else {})}
+    reply = by_name(site, token=None, Cookie=f"cay_port={ticket}", **said)
+    assert reply.status == 200 if is_let_in else reply.code == "unauthorized"
+    assert by_name(site, **said).status == 200  # a token is no cookie: no page has it
+
+
 def test_the_server_inside_sees_its_own_origin(site):
     seen = headers_of(by_name(site, Origin=f"http://8080-{site.id}.localhost:{site.server.port}"))
     assert seen["origin"] == "http://localhost:8080" and seen["host"] == "localhost:8080"
@@ -377,6 +389,10 @@ def test_links_lie_below_the_domain_that_the_client_uses(public):
     def there(host, **headers):
         return public.request("GET", "/x", token=None, headers={"Host": host, **headers})
     bearer = {"Authorization": f"Bearer {public.token}"}
+    ticket = public.request("GET", f"{box.path}/ports/8080").json["link"].split("?")[1]
+    for headers, is_secure in ((https, True), ({}, False)):
+        taken = public.request("GET", f"/?{ticket}", token=None, headers={"Host": f"8080-{box.id}.box.example", **headers})
+        assert ("; Secure" in taken.headers["Set-Cookie"]) == is_secure
     for domain in "box.example", "Box.Example:81", "tls.example:8443", "localhost":
         assert there(f"8080-{box.id}.{domain}").code == "unauthorized"
         seen = headers_of(there(f"8080-{box.id}.{domain}", **bearer, **https))

@@ -5,8 +5,8 @@
  * in the address once, and is a cookie from then on. A public sandbox's ports are open to whoever
  * reaches the server.
  *
- * A signed link's token is a ticket with an end. One that was told to expire earlier is kept in the
- * box's note until it would have expired by itself.
+ * A signed link's token is a ticket with an end, good here alone. One that was told to expire
+ * earlier is kept in the box's note until it would have expired by itself.
  */
 #include "face/daytona/handlers.h"
 
@@ -28,7 +28,15 @@ struct place {
 	struct sandbox *sandbox;
 	int port;
 	char purpose[PORT_PURPOSE_SIZE];
+	char signed_purpose[PORT_PURPOSE_SIZE + 16]; /* nobody else would know that one has ended */
 };
+
+static void set_purposes(struct place *place)
+{
+	port_purpose(place->sandbox, place->port, place->purpose);
+	snprintf(place->signed_purpose, sizeof(place->signed_purpose), "daytona's %s",
+		place->purpose);
+}
 
 /* -1: answered. */
 static int find_place(struct http_request *r, struct place *ret)
@@ -42,7 +50,7 @@ static int find_place(struct http_request *r, struct place *ret)
 	if (!ret->box)
 		return -1;
 	ret->sandbox = box_sandbox(ret->box);
-	port_purpose(ret->sandbox, ret->port, ret->purpose);
+	set_purposes(ret);
 	return 0;
 }
 
@@ -83,7 +91,7 @@ static bool is_revoked(const struct box *b, struct str token)
 
 static bool is_signed(const struct http_request *r, const struct place *place, struct str token)
 {
-	return ticket_is_valid_until(r, str_from(place->purpose), token) &&
+	return ticket_is_valid_until(r, str_from(place->signed_purpose), token) &&
 		!is_revoked(place->box, token);
 }
 
@@ -105,7 +113,7 @@ void previews_signed(struct http_request *r)
 	int64_t until_s = clock_wall_ms() / 1000 + seconds;
 	if (r->grant.role == ROLE_SANDBOX)
 		until_s = MIN(until_s, r->grant.until_s);
-	ticket_make_until(r, str_from(place.purpose), until_s, token);
+	ticket_make_until(r, str_from(place.signed_purpose), until_s, token);
 	put_path(r, &place, &url);
 	if (token[0])
 		buf_printf(&url, "?%s=%s", PORT_QUERY, token);
@@ -170,20 +178,22 @@ static bool find_quietly(struct http_request *r, struct place *ret)
 	ret->sandbox = ret->box ? box_sandbox(ret->box) : NULL;
 	if (!ret->sandbox || port_parse(http_param(r, "port"), &ret->port, NULL) < 0)
 		return false;
-	port_purpose(ret->sandbox, ret->port, ret->purpose);
+	set_purposes(ret);
 	return true;
 }
 
 static bool opens(struct http_request *r, const struct place *place, struct str token)
 {
-	return token.ptr && !is_revoked(place->box, token) && port_opens(r, place->purpose, token);
+	return token.ptr && !is_revoked(place->box, token) &&
+		(port_opens(r, place->purpose, token) ||
+			port_opens(r, place->signed_purpose, token));
 }
 
 /* Who may not does not learn which sandboxes there are. */
 bool previews_may_look(struct http_request *r)
 {
 	struct place place;
-	struct str shown = http_header(r, "X-Daytona-Preview-Token");
+	struct str shown = http_header(r, PORT_DAYTONA_HEADER);
 	if (!find_quietly(r, &place))
 		return false;
 	return place.box->is_public || opens(r, &place, shown) ||
