@@ -126,6 +126,19 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	return r;
 }
 
+size_t buf_put_replaced(struct buf *b, struct str text, struct str from, struct str to)
+{
+	ptrdiff_t at;
+	size_t n = 0;
+	for (; from.len && (at = str_find(text, from)) >= 0; n++) {
+		buf_put(b, str_first(text, (size_t)at));
+		buf_put(b, to);
+		text = str_skip(text, (size_t)at + from.len);
+	}
+	buf_put(b, text);
+	return n;
+}
+
 void buf_drop_front(struct buf *b, size_t len)
 {
 	BUG_IF(len > b->len, "buf_drop_front beyond the end");

@@ -46,6 +46,8 @@ int buf_add(struct buf *b, const void *ptr, size_t len);
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);
 int buf_put(struct buf *b, struct str s);
+/* Appends the text with each `from` (not empty) in it made `to`; how many there were. */
+size_t buf_put_replaced(struct buf *b, struct str text, struct str from, struct str to);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 

@@ -97,6 +97,26 @@ int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err)
 	return parse_with_unit(s, units, "duration (such as 500ms, 30s, 10m or 2h)", ret_ms, err);
 }
 
+int num_parse_quantity(struct str s, int64_t per_whole, int64_t *ret, struct error *err)
+{
+	static const struct unit units[] = { { "", 1 }, { "m", 1e-3 }, { "k", 1e3 }, { "M", 1e6 },
+		{ "G", 1e9 }, { "T", 1e12 }, { "Ki", 1024 }, { "Mi", 1048576 },
+		{ "Gi", 1073741824 }, { "Ti", 1099511627776 }, { 0 } };
+	char text[32] = "", *end = text;
+	if (s.len < sizeof(text) && !str_has_nul(s))
+		memcpy(text, s.ptr ? s.ptr : "", s.len);
+	double value = text[0] >= '0' && text[0] <= '9' ? num_real(text, &end) : -1;
+	for (const struct unit *u = units; u->name; u++) {
+		double parts = value * u->factor * (double)per_whole;
+		if (end == text || strcmp(end, u->name) != 0 || !(parts >= 0) || parts > 1e18)
+			continue;
+		*ret = (int64_t)parts + ((double)(int64_t)parts < parts);
+		return 0;
+	}
+	return error_set(err, ERROR_INVALID, "'%.*s' is no quantity (as 500m, 1.5, 2Gi)",
+		STR_ARG(str_first(s, 40)));
+}
+
 /* Made once, for all threads; the loser of a race gives its own back. */
 static locale_t c_locale(void)
 {

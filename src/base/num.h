@@ -10,6 +10,11 @@
 int num_parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret, struct error *err);
 /* "512", "64K", "1.5G" (powers of 1024; K M G T, an optional "i" and "B"), in bytes. */
 int num_parse_size(struct str s, int64_t *ret_bytes, struct error *err);
+/*
+ * As Kubernetes writes amounts: "500m", "1.5", "2Gi", "1e3". In parts of a whole, `per_whole` of
+ * them, rounded up: 1 for bytes, 1000 for thousandths of a core.
+ */
+int num_parse_quantity(struct str s, int64_t per_whole, int64_t *ret, struct error *err);
 /* "250ms", "10s", "5m", "2h", "1d"; a bare number is seconds. In milliseconds. */
 int num_parse_duration(struct str s, int64_t *ret_ms, struct error *err);
 

@@ -3,6 +3,7 @@
 #include "cli/client.h"
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "cli/options.h"
 
 #include <time.h>
@@ -21,13 +22,12 @@ static int get_list(struct remote *s, struct json **ret, struct error *err)
 	return remote_get_json(s, "/v1/sandboxes", ret, err);
 }
 
-/* "2026-11-21T09:15:02.123Z", in seconds since 1970. */
+/* In seconds since 1970; what is no date is 0. */
 static int64_t parse_date(struct str text)
 {
-	char copy[40];
-	struct tm tm = { 0 };
-	snprintf(copy, sizeof(copy), "%.*s", STR_ARG(text));
-	return strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm) ? timegm(&tm) : 0;
+	int64_t ms = 0;
+	clock_parse(text, &ms);
+	return ms / 1000;
 }
 
 static void put_age(struct out_table *t, const struct json *sandbox)

@@ -406,17 +406,6 @@ static void on_written(struct act *act, const struct json *result)
 	tell_one(act->state, NULL);
 }
 
-static void put_replaced(struct buf *b, struct str text, struct str pattern, struct str value)
-{
-	ptrdiff_t at;
-	while (pattern.len && (at = str_find(text, pattern)) >= 0) {
-		buf_put(b, str_first(text, (size_t)at));
-		buf_put(b, value);
-		text = str_skip(text, (size_t)at + pattern.len);
-	}
-	buf_put(b, text);
-}
-
 static void on_read(struct act *act, const struct json *result)
 {
 	struct replacing *p = act->state;
@@ -433,7 +422,7 @@ static void on_read(struct act *act, const struct json *result)
 		return;
 	}
 	json_parse(act->r->body, &body, NULL);
-	put_replaced(&text, json_str(json_find(result, "content")),
+	buf_put_replaced(&text, json_str(json_find(result, "content")),
 		json_str(json_find(body, "pattern")), json_str(json_find(body, "newValue")));
 	if (text.is_full) {
 		tell_one(p, "the file would become too large");

@@ -11,7 +11,7 @@
 #define CPU_REQUEST    "100m"
 #define SCHEDULE_S     10
 
-enum { TOLERATIONS_MAX = 64 * 1024, NAME_MAX_LEN = 253, QUANTITY_MAX_LEN = 32 };
+enum { TOLERATIONS_MAX = 64 * 1024, NAME_MAX_LEN = 253 };
 
 bool kube_is_name(struct str name)
 {
@@ -29,25 +29,7 @@ bool kube_is_name(struct str name)
 
 int kube_parse_quantity(struct str text, int64_t *ret, struct error *err)
 {
-	static const struct {
-		const char *suffix;
-		double factor;
-	} units[] = { { "", 1 }, { "m", 1e-3 }, { "k", 1e3 }, { "M", 1e6 }, { "G", 1e9 },
-		{ "T", 1e12 }, { "Ki", 1024 }, { "Mi", 1048576 }, { "Gi", 1073741824 },
-		{ "Ti", 1099511627776 } };
-	auto_free char *copy = str_dup(str_first(text, QUANTITY_MAX_LEN));
-	char *end = copy;
-	double value = copy[0] >= '0' && copy[0] <= '9' ? num_real(copy, &end) : -1;
-	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-		double whole = value * units[i].factor;
-		if (end == copy || strcmp(end, units[i].suffix) != 0 || !(whole >= 0) ||
-			whole > 1e18)
-			continue;
-		*ret = (int64_t)whole + ((double)(int64_t)whole < whole);
-		return 0;
-	}
-	return error_set(err, ERROR_INVALID, "'%.*s' is no quantity (as 500m, 1.5, 2Gi)",
-		STR_ARG(str_first(text, 40)));
+	return num_parse_quantity(text, 1, ret, err);
 }
 
 static int take_text(const struct json *from, const char *key, char **ret, struct error *err)

@@ -4,11 +4,10 @@
 
 #include "action/file_actions.h"
 #include "base/auto.h"
+#include "base/clock.h"
 #include "runtime/remote/verbs.h"
 #include "wire/frame.h"
 #include "wire/url.h"
-
-#include <time.h>
 
 void daytona_put_path(struct far *far, struct buf *b, const char *head, struct str cwd,
 	struct str path)
@@ -50,23 +49,11 @@ static void finish_path(struct far *far, const char *key, int64_t number)
 
 /* ---- list, stat ---- */
 
-/* "2026-11-21T09:15:02.123Z", with any number of digits and zones; what is none is 0. */
+/* What is no date is 0. */
 static int64_t time_of(struct str text)
 {
-	struct tm tm = { 0 };
-	int hours = 0, minutes = 0;
-	auto_free char *copy = str_dup(str_first(text, 64));
-	const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (!rest)
-		return 0;
-	int64_t ms = (int64_t)timegm(&tm) * 1000;
-	if (*rest == '.') {
-		int64_t scale = 100;
-		for (rest++; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
-			ms += (*rest - '0') * scale;
-	}
-	if ((*rest == '+' || *rest == '-') && sscanf(rest + 1, "%2d:%2d", &hours, &minutes) == 2)
-		ms -= (*rest == '-' ? -1 : 1) * (int64_t)(hours * 60 + minutes) * 60000;
+	int64_t ms = 0;
+	clock_parse(text, &ms);
 	return ms;
 }
 
