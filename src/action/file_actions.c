@@ -364,6 +364,11 @@ static const struct field download_fields[] = {
 		.help = "raw: a file's bytes; tar, zip: a file or a whole directory" },
 	{ "prefix", FIELD_STRING, FIELD_AT(struct download_params, prefix), FIELD_PATH,
 		.help = "in an archive: the name of the file, or of the directory, which then has an entry of its own" },
+	{ "offset", FIELD_INT, FIELD_AT(struct download_params, offset), .min = 0, .max = INT64_MAX,
+		.standard = "0", .help = "raw: first byte wanted" },
+	{ "length", FIELD_INT, FIELD_AT(struct download_params, length), .min = -1,
+		.max = INT64_MAX, .standard = "-1",
+		.help = "raw: most bytes wanted; -1: to the end" },
 	{ 0 },
 };
 
@@ -372,7 +377,7 @@ const struct action download_action = {
 	.group = "file",
 	.summary = "give a file or a directory as a stream of any length",
 	.result =
-		"before the data an event {path, format, name, size (raw), mtime_ms (raw)}; data on channel "
+		"before the data an event {path, format, name, size (raw, of the whole file), mtime_ms (raw)}; data on channel "
 		"0; then path; bytes sent; entries; truncated: the file shrank, or an entry could not be "
 		"read; skipped: sockets, devices and what could not be opened",
 	.fields = download_fields,

@@ -120,8 +120,9 @@ struct upload_params {
 
 struct download_params {
 	struct file_where where;
-	struct str format; /* raw, tar, zip */
-	struct str prefix; /* STR_NONE: none */
+	struct str format;      /* raw, tar, zip */
+	struct str prefix;      /* STR_NONE: none */
+	int64_t offset, length; /* of raw; length -1: to the end */
 };
 
 enum {

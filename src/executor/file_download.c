@@ -22,7 +22,7 @@ struct download {
 	struct worker *worker;
 	struct loop *loop;
 	int fd;
-	int64_t size, sent;
+	int64_t offset, size, sent; /* size: of what is wanted */
 };
 
 struct pack_job {
@@ -224,7 +224,7 @@ static void send_some(struct call *call)
 	static char chunk[FRAME_DATA_MAX];
 	for (int i = 0; i < CHUNKS_PER_TURN && !channel_is_full(call->channel); i++) {
 		size_t step = (size_t)MIN(d->size - d->sent, (int64_t)sizeof(chunk));
-		ssize_t n = step ? pread(d->fd, chunk, step, d->sent) : 0;
+		ssize_t n = step ? pread(d->fd, chunk, step, d->offset + d->sent) : 0;
 		if (n < 0 && errno != EINTR) {
 			struct error err;
 			error_sys(&err, errno, "read %s", d->path);
@@ -249,12 +249,16 @@ static void go_on(void *arg)
 	send_some(arg);
 }
 
-static int begin_raw(struct call *call, struct download *d, struct error *err)
+static int begin_raw(struct call *call, struct download *d, const struct download_params *p,
+	struct error *err)
 {
 	struct stat st;
 	if (path_open_file(&call->executor->files->root, d->path, O_RDONLY, &d->fd, &st, err) < 0)
 		return -1;
-	d->size = st.st_size;
+	d->offset = MIN(p->offset, st.st_size);
+	d->size = st.st_size - d->offset;
+	if (p->length >= 0)
+		d->size = MIN(d->size, p->length);
 	auto_buf struct buf event = BUF_INIT(4 * PATH_SIZE);
 	put_event(&event, d->path, "raw", &st);
 	call_event(call, buf_str(&event));
@@ -286,7 +290,7 @@ static void start_download(struct call *call, const void *params)
 	d->path = files_keep(call, path);
 	call->state = d;
 	bool is_raw = str_is(p->format, "raw");
-	if ((is_raw ? begin_raw(call, d, &err) : begin_archive(call, d, p, &err)) < 0)
+	if ((is_raw ? begin_raw(call, d, p, &err) : begin_archive(call, d, p, &err)) < 0)
 		call_fail(call, &err);
 	else if (is_raw)
 		send_some(call);

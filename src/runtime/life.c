@@ -120,6 +120,21 @@ void life_start_deadlines(struct sandbox *s)
 	}
 }
 
+void runtime_set_timeout(struct sandbox *s, int64_t timeout_ms)
+{
+	s->timeout_ms = timeout_ms;
+	s->deadline_ms = timeout_ms ? clock_mono_ms() + timeout_ms : 0;
+	store_put(s->runtime->store, s);
+	if (!sandbox_is_usable(s))
+		return; /* one that is being made begins with it, one that ends has none */
+	if (!s->deadline && timeout_ms)
+		s->deadline = timer_new(s->runtime->loop, on_deadline, s);
+	if (timeout_ms)
+		timer_set(s->deadline, timeout_ms);
+	else if (s->deadline)
+		timer_clear(s->deadline);
+}
+
 static void stop_deadlines(struct sandbox *s)
 {
 	timer_free(s->deadline);

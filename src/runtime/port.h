@@ -21,10 +21,11 @@ struct port_view {
 /* Takes the request, whose row has HTTP_STREAMS_BODY, and answers it. */
 void port_forward(struct sandbox *s, struct http_request *r, int port,
 	const struct port_view *view);
-#define PORT_COOKIE         "cay_port"
-#define PORT_QUERY          "cay_ticket"
-#define PORT_HEADER         "E2b-Traffic-Access-Token" /* a ticket for all ports of a sandbox */
-#define PORT_DAYTONA_HEADER "X-Daytona-Preview-Token"  /* … and for one */
+#define PORT_COOKIE             "cay_port"
+#define PORT_QUERY              "cay_ticket"
+#define PORT_HEADER             "E2b-Traffic-Access-Token" /* a ticket for all ports of a sandbox */
+#define PORT_DAYTONA_HEADER     "X-Daytona-Preview-Token"  /* … and for one */
+#define PORT_OPENSANDBOX_HEADER "OpenSandbox-Secure-Access" /* the same */
 
 enum { PORT_PURPOSE_SIZE = ID_SIZE + 16 };
 /* Of the ticket (http/ticket.h) that opens this port of this sandbox alone. */

@@ -96,6 +96,8 @@ void runtime_stop(struct sandbox *s, runtime_done_fn *done, void *arg);
 void runtime_set_note(struct sandbox *s, struct str note);
 /* ERROR_EXISTS if another living sandbox has that name. */
 int runtime_rename(struct sandbox *s, struct str name, struct error *err);
+/* It ends so long from now, whatever was wished before; 0: never. Stored when this returns. */
+void runtime_set_timeout(struct sandbox *s, int64_t timeout_ms);
 void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, void *arg);
 
 typedef void runtime_usage_fn(void *arg, const struct monitor_usage *usage,

@@ -240,6 +240,10 @@ static void download_start(struct far *far)
 		far_refuse(far, "zip archive, or archive with such a prefix");
 		return;
 	}
+	if (p->offset || p->length >= 0) {
+		far_refuse(far, "download of a part of a file");
+		return;
+	}
 	fetching_new(far, 0);
 	if (str_is(p->format, "tar"))
 		pack(far, path);

@@ -412,6 +412,8 @@ static void download_start(struct far *far)
 	const struct download_params *p = far->params;
 	if (!far_can_be_prefix(p->prefix) || (p->prefix.len && str_is(p->format, "zip")))
 		far_refuse(far, "archive with such a prefix");
+	else if (p->offset || p->length >= 0)
+		far_refuse(far, "download of a part of a file");
 	else
 		far_with_workdir(far, download_ready);
 }
