@@ -102,6 +102,9 @@ static void put_clients(struct buf *b, const char *url)
 	buf_printf(b,
 		"  E2B           E2B_API_URL=%s/e2b E2B_SANDBOX_URL=%s/e2b E2B_API_KEY=TOKEN\n",
 		url, url);
+	buf_printf(b,
+		"  OpenSandbox   OPEN_SANDBOX_DOMAIN=%s/opensandbox OPEN_SANDBOX_API_KEY=TOKEN\n",
+		url);
 	buf_printf(b, "  MCP           cay mcp, or %s/mcp\n", url);
 	buf_printf(b, "  any other     %s/v1/openapi.json says everything\n", url);
 }

@@ -7,6 +7,7 @@
 #include "face/e2b/e2b.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/openhands.h"
+#include "face/opensandbox/opensandbox.h"
 #include "main/settings.h"
 #include "face/rest/ports.h"
 #include "face/rest/rest.h"
@@ -123,6 +124,19 @@ static void e2b_close(void)
 	e2b_free(take_ptr(e2b));
 }
 
+static struct osb *osb;
+
+static const struct http_face *osb_open(struct runtime *rt)
+{
+	osb = osb_new(rt);
+	return osb_face(osb);
+}
+
+static void osb_close(void)
+{
+	osb_free(take_ptr(osb));
+}
+
 static const struct {
 	const struct http_face *(*open)(struct runtime *rt);
 	void (*close)(void); /* also of one that was never opened */
@@ -133,6 +147,7 @@ static const struct {
 	{ e2b_open, e2b_close },
 	{ mcp_open, mcp_close },
 	{ openhands_open, openhands_close },
+	{ osb_open, osb_close },
 	{ swerex_open, swerex_end },
 	/* After rest, whose runtime it shares, and last: it takes any PORT-ID. */
 	{ ports_open, NULL },

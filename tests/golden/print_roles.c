@@ -11,6 +11,7 @@
 #include "face/e2b/handlers.h"
 #include "face/mcp/mcp.h"
 #include "face/openhands/handlers.h"
+#include "face/opensandbox/handlers.h"
 #include "face/rest/ports.h"
 #include "face/rest/rest.h"
 #include "face/swerex/swerex.h"
@@ -28,7 +29,7 @@ static const char text[] =
 	"\n"
 	"A route that names no role is for admin alone: what nobody has thought about is closed. *nobody* asks for no token at\n"
 	"all. OpenHands' session keys (a key made for one sandbox) open what is `sandbox` or bare in its table and not of the fleet;\n"
-	"tickets open one port of one sandbox to a browser, E2B's traffic token all of them; those of a sandbox that was asked to\n"
+	"tickets open one port of one sandbox to a browser, OpenSandbox's headers one endpoint, E2B's traffic token all ports; those of a sandbox that was asked to\n"
 	"be public (E2B's `allowPublicTraffic`, Daytona's `public`) want none. The Docker face listens on a Unix socket of its own; who may\n"
 	"open that file is admin, and no token is asked for. SWE-ReX's routes without a sandbox in their path are about the one that\n"
 	"the token is for.\n"
@@ -58,6 +59,7 @@ static const struct {
 	{ "camel", "camel_routes", camel_routes },
 	{ "mcp", "mcp_routes", mcp_routes },
 	{ "openhands", "openhands_routes", openhands_routes },
+	{ "opensandbox", "osb_routes", osb_routes },
 	{ "daytona", "daytona_routes", daytona_routes },
 	{ "swerex", "swerex_routes", swerex_routes },
 	{ "docker", "docker_routes", docker_routes },

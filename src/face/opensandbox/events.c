@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "face/opensandbox/events.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+
+enum { PING_MS = 3000, EVENT_MAX = 32 * 1024 * 1024 };
+
+static void on_ping(void *arg)
+{
+	struct osb_events *e = arg;
+	if (e->is_begun && !osb_events_are_full(e))
+		osb_events_text(e, "ping", STR("pong"));
+	timer_set(e->ping, PING_MS);
+}
+
+static void on_drain(void *arg)
+{
+	struct osb_events *e = arg;
+	e->drain(e->arg);
+}
+
+static void finish(struct osb_events *e)
+{
+	e->r = NULL;
+	timer_free(take_ptr(e->ping));
+}
+
+static void on_closed(void *arg)
+{
+	struct osb_events *e = arg;
+	struct error err;
+	error_set(&err, ERROR_CANCELLED, "the client went away");
+	osb_events_fail(e, &err);
+	e->gone(e->arg);
+}
+
+void osb_events_init(struct osb_events *e, struct http_request *r, struct loop *loop)
+{
+	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
+	e->r = r;
+	e->started_ms = clock_mono_ms();
+	osb_lines_init(&e->lines[0]);
+	osb_lines_init(&e->lines[1]);
+	e->ping = timer_new(loop, on_ping, e);
+	timer_set(e->ping, PING_MS);
+	http_listen(r, &ops, e);
+}
+
+void osb_events_fini(struct osb_events *e)
+{
+	osb_lines_fini(&e->lines[0]);
+	osb_lines_fini(&e->lines[1]);
+	timer_free(take_ptr(e->ping));
+}
+
+static void begin(struct osb_events *e)
+{
+	if (e->is_begun)
+		return;
+	e->is_begun = true;
+	http_reply_header(e->r, "Cache-Control", "no-cache");
+	http_reply_header(e->r, "X-Accel-Buffering", "no");
+	http_stream_begin(e->r, 200, "text/event-stream", -1);
+}
+
+static void open(struct jsonw *w, const char *type)
+{
+	jsonw_open(w);
+	jsonw_key_str(w, "type", str_from(type));
+}
+
+static void send(struct osb_events *e, struct jsonw *w)
+{
+	jsonw_key_int(w, "timestamp", clock_wall_ms());
+	jsonw_close(w);
+	buf_puts(w->b, "\n\n");
+	if (!e->r || w->b->is_full)
+		return;
+	begin(e);
+	http_stream_write(e->r, buf_str(w->b));
+}
+
+void osb_events_text(struct osb_events *e, const char *type, struct str text)
+{
+	auto_buf struct buf b = BUF_INIT(6 * text.len + 256);
+	struct jsonw w = JSONW(&b);
+	open(&w, type);
+	jsonw_key_str(&w, "text", text);
+	send(e, &w);
+}
+
+void osb_events_int(struct osb_events *e, const char *type, const char *key, int64_t n)
+{
+	auto_buf struct buf b = BUF_INIT(256);
+	struct jsonw w = JSONW(&b);
+	open(&w, type);
+	jsonw_key_int(&w, key, n);
+	send(e, &w);
+}
+
+void osb_events_json(struct osb_events *e, const char *type, const char *key, struct str json)
+{
+	auto_buf struct buf b = BUF_INIT(EVENT_MAX);
+	struct jsonw w = JSONW(&b);
+	open(&w, type);
+	jsonw_key(&w, key);
+	jsonw_raw(&w, json);
+	send(e, &w);
+}
+
+static void on_stdout(void *arg, struct str line)
+{
+	osb_events_text(arg, "stdout", line);
+}
+
+static void on_stderr(void *arg, struct str line)
+{
+	osb_events_text(arg, "stderr", line);
+}
+
+void osb_events_output(struct osb_events *e, uint8_t channel, struct str bytes)
+{
+	if (channel == 1 || channel == 2)
+		osb_lines_feed(&e->lines[channel - 1], bytes, channel == 2 ? on_stderr : on_stdout,
+			e);
+}
+
+static void flush(struct osb_events *e)
+{
+	osb_lines_end(&e->lines[0], on_stdout, e);
+	osb_lines_end(&e->lines[1], on_stderr, e);
+}
+
+void osb_events_error(struct osb_events *e, const char *name, struct str value,
+	const struct json *traceback)
+{
+	auto_buf struct buf b = BUF_INIT(EVENT_MAX);
+	struct jsonw w = JSONW(&b);
+	flush(e);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "ename", str_from(name));
+	jsonw_key_str(&w, "evalue", value);
+	jsonw_key(&w, "traceback");
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < json_len(traceback); i++)
+		jsonw_str(&w, json_str(json_at(traceback, i)));
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+	if (!b.is_full)
+		osb_events_json(e, "error", "error", buf_str(&b));
+}
+
+bool osb_events_are_full(const struct osb_events *e)
+{
+	return e->r && e->is_begun && http_stream_is_full(e->r);
+}
+
+void osb_events_end(struct osb_events *e, bool is_good)
+{
+	flush(e);
+	if (!e->r)
+		return;
+	if (is_good)
+		osb_events_int(e, "execution_complete", "execution_time",
+			clock_mono_ms() - e->started_ms);
+	begin(e);
+	http_stream_end(e->r, true);
+	finish(e);
+}
+
+void osb_events_fail(struct osb_events *e, const struct error *err)
+{
+	if (!e->r)
+		return;
+	if (e->is_begun)
+		http_stream_end(e->r, false);
+	else
+		osb_execd_error(e->r, err);
+	finish(e);
+}
