@@ -142,7 +142,7 @@ int remote_call(struct remote *s, struct http_call *call, struct error *err)
 int remote_ws(struct remote *s, const char *path, const struct http_ws_ops *ops, void *arg,
 	struct http_ws **ret, struct error *err)
 {
-	return explain(s, false, http_ws_open(s->http, path, ops, arg, ret, err), err);
+	return explain(s, false, http_ws_open(s->http, path, NULL, ops, arg, ret, err), err);
 }
 
 int remote_get(struct remote *s, const char *path, struct buf *reply, struct error *err)

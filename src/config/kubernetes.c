@@ -18,6 +18,7 @@ void config_put_kubernetes(const struct config *c, struct jsonw *w)
 			jsonw_key_str(w, config_rows[texts[i]].name, text);
 	}
 	jsonw_key_int(w, "schedule_wait", config_int(c, KEY_K8S_SCHEDULE_WAIT));
+	jsonw_key_bool(w, "port_forward", config_bool(c, KEY_K8S_PORT_FORWARD));
 	jsonw_key_str(w, "workspace", config_text(c, KEY_WORKSPACE_IN_SANDBOX));
 	jsonw_close(w);
 }

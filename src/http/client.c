@@ -67,6 +67,11 @@ void http_client_free(struct http_client *c)
 	free(c);
 }
 
+void http_client_set_tls(struct http_client *c, const struct fetch_tls *tls)
+{
+	c->tls = tls;
+}
+
 const char *client_where(const struct http_client *c)
 {
 	return c->unix_path ? c->unix_path : c->base;
@@ -77,8 +82,10 @@ int client_refused(int status, struct str body, struct error *err)
 	auto_json struct json *j = NULL;
 	if (json_parse(body, &j, NULL) == 0 && json_kind(json_find(j, "error")) == JSON_KIND_OBJECT)
 		return json_to_error(json_find(j, "error"), err);
-	return error_set(err, ERROR_PROTOCOL, "the server answered %d: %.*s", status,
-		STR_ARG(str_first(str_trim(body), 200)));
+	struct str why = json_str(json_find(j, "message"));
+	enum error_code code = status == 403 ? ERROR_FORBIDDEN : ERROR_PROTOCOL;
+	return error_set(err, code, "the server answered %d: %.*s", status,
+		STR_ARG(str_first(str_trim(why.len ? why : body), 200)));
 }
 
 /* One call while it runs. */

@@ -13,8 +13,9 @@
  * cookie; TLS is verified.
  *
  * A status of 400 and above is a failure: *err gets the code and message of a body that is
- * {"error":{"code","message"}}, else ERROR_PROTOCOL with the start of the body. No connection, or
- * one that breaks, is ERROR_UNAVAILABLE; a call that exceeds timeout_ms is ERROR_TIMEOUT.
+ * {"error":{"code","message"}}, else ERROR_PROTOCOL, for 403 ERROR_FORBIDDEN, with its "message" or
+ * the start of the body. No connection, or one that breaks, is ERROR_UNAVAILABLE; a call that
+ * exceeds timeout_ms is ERROR_TIMEOUT.
  */
 #pragma once
 
@@ -28,6 +29,9 @@ struct http_client;
 int http_client_new(const char *url, const char *token, struct http_client **ret,
 	struct error *err);
 void http_client_free(struct http_client *client);
+/* Whom its WebSockets speak TLS with, and as whom; outlives the client. */
+struct fetch_tls;
+void http_client_set_tls(struct http_client *client, const struct fetch_tls *tls);
 
 struct http_call {
 	const char *method;       /* "POST" */
@@ -97,12 +101,15 @@ struct http_ws_ops {
 	void (*on_close)(void *arg, int code); /* once; 1006: the connection broke */
 };
 
-int http_ws_open(struct http_client *client, const char *path, const struct http_ws_ops *ops,
-	void *arg, struct http_ws **ret, struct error *err);
+/* protocol: the subprotocol that is asked for, and has to be the server's answer; NULL: none. */
+int http_ws_open(struct http_client *client, const char *path, const char *protocol,
+	const struct http_ws_ops *ops, void *arg, struct http_ws **ret, struct error *err);
 int http_ws_fd(const struct http_ws *ws);
 short http_ws_poll_events(const struct http_ws *ws); /* POLLIN, POLLOUT */
 int http_ws_turn(struct http_ws *ws, struct error *err);
 bool http_ws_is_full(const struct http_ws *ws); /* HTTP_WS_HIGH bytes wait to be sent */
+/* Reads no more. When that ends, what came before is taken in the next turn, without an event. */
+void http_ws_pause(struct http_ws *ws, bool is_paused);
 void http_ws_send_text(struct http_ws *ws, struct str text);
 void http_ws_send_binary(struct http_ws *ws, struct str bytes);
 void http_ws_close(struct http_ws *ws,

@@ -14,6 +14,7 @@ struct http_client {
 	char *prefix;    /* "/prefix" or "" */
 	char *unix_path; /* NULL: TCP */
 	char *token;     /* NULL: none */
+	const struct fetch_tls *tls;
 };
 
 /* The server's name for error texts. */

@@ -29,12 +29,14 @@ struct http_ws {
 	void *arg;
 	struct buf in;  /* what came behind the handshake */
 	struct buf out; /* what the socket did not take yet */
-	bool is_over;
+	bool is_over, is_paused;
 };
 
 static ssize_t on_frame_read(void *arg, char *to, size_t len)
 {
 	struct http_ws *ws = arg;
+	if (ws->is_paused)
+		return 0;
 	if (ws->in.len == 0)
 		return fetch_socket_recv(&ws->socket, to, len);
 	size_t n = MIN(len, ws->in.len);
@@ -98,7 +100,8 @@ static int wait_for(struct http_ws *ws, short events, struct error *err)
 	return error_set(err, ERROR_TIMEOUT, "%s: no answer in time", client_where(ws->client));
 }
 
-static int send_upgrade(struct http_ws *ws, const char *path, const char *key, struct error *err)
+static int send_upgrade(struct http_ws *ws, const char *path, const char *protocol, const char *key,
+	struct error *err)
 {
 	struct http_client *c = ws->client;
 	buf_printf(&ws->out, "GET %s%s HTTP/1.1\r\nHost: %s\r\n", c->prefix, path, c->host);
@@ -106,6 +109,8 @@ static int send_upgrade(struct http_ws *ws, const char *path, const char *key, s
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 		"Sec-WebSocket-Key: %s\r\n",
 		key);
+	if (protocol)
+		buf_printf(&ws->out, "Sec-WebSocket-Protocol: %s\r\n", protocol);
 	if (c->token)
 		buf_printf(&ws->out, "Authorization: Bearer %s\r\n", c->token);
 	buf_puts(&ws->out, "\r\n");
@@ -144,7 +149,8 @@ static int receive_refusal(struct http_ws *ws, const struct http1_head *head, si
 	return client_refused(status, str_first(str_skip(buf_str(&ws->in), head_len), body), err);
 }
 
-static int receive_upgrade(struct http_ws *ws, const char *key, struct error *err)
+static int receive_upgrade(struct http_ws *ws, const char *protocol, const char *key,
+	struct error *err)
 {
 	auto_free struct http1_head *head = mem_new(struct http1_head);
 	char accept[WSFRAME_ACCEPT_SIZE];
@@ -160,6 +166,8 @@ static int receive_upgrade(struct http_ws *ws, const char *key, struct error *er
 	wsframe_accept(str_from(key), accept);
 	if (!str_is(http1_find(head, "Sec-WebSocket-Accept"), accept))
 		return error_set(err, ERROR_PROTOCOL, "the server does not know WebSockets");
+	if (protocol && !str_is(http1_find(head, "Sec-WebSocket-Protocol"), protocol))
+		return error_set(err, ERROR_PROTOCOL, "the server does not know %s", protocol);
 	buf_drop_front(&ws->in, (size_t)n);
 	return 0;
 }
@@ -174,8 +182,8 @@ static void make_key(char key[25])
 	memcpy(key, text.ptr, 25);
 }
 
-int http_ws_open(struct http_client *c, const char *path, const struct http_ws_ops *ops, void *arg,
-	struct http_ws **ret, struct error *err)
+int http_ws_open(struct http_client *c, const char *path, const char *protocol,
+	const struct http_ws_ops *ops, void *arg, struct http_ws **ret, struct error *err)
 {
 	char key[25];
 	struct http_ws *ws = mem_new(struct http_ws);
@@ -186,8 +194,9 @@ int http_ws_open(struct http_client *c, const char *path, const struct http_ws_o
 	buf_init(&ws->out, HTTP_WS_HIGH + HTTP_WS_MESSAGE_MAX + TARGET_MAX);
 	ws->frames = wsframe_new(WSFRAME_CLIENT, HTTP_WS_MESSAGE_MAX, &frame_ops, ws);
 	make_key(key);
-	if (fetch_socket_open(c->base, c->unix_path, &ws->socket, err) < 0 ||
-		send_upgrade(ws, path, key, err) < 0 || receive_upgrade(ws, key, err) < 0) {
+	if (fetch_socket_open(c->base, c->unix_path, c->tls, &ws->socket, err) < 0 ||
+		send_upgrade(ws, path, protocol, key, err) < 0 ||
+		receive_upgrade(ws, protocol, key, err) < 0) {
 		http_ws_free(ws);
 		return -1;
 	}
@@ -229,6 +238,11 @@ int http_ws_turn(struct http_ws *ws, struct error *err)
 bool http_ws_is_full(const struct http_ws *ws)
 {
 	return ws->out.len >= HTTP_WS_HIGH;
+}
+
+void http_ws_pause(struct http_ws *ws, bool is_paused)
+{
+	ws->is_paused = is_paused;
 }
 
 void http_ws_send_text(struct http_ws *ws, struct str text)

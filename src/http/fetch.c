@@ -516,14 +516,16 @@ void fetch_pause(struct fetch *f, bool is_paused)
 
 /* ---- a bare connection ---- */
 
-int fetch_socket_open(const char *url, const char *unix_path, struct fetch_socket *ret,
-	struct error *err)
+int fetch_socket_open(const char *url, const char *unix_path, const struct fetch_tls *tls,
+	struct fetch_socket *ret, struct error *err)
 {
 	curl_socket_t fd;
 	CURL *easy = curl_easy_init();
 	BUG_IF(!easy, "libcurl cannot start");
 	ret->curl = easy;
 	set_common(easy, url, unix_path);
+	if (tls)
+		set_tls(easy, tls);
 	curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
 	CURLcode code = curl_easy_perform(easy);
 	if (code != CURLE_OK)
@@ -548,11 +550,20 @@ ssize_t fetch_socket_recv(struct fetch_socket *s, char *to, size_t len)
 	return code == CURLE_OK && n > 0 ? (ssize_t)n : -1;
 }
 
+/*
+ * TLS wants what it did not take again as it was: as many bytes, at the same address. Anything else
+ * it refuses, which libcurl (7.88) tells as CURLE_AGAIN, for ever.
+ */
 ssize_t fetch_socket_send(struct fetch_socket *s, struct str bytes)
 {
 	size_t n = 0;
-	CURLcode code = curl_easy_send(s->curl, bytes.ptr, bytes.len, &n);
+	if (!s->n_held) {
+		s->n_held = MIN(bytes.len, sizeof(s->held));
+		memcpy(s->held, bytes.ptr, s->n_held);
+	}
+	CURLcode code = curl_easy_send(s->curl, s->held, s->n_held, &n);
 	if (code == CURLE_AGAIN)
 		return 0;
+	s->n_held = 0;
 	return code == CURLE_OK ? (ssize_t)n : -1;
 }

@@ -84,14 +84,19 @@ void fetch_wake(struct fetch *f); /* pull has something again */
 void fetch_pause(struct fetch *f, bool is_paused);
 
 /* A bare connection to the server of a URL, made while the caller waits. */
+enum { FETCH_SOCKET_PIECE = 16 * 1024 };
 struct fetch_socket {
 	void *curl;
 	int fd;
+	char held[FETCH_SOCKET_PIECE]; /* what was tried and not taken */
+	size_t n_held;
 };
-/* To be closed also when opening failed. */
-int fetch_socket_open(const char *url, const char *unix_path, struct fetch_socket *ret,
-	struct error *err);
+/* To be closed also when opening failed. tls: NULL is fine. */
+int fetch_socket_open(const char *url, const char *unix_path, const struct fetch_tls *tls,
+	struct fetch_socket *ret, struct error *err);
 void fetch_socket_close(struct fetch_socket *s);
-/* How many bytes; 0: none now; -1: the peer is gone. */
+/*
+ * How many bytes; 0: none now; -1: the peer is gone. What was not sent has to be what comes next.
+ */
 ssize_t fetch_socket_recv(struct fetch_socket *s, char *to, size_t len);
 ssize_t fetch_socket_send(struct fetch_socket *s, struct str bytes);

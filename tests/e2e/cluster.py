@@ -11,6 +11,7 @@ it is let go.
 """
 import base64
 import contextlib
+import hashlib
 import http.server
 import itertools
 import json
@@ -19,6 +20,8 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -97,6 +100,8 @@ class Cluster:
         self.page = 200
         self.token = TOKEN
         self.is_over = False
+        self.forwards = 0      # port forwardings so far
+        self.hides = False     # the addresses that pods have to tell lead nowhere
         self.junk = b""        # written into each watch before an event
         handler = type("Handler", (Handler,), {"cluster": self})
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -163,7 +168,7 @@ class Cluster:
     def run(self, pod):
         name = pod["metadata"]["name"]
         one = self.running[name] = Pod(self, pod["spec"], next(self.numbers))
-        pod["status"] = {"phase": "Running", "podIP": one.address, "containerStatuses": [{"name": "sandbox", "state": {"running": {}}}]}
+        pod["status"] = {"phase": "Running", "podIP": "192.0.2.1" if self.hides else one.address, "containerStatuses": [{"name": "sandbox", "state": {"running": {}}}]}
         self.note("MODIFIED", pod)
         threading.Thread(target=self.await_end, args=(pod, one), daemon=True).start()
 
@@ -264,6 +269,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(query))
         parts = path.split("/namespaces/agents/")
         kind, _, name = parts[1].partition("/") if len(parts) == 2 else ("", "", "")
+        if name.endswith("/portforward"):
+            kind, name = "portforward", name.removesuffix("/portforward")
         c.requests.append((self.command, kind, name))
         if self.headers.get("Authorization") != f"Bearer {c.token}":
             return self.answer(401, status(401, "Unauthorized"))
@@ -332,6 +339,57 @@ class Handler(http.server.BaseHTTPRequestHandler):
             more = {"continue": str(first + size)} if first + size < len(found) else {}
             data = json.dumps({"kind": "PodList", "metadata": {"resourceVersion": str(c.version), **more}, "items": found[first:first + size]})
         return self.answer(200, data.encode())
+
+    # Port forwarding, as kubelet does it over a WebSocket.
+
+    def message(self, payload):
+        size = len(payload)
+        head = bytes([0x82, size]) if size < 126 else b"\x82\x7e" + struct.pack(">H", size)
+        self.connection.sendall(head + payload)
+
+    def read_message(self):
+        """None: the client says goodbye, or has gone."""
+        head = self.rfile.read(2)
+        if len(head) < 2 or head[0] & 15 == 8:
+            return None
+        size = head[1] & 127
+        if size > 125:
+            size, = struct.unpack(">H" if size == 126 else ">Q", self.rfile.read(2 if size == 126 else 8))
+        mask, data = self.rfile.read(4), self.rfile.read(size)
+        mask = (mask * (size // 4 + 1))[:size]
+        return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
+
+    def pass_on(self, pod):
+        with contextlib.suppress(OSError):
+            while (message := self.read_message()) is not None:
+                assert message[0] == 0, "only bytes go to the pod"
+                pod.sendall(message[1:])
+        with contextlib.suppress(OSError):
+            pod.shutdown(socket.SHUT_RDWR)
+
+    def GET_portforward(self, name, query, body):
+        self.close_connection = True
+        one = self.cluster.running.get(name)
+        if not one:
+            return self.answer(404, status(404, f'pods "{name}" not found', "NotFound"))
+        assert self.headers["Upgrade"] == "websocket" and self.headers["Sec-WebSocket-Protocol"] == "v4.channel.k8s.io"
+        self.cluster.forwards += 1
+        accept = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\n"
+                         b"Sec-WebSocket-Accept: " + base64.b64encode(accept) + b"\r\n\r\n")
+        port = int(query["ports"])
+        for channel in (0, 1):
+            self.message(bytes([channel]) + struct.pack("<H", port))
+        try:
+            pod = socket.create_connection((one.address, port))
+        except OSError as e:
+            return self.message(b"\x01an error occurred forwarding: " + str(e).encode())
+        threading.Thread(target=self.pass_on, args=(pod,), daemon=True).start()
+        with pod, contextlib.suppress(OSError):
+            while piece := pod.recv(32 * 1024):
+                self.message(b"\x00" + piece)
+            self.connection.sendall(b"\x88\x02\x03\xe8")
+        return None
 
     def watch(self, version):
         c = self.cluster

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sandboxes as pods of a real cluster. CAY_CLUSTER_KUBECONFIG names it, CAY_CLUSTER_IMAGE an image with bash, coreutils and python3 that its nodes
-have or can fetch, CAY_CLUSTER_EXECUTOR_IMAGE one that `cay executor-image` made; pods' addresses have to be reachable from here."""
+have or can fetch, CAY_CLUSTER_EXECUTOR_IMAGE one that `cay executor-image` made. Pods' addresses have to be reachable from here, unless
+CAY_CLUSTER_PORT_FORWARD=1 says that all goes through the API server."""
 import json
 import os
 import subprocess
@@ -17,7 +18,8 @@ SLOW = 120  # seconds, for what a kubelet does in its own time
 
 
 def start(**more):
-    settings = {"executor_image": EXECUTOR, "schedule_wait": 5, "resource_cpu_request": "10m", **more}
+    settings = {"executor_image": EXECUTOR, "schedule_wait": 5, "resource_cpu_request": "10m",
+                "port_forward": os.environ.get("CAY_CLUSTER_PORT_FORWARD") == "1", **more}
     return start_server("--backend", f"kubernetes={KUBECONFIG}", settings={"container": settings})
 
 

@@ -409,7 +409,7 @@ static void a_websocket_carries_text_and_bytes_both_ways(void **state)
 	auto_free char *big = mem_zalloc(1000 * 1000);
 	buf_init(&ws_seen, 4096);
 	ws_code = 0;
-	assert_works(http_ws_open(c, "/ws", &ws_see, NULL, &ws, &err), err);
+	assert_works(http_ws_open(c, "/ws", NULL, &ws_see, NULL, &ws, &err), err);
 	turn_until(ws, "[hello]");
 	http_ws_send_text(ws, STR("caf\xc3\xa9 \xff"));
 	turn_until(ws, "[caf\xc3\xa9 \xef\xbf\xbd]");
@@ -431,7 +431,7 @@ static void a_message_beyond_the_limit_ends_the_websocket(void **state)
 	auto_free char *big = mem_zalloc(WS_MESSAGE_MAX + 1);
 	buf_init(&ws_seen, 4096);
 	ws_code = 0;
-	assert_works(http_ws_open(c, "/ws", &ws_see, NULL, &ws, &err), err);
+	assert_works(http_ws_open(c, "/ws", NULL, &ws_see, NULL, &ws, &err), err);
 	http_ws_send_binary(ws, str_from_len(big, WS_MESSAGE_MAX + 1));
 	turn_until(ws, NULL);
 	assert_int_equal(ws_code, 1009);
@@ -445,11 +445,11 @@ static void an_upgrade_is_refused_like_any_request(void **state)
 	struct error err;
 	struct http_ws *ws;
 	struct http_client *c = connect_with("wrong");
-	assert_fails(http_ws_open(c, "/ws", &ws_see, NULL, &ws, &err), err, UNAUTHORIZED,
+	assert_fails(http_ws_open(c, "/ws", NULL, &ws_see, NULL, &ws, &err), err, UNAUTHORIZED,
 		"token is wrong");
 	http_client_free(c);
 	c = connect_with("sesame");
-	assert_fails(http_ws_open(c, "/nowhere", &ws_see, NULL, &ws, &err), err, NOT_FOUND,
+	assert_fails(http_ws_open(c, "/nowhere", NULL, &ws_see, NULL, &ws, &err), err, NOT_FOUND,
 		"/nowhere");
 	http_client_free(c);
 }
@@ -465,7 +465,7 @@ static void over_tcp_and_below_a_prefix_it_is_the_same(void **state)
 	assert_str(buf_str(&reply), "[]");
 	buf_init(&ws_seen, 4096);
 	ws_code = 0;
-	assert_works(http_ws_open(c, "/ws", &ws_see, NULL, &ws, &err), err);
+	assert_works(http_ws_open(c, "/ws", NULL, &ws_see, NULL, &ws, &err), err);
 	turn_until(ws, "[hello]");
 	http_ws_close(ws, 1000);
 	turn_until(ws, NULL);

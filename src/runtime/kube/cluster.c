@@ -9,11 +9,16 @@
 
 #include <fcntl.h>
 
-/* The file may have another token by now. */
+#define BEARER "Authorization: Bearer "
+
+void cluster_doubt_token(struct cluster *c)
+{
+	c->header_ms = 0;
+}
+
 static void on_401(struct questions *questions)
 {
-	struct cluster *c = container_of(questions, struct cluster, questions);
-	c->header_ms = 0;
+	cluster_doubt_token(container_of(questions, struct cluster, questions));
 }
 
 void cluster_init(struct cluster *c, struct loop *loop, struct access *access)
@@ -27,7 +32,7 @@ void cluster_init(struct cluster *c, struct loop *loop, struct access *access)
 	c->tls = (struct fetch_tls){ c->access.authorities, c->access.certificate, c->access.key,
 		c->access.believes_anybody };
 	if (c->access.token)
-		c->header = mem_printf("Authorization: Bearer %s", c->access.token);
+		c->header = mem_printf(BEARER "%s", c->access.token);
 }
 
 static void drop_header(struct cluster *c)
@@ -60,9 +65,15 @@ static void refresh_header(struct cluster *c)
 	}
 	struct str text = str_trim(buf_str(&token));
 	drop_header(c);
-	c->header = mem_printf("Authorization: Bearer %.*s", STR_ARG(text));
+	c->header = mem_printf(BEARER "%.*s", STR_ARG(text));
 	c->header_ms = now;
 	explicit_bzero(token.ptr, token.len);
+}
+
+const char *cluster_token(struct cluster *c)
+{
+	refresh_header(c);
+	return c->header ? c->header + strlen(BEARER) : NULL;
 }
 
 void cluster_ask(struct cluster *c, const struct cluster_request *r, answer_fn *done, void *arg)

@@ -29,6 +29,9 @@ struct cluster_request {
 void cluster_init(struct cluster *c, struct loop *loop, struct access *access);
 void cluster_fini(struct cluster *c);
 void cluster_ask(struct cluster *c, const struct cluster_request *r, answer_fn *done, void *arg);
+/* For who asks by himself; NULL: none. Until the loop turns. */
+const char *cluster_token(struct cluster *c);
+void cluster_doubt_token(struct cluster *c); /* its file may have another by now */
 /*
  * An answer that goes on: piece by piece; *arg gets its end. Dropped by ask_drop. at_most_ms: of
  * all of it.

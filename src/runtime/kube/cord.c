@@ -7,7 +7,6 @@
 #include "base/list.h"
 #include "event/loop.h"
 #include "runtime/kube/knock.h"
-#include "wire/netaddr.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -27,7 +26,7 @@ struct cord {
 	struct loop *loop;
 	const struct cord_ops *ops;
 	void *arg;
-	char address[NETADDR_TEXT_MAX];
+	struct reach reach;
 	char secret[SHA256_HEX_SIZE];
 	struct knock *knock;
 	int fd; /* -1: not tied */
@@ -92,6 +91,8 @@ static void untie(struct cord *c, const struct error *err)
 	}
 	timer_set(c->timer, c->pause_ms);
 	c->pause_ms = MIN(2 * c->pause_ms, CORD_PAUSE_MAX_MS);
+	if (err->code == ERROR_FORBIDDEN)
+		c->ops->refused(c->arg, err);
 }
 
 static struct asked *first_asked(struct cord *c)
@@ -141,7 +142,7 @@ static void on_said(void *arg, int events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		error_set(&err, ERROR_UNAVAILABLE, "executor at %s: %s", c->address,
+		error_set(&err, ERROR_UNAVAILABLE, "executor at %s: %s", c->reach.where,
 			room ? "the connection broke" : "it says too much");
 		untie(c, &err);
 		return;
@@ -171,17 +172,16 @@ static void tie(void *arg)
 {
 	static const struct knock_ops ops = { on_opened, on_failed };
 	struct cord *c = arg;
-	c->knock = knock_new(c->loop, c->address, DOOR_PORT, DOOR_LINE, c->secret, &ops, c);
+	c->knock = knock_new(c->loop, &c->reach, DOOR_LINE, c->secret, &ops, c);
 }
 
 /* ---- from outside ---- */
 
-struct cord *cord_new(struct loop *loop, const char *address, const char *secret,
+struct cord *cord_new(struct loop *loop, const struct reach *reach, const char *secret,
 	const struct cord_ops *ops, void *arg)
 {
 	struct cord *c = mem_new(struct cord);
-	*c = (struct cord){ .loop = loop, .ops = ops, .arg = arg, .fd = -1 };
-	snprintf(c->address, sizeof(c->address), "%s", address);
+	*c = (struct cord){ .loop = loop, .reach = *reach, .ops = ops, .arg = arg, .fd = -1 };
 	snprintf(c->secret, sizeof(c->secret), "%s", secret);
 	c->pause_ms = CORD_PAUSE_MS;
 	list_init(&c->asked);
@@ -211,9 +211,9 @@ void cord_free(struct cord *c)
 	free(c);
 }
 
-const char *cord_address(const struct cord *c)
+const struct reach *cord_reach(const struct cord *c)
 {
-	return c->address;
+	return &c->reach;
 }
 
 const struct error *cord_trouble(const struct cord *c)

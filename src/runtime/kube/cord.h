@@ -20,15 +20,18 @@ enum { CORD_PAUSE_MS = 20, CORD_PAUSE_MAX_MS = 5000, CORD_LOST_MS = KUBE_LEASE_M
 struct cord_ops {
 	void (*ready)(void *arg, const struct door_ready *who);
 	void (*lost)(void *arg, const struct error *err);
+	/* The cluster does not let us there, now; it is tried again as ever. */
+	void (*refused)(void *arg, const struct error *err);
 	void (*gone)(void *arg); /* after cord_quit: the executor has hung up */
 };
 
 typedef void cord_usage_fn(void *arg, const struct door_usage *usage); /* NULL: nobody knows */
 
-struct cord *cord_new(struct loop *loop, const char *address, const char *secret,
+struct reach;
+struct cord *cord_new(struct loop *loop, const struct reach *reach, const char *secret,
 	const struct cord_ops *ops, void *arg);
 void cord_free(struct cord *c); /* NULL is fine; nobody is answered any more */
-const char *cord_address(const struct cord *c);
+const struct reach *cord_reach(const struct cord *c);
 /* Why it is not tied; NULL: it is, or nothing failed yet. */
 const struct error *cord_trouble(const struct cord *c);
 /* Has the executor end. False: it cannot be told. */

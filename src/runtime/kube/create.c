@@ -127,7 +127,10 @@ static void on_late(void *arg)
 		err = c->waits;
 	else if (c->runs && trouble) {
 		err = *trouble;
-		error_wrap(&err, "its pod runs, and cannot be reached from here");
+		error_wrap(&err,
+			m->kube->settings.forwards
+				? "its pod runs, and cannot be reached from here"
+				: "its pod runs, and cannot be reached from here (a server without a route to the pods' network: [kubernetes] port_forward = true)");
 	} else
 		error_set(&err, ERROR_TIMEOUT, "its executor did not answer in time");
 	fail(c, &err);
@@ -201,6 +204,11 @@ void making_see(struct kpod *m, const struct pod_state *state)
 	case POD_ENDED:
 		fail_for(c, state);
 	}
+}
+
+void making_refused(struct kpod *m, const struct error *err)
+{
+	fail(m->creating, err);
 }
 
 void making_gone(struct kpod *m)

@@ -5,7 +5,8 @@
  *	kube.c      the operations              access.c, cluster.c   whom we ask, and asking
  *	create.c    a pod's birth               podspec.c             what a pod is made with
  *	watch.c     what becomes of pods        podstate.c            what is said of one
- *	sweep.c     what is nobody's            knock.c, cord.c, pump.c   how its executor is reached
+ *	sweep.c     what is nobody's            knock.c, cord.c, pump.c   how its executor is reached,
+ *	                                        forward.c             and by which way
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "runtime/library.h"
 #include "runtime/kube/cluster.h"
 #include "runtime/kube/cord.h"
+#include "runtime/kube/forward.h"
 #include "runtime/kube/podspec.h"
 #include "runtime/kube/podstate.h"
 #include "runtime/kube/pump.h"
@@ -43,6 +45,7 @@ struct kube {
 	struct map members; /* id → struct kpod */
 	struct answers answers;
 	struct pump_house pumps;
+	struct forwards forwards;
 	struct kube_watch *watch;
 	bool has_started;
 	backend_fn *started;
@@ -90,7 +93,8 @@ void kube_create(struct backend *b, const struct sandbox *s, const struct spec *
 void making_free(struct making *c); /* NULL is fine */
 void making_see(struct kpod *m, const struct pod_state *state);
 void making_ready(struct kpod *m, const struct door_ready *who);
-void making_gone(struct kpod *m); /* there is no such pod any more */
+void making_refused(struct kpod *m, const struct error *err); /* the way to its executor is */
+void making_gone(struct kpod *m);                             /* there is no such pod any more */
 
 /* watch.c: lists the pods of this server, and is told of what becomes of them, for ever. */
 struct kube_watch *kube_watch_new(struct kube *k);

@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "event/loop.h"
+#include "runtime/kube/forward.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -20,7 +21,8 @@ struct knock {
 	struct timer *timer;
 	struct door door;
 	char secret[SHA256_HEX_SIZE];
-	char address[INET6_ADDRSTRLEN];
+	struct reach reach;
+	struct forward *forward; /* until it is open */
 	bool is_connected;
 	char answer[DOOR_ANSWER_SIZE];
 	size_t n_answer;
@@ -34,6 +36,7 @@ void knock_free(struct knock *k)
 	loop_undefer(k->loop, k);
 	watch_free(k->watch);
 	timer_free(k->timer);
+	forward_drop(k->forward);
 	close_fd(k->fd);
 	explicit_bzero(k->secret, sizeof(k->secret));
 	free(k);
@@ -44,7 +47,7 @@ static void fail(struct knock *k, const struct error *err)
 	const struct knock_ops *ops = k->ops;
 	void *arg = k->arg;
 	struct error kept = *err;
-	error_wrap(&kept, "executor at %s", k->address);
+	error_wrap(&kept, "executor at %s", k->reach.where);
 	knock_free(k);
 	ops->failed(arg, &kept);
 }
@@ -140,16 +143,16 @@ static void on_failed_at_once(void *arg)
 	fail(k, &err);
 }
 
-static int begin(struct knock *k, uint16_t port, struct error *err)
+/* ---- the way there ---- */
+
+static int connect_to(struct knock *k, uint16_t port, struct error *err)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
 	const int yes = 1;
-	bool is_four = inet_pton(AF_INET, k->address, &four.sin_addr) == 1;
-	if (!is_four && inet_pton(AF_INET6, k->address, &six.sin6_addr) != 1)
+	bool is_four = inet_pton(AF_INET, k->reach.where, &four.sin_addr) == 1;
+	if (!is_four && inet_pton(AF_INET6, k->reach.where, &six.sin6_addr) != 1)
 		return error_set(err, ERROR_PROTOCOL, "it is no address");
-	if (getrandom(k->door.server_nonce, DOOR_NONCE_SIZE, 0) != DOOR_NONCE_SIZE)
-		return error_sys(err, errno, "make a nonce");
 	k->fd = socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (k->fd < 0)
 		return error_sys(err, errno, "make a socket");
@@ -163,20 +166,45 @@ static int begin(struct knock *k, uint16_t port, struct error *err)
 		return -1;
 	}
 	k->watch = watch_new(k->loop, k->fd, LOOP_WRITE, on_ready, k);
-	timer_set(k->timer, KNOCK_MS);
 	return 0;
 }
 
-struct knock *knock_new(struct loop *loop, const char *address, uint16_t port, enum door_kind kind,
+static void on_forwarded(void *arg, int fd)
+{
+	struct knock *k = arg;
+	k->forward = NULL;
+	k->fd = fd;
+	k->watch = watch_new(k->loop, fd, LOOP_WRITE, on_ready, k);
+}
+
+static void on_not_forwarded(void *arg, const struct error *err)
+{
+	struct knock *k = arg;
+	k->forward = NULL;
+	fail(k, err);
+}
+
+static int begin(struct knock *k, struct error *err)
+{
+	static const struct forward_ops ops = { on_forwarded, on_not_forwarded };
+	if (getrandom(k->door.server_nonce, DOOR_NONCE_SIZE, 0) != DOOR_NONCE_SIZE)
+		return error_sys(err, errno, "make a nonce");
+	timer_set(k->timer, KNOCK_MS);
+	if (!k->reach.forwards)
+		return connect_to(k, DOOR_PORT, err);
+	k->forward = forward_new(k->reach.forwards, k->reach.where, DOOR_PORT, &ops, k);
+	return 0;
+}
+
+struct knock *knock_new(struct loop *loop, const struct reach *reach, enum door_kind kind,
 	const char *secret, const struct knock_ops *ops, void *arg)
 {
 	struct knock *k = mem_new(struct knock);
-	*k = (struct knock){ .loop = loop, .ops = ops, .arg = arg, .fd = -1 };
+	*k = (struct knock){ .loop = loop, .reach = *reach, .ops = ops, .arg = arg, .fd = -1 };
 	k->door.kind = (char)kind;
 	snprintf(k->secret, sizeof(k->secret), "%s", secret);
-	snprintf(k->address, sizeof(k->address), "%s", address);
 	k->timer = timer_new(loop, on_late, k);
-	if (begin(k, port, &k->error) < 0)
+	if (begin(k, &k->error) < 0)
 		loop_defer(loop, on_failed_at_once, k);
 	return k;
 }

@@ -14,15 +14,26 @@
 struct knock;
 struct loop;
 
-enum { KNOCK_MS = 10000 };
+enum { KNOCK_MS = 10000, REACH_SIZE = 192 };
+
+struct forwards;
+
+/* Where an executor is. */
+struct reach {
+	struct forwards *forwards; /* NULL: straight there */
+	char where[REACH_SIZE];    /* an address of IPv4 or IPv6; of a forward the pod's path */
+};
 
 struct knock_ops {
 	void (*opened)(void *arg, int fd); /* taken; non-blocking */
-	/* ERROR_UNAVAILABLE: it cannot be reached; ERROR_UNAUTHORIZED: it is somebody else. */
+	/*
+	 * ERROR_UNAVAILABLE: it cannot be reached; ERROR_FORBIDDEN: the cluster does not let us
+	 * there; ERROR_UNAUTHORIZED: it is somebody else.
+	 */
 	void (*failed)(void *arg, const struct error *err);
 };
 
-/* address: one of IPv4 or IPv6; secret: a text, copied. */
-struct knock *knock_new(struct loop *loop, const char *address, uint16_t port, enum door_kind kind,
+/* secret: a text; copied, as the reach is. */
+struct knock *knock_new(struct loop *loop, const struct reach *reach, enum door_kind kind,
 	const char *secret, const struct knock_ops *ops, void *arg);
 void knock_free(struct knock *k); /* NULL is fine */

@@ -177,6 +177,13 @@ static void on_lost(void *arg, const struct error *err)
 		kpod_ended(m, END_EXITED);
 }
 
+static void on_refused(void *arg, const struct error *err)
+{
+	struct kpod *m = arg;
+	if (m->creating)
+		making_refused(m, err);
+}
+
 static void on_gone(void *arg)
 {
 	struct kpod *m = arg;
@@ -187,13 +194,17 @@ static void on_gone(void *arg)
 
 void kpod_reach(struct kpod *m, const char *address)
 {
-	static const struct cord_ops ops = { on_ready, on_lost, on_gone };
+	static const struct cord_ops ops = { on_ready, on_lost, on_refused, on_gone };
+	struct kube *k = m->kube;
 	char secret[SHA256_HEX_SIZE];
-	if (m->cord && strcmp(cord_address(m->cord), address) == 0)
+	auto_free char *path = k->settings.forwards ? kpod_path(m, k->pods) : NULL;
+	struct reach reach = { .forwards = path ? &k->forwards : NULL };
+	snprintf(reach.where, sizeof(reach.where), "%s", path ?: address);
+	if (m->cord && strcmp(cord_reach(m->cord)->where, reach.where) == 0)
 		return;
 	cord_free(m->cord);
 	kpod_secret(m, secret);
-	m->cord = cord_new(m->kube->loop, address, secret, &ops, m);
+	m->cord = cord_new(k->loop, &reach, secret, &ops, m);
 	explicit_bzero(secret, sizeof(secret));
 }
 
@@ -386,7 +397,7 @@ static int kube_open_call(struct backend *b, const char *id, int *ret_fd, struct
 	if (!m || !m->cord || m->is_ending)
 		return error_set(err, ERROR_GONE, "sandbox %s has no executor any more", id);
 	kpod_secret(m, secret);
-	int r = pump_open(&k->pumps, cord_address(m->cord), secret, ret_fd, err);
+	int r = pump_open(&k->pumps, cord_reach(m->cord), secret, ret_fd, err);
 	explicit_bzero(secret, sizeof(secret));
 	return r < 0 ? error_wrap(err, "start a call in sandbox %s", id) : 0;
 }
@@ -404,6 +415,7 @@ static void kube_free(struct backend *b)
 	map_fini(&k->members);
 	cluster_fini(&k->cluster);
 	pump_house_fini(&k->pumps);
+	forwards_fini(&k->forwards);
 	while (!list_is_empty(&k->errands)) {
 		struct errand *e = list_get_first(&k->errands, struct errand, link);
 		list_remove(&e->link);
@@ -503,6 +515,7 @@ int kube_backend_new(struct loop *loop, const struct kube_config *config, struct
 	answers_init(&k->answers, loop);
 	pump_house_init(&k->pumps, loop);
 	cluster_init(&k->cluster, loop, &nothing);
+	forwards_init(&k->forwards, &k->cluster);
 	k->dir = mem_printf("%s/kubernetes", config->state_dir ?: ".");
 	if (!config->state_dir || open_cluster(k, config, err) < 0 ||
 		file_mkdirs(k->dir, 0700, err) < 0 || load_identity(k, err) < 0) {

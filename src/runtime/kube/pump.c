@@ -148,7 +148,7 @@ static void on_failed(void *arg, const struct error *err)
 	pump_free(p);
 }
 
-int pump_open(struct pump_house *h, const char *address, const char *secret, int *ret_fd,
+int pump_open(struct pump_house *h, const struct reach *reach, const char *secret, int *ret_fd,
 	struct error *err)
 {
 	static const struct knock_ops ops = { on_opened, on_failed };
@@ -160,7 +160,7 @@ int pump_open(struct pump_house *h, const char *address, const char *secret, int
 	for (int i = 0; i < 2; i++)
 		buf_init(&p->ways[i].bytes, PUMP_BYTES + 1);
 	list_append(&h->pumps, &p->link);
-	p->knock = knock_new(h->loop, address, DOOR_PORT, DOOR_CALL, secret, &ops, p);
+	p->knock = knock_new(h->loop, reach, DOOR_CALL, secret, &ops, p);
 	*ret_fd = ends[1];
 	return 0;
 }

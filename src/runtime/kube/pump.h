@@ -23,5 +23,5 @@ struct pump_house {
 void pump_house_init(struct pump_house *h, struct loop *loop);
 void pump_house_fini(struct pump_house *h); /* ends all of them */
 /* ret_fd: the caller's end, non-blocking. */
-int pump_open(struct pump_house *h, const char *address, const char *secret, int *ret_fd,
+int pump_open(struct pump_house *h, const struct reach *reach, const char *secret, int *ret_fd,
 	struct error *err);

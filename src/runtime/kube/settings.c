@@ -108,6 +108,7 @@ static int read_all(const struct json *from, struct kube_settings *s, struct err
 			err) < 0 ||
 		take_tolerations(from, s, err) < 0)
 		return -1;
+	s->forwards = json_bool(json_find(from, "port_forward"));
 	s->schedule_ms = 1000 *
 		(json_kind(schedule) == JSON_KIND_INT ? json_int(schedule) : SCHEDULE_S);
 	if (!s->workspace)

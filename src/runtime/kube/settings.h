@@ -20,6 +20,7 @@ struct kube_settings {
 	char *tolerations;     /* JSON, an array; NULL: none */
 	char *cpu_request;
 	int64_t memory_request_bytes, memory_limit_bytes;
+	bool forwards;       /* executors are reached through the API server */
 	int64_t schedule_ms; /* how long there may be no room */
 };
 

@@ -240,7 +240,7 @@ static void open_in_worker(void *arg)
 {
 	struct opening *o = arg;
 	if (http_client_new(o->url, o->token, &o->client, &o->error) == 0)
-		http_ws_open(o->client, o->path, &ws_ops, o->callee, &o->ws, &o->error);
+		http_ws_open(o->client, o->path, NULL, &ws_ops, o->callee, &o->ws, &o->error);
 }
 
 static void on_opened(void *arg)
