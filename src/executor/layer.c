@@ -207,7 +207,33 @@ static int look_at(struct taking *t, struct layer_part part, const struct stat *
 	return layer_note(&t->owners, part, err);
 }
 
-/* Sockets and FIFOs are made anew by who needs them. */
+/*
+ * Whether overlayfs shows what lower layers have in the directory of this name, too. That a
+ * directory is one of several it tells by its count of links (ovl_getattr of fs/overlayfs/inode.c).
+ */
+static bool is_merged(const char *path)
+{
+	struct stat st;
+	const char *name = strrchr(path, '/');
+	auto_free char *dir = mem_printf("/%.*s", name ? (int)(name - path) : 0, path);
+	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_nlink == 1;
+}
+
+/*
+ * Sockets and FIFOs are made anew by who needs them. What a lower layer may have by that name is
+ * gone, as it is where overlayfs has made its mark. Where nothing is merged such a mark would be
+ * seen.
+ */
+static int add_other(struct taking *t, const struct walk_entry *e, const struct stat *st,
+	const char *path, struct error *err)
+{
+	bool is_mark = S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+	if (t->is_seen || t->is_plain || !is_wanted(t, t->at[e->depth - 1]) ||
+		(!is_mark && !is_merged(path)))
+		return 0;
+	return add_whiteout(t, path, err);
+}
+
 static int add_entry(struct taking *t, struct walk *walk, const struct walk_entry *e,
 	const char *path, struct error *err)
 {
@@ -215,10 +241,8 @@ static int add_entry(struct taking *t, struct walk *walk, const struct walk_entr
 	struct layer_part above = t->at[e->depth - 1];
 	if (fstatat(e->dir_fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_sys(err, errno, "stat %s", path);
-	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0) && !t->is_seen)
-		return is_wanted(t, above) ? add_whiteout(t, path, err) : 0;
 	if (!S_ISLNK(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return 0;
+		return add_other(t, e, &st, path, err);
 	struct layer_part part = layer_below(&t->owners, above, st.st_uid);
 	if (!t->parcel && look_at(t, part, &st, err) < 0)
 		return error_wrap(err, "%s", path);

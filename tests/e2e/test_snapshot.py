@@ -141,6 +141,19 @@ def test_what_was_deleted_or_replaced_stays_so_through_forks_of_forks(server):
     assert box.output("ls /workspace/w; cat /workspace/gen") == "g2\n2\n"
 
 
+def test_what_a_socket_or_a_fifo_has_replaced_does_not_come_back(server):
+    box = server.create()
+    box.run("mkdir d; for n in fifo socket d/x; do echo old > $n; done; mkdir dir; echo old > dir/x; echo kept > kept")
+    child, = fork(box)
+    child.run("rm -r fifo socket dir; mkfifo fifo; python3 -c 'import socket; [socket.socket(socket.AF_UNIX).bind(n) for n in (\"socket\", \"dir\")]'")
+    child.run("mkdir made; mkfifo made/fifo; mkdir made/in; mkfifo made/in/fifo d/fifo")
+    assert child.output("echo * d/*") == "d dir fifo kept made socket d/fifo d/x\n"
+    grandchild, = fork(child)
+    assert grandchild.output("ls -AR made; ls -A d; rm -r made") == "made:\nin\n\nmade/in:\nx\n"
+    assert grandchild.output("echo *; cat d/x") == "d kept\nold\n"
+    assert grandchild.output("mkdir dir fifo; ls dir fifo; echo new > socket; cat socket") == "dir:\n\nfifo:\nnew\n"
+
+
 def test_files_of_several_owners_keep_them(server):
     box = server.create(user="root")
     box.run("cd /workspace; mkdir -p r/a/r/a; echo 1 > r/f; echo 2 > r/a/f; echo 3 > r/a/r/f; echo 4 > r/a/r/a/f;"
