@@ -201,7 +201,7 @@ def test_a_pause_and_images_are_refused_with_the_reason(server, box):
 # ---- who may talk to it ----
 
 def test_the_secret_is_nowhere_inside_and_its_keeper_cannot_be_killed(cluster, box):
-    assert f"cay-{box.id}" not in cluster.secrets
+    until(lambda: f"cay-{box.id}" not in cluster.secrets)
     assert box.run("cat /proc/1/environ /proc/1/maps > /dev/null")["exit_code"] != 0
     assert box.output("env | grep -c CAY_; tr '\\0' '\\n' < /proc/self/environ | grep -c CAY_") == "0\n0\n"
     assert box.run("touch /.cay/x")["exit_code"] != 0
