@@ -58,11 +58,7 @@ def path_of(pattern, sandbox, link="cay1.x.y"):
     values = {"id": sandbox, "sandbox": sandbox, "action": "run", "port": "80", "path*": "x", "token": link,
               "confirmation": "00", "image*": "x", "plugin": "x", "tool": "x", "runtime": sandbox, "session": "x",
               "minutes": "5", "public": "true", "name": "x", "name*": "x", "rest*": "x", "key": "x", "image": "host", "command": "x", "pty": "x",
-<<<<<<< HEAD
-              "context": "x", "event": "0" * 32, "sha": "0000"}
-=======
-              "context": "x", "snapshot": "x", "ticket": "x"}
->>>>>>> c8490d0 (opensandbox: a face for OpenSandbox's SDKs)
+              "context": "x", "event": "0" * 32, "sha": "0000", "conversation": "x", "snapshot": "x", "ticket": "x"}
     headers = {}
     if pattern.startswith("http://"):
         headers["Host"] = f"80-{sandbox}.localhost"

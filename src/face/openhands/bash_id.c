@@ -45,7 +45,7 @@ static int64_t number_at(const char *digits, size_t at, size_t n)
 	return value;
 }
 
-bool bash_id_parse(struct str text, struct bash_id *ret)
+bool uuid_parse(struct str text, char ret[BASH_ID_SIZE])
 {
 	size_t n = 0;
 	for (size_t i = 0; i < text.len; i++) {
@@ -55,11 +55,16 @@ bool bash_id_parse(struct str text, struct bash_id *ret)
 			continue;
 		if (digit < 0 || n == DIGITS)
 			return false;
-		ret->command[n++] = "0123456789abcdef"[digit];
+		ret[n++] = "0123456789abcdef"[digit];
 	}
-	if (n != DIGITS)
+	ret[n] = '\0';
+	return n == DIGITS;
+}
+
+bool bash_id_parse(struct str text, struct bash_id *ret)
+{
+	if (!uuid_parse(text, ret->command))
 		return false;
-	ret->command[DIGITS] = '\0';
 	ret->timeout_s = number_at(ret->command, TIMEOUT_AT, 6);
 	ret->number = number_at(ret->command, NUMBER_AT, 6);
 	memset(ret->command + NUMBER_AT, '0', DIGITS - NUMBER_AT);

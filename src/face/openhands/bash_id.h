@@ -31,7 +31,8 @@ struct bash_id {
 
 /* Of a new command. timeout_s: 0 to BASH_TIMEOUT_MAX_S. */
 void bash_id_make(int64_t timeout_s, char ret[BASH_ID_SIZE]);
-/* Any UUID, also with dashes and in capitals. False: it is none. */
+/* Any UUID as 32 small hex digits, also one with dashes and in capitals. False: it is none. */
+bool uuid_parse(struct str text, char ret[BASH_ID_SIZE]);
 bool bash_id_parse(struct str text, struct bash_id *ret);
 /* Of an event of that command: n as above, at most BASH_NUMBER_MAX. */
 void bash_id_of_event(const char *command, int64_t number, char ret[BASH_ID_SIZE]);

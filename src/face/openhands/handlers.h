@@ -46,7 +46,9 @@ void runtime_stop_post(struct http_request *r);
 void session_get(struct http_request *r);
 void sessions_batch(struct http_request *r);
 /* server.c */
+void server_api(struct http_request *r);
 void server_pass(struct http_request *r);
+void server_socket(struct http_request *r);
 /* transfer.c */
 void list_files(struct http_request *r);
 void upload_file(struct http_request *r);

@@ -14,6 +14,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "face/openhands/handlers.h"
+#include "face/openhands/conversation.h"
 #include "face/openhands/job.h"
 #include "face/openhands/prepare.h"
 #include "face/openhands/reply.h"
@@ -114,6 +115,8 @@ void openhands_with_sandbox(struct http_request *r, sandbox_handler_fn *fn)
 	struct openhands *oh = openhands_of(r);
 	struct str name = http_param(r, "sandbox");
 	struct error err;
+	if (!name.ptr)
+		name = server_of_key(r);
 	struct sandbox *s = runtime_find(oh->rt, name.ptr ? name : STR(OPENHANDS_SANDBOX), &err);
 	if (!name.ptr && (!s || sandbox_state_is_final(s->state) || !list_is_empty(&oh->waiting)))
 		wait_for_default(oh, r, fn);
@@ -197,12 +200,17 @@ const char *session_key_proof(struct http_request *r, struct str key)
 	return proof;
 }
 
-/* What the path names as a sandbox, whether there is such a route or not. */
+/*
+ * What the path names as a sandbox, whether there is such a route or not; or, where it names none,
+ * the key.
+ */
 static struct str named_sandbox(struct http_request *r)
 {
 	struct str param = http_param(r, "sandbox"), path = r->path, name;
-	if (param.ptr || r->route)
+	if (param.ptr)
 		return param;
+	if (r->route)
+		return server_of_key(r);
 	path = str_skip(path, str_starts(path, STR("/openhands/")) ? 11 : 1);
 	return str_split(&path, '/', &name) && id_is_valid(name) ? name : STR_NONE;
 }
@@ -238,6 +246,8 @@ static bool is_session_key(struct http_request *r, struct str key)
 	if (!s || !key.len || key.len > START_KEY_MAX)
 		return false;
 	struct str proof = sandbox_label(s, STR(LABEL_KEY));
+	if (server_id_of_key(key).ptr && str_is(server_id_of_key(key), s->id))
+		key = str_skip(key, ID_LEN + 1);
 	if (!ticket_is_valid(r, session_key_purpose(r, s->id), key) &&
 		!(proof.len && ticket_is_valid(r, chosen_key_purpose(r, key), proof)))
 		return false;
@@ -290,6 +300,8 @@ struct sandbox *openhands_find_open(struct http_request *r, struct error *err)
 static const char *sandbox_of(const struct http_request *r)
 {
 	struct str name = http_param(r, "sandbox");
+	if (!name.ptr)
+		name = server_of_key(r);
 	const struct sandbox *s = runtime_find(openhands_of(r)->rt,
 		name.ptr ? name : STR(OPENHANDS_SANDBOX), NULL);
 	return s ? s->id : NULL;
@@ -320,6 +332,7 @@ struct openhands *openhands_new(struct runtime *rt, int64_t n_warm, bool has_bro
 	list_init(&oh->transfers);
 	list_init(&oh->builds);
 	list_init(&oh->preparing);
+	list_init(&oh->conversations);
 	oh->face = (struct http_face){
 		.name = "openhands",
 		.prefix = "/openhands/",
@@ -347,6 +360,7 @@ void openhands_free(struct openhands *oh)
 	builds_drop_all(oh);
 	list_for_each_safe(c, next, &oh->cursors.all, link)
 		job_drop_all(c);
+	conversations_drop_all(oh);
 	cursors_fini(&oh->cursors);
 	free(oh);
 }

@@ -56,7 +56,8 @@ static const char *own_url(struct http_request *r, const struct sandbox *s)
 {
 	auto_buf struct buf url = BUF_INIT(HTTP_HEAD_MAX + ID_SIZE + 32);
 	http_put_origin(r, &url);
-	buf_printf(&url, server_port(s) ? "/openhands/%s/server" : "/%s", s->id);
+	if (!server_port(s)) /* whose clients take no path, and show a key that names it */
+		buf_printf(&url, "/%s", s->id);
 	return arena_str(&r->arena, buf_str(&url));
 }
 
@@ -95,9 +96,12 @@ static void put_condition(struct jsonw *w, const struct sandbox *s,
 	const struct server_report *server)
 {
 	bool has_failed = server && server->has_ended;
+	bool is_starting = server && !server->is_listening;
 	jsonw_key_str(w, "status", str_from(has_failed ? "error" : states[s->state].status));
 	jsonw_key_str(w, "pod_status",
-		str_from(has_failed ? "failed" : states[s->state].pod_status));
+		str_from(has_failed           ? "failed"
+				: is_starting ? "running"
+					      : states[s->state].pod_status));
 	if (has_failed)
 		jsonw_key_str(w, "pod_logs", str_from(server->why));
 	jsonw_key_int(w, "restart_count", 0);
@@ -110,7 +114,8 @@ static void put_runtime(struct http_request *r, struct jsonw *w, const struct sa
 	jsonw_key_str(w, "runtime_id", str_from(s->id));
 	jsonw_key_str(w, "url", str_from(own_url(r, s)));
 	put_work_hosts(r, w, s);
-	jsonw_key_str(w, "session_api_key", str_from(session_key(r, s)));
+	jsonw_key_str(w, "session_api_key",
+		str_from(server_port(s) ? server_key(r, s->id) : session_key(r, s)));
 	put_label(w, "session_id", s, LABEL_SESSION);
 	put_condition(w, s, server);
 	put_label(w, "image", s, LABEL_IMAGE);
@@ -287,7 +292,7 @@ static int complete(struct openhands *oh, struct http_request *r, struct start *
 	}
 	id_make(id);
 	start->id = id;
-	start->own_key = session_key_of(r, id);
+	start->own_key = server_key(r, id);
 	return 0;
 }
 

@@ -7,9 +7,11 @@
  */
 #include "face/openhands/server.h"
 
+#include "action/network_actions.h"
 #include "action/process_actions.h"
 #include "base/auto.h"
 #include "base/num.h"
+#include "face/openhands/conversation.h"
 #include "face/openhands/handlers.h"
 #include "face/openhands/reply.h"
 #include "face/openhands/start.h"
@@ -17,7 +19,12 @@
 
 #define PROCESS "agent-server"
 
-enum { SEGMENTS_BEFORE = 4 /* /openhands/ID/server */, PARAMS_MAX = 256, WHY_MAX = 4096 };
+enum {
+	SEGMENTS_BEFORE = 4 /* /openhands/ID/server */,
+	PARAMS_MAX = 256,
+	WHY_MAX = 4096,
+	KNOCK_MS = 1000
+};
 
 const char openhands_server[] = "server";
 
@@ -26,6 +33,25 @@ int server_port(const struct sandbox *s)
 	int port;
 	struct str label = sandbox_label(s, STR(LABEL_SERVER));
 	return label.ptr && port_parse(label, &port, NULL) == 0 ? port : 0;
+}
+
+const char *server_key(struct http_request *r, const char *id)
+{
+	return arena_printf(&r->arena, "%s.%s", id, session_key_of(r, id));
+}
+
+struct str server_id_of_key(struct str key)
+{
+	struct str id = str_first(key, ID_LEN);
+	bool is_ours = key.len > ID_LEN && key.ptr[ID_LEN] == '.' && id_is_valid(id);
+	return is_ours ? id : STR_NONE;
+}
+
+struct str server_of_key(const struct http_request *r)
+{
+	struct str id = server_id_of_key(http_header(r, "X-Session-API-Key"));
+	const struct sandbox *s = id.ptr ? runtime_find(openhands_of(r)->rt, id, NULL) : NULL;
+	return s && server_port(s) ? str_from(s->id) : STR_NONE;
 }
 
 void server_put_exec(const struct start *start, struct buf *params)
@@ -129,13 +155,45 @@ static void on_no_logs(struct errand *a, const struct error *err)
 	conclude(a);
 }
 
+/* The first event says that it listens, and that is all that was to be known. */
+static void on_connected(struct errand *a, struct str json)
+{
+	struct asking *asking = a->state;
+	a->event = NULL;
+	runtime_call_cancel(take_ptr(a->call));
+	asking->report.is_listening = true;
+	report(a);
+}
+
+static void on_not_connected(struct errand *a, const struct error *err)
+{
+	report(a);
+}
+
+static void on_disconnected(struct errand *a, const struct json *result)
+{
+	report(a);
+}
+
+static void knock(struct errand *a)
+{
+	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
+	const struct sandbox *s = errand_sandbox(a);
+	if (!s)
+		return;
+	buf_printf(&params, "{\"port\":%d,\"timeout_ms\":%d}", server_port(s), KNOCK_MS);
+	a->event = on_connected;
+	a->failed = on_not_connected;
+	errand_perform(a, &connect_action, &params, on_disconnected);
+}
+
 static void on_seen(struct errand *a, const struct json *process)
 {
 	struct asking *asking = a->state;
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct str signal = json_str(json_find(process, "signal"));
 	if (str_is(json_str(json_find(process, "status")), "running")) {
-		report(a);
+		knock(a);
 		return;
 	}
 	if (signal.len)
@@ -215,33 +273,65 @@ static bool is_open(struct http_request *r)
 bool server_lets_in(struct http_request *r)
 {
 	struct str name = http_param(r, "sandbox");
-	const struct sandbox *s = id_is_valid(name) && is_open(r)
-		? runtime_find(openhands_of(r)->rt, name, NULL)
-		: NULL;
+	const struct sandbox *s = http_param(r, "conversation").ptr ? conversation_find(r)
+		: id_is_valid(name) && is_open(r) ? runtime_find(openhands_of(r)->rt, name, NULL)
+						  : NULL;
 	if (!s || !server_port(s))
 		return false;
 	http_be_guest(r, str_from(s->id));
 	return true;
 }
 
-static void pass_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+void server_forward(struct http_request *r, struct sandbox *s, struct str path, const char *prefix)
 {
-	size_t at = path_at(r->path);
-	int port = server_port(s);
-	if (!port) {
-		reply_detail(r, 404, "sandbox %s runs no agent server", s->id);
-		return;
-	}
 	const struct port_view view = {
-		.path = at < r->path.len ? str_skip(r->path, at) : STR("/"),
-		.prefix = arena_str(&r->arena, str_first(r->path, at)),
+		.path = path,
+		.prefix = prefix,
 		.cookie = PORT_COOKIE,
 		.query = PORT_QUERY,
 	};
-	port_forward(s, r, port, &view);
+	port_forward(s, r, server_port(s), &view);
+}
+
+static void pass_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+{
+	size_t at = path_at(r->path);
+	if (!server_port(s)) {
+		reply_detail(r, 404, "sandbox %s runs no agent server", s->id);
+		return;
+	}
+	server_forward(r, s, at < r->path.len ? str_skip(r->path, at) : STR("/"),
+		arena_str(&r->arena, str_first(r->path, at)));
 }
 
 void server_pass(struct http_request *r)
 {
 	openhands_with_sandbox(r, pass_in);
+}
+
+/* Without a path of its own: the key has said which sandbox it is. */
+static void api_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
+{
+	conversation_note(oh, r->path, s);
+	server_forward(r, s, r->path, "");
+}
+
+void server_api(struct http_request *r)
+{
+	if (!http_param(r, "sandbox").ptr && server_of_key(r).ptr)
+		openhands_with_sandbox(r, api_in);
+	else
+		workspace_not_served(r);
+}
+
+/* Who comes without a key is told by which conversation. */
+void server_socket(struct http_request *r)
+{
+	struct sandbox *s = conversation_find(r);
+	if (!s && server_of_key(r).ptr)
+		openhands_with_sandbox(r, api_in);
+	else if (s && (s->state == SANDBOX_READY || s->state == SANDBOX_RUNNING))
+		server_forward(r, s, r->path, "");
+	else
+		reply_detail(r, 404, "no such conversation is known here");
 }

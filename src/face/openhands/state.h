@@ -13,7 +13,9 @@ struct openhands {
 	struct cursors cursors;
 	struct list waiting; /* waiter::link: requests for the sandbox that is being made */
 	int n_waiting;
-	struct list preparing; /* preparation::link */
+	struct list preparing;     /* preparation::link */
+	struct list conversations; /* conversation::link: the oldest first */
+	int n_conversations;
 	struct warm *warm;
 	bool has_browser;        /* sandboxes may have one */
 	struct list mcp_proxies; /* mcp_proxy::link */
