@@ -466,3 +466,31 @@ void egress_close(struct sandbox *s)
 	allow_fini(&g->allow);
 	free(g);
 }
+
+int runtime_set_allow(struct sandbox *s, const struct field_strings *list, struct error *err)
+{
+	auto_buf struct buf b = BUF_INIT(ALLOW_RULES_MAX * (6 * DNS_NAME_SIZE + 16)),
+			    event = BUF_INIT(b.limit + 64);
+	struct jsonw w = JSONW(&b);
+	struct allow allow = { 0 };
+	int r = 0;
+	if (!s->egress)
+		return error_set(err, ERROR_CONFLICT, "the network of sandbox %s is no proxy",
+			s->id);
+	jsonw_open_array(&w);
+	for (size_t i = 0; i < list->n && r == 0; i++) {
+		r = allow_add(&allow, list->items[i], err);
+		jsonw_str(&w, list->items[i]);
+	}
+	jsonw_close_array(&w);
+	allow_fini(&allow);
+	if (r < 0 || b.is_full)
+		return r < 0 ? r : error_set(err, ERROR_TOO_LARGE, "the rules are too long");
+	buf_printf(&event, "{\"decision\":\"changed\",\"allow\":%s}", b.ptr);
+	audit_add(s, "network", 0, &event);
+	sandbox_set_spec_json(s, "allow", buf_str(&b));
+	store_put(s->runtime->store, s);
+	egress_close(s);
+	egress_open(s);
+	return 0;
+}

@@ -63,6 +63,14 @@ void runtime_set_labels(struct sandbox *s, const struct field_map *labels)
 
 void sandbox_set_spec(struct sandbox *s, const char *name, struct str text)
 {
+	auto_buf struct buf b = BUF_INIT(1024 * 1024);
+	struct jsonw w = JSONW(&b);
+	jsonw_str(&w, text);
+	sandbox_set_spec_json(s, name, buf_str(&b));
+}
+
+void sandbox_set_spec_json(struct sandbox *s, const char *name, struct str text)
+{
 	auto_json struct json *spec = NULL;
 	struct buf b = BUF_INIT(1024 * 1024);
 	struct jsonw w = JSONW(&b);
@@ -79,13 +87,12 @@ void sandbox_set_spec(struct sandbox *s, const char *name, struct str text)
 		is_there |= is_it;
 		json_write(value, &kept);
 		jsonw_key_dyn(&w, key);
-		if (is_it)
-			jsonw_str(&w, text);
-		else
-			jsonw_raw(&w, buf_str(&kept));
+		jsonw_raw(&w, is_it ? text : buf_str(&kept));
 	}
-	if (!is_there)
-		jsonw_key_str(&w, name, text);
+	if (!is_there) {
+		jsonw_key(&w, name);
+		jsonw_raw(&w, text);
+	}
 	jsonw_close(&w);
 	free(s->spec_json);
 	s->spec_json = buf_take(&b);

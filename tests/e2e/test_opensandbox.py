@@ -628,7 +628,7 @@ def test_a_policy_lets_names_through_and_is_told(server):
     failure(ask("POST", "/credential-vault"), 501, "NOT_SUPPORTED")
     box.delete()
     closed = Box(server, networkPolicy={"defaultAction": "deny"})
-    assert server.request("GET", f"/v1/sandboxes/{closed.id}").json["spec"]["network"] == "loopback"
+    assert closed.run("getent hosts pypi.org")[2] == 2
     closed.delete()
 
     def refused(status, policy):
@@ -640,6 +640,39 @@ def test_a_policy_lets_names_through_and_is_told(server):
     refused(400, {"egress": [{"action": "allow", "target": "not a name"}]})
     refused(400, {"egress": [{"action": "maybe", "target": "a.org"}]})
     refused(400, {"defaultAction": "perhaps"})
+
+
+def test_rules_are_added_and_taken_away_while_it_runs(server):
+    """A name that is allowed has an address within; whether the world knows it is another question."""
+    box = Box(server, networkPolicy={"egress": [{"action": "allow", "target": "one.example.org"}]})
+    path, headers = box.endpoint(18080)
+
+    def change(method, body):
+        return server.request(method, path + "/policy", body, token=None, headers=headers)
+
+    def known():
+        return [name for name in ("one", "two", "three") if box.run(f"getent hosts {name}.example.org")[2] == 0]
+    assert known() == ["one"]
+    reply = change("PATCH", [{"action": "allow", "target": "two.example.org"}, {"action": "deny", "target": "two.example.org"},
+                             {"action": "deny", "target": "ONE.example.org"}])
+    assert reply.status == 200 and reply.json["policy"]["egress"] == [
+        {"action": "allow", "target": "two.example.org"}, {"action": "deny", "target": "ONE.example.org"}], reply.body
+    assert known() == ["two"]
+    assert change("PATCH", [{"action": "allow", "target": "three.example.org"}]).status == 200 and known() == ["two", "three"]
+    assert change("DELETE", ["two.example.org", "unheard.of"]).status == 200 and known() == ["three"]
+    told = server.request("GET", path + "/policy", token=None, headers=headers).json["policy"]
+    assert told == {"defaultAction": "deny", "egress": [{"action": "allow", "target": "three.example.org"},
+                                                        {"action": "deny", "target": "ONE.example.org"}]}
+    assert any(e["kind"] == "network" and e["data"].get("decision") == "changed" and "three.example.org" in e["data"]["allow"]
+               for e in server.request("GET", f"/v1/sandboxes/{box.id}/events").json)
+    for wrong in ([], {}, [{"action": "allow", "target": "no name"}], [{"action": "deny", "target": "*.example.org"}], [1]):
+        failure(change("PATCH", wrong), 501 if "*.example.org" in str(wrong) else 400)
+    assert known() == ["three"]
+    box.delete()
+    other = Box(server)
+    path, headers = other.endpoint(18080)
+    failure(change("PATCH", [{"action": "allow", "target": "a.org"}]), 409, "CONFLICT")
+    other.delete()
 
 
 def test_a_directory_of_the_host_is_lent(server):

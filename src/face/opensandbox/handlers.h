@@ -55,3 +55,5 @@ void osb_pty_get(struct http_request *r);
 void osb_pty_delete(struct http_request *r);
 void osb_pty_connect(struct http_request *r);
 void osb_policy_get(struct http_request *r);
+void osb_policy_patch(struct http_request *r);
+void osb_policy_delete(struct http_request *r);

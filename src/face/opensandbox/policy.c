@@ -6,7 +6,8 @@
  * default with exceptions: cay would give more than was asked for. No policy, or "allow" without
  * exceptions, is the server's standard.
  *
- * A sandbox's policy is told as it was asked for. It is not changed while the sandbox lives.
+ * A sandbox's policy is told as it was asked for, and rules can be added to it and taken from it if
+ * it denies by default.
  */
 #include "face/opensandbox/handlers.h"
 
@@ -97,33 +98,126 @@ int osb_policy_read(const struct json *policy, struct arena *arena, struct creat
 		if (take_rule(rules, json_at(rules, i), &allow, err) < 0)
 			return error_wrap(err, "networkPolicy: rule %zu", i + 1);
 	create->allow = allow;
-	create->spec.network = allow.n ? NETWORK_PROXY : NETWORK_LOOPBACK;
+	create->spec.network = NETWORK_PROXY; /* also of nothing: more may be allowed later */
 	create->said |= CREATE_SAID_NETWORK;
 	return 0;
 }
 
-/* As the sidecar tells it. */
-void osb_policy_get(struct http_request *r)
+/* ---- the sidecar's API ---- */
+
+static bool is_open(const struct json *policy)
 {
-	const struct sandbox *s = osb_execd_sandbox(r);
-	auto_json struct json *note = s ? osb_note(s) : NULL;
-	const struct json *policy = json_find(note, "policy");
+	return json_len(policy) == 0 ||
+		str_is(json_str(json_find(policy, "defaultAction")), "allow");
+}
+
+static void reply_policy(struct http_request *r, const struct json *policy)
+{
 	auto_buf struct buf body = BUF_INIT(OSB_BODY_MAX);
 	struct jsonw w = JSONW(&body);
-	if (!s)
-		return;
-	struct str standard = json_str(json_find(policy, "defaultAction"));
-	bool is_open = json_len(policy) == 0 || str_is(standard, "allow");
+	bool is_all = is_open(policy);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "status", STR("ok"));
-	jsonw_key_str(&w, "mode", is_open ? STR("allow_all") : STR("deny_all"));
+	jsonw_key_str(&w, "mode", is_all ? STR("allow_all") : STR("deny_all"));
 	jsonw_key_str(&w, "enforcementMode", STR("dns"));
 	jsonw_key(&w, "policy");
 	jsonw_open(&w);
-	jsonw_key_str(&w, "defaultAction", is_open ? STR("allow") : STR("deny"));
+	jsonw_key_str(&w, "defaultAction", is_all ? STR("allow") : STR("deny"));
 	if (json_kind(json_find(policy, "egress")) == JSON_KIND_ARRAY)
 		osb_key_json(&w, "egress", json_find(policy, "egress"));
 	jsonw_close(&w);
 	jsonw_close(&w);
 	http_reply_json(r, 200, &body);
+}
+
+void osb_policy_get(struct http_request *r)
+{
+	const struct sandbox *s = osb_execd_sandbox(r);
+	auto_json struct json *note = s ? osb_note(s) : NULL;
+	if (s)
+		reply_policy(r, json_find(note, "policy"));
+}
+
+static struct str target_of(const struct json *rule)
+{
+	return json_kind(rule) == JSON_KIND_STR ? json_str(rule)
+						: json_str(json_find(rule, "target"));
+}
+
+/* Whether one of the first n of the list is about this target. */
+static bool has_target(const struct json *list, size_t n, struct str target)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq_nocase(target_of(json_at(list, i)), target))
+			return true;
+	return false;
+}
+
+static void put_rules(struct jsonw *w, const struct json *from, const struct json *without,
+	size_t n_without)
+{
+	for (size_t i = 0; i < json_len(from); i++) {
+		const struct json *rule = json_at(from, i);
+		auto_buf struct buf text = BUF_INIT(64 * 1024);
+		bool is_first = from != without;
+		if (has_target(without, is_first ? n_without : i, target_of(rule)) ||
+			json_write(rule, &text) < 0)
+			continue;
+		jsonw_raw(w, buf_str(&text));
+	}
+}
+
+/* The rules of the body before what stays of those that there are; or only what stays. */
+static void put_changed(struct buf *b, const struct json *policy, const struct json *body,
+	bool adds)
+{
+	struct jsonw w = JSONW(b);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "defaultAction", STR("deny"));
+	jsonw_key(&w, "egress");
+	jsonw_open_array(&w);
+	if (adds)
+		put_rules(&w, body, body, 0);
+	put_rules(&w, json_find(policy, "egress"), body, json_len(body));
+	jsonw_close_array(&w);
+	jsonw_close(&w);
+}
+
+static void change(struct http_request *r, bool adds)
+{
+	struct sandbox *s = osb_execd_sandbox(r);
+	auto_json struct json *body = s ? osb_body_of(r, JSON_KIND_ARRAY) : NULL;
+	auto_json struct json *note = body ? osb_note(s) : NULL, *changed = NULL;
+	auto_buf struct buf text = BUF_INIT(CREATE_NOTE_BYTES / 2);
+	struct create *create = arena_new(&r->arena, struct create);
+	struct error err;
+	if (!note)
+		return;
+	const struct json *policy = json_find(note, "policy");
+	if (is_open(policy) || json_len(body) == 0 || json_len(body) > ALLOW_RULES_MAX) {
+		osb_fail(r, is_open(policy) ? 409 : 400,
+			is_open(policy) ? "CONFLICT" : "INVALID_REQUEST_BODY", "%s",
+			is_open(policy) ? "the sandbox was made without a policy that denies"
+					: "no rules, or too many");
+		return;
+	}
+	put_changed(&text, policy, body, adds);
+	if (json_parse(buf_str(&text), &changed, &err) < 0 ||
+		osb_policy_read(changed, &r->arena, create, &err) < 0 ||
+		runtime_set_allow(s, &create->allow, &err) < 0) {
+		osb_execd_error(r, &err);
+		return;
+	}
+	osb_save(s, note, "policy", buf_str(&text));
+	reply_policy(r, changed);
+}
+
+void osb_policy_patch(struct http_request *r)
+{
+	change(r, true);
+}
+
+void osb_policy_delete(struct http_request *r)
+{
+	change(r, false);
 }
