@@ -14,5 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		BUG_IF(v < 0, "a negative size");
 	if (num_parse_duration(in, &v, NULL) == 0)
 		BUG_IF(v < 0, "a negative duration");
+	if (num_parse_quantity(in, 1000, &v, NULL) == 0)
+		BUG_IF(v < 0, "a negative quantity");
 	return 0;
 }

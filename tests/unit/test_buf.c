@@ -145,9 +145,21 @@ static void no_more_memory_is_taken_than_the_ceiling_needs(void **state)
 	assert_int_equal(b.cap, 101);
 }
 
+static void text_is_replaced_as_often_as_it_is_there(void **state)
+{
+	auto_buf struct buf b = BUF_INIT(100);
+	assert_int_equal(buf_put_replaced(&b, STR("aXbXX"), STR("X"), STR("--")), 3);
+	assert_string_equal(b.ptr, "a--b----");
+	buf_reset(&b);
+	assert_int_equal(buf_put_replaced(&b, STR("aaa"), STR("aa"), STR("")), 1);
+	assert_int_equal(buf_put_replaced(&b, STR("b"), STR(""), STR("x")), 0);
+	assert_string_equal(b.ptr, "ab");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_is_replaced_as_often_as_it_is_there),
 		cmocka_unit_test(a_new_buf_is_an_empty_c_string),
 		cmocka_unit_test(appends_of_every_kind_follow_one_another),
 		cmocka_unit_test(the_ceiling_holds_to_the_byte),

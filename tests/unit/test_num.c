@@ -166,9 +166,38 @@ static void numbers_have_a_point_whatever_the_program_has_set(void **state)
 	assert_true(timed == 0 && ms == 1500);
 }
 
+static void quantities_are_kuberneteses(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t per_whole, value;
+	} rows[] = {
+		{ "2Gi", 1, INT64_C(2) << 30 },
+		{ "500m", 1000, 500 },
+		{ "500m", 1, 1 },
+		{ "1.5", 1000, 1500 },
+		{ "0.0001", 1000, 1 },
+		{ "1e3", 1, 1000 },
+		{ "0", 1, 0 },
+	};
+	static const char *const bad[] = { "", "-1", " 1", "1 Gi", "1gi", "Gi", "1e30", "nan",
+		"1m1" };
+	int64_t v;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_works(
+			num_parse_quantity(str_from(rows[i].text), rows[i].per_whole, &v, &err),
+			err);
+		assert_true(v == rows[i].value);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_fails(num_parse_quantity(str_from(bad[i]), 1, &v, &err), err, INVALID,
+			"no quantity");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quantities_are_kuberneteses),
 		cmocka_unit_test(whole_numbers_parse_to_their_limits),
 		cmocka_unit_test(what_is_no_whole_number_is_named),
 		cmocka_unit_test(a_number_out_of_range_says_the_range),
