@@ -454,7 +454,8 @@ static void tell_late(void *arg)
 		reply_closed(x);
 		return;
 	}
-	if (x->is_body_whole && !x->body_end_told)
+	/* Of other rows the handler is what the end of the body has run, and runs once. */
+	if (x->r.route->flags & HTTP_STREAMS_BODY && x->is_body_whole && !x->body_end_told)
 		request_body_end(x);
 }
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The E2B face, asked by who means no good: sandboxes that rest, bodies that are none, tokens that end, lists without an end."""
+import json
+import socket
 import threading
 
 import pytest
 
 from test_e2b import CODE, Box, api
+from waiting import PATIENCE
 
 
 def pid(server):
@@ -46,6 +49,26 @@ def test_a_token_that_ends_is_not_given_one_that_does_not(server, box):
     told = server.request("GET", f"/e2b/sandboxes/{box.id}", token=narrow)
     assert told.status == 200 and "envdAccessToken" not in told.json
     assert "envdAccessToken" in api(server, "GET", f"/sandboxes/{box.id}").json
+
+
+def test_a_request_behind_another_one_whose_client_says_no_more_is_performed_once(server):
+    """A sandbox has 16 watches: what was done twice would take two."""
+    box = Box(server)
+
+    def request(method, target, body):
+        head = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": len(body), **box.headers()}
+        return (f"{method} /e2b{target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in head.items()) + f"\r\n{body}").encode()
+    for _ in range(8):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE)
+            s.connect(str(server.socket))
+            s.sendall(request("GET", "/metrics", "") +
+                      request("POST", "/filesystem.Filesystem/CreateWatcher", '{"path": "/tmp"}'))
+            s.shutdown(socket.SHUT_WR)
+            assert s.makefile("rb").read().count(b"watcherId") == 1
+    made = [box.call("filesystem.Filesystem/CreateWatcher", path="/tmp") for _ in range(9)]
+    assert [reply.status for reply in made] == [200] * 8 + [429], made[-1].body
+    box.api("DELETE")
 
 
 def test_lists_of_many_pages_have_their_number(server, box):
