@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files of a multipart form go into the sandbox as they arrive: /files/bulk-upload and
- * /files/upload.
- *
- * Theory of operation. Each file is one call of the action upload, which is sent the data of its
- * part. Calls end in their own time, also while the next part is being read; the answer comes when
- * the form and all of them have ended. What goes wrong with one file is a line of the answer, and
- * the others go on. A client that goes away halfway ends what has not ended.
+ * /files/upload. What goes wrong with one file is a line of the answer, and the others go on.
  */
 #include "face/daytona/handlers.h"
 
@@ -14,34 +9,22 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/num.h"
-#include "wire/multipart.h"
+#include "face/intake.h"
 
 enum { PATH_BYTES = 4096, ERRORS_BYTES = 256 * 1024, FILES_BYTES = 4 * 1024 * 1024 };
 
 struct upload {
+	struct intake intake;
 	struct http_request *r;
 	struct daytona *daytona;
 	char id[ID_SIZE];
-	struct multipart form;
 	bool is_single;           /* the path is in the query */
-	bool has_ended;           /* the form has */
-	bool is_broken;           /* it is no form; nothing more is read of it */
 	struct map paths;         /* by index of the form: char * */
 	struct buf text;          /* a path that is being read */
 	char index[24];           /* of the part that is being read */
 	bool is_path;             /* … which is a path */
-	struct piece *piece;      /* … or a file; NULL: neither */
-	struct list pieces;       /* piece::link: calls under way */
 	struct buf errors, files; /* strings and objects of the answer */
 	struct jsonw errors_w, files_w;
-};
-
-struct piece {
-	struct list link;
-	struct upload *upload;
-	struct runtime_call *call; /* NULL: it has ended */
-	char *path;
-	bool is_whole; /* its part has ended */
 };
 
 static void add_error(struct upload *u, const char *path, const char *text)
@@ -51,30 +34,15 @@ static void add_error(struct upload *u, const char *path, const char *text)
 		jsonw_str(&u->errors_w, str_from(line));
 }
 
-static void piece_free(struct piece *p)
-{
-	if (p->upload->piece == p)
-		p->upload->piece = NULL;
-	list_remove(&p->link);
-	free(p->path);
-	free(p);
-}
-
 static void upload_free(struct upload *u)
 {
 	struct str key;
 	size_t i = 0;
 	void *value;
-	while (!list_is_empty(&u->pieces)) {
-		struct piece *p = list_get_first(&u->pieces, struct piece, link);
-		if (p->call)
-			runtime_call_cancel(p->call);
-		piece_free(p);
-	}
+	intake_fini(&u->intake);
 	while ((value = map_next(&u->paths, &i, &key)))
 		free(value);
 	map_fini(&u->paths);
-	multipart_fini(&u->form);
 	buf_fini(&u->text);
 	buf_fini(&u->errors);
 	buf_fini(&u->files);
@@ -92,8 +60,9 @@ static void key_items(struct jsonw *w, const char *key, const struct buf *items)
 	jsonw_raw(w, buf_str(&list));
 }
 
-static void answer(struct upload *u)
+static void answer(void *arg)
 {
+	struct upload *u = arg;
 	auto_buf struct buf body = BUF_INIT(ERRORS_BYTES + FILES_BYTES + 1024);
 	struct jsonw w = JSONW(&body);
 	bool has_errors = u->errors.len > 0;
@@ -109,55 +78,28 @@ static void answer(struct upload *u)
 	upload_free(u);
 }
 
-static void answer_if_done(struct upload *u)
-{
-	if (u->has_ended && list_is_empty(&u->pieces))
-		answer(u);
-}
-
 /* ---- one file ---- */
 
-static void on_stored(void *arg, struct str text)
+static void on_stored(void *arg, struct intake_file *f, struct str text)
 {
-	struct piece *p = arg;
-	struct upload *u = p->upload;
+	struct upload *u = arg;
 	auto_json struct json *result = NULL;
-	p->call = NULL;
 	json_parse(text, &result, NULL);
 	if (u->files.len < FILES_BYTES - 2 * PATH_BYTES) {
 		jsonw_open(&u->files_w);
-		jsonw_key_str(&u->files_w, "path", str_from(p->path));
+		jsonw_key_str(&u->files_w, "path", str_from(f->path));
 		jsonw_key_int(&u->files_w, "bytes", json_int(json_find(result, "bytes")));
 		jsonw_close(&u->files_w);
 	}
-	piece_free(p);
-	answer_if_done(u);
 }
 
-static void on_not_stored(void *arg, const struct error *err)
+static void on_not_stored(void *arg, struct intake_file *f, const struct error *err)
 {
-	struct piece *p = arg;
-	struct upload *u = p->upload;
-	p->call = NULL;
-	add_error(u, p->path, err->text);
-	http_pause_body(u->r, false);
-	piece_free(p);
-	answer_if_done(u);
-}
-
-static void on_taken(void *arg)
-{
-	struct piece *p = arg;
-	http_pause_body(p->upload->r, false);
+	add_error(arg, f->path, err->text);
 }
 
 static void begin_file(struct upload *u, struct str path)
 {
-	static const struct call_sink sink = {
-		.drain = on_taken,
-		.result = on_stored,
-		.error = on_not_stored,
-	};
 	auto_buf struct buf params = BUF_INIT(8 * PATH_BYTES);
 	struct jsonw w = JSONW(&params);
 	struct error err;
@@ -170,12 +112,7 @@ static void begin_file(struct upload *u, struct str path)
 	jsonw_key_str(&w, "path", path);
 	jsonw_key_bool(&w, "create_parents", true);
 	jsonw_close(&w);
-	struct piece *p = mem_new(struct piece);
-	p->upload = u;
-	p->path = str_dup(path);
-	list_append(&u->pieces, &p->link);
-	u->piece = p;
-	p->call = runtime_perform(s, &upload_action, buf_str(&params), &sink, p);
+	intake_file(&u->intake, s, &upload_action, &params, path);
 }
 
 /* ---- the form ---- */
@@ -197,7 +134,6 @@ static int on_part(void *arg, const struct multipart_part *part, struct error *e
 {
 	struct upload *u = arg;
 	u->is_path = false;
-	u->piece = NULL;
 	if (u->is_single) {
 		if (str_is(part->name, "file"))
 			begin_file(u, http_query(u->r, "path"));
@@ -216,80 +152,34 @@ static int on_part(void *arg, const struct multipart_part *part, struct error *e
 	return 0;
 }
 
-static int on_data(void *arg, struct str bytes, struct error *err)
+static int on_part_data(void *arg, struct str bytes, struct error *err)
 {
 	struct upload *u = arg;
-	if (u->is_path) {
+	if (u->is_path)
 		buf_put(&u->text, bytes);
-	} else if (u->piece && u->piece->call) {
-		runtime_call_send(u->piece->call, 0, bytes);
-		if (runtime_call_is_full(u->piece->call))
-			http_pause_body(u->r, true);
-	}
 	return 0;
 }
 
 static int on_part_end(void *arg, struct error *err)
 {
 	struct upload *u = arg;
-	if (u->piece && u->piece->call) {
-		u->piece->is_whole = true;
-		runtime_call_eof(u->piece->call, 0);
-	} else if (u->is_path) {
-		struct str path = str_trim(buf_str(&u->text));
-		if (u->text.is_full || !path.len || str_has_nul(path)) {
-			auto_free char *text = mem_printf("path[%s]: %s", u->index,
-				u->text.is_full ? "too long" : "no path");
-			add_error(u, NULL, text);
-		} else {
-			free(map_put(&u->paths, str_from(u->index), str_dup(path)));
-		}
-	}
-	u->piece = NULL;
+	struct str path = str_trim(buf_str(&u->text));
+	if (!u->is_path)
+		return 0;
 	u->is_path = false;
+	if (u->text.is_full || !path.len || str_has_nul(path)) {
+		auto_free char *text = mem_printf("path[%s]: %s", u->index,
+			u->text.is_full ? "too long" : "no path");
+		add_error(u, NULL, text);
+	} else {
+		free(map_put(&u->paths, str_from(u->index), str_dup(path)));
+	}
 	return 0;
 }
 
-/* ---- the request ---- */
-
-/* What is under way has got less than it was to get. */
-static void cut_off(struct upload *u)
+static void on_broken(void *arg, const struct error *err)
 {
-	struct piece *p, *tmp;
-	list_for_each_safe(p, tmp, &u->pieces, link) {
-		if (p->is_whole)
-			continue;
-		if (p->call)
-			runtime_call_cancel(take_ptr(p->call));
-		add_error(u, p->path, "the form ended within the file");
-		piece_free(p);
-	}
-}
-
-static void break_off(struct upload *u, const struct error *err)
-{
-	u->is_broken = true;
-	http_pause_body(u->r, false); /* who was to go on with it may be cancelled here */
-	add_error(u, NULL, err->text);
-	cut_off(u);
-}
-
-static void on_body(void *arg, struct str bytes)
-{
-	struct upload *u = arg;
-	struct error err;
-	if (!u->is_broken && multipart_parse(&u->form, bytes, &err) < 0)
-		break_off(u, &err);
-}
-
-static void on_body_end(void *arg)
-{
-	struct upload *u = arg;
-	struct error err;
-	if (!u->is_broken && multipart_end(&u->form, &err) < 0)
-		break_off(u, &err);
-	u->has_ended = true;
-	answer_if_done(u);
+	add_error(arg, NULL, err->text);
 }
 
 static void on_closed(void *arg)
@@ -304,12 +194,8 @@ static void on_closed(void *arg)
 
 static void begin(struct http_request *r, bool is_single)
 {
-	static const struct multipart_ops parts = { on_part, on_data, on_part_end };
-	static const struct http_ops ops = {
-		.on_body = on_body,
-		.on_body_end = on_body_end,
-		.on_closed = on_closed,
-	};
+	static const struct intake_ops ops = { on_part, on_part_data, on_part_end, on_stored,
+		on_not_stored, on_broken, answer, on_closed };
 	const struct box *b = box_of_toolbox(r, NULL);
 	struct str path;
 	struct error err;
@@ -320,18 +206,17 @@ static void begin(struct http_request *r, bool is_single)
 	u->daytona = b->daytona;
 	u->is_single = is_single;
 	snprintf(u->id, sizeof(u->id), "%s", b->id);
-	list_init(&u->pieces);
 	buf_init(&u->text, PATH_BYTES);
 	buf_init(&u->errors, ERRORS_BYTES);
 	buf_init(&u->files, FILES_BYTES);
 	u->errors_w = JSONW(&u->errors);
 	u->files_w = JSONW(&u->files);
-	if (multipart_init(&u->form, http_header(r, "Content-Type"), &parts, u, &err) < 0) {
+	if (intake_form(&u->intake, r, &ops, u, &err) < 0) {
 		add_error(u, NULL, "invalid multipart form");
 		answer(u);
 		return;
 	}
-	http_listen(r, &ops, u);
+	intake_listen(&u->intake);
 }
 
 void upload_many(struct http_request *r)
