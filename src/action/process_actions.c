@@ -108,7 +108,12 @@ const struct action exec_action = {
 	.flags = ACTION_STREAMS_IN | ACTION_STREAMS_OUT,
 };
 
-static const struct field list_fields[] = { { 0 } };
+static const struct field list_fields[] = {
+	{ "argv_bytes", FIELD_INT, FIELD_AT(struct process_list_params, argv_bytes), .min = 0,
+		.max = 1 << 20, .standard = "0",
+		.help = "how much to tell of each argument; 0: all of it" },
+	{ 0 },
+};
 
 const struct action process_list_action = {
 	.name = "process_list",

@@ -57,7 +57,7 @@ struct exec_params {
 };
 
 struct process_list_params {
-	bool unused;
+	int64_t argv_bytes;
 };
 
 struct process_logs_params {

@@ -539,7 +539,7 @@ void processes_free_all(struct executor *e)
 	}
 }
 
-void process_put(const struct process *p, struct jsonw *w, bool is_open)
+void process_put_cut(const struct process *p, struct jsonw *w, bool is_open, size_t argv_bytes)
 {
 	jsonw_open(w);
 	jsonw_key_str(w, "process", str_from(p->id));
@@ -550,7 +550,7 @@ void process_put(const struct process *p, struct jsonw *w, bool is_open)
 	jsonw_key(w, "argv");
 	jsonw_open_array(w);
 	for (char **arg = p->argv; *arg; arg++)
-		jsonw_str(w, str_from(*arg));
+		jsonw_str(w, str_first(str_from(*arg), argv_bytes));
 	jsonw_close_array(w);
 	jsonw_key_str(w, "cwd", str_from(p->cwd));
 	jsonw_key_str(w, "status", p->has_ended ? STR("exited") : STR("running"));
@@ -576,4 +576,9 @@ void process_put(const struct process *p, struct jsonw *w, bool is_open)
 		(p->has_exited ? p->ended_ms : clock_mono_ms()) - p->started_ms);
 	if (!is_open)
 		jsonw_close(w);
+}
+
+void process_put(const struct process *p, struct jsonw *w, bool is_open)
+{
+	process_put_cut(p, w, is_open, SIZE_MAX);
 }

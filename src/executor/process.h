@@ -95,3 +95,5 @@ void process_remove(struct process *p);
 void processes_free_all(struct executor *e);
 /* As in action/process_actions.h; without the closing brace if `is_open`. */
 void process_put(const struct process *p, struct jsonw *w, bool is_open);
+/* The same with no more of each argument than that. */
+void process_put_cut(const struct process *p, struct jsonw *w, bool is_open, size_t argv_bytes);

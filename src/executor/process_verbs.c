@@ -385,6 +385,8 @@ const struct verb process_wait_verb = { .action = &process_wait_action,
 
 static void list_start(struct call *call, const void *params)
 {
+	const struct process_list_params *list = params;
+	size_t argv_bytes = list->argv_bytes ? (size_t)list->argv_bytes : SIZE_MAX;
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct jsonw w = JSONW(&b);
 	struct process *p;
@@ -392,7 +394,7 @@ static void list_start(struct call *call, const void *params)
 	jsonw_key(&w, "processes");
 	jsonw_open_array(&w);
 	list_for_each(p, &call->executor->processes, link)
-		process_put(p, &w, false);
+		process_put_cut(p, &w, false, argv_bytes);
 	jsonw_close_array(&w);
 	jsonw_close(&w);
 	finish_json(call, &b);

@@ -196,6 +196,17 @@ def test_more_commands_than_are_kept(fresh):
     assert len(seen["items"]) == 100 and seen["next_page_id"]
 
 
+def test_hundreds_of_long_commands_are_told_by_their_beginnings(fresh):
+    for i in range(180):
+        fresh.start(f"true {i} " + "x" * 110_000)
+    seen = fresh.search(kind__eq="BashCommand", limit=5)
+    assert [e["command"][:6] for e in seen["items"]] == [f"true {i}" for i in range(5)] and len(seen["items"][0]["command"]) == 1024
+    last = fresh.start("true " + "y" * 110_000)
+    assert fresh.get(f"/api/bash/bash_events/{last['id']}") == last, "one by one they are whole"
+    fresh.outputs(last)
+    assert fresh.request("DELETE", "/api/bash/bash_events").json["cleared_count"] >= 2 * 100
+
+
 @pytest.mark.parametrize("query", [
     {"limit": 0}, {"limit": 101}, {"limit": "x"}, {"kind__eq": "Other"}, {"sort_order": "UP"}, {"order__gt": "1.5"},
     {"command_id__eq": "no-uuid"}, {"timestamp__gte": "yesterday"}, {"order__gt": "9" * 30},

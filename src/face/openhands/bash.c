@@ -23,6 +23,7 @@ enum {
 	EVENT_MAX = 8 * COMMAND_MAX,
 	HOLD_MS = 100,
 	LIMIT_MAX = 100,
+	ARGUMENT_SHORT = 1024,
 	GRACE_MS = 1000, /* for traps, between TERM and KILL */
 };
 
@@ -142,8 +143,8 @@ static void on_started(struct errand *a, const struct json *process)
 	}
 	auto_buf struct buf body = BUF_INIT(EVENT_MAX);
 	struct jsonw w = JSONW(&body);
-	bash_put_command(&w, s->id, number_of(process, "started_ms"), s->wish.command, s->wish.cwd,
-		s->timeout_s);
+	bash_put_command(&w, s->id, number_of(process, "started_ms"), s->wish.command,
+		json_str(json_find(process, "cwd")), s->timeout_s);
 	errand_reply(a, &body);
 }
 
@@ -264,8 +265,22 @@ static void on_all(struct errand *a, const struct json *result)
 	bash_page_reply(a, wish, all, n);
 }
 
+/* Hundreds of long commands do not fit into one answer: then only their beginnings are told. */
+static void on_unlisted(struct errand *a, const struct error *err)
+{
+	auto_buf struct buf params = BUF_INIT(64);
+	a->failed = NULL;
+	if (err->code != ERROR_TOO_LARGE) {
+		errand_fail(a, err);
+		return;
+	}
+	buf_printf(&params, "{\"argv_bytes\":%d}", ARGUMENT_SHORT);
+	errand_perform(a, &process_list_action, &params, a->then);
+}
+
 static void list_all(struct errand *a, errand_fn *then)
 {
+	a->failed = on_unlisted;
 	auto_buf struct buf params = BUF_INIT(8);
 	buf_puts(&params, "{}");
 	errand_perform(a, &process_list_action, &params, then);
