@@ -759,8 +759,8 @@ def test_a_terminal_is_used_left_and_come_back_to(shared):
 def test_a_terminal_of_pipes_keeps_its_outputs_apart(shared):
     session = shared.execd("POST", "/pty", {"command": "read go; echo out; echo err >&2; cat"}).json["session_id"]
     terminal = Terminal(shared, session, "?pty=0")
+    terminal.type(b"go\n")  # before there is a shell
     assert terminal.told()["mode"] == "pipe"
-    terminal.type(b"go\n")
     seen = {1: b"", 2: b""}
     while seen != {1: b"out\n", 2: b"err\n"}:
         _, data = terminal.receive()

@@ -225,6 +225,7 @@ static void follow(struct viewer *v)
 		viewer_end(v, CLOSE_FAILED, "the sandbox is gone");
 		return;
 	}
+	ws_pause(v->ws, false);
 	auto_buf struct buf b = BUF_INIT(256);
 	buf_printf(&b, "{\"type\":\"connected\",\"session_id\":\"%s\",\"mode\":\"%s\"}", v->pty->id,
 		v->is_pipe ? "pipe" : "pty");
@@ -422,6 +423,7 @@ void osb_pty_connect(struct http_request *r)
 	v->pty = p;
 	p->viewer = v;
 	v->ws = ws_accept(r, NULL, &ops, v);
+	ws_pause(v->ws, true); /* what is typed early waits for the shell */
 	if (p->is_started)
 		look(v);
 	else
