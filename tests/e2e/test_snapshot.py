@@ -154,6 +154,73 @@ def test_what_a_socket_or_a_fifo_has_replaced_does_not_come_back(server):
     assert grandchild.output("mkdir dir fifo; ls dir fifo; echo new > socket; cat socket") == "dir:\n\nfifo:\nnew\n"
 
 
+# Some hundred steps of somebody who does not mind what becomes of the tree: names, kinds, holes, links, owners.
+STORM = r"""
+import os, random, shutil, socket, sys
+r, tops, is_root = random.Random(int(sys.argv[1])), sys.argv[2:], os.geteuid() == 0
+
+def name():
+    return r.choice([b"a", b"b", b"c", b".wx", b"..x", b"-rf", b"\xff\n", b'"', b"n" * 250]) + str(r.randint(0, 4)).encode() * (r.random() < .8)
+
+def fill(path):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+    for _ in range(r.randint(0, 4)):
+        os.pwrite(fd, os.urandom(r.choice([1, 4096, 5000])), r.choice([0, 1, 4095, 4096, 65536, 5 << 20]))
+    if r.random() < .3:
+        os.ftruncate(fd, r.choice([1, 4097, 64 << 20]))
+    os.close(fd)
+
+for _ in range(200):
+    found = [(d, ds, fs) for top in tops for d, ds, fs in os.walk(os.fsencode(top))]
+    dirs, files = [d for d, _, _ in found], [os.path.join(d, n) for d, ds, fs in found for n in fs + (ds if d.count(b"/") > 1 else [])]
+    new, old = os.path.join(r.choice(dirs), name()[:255]), r.choice(files or [b"/nowhere"])
+    try:
+        step = r.randint(0, 10)
+        if step == 0: os.mkdir(new, r.choice([0o755, 0o700, 0o1777]))
+        elif step < 3: fill(new)
+        elif step == 3: os.symlink(r.choice([b"/etc/passwd", b"../a", b"x" * 4095]), new)
+        elif step == 4: os.link(old, new, follow_symlinks=False)
+        elif step == 5: os.rename(old, new)
+        elif step == 6: shutil.rmtree(old) if os.path.isdir(old) and not os.path.islink(old) else os.unlink(old)
+        elif step == 7 and not os.path.islink(old): os.chmod(old, r.choice([0o644, 0o755, 0o777]) | 0o700 * os.path.isdir(old))
+        elif step == 8 and is_root: os.chown(old, *[r.choice([0, 33, 1000])] * 2, follow_symlinks=False)
+        elif step == 9: os.mkfifo(new)
+        elif step == 10: socket.socket(socket.AF_UNIX).bind(new)
+    except OSError:
+        pass
+"""
+STORM_LOOK = r"""
+import hashlib, os, stat, sys
+for top in sys.argv[1:]:
+    for d, ds, fs in sorted(os.walk(os.fsencode(top))):
+        for path in sorted(os.path.join(d, n) for n in ds + fs):
+            st = os.lstat(path)
+            what = os.readlink(path) if stat.S_ISLNK(st.st_mode) else ""
+            if stat.S_ISREG(st.st_mode):
+                what = st.st_size, int(st.st_mtime), hashlib.sha256(open(path, "rb").read()).hexdigest()[:16]
+            if not stat.S_ISFIFO(st.st_mode) and not stat.S_ISSOCK(st.st_mode):
+                print(path, oct(st.st_mode), st.st_uid, what)
+"""
+
+
+@pytest.mark.parametrize("user", ["agent", "root"])
+def test_whatever_becomes_of_a_tree_a_fork_of_a_fork_has_it(server, user):
+    places = ["/workspace", "/var/tmp", *(["/usr/local/games", "/opt"] if user == "root" else [])]
+    box = server.create(user=user)
+    for generation in range(3):
+        storm = box.action("exec", argv=["python3", "-c", STORM, str(generation), *places])
+        assert storm["exit_code"] == 0, storm
+        looks = []
+        for one in (box, *fork(box)):
+            one.put_file("/tmp/look.py", STORM_LOOK.encode())
+            done = one.action("exec", argv=["sh", "-c", "exec python3 /tmp/look.py \"$@\" > /tmp/seen", "sh", *places])
+            assert done["exit_code"] == 0, done  # names that are listed are there
+            looks.append(one.get_file("/tmp/seen").body.splitlines())
+        assert len(looks[0]) > 5 and looks[0] == looks[1]
+        box.delete()
+        box = one
+
+
 def test_files_of_several_owners_keep_them(server):
     box = server.create(user="root")
     box.run("cd /workspace; mkdir -p r/a/r/a; echo 1 > r/f; echo 2 > r/a/f; echo 3 > r/a/r/f; echo 4 > r/a/r/a/f;"
