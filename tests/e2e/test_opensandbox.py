@@ -173,7 +173,8 @@ def test_a_sandbox_is_made_told_of_listed_and_ended(server):
     first, pages = listed(pageSize=1)
     assert len(first) == 1 and pages["hasNextPage"] and pages["totalItems"] == pages["totalPages"] >= 2
     assert not set(first) & set(listed(pageSize=1, page=2)[0])
-    failure(api(server, "GET", "/sandboxes?page=0"), 400, "INVALID_REQUEST")
+    for wrong in ("page=0", "pageSize=201", "&".join(["state=x"] * 17), "&".join(f"metadata={'a%3D1%26' * 65}" for _ in "1")):
+        failure(api(server, "GET", f"/sandboxes?{wrong}"), 400, "INVALID_REQUEST")
     for each in (box, other):
         each.delete()
         failure(each.api("GET"), 404, "NOT_FOUND")
@@ -460,6 +461,17 @@ def test_files_are_changed(shared):
     failure(shared.execd("DELETE", "/files", path="/tmp/c/new"), 400)
     assert shared.execd("DELETE", "/directories", path=["/tmp/c", "/tmp/none"]).status == 200
     assert shared.run("[ -e /tmp/c ]")[2] == 1
+
+
+def test_more_than_a_request_may_name_is_refused(shared):
+    """Each would cost the server something for as long as the others take."""
+    many = {f"/tmp/{n}": {"mode": 644, "old": "a", "new": "b"} for n in range(1001)}
+    for target in ("/files/permissions", "/files/replace", "/directories"):
+        failure(shared.execd("POST", target, many), 400)
+    failure(shared.execd("POST", "/files/mv", [{"src": "a", "dest": "b"}] * 20_000), 400)
+    query = urllib.parse.urlencode([("path", "x")] * 1001)
+    for method, target in (("GET", "/files/info"), ("DELETE", "/files"), ("DELETE", "/directories")):
+        failure(shared.execd(method, f"{target}?{query}"), 400)
 
 
 def test_owners_and_permissions_are_set(shared):

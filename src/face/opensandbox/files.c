@@ -341,6 +341,11 @@ static struct chore *batch_chore(struct http_request *r, enum json_kind kind)
 	struct json *body = e ? osb_body_of(r, kind) : NULL;
 	if (!body)
 		return NULL;
+	if (json_len(body) > OSB_PATHS_MAX) {
+		json_free(body);
+		osb_execd_invalid(r, "over %d paths", OSB_PATHS_MAX);
+		return NULL;
+	}
 	struct batch *b = mem_new(struct batch);
 	b->body = body;
 	buf_init(&b->counts, HTTP_REPLY_MAX);

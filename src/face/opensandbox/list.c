@@ -11,12 +11,18 @@ enum { PAGE_SIZE = 20, PAGE_SIZE_MAX = 200, FILTERS_MAX = 64 };
 
 int osb_pages_read(struct http_request *r, struct osb_pages *p, struct error *err)
 {
-	struct str page = http_query(r, "page"), size = http_query(r, "pageSize");
+	struct str page = http_query(r, "page"), size = http_query(r, "pageSize"), state;
+	size_t i = 0;
 	*p = (struct osb_pages){ .page = 1, .size = PAGE_SIZE };
 	if (page.len && num_parse_i64(page, 1, INT32_MAX, &p->page, err) < 0)
 		return error_wrap(err, "page");
 	if (size.len && num_parse_i64(size, 1, PAGE_SIZE_MAX, &p->size, err) < 0)
 		return error_wrap(err, "pageSize");
+	while (osb_next_query(r, "state", &i, &state)) {
+		if (p->n_states == OSB_STATES_MAX)
+			return error_set(err, ERROR_INVALID, "state: over %d", OSB_STATES_MAX);
+		p->states[p->n_states++] = state;
+	}
 	return 0;
 }
 
@@ -39,14 +45,12 @@ void osb_pages_put(const struct osb_pages *p, struct jsonw *w)
 	jsonw_close(w);
 }
 
-bool osb_state_is_wanted(struct http_request *r, const char *state)
+bool osb_pages_want(const struct osb_pages *p, const char *state)
 {
-	struct str wanted;
-	size_t i = 0, n = 0;
-	for (; osb_next_query(r, "state", &i, &wanted); n++)
-		if (str_is(wanted, state))
+	for (size_t i = 0; i < p->n_states; i++)
+		if (str_is(p->states[i], state))
 			return true;
-	return n == 0;
+	return p->n_states == 0;
 }
 
 /* ---- sandboxes ---- */
@@ -104,7 +108,7 @@ void osb_list(struct http_request *r)
 	jsonw_open_array(&w);
 	for (struct sandbox *s = NULL; (s = runtime_next(o->rt, s));) {
 		auto_json struct json *note = osb_find(o, str_from(s->id)) ? osb_note(s) : NULL;
-		if (note && is_wanted(f, note) && osb_state_is_wanted(r, osb_state_name(s)) &&
+		if (note && is_wanted(f, note) && osb_pages_want(&pages, osb_state_name(s)) &&
 			osb_pages_has(&pages))
 			osb_put_sandbox(&w, s, note);
 	}

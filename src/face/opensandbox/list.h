@@ -4,15 +4,18 @@
 
 #include "face/opensandbox/state.h"
 
+enum { OSB_STATES_MAX = 16 };
+
 struct osb_pages {
-	int64_t page, size; /* from 1 */
-	int64_t n;          /* that were seen so far */
+	int64_t page, size;                /* from 1 */
+	int64_t n;                         /* that were seen so far */
+	struct str states[OSB_STATES_MAX]; /* one of them; none: any */
+	size_t n_states;
 };
 
-/* Of ?page= and ?pageSize=. */
+/* Of ?page=, ?pageSize= and any number of ?state=. */
 int osb_pages_read(struct http_request *r, struct osb_pages *p, struct error *err);
 /* One more that fits what was asked for: whether it is on this page. */
 bool osb_pages_has(struct osb_pages *p);
 void osb_pages_put(const struct osb_pages *p, struct jsonw *w); /* "pagination":{…} */
-/* True if one of several ?state= is this, or there is none. */
-bool osb_state_is_wanted(struct http_request *r, const char *state);
+bool osb_pages_want(const struct osb_pages *p, const char *state);

@@ -129,7 +129,7 @@ void osb_snapshots_list(struct http_request *r)
 	for (struct image *i = NULL; (i = images_next(runtime_images(o->rt), i));)
 		if (i->snapshot_of && !i->is_fleeting &&
 			(!box.len || str_is(box, i->snapshot_of)) &&
-			osb_state_is_wanted(r, "Ready") && osb_pages_has(&pages))
+			osb_pages_want(&pages, "Ready") && osb_pages_has(&pages))
 			put_snapshot(&w, o, i);
 	jsonw_close_array(&w);
 	osb_pages_put(&pages, &w);
