@@ -471,6 +471,9 @@ def test_an_agent_server_runs_as_it_was_asked_for_and_is_reached_at_its_url(flee
     for base in (runtime.path, ""):
         seen = runtime.request("GET", "/api/x?y=1", base=base).json
         assert (seen["path"], seen["argv"], seen["cwd"]) == ("/api/x?y=1", ["--port", "60000"], "/")
+    assert runtime.request("GET", "/server_info", base="").json["argv"] == ["--port", "60000"]
+    for key in ("", runtime.id + ".wrong"):
+        assert set(runtime.request("GET", "/server_info", base="", key=key).json) == {"uptime", "idle_time", "resources"}
     if os.geteuid() == 0:
         assert seen["uid"] == 10001
     assert fleet.server.token not in json.dumps(seen)

@@ -77,7 +77,7 @@ static void find_times(const struct openhands *oh, const struct sandbox *s, int6
 	*ret_idle = now - (c ? c->active_ms : s ? s->last_active_ms : oh->started_ms);
 }
 
-void server_info(struct http_request *r)
+static void figures(struct http_request *r)
 {
 	struct openhands *oh = openhands_of(r);
 	struct str name = http_param(r, "sandbox");
@@ -103,4 +103,13 @@ void server_info(struct http_request *r)
 	put_resources(oh, &w, &u);
 	jsonw_close(&w);
 	http_reply_json(r, 200, &b);
+}
+
+/* Who shows an agent server's key means that one. */
+void server_info(struct http_request *r)
+{
+	if (openhands_has_server_key(r))
+		server_api(r);
+	else
+		figures(r);
 }

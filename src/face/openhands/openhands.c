@@ -255,6 +255,12 @@ static bool is_session_key(struct http_request *r, struct str key)
 	return true;
 }
 
+bool openhands_has_server_key(struct http_request *r)
+{
+	return !http_param(r, "sandbox").ptr && server_of_key(r).ptr &&
+		is_session_key(r, http_header(r, "X-Session-API-Key"));
+}
+
 static bool is_valid(struct http_request *r, struct str key, bool is_fleet)
 {
 	return http_token_is_valid(r, key) || (!is_fleet && is_session_key(r, key));

@@ -33,7 +33,7 @@ const char openhands_fleet[] = "fleet";
 
 const struct http_route openhands_routes[] = {
 	ROUTE("GET", "/alive", alive, HTTP_NO_AUTH, .summary = "tell whether actions can be sent"),
-	ROUTE("GET", "/server_info", server_info, HTTP_NO_AUTH,
+	ROUTE("GET", "/server_info", server_info, HTTP_NO_AUTH | HTTP_STREAMS_BODY,
 		.summary = "tell times and what the server uses"),
 	ROUTE("POST", "/execute_action", execute_action, .body_max = OPENHANDS_BODY_MAX,
 		.summary = "perform an action and give its observation"),

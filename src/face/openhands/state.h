@@ -53,6 +53,8 @@ void openhands_is_ready(struct http_request *r, const char *yes);
 const char *session_key(struct http_request *r, const struct sandbox *s);
 /* Ours, of a sandbox that may be yet to come. */
 const char *session_key_of(struct http_request *r, const char *id);
+/* True for a bare path with the key of an agent server's sandbox, also where none is asked for. */
+bool openhands_has_server_key(struct http_request *r);
 /* NULL: no key was chosen. */
 const char *session_key_proof(struct http_request *r, struct str key);
 
