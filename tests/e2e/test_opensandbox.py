@@ -604,6 +604,8 @@ def test_a_port_is_reached_by_its_endpoint_alone(server, shared):
     assert reply.status == 200 and reply.body.startswith(b"/some/where?x=1\n")
     assert headers["OpenSandbox-Secure-Access"].encode() not in reply.body
     assert ask(path, headers).body.startswith(b"/\n")
+    seen = ask(path, {"OPEN-SANDBOX-API-KEY": server.token, "X-Kept": "yes"}).body
+    assert b"X-Kept: yes" in seen and server.token.encode() not in seen
     for wrong in ({}, {"OpenSandbox-Secure-Access": "x"}, shared.execd_headers, shared.endpoint(8124)[1]):
         failure(ask(path + "/", wrong), 401)
     assert ask(shared.endpoint(8124)[0] + "/", shared.endpoint(8124)[1]).status == 502  # nothing listens there
