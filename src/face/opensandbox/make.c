@@ -148,7 +148,25 @@ static int take_limit(struct str name, struct str text, struct spec_limits *limi
 	return 0;
 }
 
-static int take_limits(struct osb_wish *wish, const struct json *limits, struct error *err)
+/*
+ * SDKs say these where their caller said nothing, so that is no reason to refuse a sandbox where
+ * the host has no such limits.
+ */
+static void forgive_standards(const struct osb *o, const struct json *asked,
+	struct spec_limits *limits)
+{
+	uint64_t controls = runtime_host(o->rt)->controls;
+	if (json_len(asked) != 2 || !str_is(json_str(json_find(asked, "cpu")), "1") ||
+		!str_is(json_str(json_find(asked, "memory")), "2Gi"))
+		return;
+	if (!(controls & UINT64_C(1) << CONTROL_CPU))
+		limits->cpu_milli = 0;
+	if (!(controls & UINT64_C(1) << CONTROL_MEMORY))
+		limits->memory_bytes = 0;
+}
+
+static int take_limits(struct osb *o, struct osb_wish *wish, const struct json *limits,
+	struct error *err)
 {
 	const struct json *value;
 	struct str name;
@@ -161,6 +179,7 @@ static int take_limits(struct osb_wish *wish, const struct json *limits, struct 
 			take_limit(name, text, &wish->create->spec.limits, err) < 0)
 			return -1;
 	}
+	forgive_standards(o, limits, &wish->create->spec.limits);
 	return 0;
 }
 
@@ -283,7 +302,8 @@ int osb_wish_read(struct osb *o, struct osb_wish *wish, struct error *err)
 		return error_set(err, ERROR_UNSUPPORTED, "extensions.poolRef is not offered");
 	if (take_image(o, wish, a, err) < 0 || check_platform(a->platform, err) < 0 ||
 		check_entrypoint(a->entrypoint, err) < 0 ||
-		take_timeout(wish, a->timeout, err) < 0 || take_limits(wish, a->limits, err) < 0 ||
+		take_timeout(wish, a->timeout, err) < 0 ||
+		take_limits(o, wish, a->limits, err) < 0 ||
 		take_volumes(wish, a->volumes, err) < 0 || take_metadata(wish, a, err) < 0 ||
 		osb_policy_read(a->policy, wish->arena, create, err) < 0)
 		return -1;
