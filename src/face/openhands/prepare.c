@@ -21,6 +21,7 @@
 #include "face/openhands/programs.h"
 #include "face/openhands/server.h"
 #include "face/openhands/state.h"
+#include "face/openhands/wish.h"
 #include "runtime/account.h"
 #include "runtime/images.h"
 #include "runtime/plugin.h"
@@ -31,10 +32,7 @@ enum {
 	WAITERS_MAX = 32,
 	PARAMS_MAX = 64 * 1024,
 	SCRIPT_MS = 30000,
-	SCRIPT_REFUSES = 3,     /* its exit status when the caller has asked for what cannot be */
-	MEMORY_BYTES = 2 << 10, /* MiB, times the resource factor, as the two below */
-	DISK_BYTES = 4 << 10,
-	PIDS = 1024,
+	SCRIPT_REFUSES = 3, /* its exit status when the caller has asked for what cannot be */
 };
 
 struct preparation {
@@ -280,12 +278,6 @@ static void on_configured(void *arg, struct str result)
 		begin_services(p);
 }
 
-/* Whether the host can give a sandbox a root besides its user. */
-static bool has_root(const struct openhands *oh)
-{
-	return runtime_host(oh->rt)->controls & UINT64_C(1) << CONTROL_UID_RANGE;
-}
-
 static void configure(struct preparation *p)
 {
 	static const struct call_sink sink = { .result = on_configured, .error = on_error };
@@ -293,7 +285,7 @@ static void configure(struct preparation *p)
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "user", str_from(p->runs_as_user ? p->username : "root"));
-	jsonw_key_bool(&w, "sudo", has_root(p->oh));
+	jsonw_key_bool(&w, "sudo", wish_has_root(p->oh));
 	jsonw_close(&w);
 	perform(p, &configure_action, &params, &sink);
 }
@@ -326,7 +318,7 @@ static void run_script(struct preparation *p)
 	char uid[24];
 	const char *const argv[] = { "/bin/sh", "-c", script, "prepare", p->username, p->workdir,
 		PREPARE_PYTHON, p->has_browser ? programs_viewer : "", uid };
-	snprintf(uid, sizeof(uid), "%lld", (long long)(has_root(p->oh) ? p->uid : 0));
+	snprintf(uid, sizeof(uid), "%lld", (long long)(wish_has_root(p->oh) ? p->uid : 0));
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
@@ -364,137 +356,7 @@ static void on_created(void *arg, struct sandbox *s, const struct error *err)
 		run_script(p);
 }
 
-/* ---- the wish ---- */
-
-struct pairs {
-	struct str *keys, *values;
-	size_t n, max;
-};
-
-static struct pairs pairs_new(struct arena *arena, size_t max)
-{
-	return (struct pairs){ arena_alloc(arena, max * sizeof(struct str)),
-		arena_alloc(arena, max * sizeof(struct str)), 0, max };
-}
-
-/* The first value of a key counts. */
-static void pairs_add(struct pairs *p, struct str key, struct str value)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (str_eq(p->keys[i], key))
-			return;
-	BUG_IF(p->n == p->max, "more pairs than there is room for");
-	p->keys[p->n] = key;
-	p->values[p->n++] = value;
-}
-
-/* The caller's variables, and what the original's start-up makes sure of. */
-static struct field_map environment_of(const struct start *start, struct arena *arena)
-{
-	static const struct {
-		const char *key, *value;
-	} standard[] = {
-		{ "GIT_PAGER", "cat" },
-		{ "PIP_BREAK_SYSTEM_PACKAGES", "1" },
-		{ "PYTHONUNBUFFERED", "1" },
-	};
-	struct pairs p = pairs_new(arena, start->environment.n + ARRAY_LEN(standard) + 2);
-	/* What an agent server asks its clients for: ours, and the one that was chosen. */
-	if (start->own_key && *start->own_key) {
-		pairs_add(&p, STR("OH_SESSION_API_KEYS_0"), str_from(start->own_key));
-		if (start->session_key.len)
-			pairs_add(&p, STR("OH_SESSION_API_KEYS_1"), start->session_key);
-	}
-	for (size_t i = 0; i < start->environment.n; i++)
-		pairs_add(&p, start->environment.keys[i], start->environment.values[i]);
-	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
-		pairs_add(&p, str_from(standard[i].key), str_from(standard[i].value));
-	return (struct field_map){ p.keys, p.values, p.n };
-}
-
-static void add_command(struct pairs *p, const struct start *start, struct arena *arena)
-{
-	auto_buf struct buf b = BUF_INIT(CREATE_LABEL_BYTES);
-	struct jsonw w = JSONW(&b);
-	jsonw_open_array(&w);
-	for (size_t i = 0; i < start->command.n; i++)
-		jsonw_str(&w, start->command.items[i]);
-	jsonw_close_array(&w);
-	if (start->command.n && !b.is_full)
-		pairs_add(p, STR(LABEL_COMMAND), str_from(arena_str(arena, buf_str(&b))));
-}
-
-/* As the sandbox will have it. */
-static struct str variable_of(const struct start *start, struct str name)
-{
-	for (size_t i = 0; i < start->environment.n; i++)
-		if (str_eq(start->environment.keys[i], name))
-			return start->environment.values[i];
-	return create_standard_env(name);
-}
-
-static struct field_map labels_of(const struct start *start, struct arena *arena)
-{
-	struct pairs p = pairs_new(arena, 10);
-	if (start->port)
-		pairs_add(&p, STR(LABEL_SERVER),
-			str_from(arena_printf(arena, "%d", (int)start->port)));
-	if (start->session_id.len)
-		pairs_add(&p, STR(LABEL_SESSION), start->session_id);
-	if (start->image.len)
-		pairs_add(&p, STR(LABEL_IMAGE), start->image);
-	if (start->key_proof)
-		pairs_add(&p, STR(LABEL_KEY), str_from(start->key_proof));
-	add_command(&p, start, arena);
-	pairs_add(&p, STR(LABEL_USERNAME), start->username);
-	pairs_add(&p, STR(LABEL_PLUGINS), start->plugins);
-	pairs_add(&p, STR(LABEL_BROWSER), start->has_browser ? STR("yes") : STR("no"));
-	for (size_t i = 0; i < start->environment.n; i++) {
-		struct str key = start->environment.keys[i], value = start->environment.values[i];
-		if (str_is(key, LABEL_QUIET))
-			pairs_add(&p, STR(LABEL_QUIET), value);
-	}
-	if (str_eq_nocase(variable_of(start, STR("ENABLE_AUTO_LINT")), STR("true")))
-		pairs_add(&p, STR(LABEL_LINT), STR("yes"));
-	return (struct field_map){ p.keys, p.values, p.n };
-}
-
-/*
- * An image that the server or its backend keeps; STR_NONE, which is the host's tools, for any
- * other.
- */
-struct str prepare_image(const struct openhands *oh, struct str name)
-{
-	struct error err;
-	if (runtime_has_other_images(oh->rt))
-		return name;
-	const struct image *image = name.len ? images_find(runtime_images(oh->rt), name, &err)
-					     : NULL;
-	return image && !image->is_host ? name : STR_NONE;
-}
-
-static void fill_spec(struct spec *spec, const struct openhands *oh, const struct start *start)
-{
-	bool is_root = runtime_host(oh->rt)->controls || str_is(start->username, "root");
-	spec->image = IMAGE_HOST;
-	spec->network = start->network;
-	spec->user = is_root ? USER_ROOT : USER_AGENT;
-	if (has_root(oh) && !str_is(start->username, "root"))
-		spec->owner_uid = (uint32_t)start->uid;
-	snprintf(spec->workdir, sizeof(spec->workdir), "%.*s", STR_ARG(start->workdir));
-	/* What the host cannot limit is not asked for: that would be refused. */
-	const struct {
-		enum control control;
-		int64_t value, *limit;
-	} limits[] = {
-		{ CONTROL_MEMORY, (int64_t)MEMORY_BYTES << 20, &spec->limits.memory_bytes },
-		{ CONTROL_DISK, (int64_t)DISK_BYTES << 20, &spec->limits.disk_bytes },
-		{ CONTROL_PIDS, PIDS, &spec->limits.pids },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
-		if (runtime_host(oh->rt)->controls & UINT64_C(1) << limits[i].control)
-			*limits[i].limit = start->resource_factor * limits[i].value;
-}
+/* ---- from outside ---- */
 
 static bool has_word(struct str list, const char *word)
 {
@@ -539,10 +401,10 @@ void prepare_sandbox(struct openhands *oh, const struct start *start, struct str
 	create->name = name;
 	create->id = str_from(start->id);
 	create->allow = start->allow;
-	create->image = prepare_image(oh, start->image);
-	create->env = environment_of(start, &arena);
-	create->labels = labels_of(start, &arena);
-	fill_spec(&create->spec, oh, start);
+	create->image = wish_image(oh, start->image);
+	create->env = wish_environment(start, &arena);
+	create->labels = wish_labels(start, &arena);
+	wish_fill(&create->spec, oh, start);
 	runtime_create(oh->rt, create, on_created, p);
 	arena_fini(&arena);
 }
@@ -552,12 +414,11 @@ void prepare_spare(struct openhands *oh, const struct start *start, prepare_fn *
 	struct arena arena = ARENA_INIT(1 << 20);
 	struct create *create = arena_new(&arena, struct create);
 	struct preparation *p = preparation_new(oh, start, done, arg);
-	struct pairs labels = pairs_new(&arena, 1);
-	pairs_add(&labels, STR(LABEL_SPARE), STR("yes"));
+	struct str key = STR(LABEL_SPARE), value = STR("yes");
 	p->is_spare = true;
-	create->env = environment_of(start, &arena);
-	create->labels = (struct field_map){ labels.keys, labels.values, labels.n };
-	fill_spec(&create->spec, oh, start);
+	create->env = wish_environment(start, &arena);
+	create->labels = (struct field_map){ &key, &value, 1 };
+	wish_fill(&create->spec, oh, start);
 	runtime_create(oh->rt, create, on_created, p);
 	arena_fini(&arena);
 }
@@ -577,8 +438,8 @@ void prepare_from_spare(struct openhands *oh, struct sandbox *s, const struct st
 	static const struct field_map none = { 0 };
 	struct arena arena = ARENA_INIT(1 << 20);
 	struct preparation *p = preparation_new(oh, start, done, arg);
-	struct field_map env = environment_of(start, &arena);
-	struct field_map labels = labels_of(start, &arena);
+	struct field_map env = wish_environment(start, &arena);
+	struct field_map labels = wish_labels(start, &arena);
 	memcpy(p->id, s->id, sizeof(p->id));
 	hand_key(p);
 	runtime_set_labels(s, &labels);

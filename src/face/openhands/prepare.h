@@ -54,7 +54,5 @@ bool prepare_join(struct openhands *oh, struct str session, prepare_fn *done, vo
 void prepare_spare(struct openhands *oh, const struct start *start, prepare_fn *done, void *arg);
 void prepare_from_spare(struct openhands *oh, struct sandbox *s, const struct start *start,
 	prepare_fn *done, void *arg);
-/* An image that the server keeps; STR_NONE, which is the host's tools, for any other. */
-struct str prepare_image(const struct openhands *oh, struct str name);
 /* Ends all that are under way: their callers are told so. */
 void prepare_drop_all(struct openhands *oh);

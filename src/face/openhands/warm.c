@@ -12,6 +12,7 @@
 #include "base/bug.h"
 #include "base/log.h"
 #include "face/openhands/state.h"
+#include "face/openhands/wish.h"
 
 enum { PAUSE_MS = 1000, PLUGINS_SIZE = 1024 };
 
@@ -149,7 +150,7 @@ static bool note_shape(struct warm *w, const struct start *start)
 
 void warm_start(struct warm *w, const struct start *start, prepare_fn *done, void *arg)
 {
-	bool is_host = !prepare_image(w->oh, start->image).len;
+	bool is_host = !wish_image(w->oh, start->image).len;
 	bool is_fit = w->wanted && is_host && !start->port && start->network != NETWORK_PROXY &&
 		start->plugins.len < PLUGINS_SIZE && note_shape(w, start);
 	struct sandbox *s = is_fit ? take(w) : NULL;
