@@ -5,11 +5,20 @@
 
 enum { PATH_PARAMS_MAX = 128 * 1024 };
 
+void chore_drop(struct chore *e)
+{
+	void (*drop)(struct chore *) = take_ptr(e->drop);
+	if (e->call)
+		runtime_call_cancel(take_ptr(e->call));
+	if (drop)
+		drop(e);
+}
+
 void chore_fail(struct chore *e, const struct error *err)
 {
-	if (e->drop)
-		e->drop(e);
-	e->fail(e->r, err);
+	struct error kept = *err; /* it may be what is dropped */
+	chore_drop(e);
+	e->fail(e->r, &kept);
 }
 
 static void on_closed(void *arg)
@@ -18,7 +27,6 @@ static void on_closed(void *arg)
 	struct error err;
 	if (!e->call)
 		return;
-	runtime_call_cancel(take_ptr(e->call));
 	error_set(&err, ERROR_CANCELLED, "the client went away");
 	chore_fail(e, &err);
 }
@@ -58,17 +66,44 @@ static void on_result(void *arg, struct str text)
 		e->then(e, result);
 }
 
+static void on_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct chore *e = arg;
+	if (e->data)
+		e->data(e, channel, bytes);
+}
+
+static void on_event(void *arg, struct str json)
+{
+	struct chore *e = arg;
+	if (e->event)
+		e->event(e, json);
+}
+
+struct sandbox *chore_sandbox(struct chore *e)
+{
+	struct error err;
+	struct sandbox *s = runtime_find(e->rt, str_from(e->id), &err);
+	if (!s)
+		chore_fail(e, &err);
+	return s;
+}
+
 struct runtime_call *chore_perform(struct chore *e, const struct action *action,
 	const struct buf *params, chore_fn *then)
 {
-	static const struct call_sink sink = { .result = on_result, .error = on_error };
+	static const struct call_sink sink = {
+		.data = on_data,
+		.event = on_event,
+		.result = on_result,
+		.error = on_error,
+	};
 	struct error err;
-	struct sandbox *s = runtime_find(e->rt, str_from(e->id), &err);
-	if (s && params->is_full) {
+	struct sandbox *s = chore_sandbox(e);
+	if (!s)
+		return NULL;
+	if (params->is_full) {
 		error_set(&err, ERROR_TOO_LARGE, "the request is too large");
-		s = NULL;
-	}
-	if (!s) {
 		chore_fail(e, &err);
 		return NULL;
 	}

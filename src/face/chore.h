@@ -6,7 +6,9 @@
  *	struct chore *c = chore_new(r, rt, sandbox_id, fail);
  *	chore_perform(c, &stat_action, &params, on_stat);    … and there the next, or the answer
  *
- * What fails is told by `fail`, in the face's own form, unless `failed` is set.
+ * What fails is told by `fail`, in the face's own form, unless `failed` is set. What it keeps on
+ * the heap is freed by `drop`, which comes once: before `fail`, and where a face that answers says
+ * so (chore_drop).
  */
 #pragma once
 
@@ -24,14 +26,19 @@ struct chore {
 	char id[ID_SIZE];          /* of the sandbox */
 	struct runtime_call *call; /* NULL: none under way */
 	chore_fail_fn *fail;
-	chore_error_fn *failed;        /* an action failed: it answers. NULL: `fail` does */
-	void (*drop)(struct chore *e); /* frees `state` before `fail` is called; may be NULL */
+	chore_error_fn *failed; /* an action failed: it answers. NULL: `fail` does */
+	/* Of actions that tell something on their way; NULL: passed over. */
+	void (*data)(struct chore *e, uint8_t channel, struct str bytes);
+	void (*event)(struct chore *e, struct str json);
+	void (*drop)(struct chore *e); /* NULL: there is nothing to free */
 	void *state;                   /* of the face */
 	chore_fn *then;                /* private */
 };
 
 struct chore *chore_new(struct http_request *r, struct runtime *rt, const char *id,
 	chore_fail_fn *fail);
+/* NULL: it is gone, and the request has been answered. */
+struct sandbox *chore_sandbox(struct chore *e);
 /* NULL: answered, for the sandbox is gone. */
 struct runtime_call *chore_perform(struct chore *e, const struct action *action,
 	const struct buf *params, chore_fn *then);
@@ -40,3 +47,5 @@ struct runtime_call *chore_perform_path(struct chore *e, const struct action *ac
 	struct str path, const char *more, chore_fn *then);
 /* Answers with the error, as if an action had failed with it, but `failed` is not asked. */
 void chore_fail(struct chore *e, const struct error *err);
+/* Cancels what is under way, and frees. To be answered is left to the caller. */
+void chore_drop(struct chore *e);

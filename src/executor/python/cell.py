@@ -200,6 +200,7 @@ def refuse_input(error_class=NoInput):
 # ---- the interrupt ----
 
 _came_early = False
+awaits_code = False  # a cell is being made ready
 
 
 def _between_cells(*_):
@@ -214,15 +215,24 @@ def listen_to_interrupts(is_listening):
     if not is_listening:
         signal.signal(signal.SIGINT, _between_cells)
         return
-    guest.begin()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the cell before may have put another there
+    guest.begin()  # after that, or one in between would be for nobody
     if _came_early:
         _came_early = False
         raise KeyboardInterrupt
 
 
+def begin_code():
+    """Said by an engine when the agent's own code is next: until then an interrupt waits for that, as what comes before
+    may take it for its own (IPython's events print it, and go on)."""
+    global awaits_code
+    if awaits_code:
+        awaits_code = False
+        listen_to_interrupts(True)
+
+
 def forget_interrupt():
-    """One for a cell that does not begin is none for the next."""
+    """One for a cell that does not begin, or has ended, is none for the next."""
     global _came_early
     guest.begin()
     _came_early = False

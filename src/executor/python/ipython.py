@@ -75,6 +75,10 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui=None):
         """There is no screen; a figure is shown by the inline backend."""
 
+    async def run_code(self, *arguments, **options):
+        cell.begin_code()
+        return await super().run_code(*arguments, **options)
+
     def ask_exit(self):
         """exit and quit end the cell, not the kernel."""
         raise SystemExit(0)

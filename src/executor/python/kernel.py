@@ -74,14 +74,16 @@ def run(engine, body):
     if body.get("cwd"):
         os.chdir(body["cwd"])
     before = exchange_env(body.get("env", {}))
+    cell.awaits_code = True
     try:
-        cell.listen_to_interrupts(True)
         result = engine.run(body["code"], body["history"])
         cell.listen_to_interrupts(False)
     except KeyboardInterrupt:  # it hit the engine, not the code
         cell.listen_to_interrupts(False)
         result = {"execution_count": None,
                   "error": cell.show_error("KeyboardInterrupt", "", ["KeyboardInterrupt"])}
+    cell.awaits_code = False
+    cell.forget_interrupt()  # the next is only asked for when this one has been answered
     exchange_env(before)
     cell.flush()
     if os.getpid() != pid:

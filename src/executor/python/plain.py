@@ -148,6 +148,7 @@ class Engine:
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         error = None
         try:
+            cell.begin_code()
             self._execute(code, name)
             self._show_figures()
         except BaseException as why:  # the agent's: SystemExit ends the cell, not the kernel

@@ -74,7 +74,7 @@ void bash_process_fini(struct bash_process *p)
 	*p = (struct bash_process){ 0 };
 }
 
-void bash_wait(struct errand *a, const char *command, int64_t wait_ms, errand_fn *then)
+void bash_wait(struct chore *a, const char *command, int64_t wait_ms, chore_fn *then)
 {
 	char name[BASH_NAME_SIZE];
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
@@ -84,7 +84,7 @@ void bash_wait(struct errand *a, const char *command, int64_t wait_ms, errand_fn
 	jsonw_key_str(&w, "process", str_from(name));
 	jsonw_key_int(&w, "timeout_ms", wait_ms);
 	jsonw_close(&w);
-	errand_perform(a, &process_wait_action, &params, then);
+	chore_perform(a, &process_wait_action, &params, then);
 }
 
 /* ---- starting ---- */
@@ -112,13 +112,13 @@ struct starting {
 	bool has_no_bash;
 };
 
-static void drop_starting(struct errand *a)
+static void drop_starting(struct chore *a)
 {
 	struct starting *s = a->state;
 	json_free(take_ptr(s->body));
 }
 
-static void on_awaited(struct errand *a, const struct json *process)
+static void on_awaited(struct chore *a, const struct json *process)
 {
 	struct bash_process *p = mem_new(struct bash_process);
 	struct bash_wish wish = { .no_commands = true,
@@ -133,7 +133,7 @@ static void on_awaited(struct errand *a, const struct json *process)
 	bash_page_reply(a, &wish, p, bash_process_read(process, p));
 }
 
-static void on_started(struct errand *a, const struct json *process)
+static void on_started(struct chore *a, const struct json *process)
 {
 	struct starting *s = a->state;
 	a->failed = NULL;
@@ -148,9 +148,9 @@ static void on_started(struct errand *a, const struct json *process)
 	errand_reply(a, &body);
 }
 
-static void begin(struct errand *a);
+static void begin(struct chore *a);
 
-static void on_not_started(struct errand *a, const struct error *err)
+static void on_not_started(struct chore *a, const struct error *err)
 {
 	struct starting *s = a->state;
 	bool is_missing = err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID;
@@ -158,11 +158,11 @@ static void on_not_started(struct errand *a, const struct error *err)
 		s->has_no_bash = true;
 		begin(a);
 	} else {
-		errand_fail(a, err);
+		chore_fail(a, err);
 	}
 }
 
-static void begin(struct errand *a)
+static void begin(struct chore *a)
 {
 	struct starting *s = a->state;
 	auto_buf struct buf params = BUF_INIT(EVENT_MAX);
@@ -184,7 +184,7 @@ static void begin(struct errand *a)
 	jsonw_key_int(&w, "log_bytes", BASH_LOG_MAX);
 	jsonw_key_bool(&w, "detach", true);
 	jsonw_close(&w);
-	errand_perform(a, &exec_action, &params, on_started);
+	chore_perform(a, &exec_action, &params, on_started);
 }
 
 static void start(struct openhands *oh, struct http_request *r, struct sandbox *sandbox,
@@ -200,7 +200,7 @@ static void start(struct openhands *oh, struct http_request *r, struct sandbox *
 		reply_invalid(r, err.text);
 		return;
 	}
-	struct errand *a = errand_new(oh, r, sandbox);
+	struct chore *a = errand_new(oh, r, sandbox);
 	s->wish = *(const struct command *)params;
 	s->timeout_s = MIN(MAX(s->wish.timeout, 0), BASH_TIMEOUT_MAX_S);
 	s->is_awaited = is_awaited;
@@ -236,7 +236,7 @@ void bash_execute(struct http_request *r)
 
 /* ---- asking ---- */
 
-static void on_one(struct errand *a, const struct json *process)
+static void on_one(struct chore *a, const struct json *process)
 {
 	const struct bash_wish *wish = a->state;
 	struct bash_process *p = mem_new(struct bash_process);
@@ -244,17 +244,17 @@ static void on_one(struct errand *a, const struct json *process)
 }
 
 /* Never started, or forgotten: its client need not wait for the end of it. */
-static void on_none(struct errand *a, const struct error *err)
+static void on_none(struct chore *a, const struct error *err)
 {
 	if (err->code == ERROR_NOT_FOUND || err->code == ERROR_GONE)
 		errand_refuse(a, 404,
 			"no such command, or it is forgotten: the last %d that have ended are kept",
 			PROCESS_RETAINED_MAX);
 	else
-		errand_fail(a, err);
+		chore_fail(a, err);
 }
 
-static void on_all(struct errand *a, const struct json *result)
+static void on_all(struct chore *a, const struct json *result)
 {
 	const struct bash_wish *wish = a->state;
 	const struct json *list = json_find(result, "processes");
@@ -266,24 +266,24 @@ static void on_all(struct errand *a, const struct json *result)
 }
 
 /* Hundreds of long commands do not fit into one answer: then only their beginnings are told. */
-static void on_unlisted(struct errand *a, const struct error *err)
+static void on_unlisted(struct chore *a, const struct error *err)
 {
 	auto_buf struct buf params = BUF_INIT(64);
 	a->failed = NULL;
 	if (err->code != ERROR_TOO_LARGE) {
-		errand_fail(a, err);
+		chore_fail(a, err);
 		return;
 	}
 	buf_printf(&params, "{\"argv_bytes\":%d}", ARGUMENT_SHORT);
-	errand_perform(a, &process_list_action, &params, a->then);
+	chore_perform(a, &process_list_action, &params, a->then);
 }
 
-static void list_all(struct errand *a, errand_fn *then)
+static void list_all(struct chore *a, chore_fn *then)
 {
 	a->failed = on_unlisted;
 	auto_buf struct buf params = BUF_INIT(8);
 	buf_puts(&params, "{}");
-	errand_perform(a, &process_list_action, &params, then);
+	chore_perform(a, &process_list_action, &params, then);
 }
 
 /* -1: a value that no client of the original may send; the request has been answered. */
@@ -352,7 +352,7 @@ static void search_in(struct openhands *oh, struct http_request *r, struct sandb
 		wrong(r, "command_id__eq");
 		return;
 	}
-	struct errand *a = errand_new(oh, r, s);
+	struct chore *a = errand_new(oh, r, s);
 	a->state = wish;
 	if (!command.ptr) {
 		list_all(a, on_all);
@@ -381,7 +381,7 @@ static void get_in(struct openhands *oh, struct http_request *r, struct sandbox 
 		.order_gt = -1,
 		.number = id.number,
 		.limit = 1 };
-	struct errand *a = errand_new(oh, r, s);
+	struct chore *a = errand_new(oh, r, s);
 	a->state = wish;
 	a->failed = on_none;
 	bash_wait(a, id.command, 1, on_one);
@@ -394,12 +394,12 @@ void bash_get(struct http_request *r)
 
 /* ---- stopping: what has ended already is stopped ---- */
 
-static void on_killed(struct errand *a, const struct json *result)
+static void on_killed(struct chore *a, const struct json *result)
 {
 	errand_success(a);
 }
 
-static void on_not_stopped(struct errand *a, const struct error *err)
+static void on_not_stopped(struct chore *a, const struct error *err)
 {
 	if (err->code == ERROR_CONFLICT)
 		errand_success(a);
@@ -407,14 +407,14 @@ static void on_not_stopped(struct errand *a, const struct error *err)
 		on_none(a, err);
 }
 
-static void send_signal(struct errand *a, const char *word, errand_fn *then)
+static void send_signal(struct chore *a, const char *word, chore_fn *then)
 {
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	buf_printf(&params, "{\"process\":\"bash-%s\",\"signal\":\"%s\"}", (char *)a->state, word);
-	errand_perform(a, &process_signal_action, &params, then);
+	chore_perform(a, &process_signal_action, &params, then);
 }
 
-static void on_patience(struct errand *a, const struct json *process)
+static void on_patience(struct chore *a, const struct json *process)
 {
 	if (str_is(json_str(json_find(process, "status")), "running"))
 		send_signal(a, "KILL", on_killed);
@@ -422,7 +422,7 @@ static void on_patience(struct errand *a, const struct json *process)
 		errand_success(a);
 }
 
-static void on_stopping(struct errand *a, const struct json *process)
+static void on_stopping(struct chore *a, const struct json *process)
 {
 	bash_wait(a, a->state, GRACE_MS, on_patience);
 }
@@ -434,7 +434,7 @@ static void stop_in(struct openhands *oh, struct http_request *r, struct sandbox
 		wrong(r, "command_id");
 		return;
 	}
-	struct errand *a = errand_new(oh, r, s);
+	struct chore *a = errand_new(oh, r, s);
 	a->state = arena_str(&r->arena, str_from(id.command));
 	a->failed = on_not_stopped;
 	send_signal(a, "TERM", on_stopping);
@@ -453,7 +453,7 @@ struct clearing {
 	int64_t n_events;
 };
 
-static void drop_clearing(struct errand *a)
+static void drop_clearing(struct chore *a)
 {
 	struct clearing *c = a->state;
 	for (size_t i = 0; i < c->n; i++)
@@ -461,9 +461,9 @@ static void drop_clearing(struct errand *a)
 	free(take_ptr(c->all));
 }
 
-static void on_removed(struct errand *a, const struct json *result);
+static void on_removed(struct chore *a, const struct json *result);
 
-static void remove_next(struct errand *a)
+static void remove_next(struct chore *a)
 {
 	struct clearing *c = a->state;
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
@@ -477,10 +477,10 @@ static void remove_next(struct errand *a)
 	}
 	bash_name(c->all[c->at].id.command, name);
 	buf_printf(&params, "{\"process\":\"%s\"}", name);
-	errand_perform(a, &process_remove_action, &params, on_removed);
+	chore_perform(a, &process_remove_action, &params, on_removed);
 }
 
-static void on_removed(struct errand *a, const struct json *result)
+static void on_removed(struct chore *a, const struct json *result)
 {
 	struct clearing *c = a->state;
 	c->n_events += 2 + c->all[c->at++].total_bytes / BASH_PIECE;
@@ -488,14 +488,14 @@ static void on_removed(struct errand *a, const struct json *result)
 }
 
 /* Somebody else has removed it. */
-static void on_not_removed(struct errand *a, const struct error *err)
+static void on_not_removed(struct chore *a, const struct error *err)
 {
 	struct clearing *c = a->state;
 	c->at++;
 	remove_next(a);
 }
 
-static void on_to_clear(struct errand *a, const struct json *result)
+static void on_to_clear(struct chore *a, const struct json *result)
 {
 	const struct json *list = json_find(result, "processes");
 	struct clearing *c = arena_new(&a->r->arena, struct clearing);

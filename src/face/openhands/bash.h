@@ -49,9 +49,9 @@ struct bash_wish {
 };
 
 /* The processes are the page's from here on. It answers the errand. */
-void bash_page_reply(struct errand *a, const struct bash_wish *wish, struct bash_process *processes,
+void bash_page_reply(struct chore *a, const struct bash_wish *wish, struct bash_process *processes,
 	size_t n);
 void bash_put_command(struct jsonw *w, const char *id, int64_t started_ms, struct str text,
 	struct str cwd, int64_t timeout_s);
 /* Asks for the process of a command, after it has ended or wait_ms have passed; 0: it has ended. */
-void bash_wait(struct errand *a, const char *command, int64_t wait_ms, errand_fn *then);
+void bash_wait(struct chore *a, const char *command, int64_t wait_ms, chore_fn *then);

@@ -39,7 +39,7 @@ struct run {
 };
 
 struct page {
-	struct errand *ask;
+	struct chore *ask;
 	struct bash_wish wish;
 	struct bash_process *processes;
 	size_t n_processes;
@@ -56,7 +56,7 @@ struct page {
 	bool is_cut;        /* bytes of it are kept no longer */
 };
 
-static void page_drop(struct errand *a)
+static void page_drop(struct chore *a)
 {
 	struct page *p = a->state;
 	for (size_t i = 0; i < p->n_processes; i++)
@@ -285,7 +285,7 @@ static void finish_text(struct page *p)
 	next(p);
 }
 
-static void on_data(struct errand *a, uint8_t channel, struct str bytes)
+static void on_data(struct chore *a, uint8_t channel, struct str bytes)
 {
 	struct page *p = a->state;
 	if (channel != 1 && channel != 2)
@@ -298,7 +298,7 @@ static void on_data(struct errand *a, uint8_t channel, struct str bytes)
 }
 
 /* {"skipped_bytes":n} */
-static void on_event(struct errand *a, struct str text)
+static void on_event(struct chore *a, struct str text)
 {
 	struct page *p = a->state;
 	auto_json struct json *event = NULL;
@@ -314,17 +314,17 @@ static void on_event(struct errand *a, struct str text)
 	finish_text(p);
 }
 
-static void on_end_of_log(struct errand *a, const struct json *result)
+static void on_end_of_log(struct chore *a, const struct json *result)
 {
 	finish_text(a->state);
 }
 
 /* Somebody has removed it meanwhile: there is no such event any more. */
-static void on_no_log(struct errand *a, const struct error *err)
+static void on_no_log(struct chore *a, const struct error *err)
 {
 	struct page *p = a->state;
 	if (err->code != ERROR_NOT_FOUND && err->code != ERROR_GONE) {
-		errand_fail(a, err);
+		chore_fail(a, err);
 		return;
 	}
 	p->at++;
@@ -351,7 +351,7 @@ static void read_text(struct page *p)
 		return;
 	}
 	buf_printf(&params, "{\"process\":\"%s\",\"after\":%lld}", name, (long long)p->position);
-	errand_perform(p->ask, &process_logs_action, &params, on_end_of_log);
+	chore_perform(p->ask, &process_logs_action, &params, on_end_of_log);
 }
 
 /* ---- the page ---- */
@@ -363,7 +363,7 @@ static void answer(struct page *p)
 		errand_refuse(p->ask, 404, "Not Found");
 		return;
 	}
-	struct errand *a = p->ask;
+	struct chore *a = p->ask;
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	if (!p->wish.is_one) {
 		jsonw_close_array(&p->w);
@@ -395,7 +395,7 @@ static void next(struct page *p)
 	}
 }
 
-void bash_page_reply(struct errand *a, const struct bash_wish *wish, struct bash_process *processes,
+void bash_page_reply(struct chore *a, const struct bash_wish *wish, struct bash_process *processes,
 	size_t n)
 {
 	struct page *p = mem_new(struct page);

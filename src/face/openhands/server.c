@@ -78,16 +78,16 @@ struct asking {
 	char how[64];
 };
 
-static void drop_asking(struct errand *a)
+static void drop_asking(struct chore *a)
 {
 	struct asking *asking = a->state;
 	buf_fini(&asking->exec);
 }
 
-static void report(struct errand *a)
+static void report(struct chore *a)
 {
 	struct asking *asking = a->state;
-	struct sandbox *s = errand_sandbox(a);
+	struct sandbox *s = chore_sandbox(a);
 	if (!s)
 		return;
 	a->drop = NULL;
@@ -95,32 +95,32 @@ static void report(struct errand *a)
 	asking->then(a->r, s, &asking->report);
 }
 
-static void on_started(struct errand *a, const struct json *process)
+static void on_started(struct chore *a, const struct json *process)
 {
 	struct asking *asking = a->state;
 	asking->report = (struct server_report){ .why = "" };
 	report(a);
 }
 
-static void start_again(struct errand *a)
+static void start_again(struct chore *a)
 {
 	struct asking *asking = a->state;
 	a->failed = NULL;
-	errand_perform(a, &exec_action, &asking->exec, on_started);
+	chore_perform(a, &exec_action, &asking->exec, on_started);
 }
 
-static void on_removed(struct errand *a, const struct json *result)
+static void on_removed(struct chore *a, const struct json *result)
 {
 	start_again(a);
 }
 
-static void on_not_removed(struct errand *a, const struct error *err)
+static void on_not_removed(struct chore *a, const struct error *err)
 {
 	start_again(a);
 }
 
 /* It is known to have ended. */
-static void conclude(struct errand *a)
+static void conclude(struct chore *a)
 {
 	struct asking *asking = a->state;
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
@@ -131,10 +131,10 @@ static void conclude(struct errand *a)
 	}
 	buf_puts(&params, "{\"process\":\"" PROCESS "\"}");
 	a->failed = on_not_removed;
-	errand_perform(a, &process_remove_action, &params, on_removed);
+	chore_perform(a, &process_remove_action, &params, on_removed);
 }
 
-static void on_logs(struct errand *a, const struct json *result)
+static void on_logs(struct chore *a, const struct json *result)
 {
 	struct asking *asking = a->state;
 	const struct json *entries = json_find(result, "entries");
@@ -148,7 +148,7 @@ static void on_logs(struct errand *a, const struct json *result)
 	conclude(a);
 }
 
-static void on_no_logs(struct errand *a, const struct error *err)
+static void on_no_logs(struct chore *a, const struct error *err)
 {
 	struct asking *asking = a->state;
 	asking->report.why = arena_str(&a->r->arena, str_from(err->text));
@@ -156,7 +156,7 @@ static void on_no_logs(struct errand *a, const struct error *err)
 }
 
 /* The first event says that it listens, and that is all that was to be known. */
-static void on_connected(struct errand *a, struct str json)
+static void on_connected(struct chore *a, struct str json)
 {
 	struct asking *asking = a->state;
 	a->event = NULL;
@@ -165,29 +165,29 @@ static void on_connected(struct errand *a, struct str json)
 	report(a);
 }
 
-static void on_not_connected(struct errand *a, const struct error *err)
+static void on_not_connected(struct chore *a, const struct error *err)
 {
 	report(a);
 }
 
-static void on_disconnected(struct errand *a, const struct json *result)
+static void on_disconnected(struct chore *a, const struct json *result)
 {
 	report(a);
 }
 
-static void knock(struct errand *a)
+static void knock(struct chore *a)
 {
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
-	const struct sandbox *s = errand_sandbox(a);
+	const struct sandbox *s = chore_sandbox(a);
 	if (!s)
 		return;
 	buf_printf(&params, "{\"port\":%d,\"timeout_ms\":%d}", server_port(s), KNOCK_MS);
 	a->event = on_connected;
 	a->failed = on_not_connected;
-	errand_perform(a, &connect_action, &params, on_disconnected);
+	chore_perform(a, &connect_action, &params, on_disconnected);
 }
 
-static void on_seen(struct errand *a, const struct json *process)
+static void on_seen(struct chore *a, const struct json *process)
 {
 	struct asking *asking = a->state;
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
@@ -203,23 +203,23 @@ static void on_seen(struct errand *a, const struct json *process)
 			(long long)json_int(json_find(process, "exit_code")));
 	buf_puts(&params, "{\"process\":\"" PROCESS "\",\"capture\":true}");
 	a->failed = on_no_logs;
-	errand_perform(a, &process_logs_action, &params, on_logs);
+	chore_perform(a, &process_logs_action, &params, on_logs);
 }
 
 /* Somebody has removed it. */
-static void on_unseen(struct errand *a, const struct error *err)
+static void on_unseen(struct chore *a, const struct error *err)
 {
 	if (err->code == ERROR_NOT_FOUND || err->code == ERROR_GONE)
 		on_no_logs(a, err);
 	else
-		errand_fail(a, err);
+		chore_fail(a, err);
 }
 
-static struct errand *look(struct openhands *oh, struct http_request *r, struct sandbox *s,
+static struct chore *look(struct openhands *oh, struct http_request *r, struct sandbox *s,
 	server_report_fn *then)
 {
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
-	struct errand *a = errand_new(oh, r, s);
+	struct chore *a = errand_new(oh, r, s);
 	struct asking *asking = arena_new(&r->arena, struct asking);
 	asking->then = then;
 	asking->report.why = "";
@@ -228,7 +228,7 @@ static struct errand *look(struct openhands *oh, struct http_request *r, struct 
 	a->drop = drop_asking;
 	a->failed = on_unseen;
 	buf_puts(&params, "{\"process\":\"" PROCESS "\",\"timeout_ms\":1}");
-	errand_perform(a, &process_wait_action, &params, on_seen);
+	chore_perform(a, &process_wait_action, &params, on_seen);
 	return a;
 }
 

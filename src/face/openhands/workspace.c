@@ -61,8 +61,8 @@ static bool is_yes(struct str word)
 	return str_eq_nocase(word, STR("true")) || str_is(word, "1");
 }
 
-static void perform_path(struct errand *a, const struct action *action, struct str path,
-	const char *more, errand_fn *then)
+static void perform_path(struct chore *a, const struct action *action, struct str path,
+	const char *more, chore_fn *then)
 {
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
@@ -70,27 +70,27 @@ static void perform_path(struct errand *a, const struct action *action, struct s
 	jsonw_key_str(&w, "path", path);
 	buf_puts(&params, more);
 	jsonw_close(&w);
-	errand_perform(a, action, &params, then);
+	chore_perform(a, action, &params, then);
 }
 
 /* ---- directories ---- */
 
-static void on_made(struct errand *a, const struct json *result)
+static void on_made(struct chore *a, const struct json *result)
 {
 	errand_success(a);
 }
 
-static void on_not_made(struct errand *a, const struct error *err)
+static void on_not_made(struct chore *a, const struct error *err)
 {
 	if (err->code == ERROR_EXISTS || err->code == ERROR_INVALID)
 		errand_refuse(a, 400, "Path exists and is not a directory");
 	else
-		errand_fail(a, err);
+		chore_fail(a, err);
 }
 
 static void make_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
 {
-	struct errand *a = errand_new(oh, r, s);
+	struct chore *a = errand_new(oh, r, s);
 	a->failed = on_not_made;
 	perform_path(a, &mkdir_action, http_query(r, "path"), ",\"parents\":true", on_made);
 }
@@ -107,7 +107,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Names of the directories in it, sorted; they point into the result. */
-static const char **subdirs_of(struct errand *a, const struct json *result, size_t *ret_n)
+static const char **subdirs_of(struct chore *a, const struct json *result, size_t *ret_n)
 {
 	const struct json *entries = json_find(result, "entries");
 	const char **names = arena_alloc(&a->r->arena, (json_len(entries) + 1) * sizeof(*names));
@@ -134,7 +134,7 @@ static void put_entry(struct jsonw *w, const char *key, struct str base, const c
 	jsonw_close(w);
 }
 
-static void list(struct errand *a, struct str path, errand_fn *then)
+static void list(struct chore *a, struct str path, chore_fn *then)
 {
 	char more[64];
 	bool has_hidden = is_yes(http_query(a->r, "include_hidden"));
@@ -143,7 +143,7 @@ static void list(struct errand *a, struct str path, errand_fn *then)
 	perform_path(a, &list_action, path, more, then);
 }
 
-static void on_subdirs(struct errand *a, const struct json *result)
+static void on_subdirs(struct chore *a, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&body);
@@ -170,19 +170,19 @@ static void on_subdirs(struct errand *a, const struct json *result)
 	errand_reply(a, &body);
 }
 
-static void on_no_subdirs(struct errand *a, const struct error *err)
+static void on_no_subdirs(struct chore *a, const struct error *err)
 {
 	if (err->code == ERROR_NOT_FOUND)
 		errand_refuse(a, 404, "Directory not found");
 	else if (err->code == ERROR_INVALID)
 		errand_refuse(a, 400, "Path is not a directory");
 	else
-		errand_fail(a, err);
+		chore_fail(a, err);
 }
 
 static void subdirs_in(struct openhands *oh, struct http_request *r, struct sandbox *s)
 {
-	struct errand *a = errand_new(oh, r, s);
+	struct chore *a = errand_new(oh, r, s);
 	a->failed = on_no_subdirs;
 	list(a, http_query(r, "path"), on_subdirs);
 }
@@ -195,7 +195,7 @@ void workspace_subdirs(struct http_request *r)
 
 /* ---- the home ---- */
 
-static void reply_home(struct errand *a, const struct json *result)
+static void reply_home(struct chore *a, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&body);
@@ -215,12 +215,12 @@ static void reply_home(struct errand *a, const struct json *result)
 	errand_reply(a, &body);
 }
 
-static void on_unlisted(struct errand *a, const struct error *err)
+static void on_unlisted(struct chore *a, const struct error *err)
 {
 	reply_home(a, NULL);
 }
 
-static void on_home(struct errand *a, const struct json *result)
+static void on_home(struct chore *a, const struct json *result)
 {
 	struct str home = json_str(json_find(result, "stdout"));
 	a->state = arena_str(&a->r->arena, home.len ? home : STR("/"));
@@ -234,7 +234,7 @@ static void home_in(struct openhands *oh, struct http_request *r, struct sandbox
 	buf_puts(&params,
 		"{\"argv\":[\"sh\",\"-c\",\"cd && printf %s \\\"$PWD\\\"\"],\"cwd\":\"/\","
 		"\"capture\":true,\"timeout_ms\":10000}");
-	errand_perform(errand_new(oh, r, s), &exec_action, &params, on_home);
+	chore_perform(errand_new(oh, r, s), &exec_action, &params, on_home);
 }
 
 void workspace_home(struct http_request *r)
