@@ -295,7 +295,9 @@ static struct asking *asking_new(struct http_request *r, const char *nothing)
 
 static struct str or_nothing(struct str s)
 {
-	return s.ptr ? s : STR("");
+	if (!s.ptr)
+		s = STR("");
+	return s;
 }
 
 static void put_changes(const struct asking *a, const struct json *result, struct jsonw *w)

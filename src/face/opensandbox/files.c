@@ -17,7 +17,9 @@ static void put_owner(struct jsonw *w, const struct json *file, const char *key,
 	struct str name = json_str(json_find(file, key));
 	char id[24];
 	snprintf(id, sizeof(id), "%lld", (long long)json_int(json_find(file, id_key)));
-	jsonw_key_str(w, key, name.len ? name : str_from(id));
+	if (!name.len)
+		name = str_from(id);
+	jsonw_key_str(w, key, name);
 }
 
 static const char *type_of(struct str type)
