@@ -950,22 +950,30 @@ def storm(tmp_path, request):
     p = multiprocessing.Process(target=swap_for_ever, args=(str(tmp_path / "root/swap"), str(tmp_path / "root/link")),
                                 daemon=True)
     p.start()
+    request.node.storm_pid = p.pid
     yield tmp_path
     p.kill()
     p.join()
 
 
-def test_the_storm_catches_a_naive_implementation(storm):
+def seconds_of_work(pid):
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def is_led_out(path):
+    try:
+        return not os.path.islink(path) and (path / "canary").read_text() == "canary"
+    except OSError:
+        return False
+
+
+def test_the_storm_catches_a_naive_implementation(storm, request):
     """Looks before it opens, as many programs do. If this one got through, the storm would prove nothing."""
-    path = storm / "root/swap"
-    until = time.process_time() + 1  # a second of work, however long a busy machine takes for it
+    both = (os.getpid(), request.node.storm_pid)
+    until = [seconds_of_work(pid) + 1 for pid in both]  # however long a busy machine takes for it
     caught = False
-    while not caught and time.process_time() < until:
-        try:
-            if not os.path.islink(path):
-                caught = (path / "canary").read_text() == "canary"
-        except OSError:
-            pass
+    while not caught and any(seconds_of_work(pid) < end for pid, end in zip(both, until)):
+        caught = any(is_led_out(storm / "root/swap") for _ in range(100))
     assert caught
 
 
