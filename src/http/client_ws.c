@@ -61,6 +61,8 @@ static int ws_flush(struct http_ws *ws)
 static void on_frame_write(void *arg, struct str bytes)
 {
 	struct http_ws *ws = arg;
+	if (ws->is_over)
+		return; /* what it has held back is not what this would be sent after */
 	buf_put(&ws->out, bytes);
 	ws_flush(ws); /* a failure shows when the next turn reads */
 }
