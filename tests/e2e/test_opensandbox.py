@@ -230,6 +230,17 @@ def test_metadata_is_merged(server):
     box.delete()
 
 
+def test_what_is_too_much_to_be_kept_changes_nothing(server):
+    box = Box(server, image={"uri": "opensandbox/code-interpreter:latest"}, metadata={"a": "1"},
+              entrypoint=["/opt/code-interpreter/start.sh", "x" * (2 * 1024 * 1024 - 2000)])
+    much = {f"p{i}." + "d" * 200 + f"/{i}": "y" * 63 for i in range(20)}
+    failure(box.api("PATCH", "/metadata", much), 413)
+    told = box.api("GET").json
+    assert told["metadata"] == {"a": "1"}
+    assert box.api("PATCH", "/metadata", {"a": "2"}).json["metadata"] == {"a": "2"}
+    box.delete()
+
+
 def test_who_comes_in(server, shared):
     for key in (None, "wrong", shared.execd_headers["X-EXECD-ACCESS-TOKEN"]):
         failure(api(server, "GET", "/sandboxes", key=key), 401, "UNAUTHORIZED")

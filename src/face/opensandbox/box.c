@@ -13,6 +13,7 @@
 #include "base/auto.h"
 
 #define MARK "{\"face\":\"opensandbox\","
+#define HOME "/root"
 
 struct json *osb_note(const struct sandbox *s)
 {
@@ -116,14 +117,14 @@ void osb_put_sandbox(struct jsonw *w, const struct sandbox *s, const struct json
 	jsonw_close(w);
 }
 
-void osb_save(struct sandbox *s, const struct json *note, const char *key, struct str value)
+int osb_note_with(const struct json *note, const char *key, struct str value, struct buf *ret,
+	struct error *err)
 {
-	auto_buf struct buf b = BUF_INIT(CREATE_NOTE_BYTES);
-	struct jsonw w = JSONW(&b);
+	struct jsonw w = JSONW(ret);
 	const struct json *member;
 	struct str name;
 	void *it = NULL;
-	buf_puts(&b, "{\"face\":\"opensandbox\"");
+	buf_puts(ret, "{\"face\":\"opensandbox\"");
 	w.needs_comma = true;
 	while ((member = json_next(note, &it, &name))) {
 		auto_buf struct buf kept = BUF_INIT(CREATE_NOTE_BYTES);
@@ -133,9 +134,10 @@ void osb_save(struct sandbox *s, const struct json *note, const char *key, struc
 		jsonw_key_dyn(&w, name);
 		jsonw_raw(&w, str_is(name, key) ? value : buf_str(&kept));
 	}
-	buf_putc(&b, '}');
-	if (!b.is_full)
-		runtime_set_note(s, buf_str(&b));
+	buf_putc(ret, '}');
+	if (!ret->is_full)
+		return 0;
+	return error_set(err, ERROR_TOO_LARGE, "%s: too much is kept of this sandbox", key);
 }
 
 bool osb_path_is_good(struct str path)
@@ -145,8 +147,7 @@ bool osb_path_is_good(struct str path)
 
 struct str osb_path(struct http_request *r, struct str path)
 {
-	const char *home = "/root";
 	if (!str_is(path, "~") && !str_starts(path, STR("~/")))
 		return str_from_len(arena_str(&r->arena, path), path.len);
-	return str_from(arena_printf(&r->arena, "%s%.*s", home, STR_ARG(str_skip(path, 1))));
+	return str_from(arena_printf(&r->arena, HOME "%.*s", STR_ARG(str_skip(path, 1))));
 }

@@ -231,7 +231,8 @@ void osb_renew(struct http_request *r)
 {
 	struct sandbox *s = osb_sandbox(r);
 	auto_json struct json *body = s ? osb_body(r) : NULL, *note = s ? osb_note(s) : NULL;
-	auto_buf struct buf reply = BUF_INIT(1024), text = BUF_INIT(64);
+	auto_buf struct buf reply = BUF_INIT(1024), text = BUF_INIT(64),
+			    kept = BUF_INIT(CREATE_NOTE_BYTES);
 	struct jsonw w = JSONW(&reply);
 	int64_t end_ms, now_ms = clock_wall_ms();
 	struct error err;
@@ -244,9 +245,13 @@ void osb_renew(struct http_request *r)
 		osb_fail_error(r, &err);
 		return;
 	}
-	runtime_set_timeout(s, end_ms - now_ms);
 	buf_printf(&text, "%lld", (long long)end_ms);
-	osb_save(s, note, "end_ms", buf_str(&text));
+	if (osb_note_with(note, "end_ms", buf_str(&text), &kept, &err) < 0) {
+		osb_fail_error(r, &err);
+		return;
+	}
+	runtime_set_timeout(s, end_ms - now_ms);
+	runtime_set_note(s, buf_str(&kept));
 	jsonw_open(&w);
 	osb_key_time(&w, "expiresAt", end_ms);
 	jsonw_close(&w);
@@ -298,7 +303,7 @@ void osb_patch_metadata(struct http_request *r)
 {
 	struct sandbox *s = osb_sandbox(r);
 	auto_json struct json *patch = s ? osb_body(r) : NULL, *note = s ? osb_note(s) : NULL;
-	auto_buf struct buf text = BUF_INIT(CREATE_NOTE_BYTES / 2);
+	auto_buf struct buf text = BUF_INIT(CREATE_NOTE_BYTES), kept = BUF_INIT(CREATE_NOTE_BYTES);
 	struct jsonw w = JSONW(&text);
 	struct metadata m = { .arena = &r->arena };
 	struct error err;
@@ -316,8 +321,12 @@ void osb_patch_metadata(struct http_request *r)
 		jsonw_str(&w, m.map.values[i]);
 	}
 	jsonw_close(&w);
+	if (osb_note_with(note, "metadata", buf_str(&text), &kept, &err) < 0) {
+		osb_fail_error(r, &err);
+		return;
+	}
 	runtime_set_labels(s, &m.map);
-	osb_save(s, note, "metadata", buf_str(&text));
+	runtime_set_note(s, buf_str(&kept));
 	reply_sandbox(r, 200, s);
 }
 

@@ -188,7 +188,7 @@ static void change(struct http_request *r, bool adds)
 	struct sandbox *s = osb_execd_sandbox(r);
 	auto_json struct json *body = s ? osb_body_of(r, JSON_KIND_ARRAY) : NULL;
 	auto_json struct json *note = body ? osb_note(s) : NULL, *changed = NULL;
-	auto_buf struct buf text = BUF_INIT(CREATE_NOTE_BYTES / 2);
+	auto_buf struct buf text = BUF_INIT(CREATE_NOTE_BYTES), kept = BUF_INIT(CREATE_NOTE_BYTES);
 	struct create *create = arena_new(&r->arena, struct create);
 	struct error err;
 	if (!note)
@@ -204,11 +204,12 @@ static void change(struct http_request *r, bool adds)
 	put_changed(&text, policy, body, adds);
 	if (json_parse(buf_str(&text), &changed, &err) < 0 ||
 		osb_policy_read(changed, &r->arena, create, &err) < 0 ||
+		osb_note_with(note, "policy", buf_str(&text), &kept, &err) < 0 ||
 		runtime_set_allow(s, &create->allow, &err) < 0) {
 		osb_execd_error(r, &err);
 		return;
 	}
-	osb_save(s, note, "policy", buf_str(&text));
+	runtime_set_note(s, buf_str(&kept));
 	reply_policy(r, changed);
 }
 

@@ -81,8 +81,9 @@ struct sandbox *osb_execd_sandbox(struct http_request *r);
 struct chore *osb_chore(struct http_request *r);     /* in it; NULL: answered */
 const char *osb_state_name(const struct sandbox *s); /* "Running" */
 void osb_put_sandbox(struct jsonw *w, const struct sandbox *s, const struct json *note);
-/* A note like this one, but with another value for `key`, as JSON. */
-void osb_save(struct sandbox *s, const struct json *note, const char *key, struct str value);
+/* A note like this one, but with another value for `key`, as JSON. ret: of CREATE_NOTE_BYTES. */
+int osb_note_with(const struct json *note, const char *key, struct str value, struct buf *ret,
+	struct error *err);
 /* A path as the caller means it: "~" is the home of the sandbox's root. In the arena. */
 struct str osb_path(struct http_request *r, struct str path);
 bool osb_path_is_good(struct str path);
