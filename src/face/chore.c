@@ -18,23 +18,35 @@ void chore_fail(struct chore *e, const struct error *err)
 {
 	struct error kept = *err; /* it may be what is dropped */
 	chore_drop(e);
-	e->fail(e->r, &kept);
+	if (http_stream_has_begun(e->r))
+		http_stream_end(e->r, false);
+	else
+		e->fail(e->r, &kept);
 }
 
 static void on_closed(void *arg)
 {
 	struct chore *e = arg;
 	struct error err;
-	if (!e->call)
+	if (!e->call && !http_stream_has_begun(e->r))
 		return;
 	error_set(&err, ERROR_CANCELLED, "the client went away");
 	chore_fail(e, &err);
 }
 
+static void on_drain(void *arg)
+{
+	struct chore *e = arg;
+	if (e->call)
+		runtime_call_pause(e->call, false);
+	if (e->drain)
+		e->drain(e);
+}
+
 struct chore *chore_new(struct http_request *r, struct runtime *rt, const char *id,
 	chore_fail_fn *fail)
 {
-	static const struct http_ops ops = { .on_closed = on_closed };
+	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
 	struct chore *e = arena_new(&r->arena, struct chore);
 	e->r = r;
 	e->rt = rt;
@@ -44,14 +56,28 @@ struct chore *chore_new(struct http_request *r, struct runtime *rt, const char *
 	return e;
 }
 
-static void on_error(void *arg, const struct error *err)
+/* ---- what comes of an action ---- */
+
+static void end_call(struct chore *e)
 {
-	struct chore *e = arg;
 	e->call = NULL;
-	if (e->failed)
+	if (e->used)
+		e->used(e);
+}
+
+static void tell_failure(struct chore *e, const struct error *err)
+{
+	if (e->failed && !(e->flow && e->has_flown))
 		e->failed(e, err);
 	else
 		chore_fail(e, err);
+}
+
+static void on_error(void *arg, const struct error *err)
+{
+	struct chore *e = arg;
+	end_call(e);
+	tell_failure(e, err);
 }
 
 static void on_result(void *arg, struct str text)
@@ -59,9 +85,9 @@ static void on_result(void *arg, struct str text)
 	struct chore *e = arg;
 	auto_json struct json *result = NULL;
 	struct error err;
-	e->call = NULL;
+	end_call(e);
 	if (json_parse(text, &result, &err) < 0)
-		on_error(e, &err);
+		tell_failure(e, &err);
 	else
 		e->then(e, result);
 }
@@ -89,15 +115,16 @@ struct sandbox *chore_sandbox(struct chore *e)
 	return s;
 }
 
-struct runtime_call *chore_perform(struct chore *e, const struct action *action,
-	const struct buf *params, chore_fn *then)
+static const struct call_sink sink = {
+	.data = on_data,
+	.event = on_event,
+	.result = on_result,
+	.error = on_error,
+};
+
+static struct runtime_call *begin(struct chore *e, const struct action *action,
+	const struct buf *params, const struct call_sink *to)
 {
-	static const struct call_sink sink = {
-		.data = on_data,
-		.event = on_event,
-		.result = on_result,
-		.error = on_error,
-	};
 	struct error err;
 	struct sandbox *s = chore_sandbox(e);
 	if (!s)
@@ -107,9 +134,16 @@ struct runtime_call *chore_perform(struct chore *e, const struct action *action,
 		chore_fail(e, &err);
 		return NULL;
 	}
-	e->then = then;
-	e->call = runtime_perform(s, action, buf_str(params), &sink, e);
+	e->call = runtime_perform(s, action, buf_str(params), to, e);
 	return e->call;
+}
+
+struct runtime_call *chore_perform(struct chore *e, const struct action *action,
+	const struct buf *params, chore_fn *then)
+{
+	e->flow = NULL;
+	e->then = then;
+	return begin(e, action, params, &sink);
 }
 
 struct runtime_call *chore_perform_path(struct chore *e, const struct action *action,
@@ -122,4 +156,132 @@ struct runtime_call *chore_perform_path(struct chore *e, const struct action *ac
 	buf_puts(&params, more);
 	jsonw_close(&w);
 	return chore_perform(e, action, &params, then);
+}
+
+void chore_send(struct chore *e, struct str input)
+{
+	if (!e->call || runtime_call_is_over(e->call))
+		return;
+	runtime_call_send(e->call, 0, input);
+	runtime_call_eof(e->call, 0);
+}
+
+/* ---- the request's body ---- */
+
+static void on_body(void *arg, struct str piece)
+{
+	struct chore *e = arg;
+	if (!e->call || runtime_call_is_over(e->call))
+		return;
+	runtime_call_send(e->call, 0, piece);
+	if (runtime_call_is_full(e->call))
+		http_pause_body(e->r, true);
+}
+
+static void on_body_end(void *arg)
+{
+	struct chore *e = arg;
+	if (e->call && !runtime_call_is_over(e->call))
+		runtime_call_eof(e->call, 0);
+}
+
+static void on_taken(void *arg)
+{
+	struct chore *e = arg;
+	http_pause_body(e->r, false);
+}
+
+void chore_feed(struct chore *e, const struct action *action, const struct buf *params,
+	chore_fn *then)
+{
+	static const struct http_ops ops = {
+		.on_body = on_body,
+		.on_body_end = on_body_end,
+		.on_drain = on_drain,
+		.on_closed = on_closed,
+	};
+	static const struct call_sink feed_sink = {
+		.data = on_data,
+		.event = on_event,
+		.drain = on_taken,
+		.result = on_result,
+		.error = on_error,
+	};
+	e->flow = NULL;
+	e->then = then;
+	if (begin(e, action, params, &feed_sink))
+		http_listen(e->r, &ops, e);
+}
+
+/* ---- bytes that are the answer ---- */
+
+int64_t chore_flow_size(const struct json *head)
+{
+	const struct json *size = json_find(head, "size");
+	return json_kind(size) == JSON_KIND_INT ? json_int(size) : -1;
+}
+
+static void flow_begin(struct chore *e, const struct json *head)
+{
+	if (e->has_flown)
+		return;
+	e->has_flown = true;
+	e->flow->begin(e, head);
+}
+
+/* The first event says what comes. */
+static void on_flow_head(void *arg, struct str text)
+{
+	auto_json struct json *head = NULL;
+	if (json_parse(text, &head, NULL) == 0)
+		flow_begin(arg, head);
+}
+
+static void on_flow_data(void *arg, uint8_t channel, struct str bytes)
+{
+	struct chore *e = arg;
+	if (channel == 2)
+		return;
+	flow_begin(e, NULL);
+	http_stream_write(e->r, bytes);
+	if (http_stream_is_full(e->r))
+		runtime_call_pause(e->call, true);
+}
+
+static int check_whole(struct chore *e, const struct json *result, struct error *err)
+{
+	if (!json_bool(json_find(result, "truncated")))
+		return 0;
+	return error_set(err, ERROR_CONFLICT, "it ended before its announced length");
+}
+
+static void on_flow_result(struct chore *e, const struct json *result)
+{
+	int (*check)(struct chore *, const struct json *, struct error *) = e->flow->check
+		?: check_whole;
+	struct error err;
+	if (check(e, result, &err) < 0) {
+		tell_failure(e, &err);
+		return;
+	}
+	flow_begin(e, NULL);
+	if (e->flow->end)
+		e->flow->end(e);
+	else
+		http_stream_end(e->r, true);
+}
+
+void chore_flow(struct chore *e, const struct action *action, const struct buf *params,
+	const struct chore_flow *flow)
+{
+	static const struct call_sink flow_sink = {
+		.data = on_flow_data,
+		.event = on_flow_head,
+		.result = on_result,
+		.error = on_error,
+	};
+	e->flow = flow;
+	e->has_flown = false;
+	e->then = on_flow_result;
+	begin(e, action, params, &flow_sink);
 }

@@ -275,6 +275,11 @@ void http_stream_write(struct http_request *r, struct str bytes)
 	conn_touch(c);
 }
 
+bool http_stream_has_begun(const struct http_request *r)
+{
+	return exchange_of(r)->is_streaming;
+}
+
 bool http_stream_is_full(const struct http_request *r)
 {
 	const struct exchange *x = exchange_of(r);

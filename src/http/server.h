@@ -191,6 +191,7 @@ void http_stream_begin(struct http_request *r, int status, const char *type, int
 void http_stream_begin_bare(struct http_request *r, int status, int64_t length);
 /* Copied. More than was announced, which may be another's word, ends the connection. */
 void http_stream_write(struct http_request *r, struct str bytes);
+bool http_stream_has_begun(const struct http_request *r);
 bool http_stream_is_full(const struct http_request *r);
 /* is_whole false: cut the connection, so that the client sees that the body is not all there. */
 void http_stream_end(struct http_request *r, bool is_whole);

@@ -4,9 +4,6 @@
 #include "runtime/build.h"
 #include "runtime/import.h"
 #include "runtime/library.h"
-#include "runtime/runtime.h"
-
-enum { BODY_CHANNEL = 0 }; /* of the call: the first, as upload has it */
 
 /* ---- what takes bytes ---- */
 
@@ -23,21 +20,6 @@ static void end_build(void *to)
 static bool build_is_slow(const void *to)
 {
 	return build_is_full(to);
-}
-
-static void send_to_call(void *to, struct str piece)
-{
-	runtime_call_send(to, BODY_CHANNEL, piece);
-}
-
-static void end_call(void *to)
-{
-	runtime_call_eof(to, BODY_CHANNEL);
-}
-
-static bool call_is_slow(const void *to)
-{
-	return runtime_call_is_full(to);
 }
 
 static void send_to_import(void *to, struct str piece)
@@ -71,7 +53,6 @@ static bool library_is_slow(const void *to)
 }
 
 const struct inlet_kind inlet_build = { send_to_build, end_build, build_is_slow };
-const struct inlet_kind inlet_call = { send_to_call, end_call, call_is_slow };
 const struct inlet_kind inlet_import = { send_to_import, end_import, import_is_slow };
 const struct inlet_kind inlet_library = { send_to_library, end_library, library_is_slow };
 

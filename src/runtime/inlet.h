@@ -25,7 +25,7 @@ struct inlet {
 	void *to;                      /* NULL: it is over, and what still comes is ignored */
 };
 
-extern const struct inlet_kind inlet_build, inlet_call, inlet_import, inlet_library;
+extern const struct inlet_kind inlet_build, inlet_import, inlet_library;
 
 /* As http_ops has them; */
 void inlet_body(void *arg, struct str piece);

@@ -209,6 +209,22 @@ struct box *box_of_toolbox(struct http_request *r, struct sandbox **ret_sandbox)
 	return b;
 }
 
+static void on_used(struct chore *e)
+{
+	struct box *b = map_find(&daytona_of(e->r)->by_id, str_from(e->id));
+	if (b)
+		box_touch(b);
+}
+
+struct chore *daytona_chore(struct http_request *r)
+{
+	const struct box *b = box_of_toolbox(r, NULL);
+	struct chore *e = b ? chore_new(r, b->daytona->rt, b->id, daytona_fail_error) : NULL;
+	if (e)
+		e->used = on_used;
+	return e;
+}
+
 /* ---- what happens by itself ---- */
 
 /* When the next thing is due; INT64_MAX: there is none. */

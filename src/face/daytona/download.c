@@ -19,46 +19,22 @@
 enum { PATHS_MAX = 1000, PATH_BYTES = 4096 };
 
 struct download {
-	struct http_request *r;
-	struct daytona *daytona;
-	char id[ID_SIZE];
 	struct json *body; /* of a bulk; NULL: one file */
 	size_t at;         /* in its paths */
 	struct str path;
-	struct runtime_call *call;
-	bool is_begun; /* the head of the file is out */
 };
 
-static void download_free(struct download *d)
+static void perform(struct chore *e, const struct chore_flow *flow)
 {
-	if (d->call)
-		runtime_call_cancel(d->call);
-	json_free(d->body);
-	free(d);
+	const struct download *d = e->state;
+	auto_buf struct buf params = BUF_INIT(16 * PATH_BYTES);
+	struct jsonw w = JSONW(&params);
+	jsonw_open(&w);
+	jsonw_key_str(&w, "path", d->path);
+	jsonw_key_str(&w, "format", STR("raw"));
+	jsonw_close(&w);
+	chore_flow(e, &download_action, &params, flow);
 }
-
-static void on_closed(void *arg)
-{
-	struct download *d = arg;
-	struct http_request *r = d->r;
-	bool is_streaming = d->is_begun || d->body;
-	struct error err;
-	download_free(d);
-	error_set(&err, ERROR_CANCELLED, "the client went away");
-	if (is_streaming)
-		http_stream_end(r, false);
-	else
-		daytona_fail_error(r, &err);
-}
-
-static void on_drain(void *arg)
-{
-	struct download *d = arg;
-	if (d->call)
-		runtime_call_pause(d->call, false);
-}
-
-static void perform(struct download *d);
 
 /* ---- parts of a bulk ---- */
 
@@ -76,8 +52,9 @@ static void put_filename(struct buf *b, struct str path)
 	buf_puts(b, "\r\n");
 }
 
-static void put_part(struct download *d, const char *name, const char *type, int64_t size)
+static void put_part(struct chore *e, const char *name, const char *type, int64_t size)
 {
+	const struct download *d = e->state;
 	auto_buf struct buf b = BUF_INIT(16 * PATH_BYTES);
 	buf_printf(&b, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"%s", name);
 	put_filename(&b, d->path);
@@ -85,152 +62,62 @@ static void put_part(struct download *d, const char *name, const char *type, int
 	if (size >= 0)
 		buf_printf(&b, "Content-Length: %lld\r\n", (long long)size);
 	buf_puts(&b, "\r\n");
-	http_stream_write(d->r, buf_str(&b));
+	http_stream_write(e->r, buf_str(&b));
 }
 
-static void put_error_part(struct download *d, const struct error *err)
+static void next(struct chore *e);
+
+/* A file that could not be read. */
+static void put_error_part(struct chore *e, const struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(16 * PATH_BYTES);
 	const char *word = err->code == ERROR_NOT_FOUND ? "FILE_NOT_FOUND"
 		: err->code == ERROR_FORBIDDEN          ? "FILE_ACCESS_DENIED"
 		: err->code == ERROR_INVALID            ? "INVALID_FILE_PATH"
 							: "FILE_READ_FAILED";
-	put_part(d, "error", "application/json; charset=utf-8", -1);
-	daytona_put_error(&b, d->r, daytona_status(err->code), word, err->text);
-	http_stream_write(d->r, buf_str(&b));
-	http_stream_write(d->r, STR("\r\n"));
+	put_part(e, "error", "application/json; charset=utf-8", -1);
+	daytona_put_error(&b, e->r, daytona_status(err->code), word, err->text);
+	http_stream_write(e->r, buf_str(&b));
+	http_stream_write(e->r, STR("\r\n"));
+	next(e);
 }
 
-static void next(struct download *d)
+static void begin_part(struct chore *e, const struct json *head)
 {
+	put_part(e, "file", "application/octet-stream", chore_flow_size(head));
+}
+
+static void end_part(struct chore *e)
+{
+	http_stream_write(e->r, STR("\r\n"));
+	next(e);
+}
+
+static void next(struct chore *e)
+{
+	static const struct chore_flow flow = { .begin = begin_part, .end = end_part };
+	struct download *d = e->state;
 	const struct json *paths = json_find(d->body, "paths");
-	d->is_begun = false;
-	if (d->at == json_len(paths)) {
-		http_stream_write(d->r, STR("--" BOUNDARY "--\r\n"));
-		http_stream_end(d->r, true);
-		download_free(d);
+	if (d->at < json_len(paths)) {
+		d->path = json_str(json_at(paths, d->at++));
+		perform(e, &flow);
 		return;
 	}
-	d->path = json_str(json_at(paths, d->at++));
-	perform(d);
+	chore_drop(e);
+	http_stream_write(e->r, STR("--" BOUNDARY "--\r\n"));
+	http_stream_end(e->r, true);
 }
 
-/* ---- a file ---- */
-
-/* The first event says what comes. */
-static void on_head(void *arg, struct str text)
+static void drop_body(struct chore *e)
 {
-	struct download *d = arg;
-	auto_json struct json *head = NULL;
-	if (d->is_begun || json_parse(text, &head, NULL) < 0)
-		return;
-	const struct json *size = json_find(head, "size");
-	int64_t bytes = json_kind(size) == JSON_KIND_INT ? json_int(size) : -1;
-	d->is_begun = true;
-	if (d->body)
-		put_part(d, "file", "application/octet-stream", bytes);
-	else
-		http_stream_begin(d->r, 200, "application/octet-stream", bytes);
-}
-
-static void on_data(void *arg, uint8_t channel, struct str bytes)
-{
-	struct download *d = arg;
-	if (!d->is_begun)
-		on_head(d, STR("{}"));
-	http_stream_write(d->r, bytes);
-	if (http_stream_is_full(d->r))
-		runtime_call_pause(d->call, true);
-}
-
-static void on_result(void *arg, struct str text)
-{
-	struct download *d = arg;
-	auto_json struct json *result = NULL;
-	d->call = NULL;
-	if (!d->is_begun)
-		on_head(d, STR("{}"));
-	bool is_whole = json_parse(text, &result, NULL) == 0 &&
-		!json_bool(json_find(result, "truncated"));
-	if (d->body && is_whole) {
-		http_stream_write(d->r, STR("\r\n"));
-		next(d);
-		return;
-	}
-	http_stream_end(d->r, is_whole);
-	download_free(d);
-}
-
-static void on_error(void *arg, const struct error *err)
-{
-	struct download *d = arg;
-	struct http_request *r = d->r;
-	d->call = NULL;
-	if (d->is_begun) {
-		http_stream_end(r, false);
-		download_free(d);
-	} else if (d->body) {
-		put_error_part(d, err);
-		next(d);
-	} else {
-		daytona_fail(r, daytona_status(err->code),
-			err->code == ERROR_NOT_FOUND ? "FILE_NOT_FOUND" : NULL, "%s", err->text);
-		download_free(d);
-	}
-}
-
-static void perform(struct download *d)
-{
-	static const struct call_sink sink = {
-		.data = on_data,
-		.event = on_head,
-		.result = on_result,
-		.error = on_error,
-	};
-	auto_buf struct buf params = BUF_INIT(16 * PATH_BYTES);
-	struct jsonw w = JSONW(&params);
-	struct error err;
-	struct sandbox *s = runtime_find(d->daytona->rt, str_from(d->id), &err);
-	if (!s) {
-		on_error(d, &err);
-		return;
-	}
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", d->path);
-	jsonw_key_str(&w, "format", STR("raw"));
-	jsonw_close(&w);
-	d->call = runtime_perform(s, &download_action, buf_str(&params), &sink, d);
-}
-
-static struct download *download_new(struct http_request *r)
-{
-	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
-	const struct box *b = box_of_toolbox(r, NULL);
-	if (!b)
-		return NULL;
-	struct download *d = mem_new(struct download);
-	d->r = r;
-	d->daytona = b->daytona;
-	snprintf(d->id, sizeof(d->id), "%s", b->id);
-	http_listen(r, &ops, d);
-	return d;
-}
-
-void download_one(struct http_request *r)
-{
-	struct str path;
-	if (!daytona_need_query(r, "path", &path))
-		return;
-	struct download *d = download_new(r);
-	if (!d)
-		return;
-	d->path = path;
-	perform(d);
+	struct download *d = e->state;
+	json_free(take_ptr(d->body));
 }
 
 void download_many(struct http_request *r)
 {
-	struct json *body = daytona_body(r);
+	struct chore *e = daytona_chore(r);
+	struct json *body = e ? daytona_body(r) : NULL;
 	const struct json *paths = json_find(body, "paths");
 	if (!body)
 		return;
@@ -240,16 +127,44 @@ void download_many(struct http_request *r)
 		struct str path = json_str(json_at(paths, i));
 		is_good = path.ptr && path.len <= PATH_BYTES && !str_has_nul(path);
 	}
-	struct download *d = is_good ? download_new(r) : NULL;
-	if (!d) {
-		if (!is_good)
-			daytona_fail(r, 400, NULL,
-				"request body must be {\"paths\": [ ... ]} with 1 to %d paths",
-				PATHS_MAX);
+	if (!is_good) {
 		json_free(body);
+		daytona_fail(r, 400, NULL,
+			"request body must be {\"paths\": [ ... ]} with 1 to %d paths", PATHS_MAX);
 		return;
 	}
+	struct download *d = arena_new(&r->arena, struct download);
 	d->body = body;
+	e->state = d;
+	e->drop = drop_body;
+	e->failed = put_error_part;
 	http_stream_begin(r, 200, "multipart/form-data; boundary=" BOUNDARY, -1);
-	next(d);
+	next(e);
+}
+
+/* ---- one file ---- */
+
+static void begin(struct chore *e, const struct json *head)
+{
+	http_stream_begin(e->r, 200, "application/octet-stream", chore_flow_size(head));
+}
+
+static void on_failed(struct chore *e, const struct error *err)
+{
+	daytona_fail(e->r, daytona_status(err->code),
+		err->code == ERROR_NOT_FOUND ? "FILE_NOT_FOUND" : NULL, "%s", err->text);
+}
+
+void download_one(struct http_request *r)
+{
+	static const struct chore_flow flow = { .begin = begin };
+	struct str path;
+	struct chore *e = daytona_need_query(r, "path", &path) ? daytona_chore(r) : NULL;
+	if (!e)
+		return;
+	struct download *d = arena_new(&r->arena, struct download);
+	d->path = path;
+	e->state = d;
+	e->failed = on_failed;
+	perform(e, &flow);
 }

@@ -57,7 +57,7 @@ static void put_file(struct jsonw *w, const struct json *file, struct str name, 
 	jsonw_close(w);
 }
 
-static void reply_missing(struct act *act, const struct error *err)
+static void reply_missing(struct chore *e, const struct error *err)
 {
 	static const struct {
 		enum error_code code;
@@ -71,33 +71,20 @@ static void reply_missing(struct act *act, const struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(words) && !gate_is_refusal(err); i++)
 		if (words[i].code == err->code)
 			word = words[i].word;
-	daytona_fail(act->r, daytona_status(err->code), word, "%s", err->text);
+	daytona_fail(e->r, daytona_status(err->code), word, "%s", err->text);
 }
 
-/* An act with one parameter more than the path: {"path":…,KEY:value}. */
-static struct act *file_act(struct http_request *r)
+static struct chore *file_chore(struct http_request *r)
 {
-	struct act *act = act_new(r);
-	if (act)
-		act->failed = reply_missing;
-	return act;
-}
-
-static void perform_path(struct act *act, const struct action *action, struct str path,
-	const char *more, act_fn *then)
-{
-	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
-	struct jsonw w = JSONW(&params);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", path);
-	buf_puts(&params, more);
-	jsonw_close(&w);
-	act_perform(act, action, &params, then);
+	struct chore *e = daytona_chore(r);
+	if (e)
+		e->failed = reply_missing;
+	return e;
 }
 
 /* ---- list, info ---- */
 
-static void on_listed(struct act *act, const struct json *result)
+static void on_listed(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&body);
@@ -114,16 +101,16 @@ static void on_listed(struct act *act, const struct json *result)
 		put_file(&w, entry, name, str_from(path));
 	}
 	jsonw_close_array(&w);
-	http_reply_json(act->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
 void files_list(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path = http_query(r, "path"), depth = http_query(r, "depth");
 	int64_t levels = 1;
 	struct error err;
-	if (!act)
+	if (!e)
 		return;
 	if (depth.len && num_parse_i64(depth, 1, DEPTH_MAX, &levels, &err) < 0) {
 		daytona_fail(r, 400, NULL, "depth: %s", err.text);
@@ -132,41 +119,41 @@ void files_list(struct http_request *r)
 	char more[96];
 	snprintf(more, sizeof(more), ",\"hidden\":true,\"limit\":%d,\"depth\":%lld", LIST_PAGE,
 		(long long)levels);
-	perform_path(act, &list_action, path.len ? path : STR("."), more, on_listed);
+	chore_perform_path(e, &list_action, path.len ? path : STR("."), more, on_listed);
 }
 
-static void on_info(struct act *act, const struct json *result)
+static void on_info(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&body);
 	put_file(&w, result, json_str(json_find(result, "name")),
 		json_str(json_find(result, "path")));
-	http_reply_json(act->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
 void files_info(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path;
-	if (act && daytona_need_query(r, "path", &path))
-		perform_path(act, &stat_action, path, ",\"follow\":true", on_info);
+	if (e && daytona_need_query(r, "path", &path))
+		chore_perform_path(e, &stat_action, path, ",\"follow\":true", on_info);
 }
 
 /* ---- folder, delete, move ---- */
 
-static void on_made(struct act *act, const struct json *result)
+static void on_made(struct chore *e, const struct json *result)
 {
-	daytona_empty(act->r, 201);
+	daytona_empty(e->r, 201);
 }
 
-static void on_removed(struct act *act, const struct json *result)
+static void on_removed(struct chore *e, const struct json *result)
 {
-	daytona_empty(act->r, 204);
+	daytona_empty(e->r, 204);
 }
 
-static void on_changed(struct act *act, const struct json *result)
+static void on_changed(struct chore *e, const struct json *result)
 {
-	daytona_empty(act->r, 200);
+	daytona_empty(e->r, 200);
 }
 
 static bool is_octal(struct str mode)
@@ -179,9 +166,9 @@ static bool is_octal(struct str mode)
 
 void files_folder(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path, mode = http_query(r, "mode");
-	if (!act || !daytona_need_query(r, "path", &path))
+	if (!e || !daytona_need_query(r, "path", &path))
 		return;
 	if (mode.len && !is_octal(mode)) {
 		daytona_fail(r, 400, NULL, "invalid mode format");
@@ -190,58 +177,58 @@ void files_folder(struct http_request *r)
 	char more[64] = ",\"parents\":true";
 	if (mode.len)
 		snprintf(more, sizeof(more), ",\"parents\":true,\"mode\":\"%.*s\"", STR_ARG(mode));
-	perform_path(act, &mkdir_action, path, more, on_made);
+	chore_perform_path(e, &mkdir_action, path, more, on_made);
 }
 
-static void on_looked_at(struct act *act, const struct json *result)
+static void on_looked_at(struct chore *e, const struct json *result)
 {
 	bool is_link = json_bool(json_find(result, "is_symlink"));
-	struct str path = http_query(act->r, "path");
+	struct str path = http_query(e->r, "path");
 	if (str_is(json_str(json_find(result, "type")), "directory") && !is_link)
-		daytona_fail(act->r, 400, NULL, "cannot delete directory without recursive flag");
+		daytona_fail(e->r, 400, NULL, "cannot delete directory without recursive flag");
 	else
-		perform_path(act, &remove_action, path, "", on_removed);
+		chore_perform_path(e, &remove_action, path, "", on_removed);
 }
 
 void files_delete(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path;
-	if (!act || !daytona_need_query(r, "path", &path))
+	if (!e || !daytona_need_query(r, "path", &path))
 		return;
 	if (str_is(http_query(r, "recursive"), "true"))
-		perform_path(act, &remove_action, path, ",\"recursive\":true", on_removed);
+		chore_perform_path(e, &remove_action, path, ",\"recursive\":true", on_removed);
 	else
-		perform_path(act, &stat_action, path, ",\"follow\":false", on_looked_at);
+		chore_perform_path(e, &stat_action, path, ",\"follow\":false", on_looked_at);
 }
 
 void files_move(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str from, to;
 	auto_buf struct buf more = BUF_INIT(PARAMS_MAX);
-	if (!act || !daytona_need_query(r, "source", &from) ||
+	if (!e || !daytona_need_query(r, "source", &from) ||
 		!daytona_need_query(r, "destination", &to))
 		return;
 	struct jsonw w = JSONW(&more);
 	w.needs_comma = true;
 	jsonw_key_str(&w, "to", to);
 	jsonw_key_bool(&w, "overwrite", false);
-	perform_path(act, &move_action, from, more.ptr, on_changed);
+	chore_perform_path(e, &move_action, from, more.ptr, on_changed);
 }
 
 /* ---- permissions: no action of ours, a program of the sandbox's ---- */
 
-static void on_changed_by(struct act *act, const struct json *result)
+static void on_changed_by(struct chore *e, const struct json *result)
 {
 	if (exit_code_of(result) == 0)
-		daytona_empty(act->r, 200);
+		daytona_empty(e->r, 200);
 	else
-		daytona_fail(act->r, 400, NULL, "%.*s",
+		daytona_fail(e->r, 400, NULL, "%.*s",
 			STR_ARG(str_first(str_trim(json_str(json_find(result, "stdout"))), 500)));
 }
 
-static void change(struct act *act, const char *program, struct str what, act_fn *then)
+static void change(struct chore *e, const char *program, struct str what, chore_fn *then)
 {
 	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
@@ -251,52 +238,52 @@ static void change(struct act *act, const char *program, struct str what, act_fn
 	jsonw_str(&w, str_from(program));
 	jsonw_str(&w, STR("--"));
 	jsonw_str(&w, what);
-	jsonw_str(&w, http_query(act->r, "path"));
+	jsonw_str(&w, http_query(e->r, "path"));
 	jsonw_close_array(&w);
 	jsonw_key_bool(&w, "capture", true);
 	jsonw_key_bool(&w, "merge", true);
 	jsonw_close(&w);
-	act_perform(act, &exec_action, &params, then);
+	chore_perform(e, &exec_action, &params, then);
 }
 
-static void change_owner(struct act *act, const struct json *result)
+static void change_owner(struct chore *e, const struct json *result)
 {
-	struct str owner = http_query(act->r, "owner"), group = http_query(act->r, "group");
+	struct str owner = http_query(e->r, "owner"), group = http_query(e->r, "group");
 	if (result && exit_code_of(result) != 0) {
-		on_changed_by(act, result);
+		on_changed_by(e, result);
 		return;
 	}
 	if (!owner.len && !group.len) {
-		daytona_empty(act->r, 200);
+		daytona_empty(e->r, 200);
 		return;
 	}
 	auto_free char *both = mem_printf("%.*s%s%.*s", STR_ARG(owner), group.len ? ":" : "",
 		STR_ARG(group));
-	change(act, "chown", str_from(both), on_changed_by);
+	change(e, "chown", str_from(both), on_changed_by);
 }
 
-static void change_mode(struct act *act, const struct json *result)
+static void change_mode(struct chore *e, const struct json *result)
 {
-	struct str mode = http_query(act->r, "mode");
+	struct str mode = http_query(e->r, "mode");
 	if (!mode.len)
-		change_owner(act, NULL);
+		change_owner(e, NULL);
 	else if (!is_octal(mode))
-		daytona_fail(act->r, 400, NULL, "invalid mode format");
+		daytona_fail(e->r, 400, NULL, "invalid mode format");
 	else
-		change(act, "chmod", mode, change_owner);
+		change(e, "chmod", mode, change_owner);
 }
 
 void files_permissions(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path;
-	if (act && daytona_need_query(r, "path", &path))
-		perform_path(act, &stat_action, path, "", change_mode);
+	if (e && daytona_need_query(r, "path", &path))
+		chore_perform_path(e, &stat_action, path, "", change_mode);
 }
 
 /* ---- find (in files), search (for files) ---- */
 
-static void on_found(struct act *act, const struct json *result)
+static void on_found(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&body);
@@ -311,10 +298,10 @@ static void on_found(struct act *act, const struct json *result)
 		jsonw_close(&w);
 	}
 	jsonw_close_array(&w);
-	http_reply_json(act->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
-static void on_searched(struct act *act, const struct json *result)
+static void on_searched(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	struct jsonw w = JSONW(&body);
@@ -326,15 +313,15 @@ static void on_searched(struct act *act, const struct json *result)
 		jsonw_str(&w, json_str(json_find(json_at(matches, i), "path")));
 	jsonw_close_array(&w);
 	jsonw_close(&w);
-	http_reply_json(act->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
 void files_find(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path, pattern;
 	auto_buf struct buf more = BUF_INIT(PARAMS_MAX);
-	if (!act || !daytona_need_query(r, "path", &path) ||
+	if (!e || !daytona_need_query(r, "path", &path) ||
 		!daytona_need_query(r, "pattern", &pattern))
 		return;
 	struct jsonw w = JSONW(&more);
@@ -343,16 +330,16 @@ void files_find(struct http_request *r)
 	jsonw_key_bool(&w, "fixed", true);
 	jsonw_key_bool(&w, "hidden", true);
 	jsonw_key_int(&w, "max_matches", MATCHES_MAX);
-	perform_path(act, &grep_action, path, more.ptr, on_found);
+	chore_perform_path(e, &grep_action, path, more.ptr, on_found);
 }
 
 /* Names alone are compared, in every directory below. */
 void files_search(struct http_request *r)
 {
-	struct act *act = file_act(r);
+	struct chore *e = file_chore(r);
 	struct str path, pattern;
 	auto_buf struct buf more = BUF_INIT(PARAMS_MAX);
-	if (!act || !daytona_need_query(r, "path", &path) ||
+	if (!e || !daytona_need_query(r, "path", &path) ||
 		!daytona_need_query(r, "pattern", &pattern))
 		return;
 	auto_free char *below = mem_printf("**/%.*s", STR_ARG(pattern));
@@ -362,30 +349,30 @@ void files_search(struct http_request *r)
 	jsonw_key_str(&w, "type", STR("any"));
 	jsonw_key_bool(&w, "hidden", true);
 	jsonw_key_int(&w, "limit", MATCHES_MAX);
-	perform_path(act, &glob_action, path, more.ptr, on_searched);
+	chore_perform_path(e, &glob_action, path, more.ptr, on_searched);
 }
 
 /* ---- replace: file after file is read, changed here, and written ---- */
 
 struct replacing {
-	struct act *act;
 	size_t at; /* in the list of files */
 	struct buf reply;
 	struct jsonw w;
 	struct str file;
 };
 
-static void replace_next(struct act *act, const struct json *result);
+static void replace_next(struct chore *e, const struct json *result);
 
-static void drop_replacing(struct act *act)
+static void drop_replacing(struct chore *e)
 {
-	struct replacing *p = act->state;
+	struct replacing *p = e->state;
 	buf_fini(&p->reply);
 	free(p);
 }
 
-static void tell_one(struct replacing *p, const char *failure)
+static void tell_one(struct chore *e, const char *failure)
 {
+	struct replacing *p = e->state;
 	jsonw_open(&p->w);
 	jsonw_key_str(&p->w, "file", p->file);
 	jsonw_key_bool(&p->w, "success", !failure);
@@ -393,71 +380,73 @@ static void tell_one(struct replacing *p, const char *failure)
 		jsonw_key_str(&p->w, "error", str_from(failure));
 	jsonw_close(&p->w);
 	p->at++;
-	replace_next(p->act, NULL);
+	replace_next(e, NULL);
 }
 
-static void on_replace_failed(struct act *act, const struct error *err)
+static void on_replace_failed(struct chore *e, const struct error *err)
 {
-	tell_one(act->state, err->text);
+	tell_one(e, err->text);
 }
 
-static void on_written(struct act *act, const struct json *result)
+static void on_written(struct chore *e, const struct json *result)
 {
-	tell_one(act->state, NULL);
+	tell_one(e, NULL);
 }
 
-static void on_read(struct act *act, const struct json *result)
+static void on_read(struct chore *e, const struct json *result)
 {
-	struct replacing *p = act->state;
+	struct replacing *p = e->state;
 	auto_json struct json *body = NULL;
 	auto_buf struct buf text = BUF_INIT(2 * REPLACE_BYTES_MAX),
 			    params = BUF_INIT(8 * REPLACE_BYTES_MAX);
 	struct jsonw w = JSONW(&params);
 	if (json_bool(json_find(result, "truncated"))) {
-		tell_one(p, "the file is too large to be replaced in");
+		tell_one(e, "the file is too large to be replaced in");
 		return;
 	}
 	if (!json_bool(json_find(result, "is_valid_utf8"))) {
-		tell_one(p, "the file is no UTF-8 text");
+		tell_one(e, "the file is no UTF-8 text");
 		return;
 	}
-	json_parse(act->r->body, &body, NULL);
+	json_parse(e->r->body, &body, NULL);
 	buf_put_replaced(&text, json_str(json_find(result, "content")),
 		json_str(json_find(body, "pattern")), json_str(json_find(body, "newValue")));
 	if (text.is_full) {
-		tell_one(p, "the file would become too large");
+		tell_one(e, "the file would become too large");
 		return;
 	}
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", p->file);
 	jsonw_key_str(&w, "content", buf_str(&text));
 	jsonw_close(&w);
-	act_perform(act, &write_action, &params, on_written);
+	chore_perform(e, &write_action, &params, on_written);
 }
 
-static void replace_next(struct act *act, const struct json *result)
+static void replace_next(struct chore *e, const struct json *result)
 {
-	struct replacing *p = act->state;
+	struct replacing *p = e->state;
 	auto_json struct json *body = NULL;
-	json_parse(act->r->body, &body, NULL);
+	json_parse(e->r->body, &body, NULL);
 	const struct json *files = json_find(body, "files");
 	if (p->at >= json_len(files)) {
 		jsonw_close_array(&p->w);
-		http_reply_json(act->r, 200, &p->reply);
-		drop_replacing(act);
+		auto_buf struct buf reply = p->reply;
+		p->reply = BUF_INIT(0);
+		chore_drop(e);
+		http_reply_json(e->r, 200, &reply);
 		return;
 	}
 	struct str file = json_str(json_at(files, p->at));
 	char more[64];
-	p->file = str_from(arena_str(&act->r->arena, str_first(file, 4096)));
+	p->file = str_from(arena_str(&e->r->arena, str_first(file, 4096)));
 	snprintf(more, sizeof(more), ",\"max_bytes\":%d", REPLACE_BYTES_MAX);
-	perform_path(act, &read_action, p->file, more, on_read);
+	chore_perform_path(e, &read_action, p->file, more, on_read);
 }
 
 void files_replace(struct http_request *r)
 {
-	struct act *act = act_new(r);
-	auto_json struct json *body = act ? daytona_body(r) : NULL;
+	struct chore *e = daytona_chore(r);
+	auto_json struct json *body = e ? daytona_body(r) : NULL;
 	struct str pattern;
 	if (!body || !daytona_need(r, body, "pattern", &pattern))
 		return;
@@ -468,12 +457,11 @@ void files_replace(struct http_request *r)
 		return;
 	}
 	struct replacing *p = mem_new(struct replacing);
-	p->act = act;
 	buf_init(&p->reply, HTTP_REPLY_MAX);
 	p->w = JSONW(&p->reply);
 	jsonw_open_array(&p->w);
-	act->state = p;
-	act->failed = on_replace_failed;
-	act->drop = drop_replacing;
-	replace_next(act, NULL);
+	e->state = p;
+	e->failed = on_replace_failed;
+	e->drop = drop_replacing;
+	replace_next(e, NULL);
 }

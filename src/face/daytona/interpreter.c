@@ -65,18 +65,18 @@ static void put_context(const struct context *c, struct jsonw *w)
 
 /* ---- contexts ---- */
 
-static void on_opened(struct act *act, const struct json *result)
+static void on_opened(struct chore *e, const struct json *result)
 {
-	struct box *b = map_find(&act->daytona->by_id, str_from(act->id));
+	struct box *b = map_find(&daytona_of(e->r)->by_id, str_from(e->id));
 	auto_buf struct buf body = BUF_INIT(16 * 1024);
 	struct jsonw w = JSONW(&body);
 	struct context *c = mem_new(struct context);
-	snprintf(c->id, sizeof(c->id), "%s", (const char *)act->state);
+	snprintf(c->id, sizeof(c->id), "%s", (const char *)e->state);
 	c->cwd = str_dup(json_str(json_find(result, "cwd")));
 	c->created_ms = clock_wall_ms();
 	if (!c->cwd[0]) {
 		auto_json struct json *asked = NULL;
-		json_parse(act->r->body.len ? act->r->body : STR("{}"), &asked, NULL);
+		json_parse(e->r->body.len ? e->r->body : STR("{}"), &asked, NULL);
 		struct str cwd = json_str(json_find(asked, "cwd"));
 		free(c->cwd);
 		c->cwd = str_dup(cwd.len ? cwd : STR(DAYTONA_HOME));
@@ -89,7 +89,7 @@ static void on_opened(struct act *act, const struct json *result)
 		free(c->cwd);
 		free(c);
 	}
-	http_reply_json(act->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
 void contexts_create(struct http_request *r)
@@ -112,18 +112,18 @@ void contexts_create(struct http_request *r)
 		daytona_fail(r, 429, NULL, "%d contexts are open; that is the limit", KERNELS_MAX);
 		return;
 	}
-	struct act *act = act_new(r);
-	if (!act)
+	struct chore *e = daytona_chore(r);
+	if (!e)
 		return;
 	char *id = arena_alloc(&r->arena, ID_SIZE);
 	id_make(id);
-	act->state = id;
+	e->state = id;
 	jsonw_open(&w);
 	jsonw_key_str(&w, "kernel", str_from(id));
 	if (cwd.len)
 		jsonw_key_str(&w, "cwd", cwd);
 	jsonw_close(&w);
-	act_perform(act, &kernel_open_action, &params, on_opened);
+	chore_perform(e, &kernel_open_action, &params, on_opened);
 }
 
 void contexts_list(struct http_request *r)
@@ -150,15 +150,15 @@ static void reply_deleted(struct http_request *r)
 		STR("{\"message\":\"Context deleted successfully\"}"));
 }
 
-static void on_deleted(struct act *act, const struct json *result)
+static void on_deleted(struct chore *e, const struct json *result)
 {
-	reply_deleted(act->r);
+	reply_deleted(e->r);
 }
 
 /* Ended already: that is what was wanted. */
-static void on_not_deleted(struct act *act, const struct error *err)
+static void on_not_deleted(struct chore *e, const struct error *err)
 {
-	reply_deleted(act->r);
+	reply_deleted(e->r);
 }
 
 void contexts_delete(struct http_request *r)
@@ -175,11 +175,11 @@ void contexts_delete(struct http_request *r)
 					      : "context not found");
 		return;
 	}
-	struct act *act = act_new(r);
+	struct chore *e = daytona_chore(r);
 	buf_printf(&params, "{\"kernel\":\"%s\"}", c->id);
 	context_free(b, c);
-	act->failed = on_not_deleted;
-	act_perform(act, &kernel_close_action, &params, on_deleted);
+	e->failed = on_not_deleted;
+	chore_perform(e, &kernel_close_action, &params, on_deleted);
 }
 
 /* ---- a piece of code ---- */

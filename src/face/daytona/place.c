@@ -148,7 +148,7 @@ static void take_ports(struct str out, uint8_t *ret_listening)
 	}
 }
 
-static void on_ports(struct act *act, const struct json *result)
+static void on_ports(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(1024 * 1024);
 	struct jsonw w = JSONW(&body);
@@ -156,7 +156,7 @@ static void on_ports(struct act *act, const struct json *result)
 	int64_t wanted = -1;
 	if (listening)
 		take_ports(json_str(json_find(result, "stdout")), listening);
-	num_parse_i64(http_param(act->r, "port"), 0, PORTS_MAX - 1, &wanted, NULL);
+	num_parse_i64(http_param(e->r, "port"), 0, PORTS_MAX - 1, &wanted, NULL);
 	jsonw_open(&w);
 	if (wanted >= 0) {
 		jsonw_key_bool(&w, "isInUse", listening && listening[wanted]);
@@ -169,19 +169,19 @@ static void on_ports(struct act *act, const struct json *result)
 		jsonw_close_array(&w);
 	}
 	jsonw_close(&w);
-	http_reply_json(act->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
 static void ask_ports(struct http_request *r)
 {
-	struct act *act = act_new(r);
+	struct chore *e = daytona_chore(r);
 	auto_buf struct buf params = BUF_INIT(512);
-	if (!act)
+	if (!e)
 		return;
 	buf_puts(&params,
 		"{\"argv\":[\"cat\",\"/proc/net/tcp\",\"/proc/net/tcp6\"],\"capture\":true,"
 		"\"log_bytes\":8388608}");
-	act_perform(act, &exec_action, &params, on_ports);
+	chore_perform(e, &exec_action, &params, on_ports);
 }
 
 void listeners_get(struct http_request *r)

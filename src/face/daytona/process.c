@@ -26,7 +26,7 @@ struct running {
 	const struct json *env;
 	int64_t timeout_ms;
 	bool has_artifacts, is_shell;
-	void (*again)(struct act *act); /* with the other shell; NULL: no */
+	void (*again)(struct chore *e); /* with the other shell; NULL: no */
 };
 
 static void reply_output(struct http_request *r, int64_t exit_code, struct str output,
@@ -52,11 +52,11 @@ int64_t exit_code_of(const struct json *process)
 						: 128 + process_signal_number(process);
 }
 
-static void on_done(struct act *act, const struct json *result)
+static void on_done(struct chore *e, const struct json *result)
 {
-	const struct running *run = act->state;
+	const struct running *run = e->state;
 	if (json_bool(json_find(result, "timed_out"))) {
-		daytona_fail(act->r, 408, "PROCESS_EXECUTION_TIMEOUT", "command execution timeout");
+		daytona_fail(e->r, 408, "PROCESS_EXECUTION_TIMEOUT", "command execution timeout");
 		return;
 	}
 	struct str limit = json_str(json_find(result, "limit"));
@@ -66,30 +66,30 @@ static void on_done(struct act *act, const struct json *result)
 		buf_printf(&output, "%sthe command ran into the sandbox's limit: %.*s\n",
 			str_ends(buf_str(&output), STR("\n")) || !output.len ? "" : "\n",
 			STR_ARG(limit));
-	reply_output(act->r, exit_code_of(result), buf_str(&output), run->has_artifacts);
+	reply_output(e->r, exit_code_of(result), buf_str(&output), run->has_artifacts);
 }
 
 /*
  * A program that is not there is the shell's to complain of, in Daytona; here there is none in
  * between.
  */
-static void on_failed(struct act *act, const struct error *err)
+static void on_failed(struct chore *e, const struct error *err)
 {
-	const struct running *run = act->state;
-	struct box *b = map_find(&act->daytona->by_id, str_from(act->id));
+	const struct running *run = e->state;
+	struct box *b = map_find(&daytona_of(e->r)->by_id, str_from(e->id));
 	bool is_missing = err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID;
 	if (is_missing && run->again && b && !b->has_no_bash) {
 		b->has_no_bash = true;
-		run->again(act);
+		run->again(e);
 	} else if (is_missing) {
-		reply_output(act->r, run->is_shell ? -1 : 127, str_from(err->text),
+		reply_output(e->r, run->is_shell ? -1 : 127, str_from(err->text),
 			run->has_artifacts);
 	} else {
-		daytona_fail_error(act->r, err);
+		daytona_fail_error(e->r, err);
 	}
 }
 
-static void start(struct act *act, struct running *run)
+static void start(struct chore *e, struct running *run)
 {
 	auto_buf struct buf params = BUF_INIT(2 * DAYTONA_BODY_MAX);
 	struct jsonw w = JSONW(&params);
@@ -109,11 +109,11 @@ static void start(struct act *act, struct running *run)
 	jsonw_key_int(&w, "log_bytes", OUTPUT_MAX);
 	jsonw_key_int(&w, "timeout_ms", run->timeout_ms);
 	jsonw_close(&w);
-	act->state = run;
-	act->failed = on_failed;
-	act_perform(act, &exec_action, &params, on_done);
+	e->state = run;
+	e->failed = on_failed;
+	chore_perform(e, &exec_action, &params, on_done);
 	if (run->input.ptr)
-		act_send(act, run->input);
+		chore_send(e, run->input);
 }
 
 /* timeout and envs, which both routes have. -1: answered. */
@@ -144,17 +144,17 @@ static void add(struct running *run, struct str word)
 
 /* ---- execute ---- */
 
-static void execute(struct act *act)
+static void execute(struct chore *e)
 {
-	auto_json struct json *body = daytona_body(act->r);
-	const struct box *b = map_find(&act->daytona->by_id, str_from(act->id));
-	struct running *run = arena_new(&act->r->arena, struct running);
+	auto_json struct json *body = daytona_body(e->r);
+	const struct box *b = map_find(&daytona_of(e->r)->by_id, str_from(e->id));
+	struct running *run = arena_new(&e->r->arena, struct running);
 	struct str command;
-	if (!body || !daytona_need(act->r, body, "command", &command) ||
-		take_common(act->r, body, run) < 0)
+	if (!body || !daytona_need(e->r, body, "command", &command) ||
+		take_common(e->r, body, run) < 0)
 		return;
 	if (!str_trim(command).len) {
-		daytona_fail(act->r, 400, NULL, "command cannot be empty or whitespace-only");
+		daytona_fail(e->r, 400, NULL, "command cannot be empty or whitespace-only");
 		return;
 	}
 	run->cwd = json_str(json_find(body, "cwd"));
@@ -165,14 +165,14 @@ static void execute(struct act *act)
 	if (command.len > ARGUMENT_MAX)
 		run->input = command;
 	add(run, run->input.ptr ? STR("eval \"$(cat)\"") : command);
-	start(act, run);
+	start(e, run);
 }
 
 void process_execute(struct http_request *r)
 {
-	struct act *act = act_new(r);
-	if (act)
-		execute(act);
+	struct chore *e = daytona_chore(r);
+	if (e)
+		execute(e);
 }
 
 /* ---- code-run ---- */
@@ -237,8 +237,8 @@ static int add_code(struct http_request *r, struct running *run, struct str lang
 
 void process_code_run(struct http_request *r)
 {
-	struct act *act = act_new(r);
-	auto_json struct json *body = act ? daytona_body(r) : NULL;
+	struct chore *e = daytona_chore(r);
+	auto_json struct json *body = e ? daytona_body(r) : NULL;
 	struct str code, language;
 	if (!body)
 		return;
@@ -248,5 +248,5 @@ void process_code_run(struct http_request *r)
 		!daytona_need(r, body, "language", &language) || take_common(r, body, run) < 0 ||
 		add_code(r, run, language, code, json_find(body, "argv")) < 0)
 		return;
-	start(act, run);
+	start(e, run);
 }

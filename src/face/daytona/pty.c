@@ -385,25 +385,25 @@ void ptys_resize(struct http_request *r)
 	reply_pty(r, p);
 }
 
-static void on_removed(struct act *act, const struct json *result)
+static void on_removed(struct chore *e, const struct json *result)
 {
-	http_reply(act->r, 200, "application/json", STR("{\"message\":\"PTY session deleted\"}"));
+	http_reply(e->r, 200, "application/json", STR("{\"message\":\"PTY session deleted\"}"));
 }
 
 void ptys_delete(struct http_request *r)
 {
 	struct pty *p = pty_of_request(r);
 	auto_buf struct buf params = BUF_INIT(256);
-	struct act *act = p ? act_new(r) : NULL;
-	if (!act)
+	struct chore *e = p ? daytona_chore(r) : NULL;
+	if (!e)
 		return;
 	bool is_running = p->call != NULL;
 	buf_printf(&params, "{\"process\":\"%s\"}", p->process);
 	pty_end(p, 137, NULL);
 	if (is_running)
-		act_perform(act, &process_remove_action, &params, on_removed);
+		chore_perform(e, &process_remove_action, &params, on_removed);
 	else
-		on_removed(act, NULL);
+		on_removed(e, NULL);
 }
 
 /* ---- clients ---- */

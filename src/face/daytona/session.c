@@ -102,18 +102,18 @@ void sessions_get(struct http_request *r)
 	http_reply_json(r, 200, &body);
 }
 
-static void on_removed(struct act *act, const struct json *result)
+static void on_removed(struct chore *e, const struct json *result)
 {
-	daytona_empty(act->r, 204);
+	daytona_empty(e->r, 204);
 }
 
 /* It had ended already, and was forgotten. */
-static void on_not_removed(struct act *act, const struct error *err)
+static void on_not_removed(struct chore *e, const struct error *err)
 {
 	if (err->code == ERROR_NOT_FOUND || err->code == ERROR_GONE)
-		daytona_empty(act->r, 204);
+		daytona_empty(e->r, 204);
 	else
-		daytona_fail_error(act->r, err);
+		daytona_fail_error(e->r, err);
 }
 
 void sessions_delete(struct http_request *r)
@@ -123,14 +123,14 @@ void sessions_delete(struct http_request *r)
 	struct error err;
 	if (!s)
 		return;
-	struct act *act = act_new(r);
-	if (!act)
+	struct chore *e = daytona_chore(r);
+	if (!e)
 		return;
 	buf_printf(&params, "{\"process\":\"%s\"}", s->process);
 	error_set(&err, ERROR_GONE, "the session was deleted");
 	shell_free(s, &err);
-	act->failed = on_not_removed;
-	act_perform(act, &process_remove_action, &params, on_removed);
+	e->failed = on_not_removed;
+	chore_perform(e, &process_remove_action, &params, on_removed);
 }
 
 /* ---- commands ---- */
@@ -213,9 +213,9 @@ void sessions_command(struct http_request *r)
 	http_reply_json(r, 200, &body);
 }
 
-static void on_input(struct act *act, const struct json *result)
+static void on_input(struct chore *e, const struct json *result)
 {
-	daytona_empty(act->r, 204);
+	daytona_empty(e->r, 204);
 }
 
 void sessions_input(struct http_request *r)
@@ -238,8 +238,8 @@ void sessions_input(struct http_request *r)
 			!data.ptr ? "data is required" : "the command takes no input now");
 		return;
 	}
-	struct act *act = act_new(r);
-	if (!act)
+	struct chore *e = daytona_chore(r);
+	if (!e)
 		return;
 	buf_put(&text, data);
 	if (!str_ends(data, STR("\n")))
@@ -252,7 +252,7 @@ void sessions_input(struct http_request *r)
 	jsonw_key_str(&w, "process", str_from(c->shell->process));
 	jsonw_key_str(&w, "text", buf_str(&text));
 	jsonw_close(&w);
-	act_perform(act, &process_input_action, &params, on_input);
+	chore_perform(e, &process_input_action, &params, on_input);
 }
 
 /* ---- logs ---- */

@@ -6,9 +6,9 @@
  *	box.c       sandboxes in memory and in notes; their intervals      dto.c     as a client sees them
  *	make.c      a create body → a wish                                 life.c    create … delete, start, stop
  *	settings.c  labels, intervals, …  snapshot.c images, what there is none of
- *	act.c       an action for a request                                process.c execute, code-run
- *	shell.c     a session's shell     session.c  sessions over HTTP    outlog.c  what a command wrote
- *	pty.c       terminals             interpreter.c                    preview.c ports
+ *	process.c   execute, code-run     interpreter.c                    outlog.c  what a command wrote
+ *	shell.c     a session's shell     session.c  sessions over HTTP    pty.c     terminals
+ *	preview.c   ports
  *	files.c     files                 upload.c, download.c  their bytes          git.c
  *	build.c     images of Dockerfiles, on the way                      storage.c the files that belong to them
  */
@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "face/chore.h"
 #include "face/daytona/daytona.h"
 #include "http/origin.h"
 #include "runtime/runtime.h"
@@ -108,6 +109,8 @@ struct sandbox *box_sandbox(const struct box *b); /* NULL: it is gone */
 struct box *box_of_request(struct http_request *r);
 /* The same for what needs its processes: it must run. */
 struct box *box_of_toolbox(struct http_request *r, struct sandbox **ret_sandbox);
+/* What is done in the sandbox of the path; NULL: answered. It is in use until the last of it. */
+struct chore *daytona_chore(struct http_request *r);
 void box_put_note(const struct box *b, struct buf *note);
 void box_save(struct box *b);
 void box_touch(struct box *b);                    /* it is being used */
@@ -158,29 +161,6 @@ int box_begin(struct daytona *d, struct making *m, runtime_sandbox_fn *done, voi
 	struct error *err);
 void box_stop(struct box *b, enum box_state to);
 void box_delete(struct box *b);
-
-/* act.c: an action for a request, in the request's arena. */
-struct act;
-typedef void act_fn(struct act *act, const struct json *result);
-typedef void act_error_fn(struct act *act, const struct error *err);
-struct act {
-	struct http_request *r;
-	struct daytona *daytona;
-	char id[ID_SIZE];
-	struct runtime_call *call; /* NULL: none under way */
-	act_fn *then;
-	act_error_fn *failed;          /* NULL: the error is the answer */
-	void (*drop)(struct act *act); /* frees its state when it ends halfway; may be NULL */
-	void *state;                   /* of who made it */
-};
-/* For the sandbox that the path names; NULL: answered. */
-struct act *act_new(struct http_request *r);
-/* One after the other. If the client goes away, the call is cancelled and the request answered. */
-void act_perform(struct act *act, const struct action *action, const struct buf *params,
-	act_fn *then);
-struct sandbox *act_sandbox(struct act *act); /* NULL: answered with 404 */
-/* What of its input is still to be sent with the action that was begun. */
-void act_send(struct act *act, struct str input);
 
 /* shell.c, pty.c, interpreter.c: what a box takes with it. */
 void shells_drop(struct box *b, const char *why);

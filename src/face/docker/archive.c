@@ -10,49 +10,25 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/num.h"
-#include "runtime/inlet.h"
+#include "face/chore.h"
 #include "wire/base64.h"
 
 struct transfer {
-	struct inlet in; /* to a call; of a download, it only holds the call */
-	char id[ID_SIZE];
 	struct str path;
-	bool is_begun, is_head;
+	bool is_head;
 };
 
 /* Bits of Go's os.FileMode. */
 enum { GO_DIR = 1U << 31, GO_SYMLINK = 1U << 27 };
 
-static void fail(void *arg, const struct error *err)
+static void on_failed(struct chore *e, const struct error *err)
 {
-	struct transfer *t = arg;
-	t->in.to = NULL;
-	if (t->is_begun)
-		http_stream_end(t->in.r, false);
-	else if (err->code == ERROR_NOT_FOUND)
-		docker_fail(t->in.r, 404, "Could not find the file %.*s in container %s: %s",
-			STR_ARG(str_first(t->path, 1000)), t->id, err->text);
+	const struct transfer *t = e->state;
+	if (err->code == ERROR_NOT_FOUND)
+		docker_fail(e->r, 404, "Could not find the file %.*s in container %s: %s",
+			STR_ARG(str_first(t->path, 1000)), e->id, err->text);
 	else
-		docker_fail_error(t->in.r, err);
-}
-
-static void on_closed(void *arg)
-{
-	struct transfer *t = arg;
-	struct error err;
-	if (t->in.to)
-		runtime_call_cancel(t->in.to);
-	error_set(&err, ERROR_CANCELLED, "the client went away");
-	fail(t, &err);
-}
-
-static struct sandbox *sandbox_of(struct transfer *t)
-{
-	struct error err;
-	struct sandbox *s = runtime_find(docker_of(t->in.r)->rt, str_from(t->id), &err);
-	if (!s)
-		fail(t, &err);
-	return s;
+		docker_fail_error(e->r, err);
 }
 
 static void put_path(struct jsonw *w, struct str path)
@@ -69,36 +45,34 @@ static void put_path(struct jsonw *w, struct str path)
 	jsonw_key_str(w, "path", buf_str(&b));
 }
 
-static void stat_path(struct transfer *t, bool follow, const struct call_sink *sink)
+static void stat_path(struct chore *e, bool follow, chore_fn *then)
 {
+	const struct transfer *t = e->state;
 	auto_buf struct buf params = BUF_INIT(65536);
 	struct jsonw w = JSONW(&params);
-	struct sandbox *s = sandbox_of(t);
-	if (!s)
-		return;
 	jsonw_open(&w);
 	put_path(&w, t->path);
 	jsonw_key_bool(&w, "follow", follow);
 	jsonw_close(&w);
-	t->in.to = runtime_perform(s, &stat_action, buf_str(&params), sink, t);
+	chore_perform(e, &stat_action, &params, then);
 }
 
-static struct transfer *begin(struct http_request *r)
+static struct chore *begin(struct http_request *r)
 {
-	struct container *c = container_of_request(r);
+	const struct container *c = container_of_request(r);
 	if (!c)
 		return NULL;
-	struct str path = http_query(r, "path");
-	if (!path.len) {
+	struct transfer *t = arena_new(&r->arena, struct transfer);
+	t->path = http_query(r, "path");
+	t->is_head = str_is(r->method, "HEAD");
+	if (!t->path.len) {
 		docker_fail(r, 400, "Bad parameter: path is missing");
 		return NULL;
 	}
-	struct transfer *t = arena_new(&r->arena, struct transfer);
-	t->in = (struct inlet){ .r = r, .kind = &inlet_call };
-	t->path = path;
-	t->is_head = str_is(r->method, "HEAD");
-	memcpy(t->id, c->id, sizeof(t->id));
-	return t;
+	struct chore *e = chore_new(r, docker_of(r)->rt, c->id, docker_fail_error);
+	e->state = t;
+	e->failed = on_failed;
+	return e;
 }
 
 /* ---- out ---- */
@@ -114,9 +88,10 @@ static struct str base_name(struct str path)
 	return path;
 }
 
-static void put_stat_header(struct transfer *t, const struct json *stat)
+static void put_stat_header(struct chore *e, const struct json *stat)
 {
 	auto_buf struct buf b = BUF_INIT(32768), header = BUF_INIT(65536);
+	const struct transfer *t = e->state;
 	struct jsonw w = JSONW(&b);
 	struct str type = json_str(json_find(stat, "type"));
 	int64_t mode = 0;
@@ -137,55 +112,23 @@ static void put_stat_header(struct transfer *t, const struct json *stat)
 	jsonw_close(&w);
 	base64_encode(buf_str(&b), &header);
 	if (!header.is_full && header.len < HTTP_HEAD_MAX / 2)
-		http_reply_header(t->in.r, "X-Docker-Container-Path-Stat", header.ptr);
+		http_reply_header(e->r, "X-Docker-Container-Path-Stat", header.ptr);
 }
 
-static void on_data(void *arg, uint8_t channel, struct str bytes)
+static void begin_tar(struct chore *e, const struct json *head)
 {
-	struct transfer *t = arg;
-	if (!t->is_begun)
-		http_stream_begin(t->in.r, 200, "application/x-tar", -1);
-	t->is_begun = true;
-	http_stream_write(t->in.r, bytes);
-	if (http_stream_is_full(t->in.r))
-		runtime_call_pause(t->in.to, true);
+	http_stream_begin(e->r, 200, "application/x-tar", -1);
 }
 
-static void on_drain(void *arg)
+static void on_found(struct chore *e, const struct json *stat)
 {
-	struct transfer *t = arg;
-	if (t->in.to)
-		runtime_call_pause(t->in.to, false);
-}
-
-static void on_downloaded(void *arg, struct str text)
-{
-	struct transfer *t = arg;
-	t->in.to = NULL;
-	if (!t->is_begun)
-		http_stream_begin(t->in.r, 200, "application/x-tar", -1);
-	http_stream_end(t->in.r, true);
-}
-
-static void on_found(void *arg, struct str text)
-{
-	static const struct call_sink sink = {
-		.data = on_data,
-		.result = on_downloaded,
-		.error = fail,
-	};
-	struct transfer *t = arg;
-	auto_json struct json *stat = NULL;
-	t->in.to = NULL;
-	json_parse(text, &stat, NULL);
-	put_stat_header(t, stat);
+	static const struct chore_flow flow = { .begin = begin_tar };
+	const struct transfer *t = e->state;
+	put_stat_header(e, stat);
 	if (t->is_head) {
-		http_reply(t->in.r, 200, "application/x-tar", STR_NONE);
+		http_reply(e->r, 200, "application/x-tar", STR_NONE);
 		return;
 	}
-	struct sandbox *s = sandbox_of(t);
-	if (!s)
-		return;
 	auto_buf struct buf params = BUF_INIT(65536);
 	struct jsonw w = JSONW(&params);
 	struct str name = base_name(t->path);
@@ -194,69 +137,42 @@ static void on_found(void *arg, struct str text)
 	jsonw_key_str(&w, "format", STR("tar"));
 	jsonw_key_str(&w, "prefix", str_is(name, "/") ? STR(".") : name);
 	jsonw_close(&w);
-	t->in.to = runtime_perform(s, &download_action, buf_str(&params), &sink, t);
+	chore_flow(e, &download_action, &params, &flow);
 }
 
 void archive_get(struct http_request *r)
 {
-	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
-	static const struct call_sink sink = { .result = on_found, .error = fail };
-	struct transfer *t = begin(r);
-	if (!t)
-		return;
-	http_listen(r, &ops, t);
-	stat_path(t, false, &sink);
+	struct chore *e = begin(r);
+	if (e)
+		stat_path(e, false, on_found);
 }
 
 /* ---- in ---- */
 
-static void on_uploaded(void *arg, struct str text)
+static void on_uploaded(struct chore *e, const struct json *result)
 {
-	struct transfer *t = arg;
-	t->in.to = NULL;
-	http_reply(t->in.r, 200, NULL, STR_NONE);
+	http_reply(e->r, 200, NULL, STR_NONE);
 }
 
-static void on_place(void *arg, struct str text)
+static void on_place(struct chore *e, const struct json *stat)
 {
-	static const struct http_ops ops = {
-		.on_body = inlet_body,
-		.on_body_end = inlet_end,
-		.on_closed = on_closed,
-	};
-	static const struct call_sink sink = {
-		.drain = inlet_drain,
-		.result = on_uploaded,
-		.error = fail,
-	};
-	struct transfer *t = arg;
-	auto_json struct json *stat = NULL;
-	t->in.to = NULL;
-	json_parse(text, &stat, NULL);
+	const struct transfer *t = e->state;
 	if (!str_is(json_str(json_find(stat, "type")), "directory")) {
-		docker_fail(t->in.r, 400, "extraction point is not a directory");
+		docker_fail(e->r, 400, "extraction point is not a directory");
 		return;
 	}
-	struct sandbox *s = sandbox_of(t);
-	if (!s)
-		return;
 	auto_buf struct buf params = BUF_INIT(65536);
 	struct jsonw w = JSONW(&params);
 	jsonw_open(&w);
 	put_path(&w, t->path);
 	jsonw_key_str(&w, "kind", STR("tar"));
 	jsonw_close(&w);
-	t->in.to = runtime_perform(s, &upload_action, buf_str(&params), &sink, t);
-	http_listen(t->in.r, &ops, t);
+	chore_feed(e, &upload_action, &params, on_uploaded);
 }
 
 void archive_put(struct http_request *r)
 {
-	static const struct http_ops ops = { .on_closed = on_closed };
-	static const struct call_sink sink = { .result = on_place, .error = fail };
-	struct transfer *t = begin(r);
-	if (!t)
-		return;
-	http_listen(r, &ops, t);
-	stat_path(t, true, &sink);
+	struct chore *e = begin(r);
+	if (e)
+		stat_path(e, true, on_place);
 }

@@ -97,9 +97,13 @@ static void put_context(struct jsonw *w, const struct e2b_context *c)
 
 /* ---- over HTTP ---- */
 
-static void fail_text(struct rpc *rpc, const struct error *err)
+static void fail_text(struct chore *e, const struct error *err)
 {
-	http_reply(rpc->r, e2b_status(err->code), "text/plain; charset=utf-8", str_from(err->text));
+	if (!e2b_box_find(e2b_of(e->r), str_from(e->id)))
+		e2b_gone(e->r, str_from(e->id));
+	else
+		http_reply(e->r, e2b_status(err->code), "text/plain; charset=utf-8",
+			str_from(err->text));
 }
 
 void e2b_contexts_list(struct http_request *r)
@@ -123,31 +127,31 @@ struct opening {
 	struct str id, cwd;
 };
 
-static void on_opened(struct rpc *rpc, const struct json *result)
+static void on_opened(struct chore *e, const struct json *result)
 {
-	const struct opening *o = rpc->state;
-	struct e2b_box *b = e2b_box_find(rpc->e2b, str_from(rpc->id));
+	const struct opening *o = e->state;
+	struct e2b_box *b = e2b_box_find(e2b_of(e->r), str_from(e->id));
 	auto_buf struct buf body = BUF_INIT(16 * 1024);
 	struct jsonw w = JSONW(&body);
 	if (!b) {
-		e2b_gone(rpc->r, str_from(rpc->id));
+		e2b_gone(e->r, str_from(e->id));
 		return;
 	}
 	struct e2b_context *c = context_new(b, o->language, o->id);
 	free(c->cwd);
 	c->cwd = str_dup(o->cwd);
 	put_context(&w, c);
-	http_reply_json(rpc->r, 200, &body);
+	http_reply_json(e->r, 200, &body);
 }
 
 void e2b_contexts_create(struct http_request *r)
 {
-	struct rpc *rpc = e2b_rpc_new(r);
-	auto_json struct json *body = rpc ? e2b_body(r) : NULL;
+	struct chore *e = e2b_chore(r);
+	auto_json struct json *body = e ? e2b_body(r) : NULL;
 	auto_buf struct buf params = BUF_INIT(16 * E2B_PATH_MAX);
 	struct jsonw w = JSONW(&params);
 	struct str cwd = json_str(json_find(body, "cwd"));
-	const struct e2b_box *b = body ? e2b_box_find(rpc->e2b, str_from(rpc->id)) : NULL;
+	const struct e2b_box *b = body ? e2b_box_find(e2b_of(e->r), str_from(e->id)) : NULL;
 	if (!b)
 		return;
 	char *id = arena_alloc(&r->arena, ID_SIZE);
@@ -164,34 +168,35 @@ void e2b_contexts_create(struct http_request *r)
 	o->id = str_from(id);
 	o->cwd = cwd.len ? str_from(arena_str(&r->arena, e2b_path(&r->arena, E2B_HOME, cwd)))
 			 : STR(E2B_HOME);
-	rpc->state = o;
-	rpc->failed = fail_text;
+	e->state = o;
+	e->failed = fail_text;
 	jsonw_open(&w);
 	jsonw_key_str(&w, "kernel", o->id);
 	jsonw_key_str(&w, "spec", str_from(languages[o->language].spec));
 	jsonw_key_str(&w, "cwd", o->cwd);
 	jsonw_close(&w);
-	e2b_rpc_perform(rpc, &kernel_open_action, &params, on_opened);
+	chore_perform(e, &kernel_open_action, &params, on_opened);
 }
 
-static void on_changed(struct rpc *rpc, const struct json *result)
+static void on_changed(struct chore *e, const struct json *result)
 {
-	http_reply(rpc->r, 200, "application/json", STR("null"));
+	http_reply(e->r, 200, "application/json", STR("null"));
 }
 
 /* One that has no kernel yet, or none any more, is as was wanted. */
-static void on_not_changed(struct rpc *rpc, const struct error *err)
+static void on_not_changed(struct chore *e, const struct error *err)
 {
-	if (err->code == ERROR_NOT_FOUND || err->code == ERROR_GONE)
-		on_changed(rpc, NULL);
+	bool is_there = e2b_box_find(e2b_of(e->r), str_from(e->id));
+	if (is_there && (err->code == ERROR_NOT_FOUND || err->code == ERROR_GONE))
+		on_changed(e, NULL);
 	else
-		fail_text(rpc, err);
+		fail_text(e, err);
 }
 
 static void change(struct http_request *r, const struct action *action, bool ends)
 {
-	struct rpc *rpc = e2b_rpc_new(r);
-	struct e2b_box *b = rpc ? e2b_box_find(rpc->e2b, str_from(rpc->id)) : NULL;
+	struct chore *e = e2b_chore(r);
+	struct e2b_box *b = e ? e2b_box_find(e2b_of(e->r), str_from(e->id)) : NULL;
 	auto_buf struct buf params = BUF_INIT(256);
 	if (!b)
 		return;
@@ -206,8 +211,8 @@ static void change(struct http_request *r, const struct action *action, bool end
 	buf_printf(&params, "{\"kernel\":\"%s\"}", c->id);
 	if (ends)
 		context_free(b, c);
-	rpc->failed = on_not_changed;
-	e2b_rpc_perform(rpc, action, &params, on_changed);
+	e->failed = on_not_changed;
+	chore_perform(e, action, &params, on_changed);
 }
 
 void e2b_contexts_delete(struct http_request *r)

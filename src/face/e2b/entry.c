@@ -101,7 +101,7 @@ void e2b_put_entry(struct jsonw *w, const struct json *file, struct str name, st
 	jsonw_close(w);
 }
 
-static void on_stat(struct rpc *rpc, const struct json *result)
+static void on_stat(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(E2B_PARAMS_MAX);
 	struct jsonw w = JSONW(&body);
@@ -110,27 +110,27 @@ static void on_stat(struct rpc *rpc, const struct json *result)
 	e2b_put_entry(&w, result, json_str(json_find(result, "name")),
 		json_str(json_find(result, "path")));
 	jsonw_close(&w);
-	e2b_rpc_reply(rpc, &body);
+	e2b_rpc_reply(e, &body);
 }
 
 #define MORE ",\"xattrs\":\"user.e2b.\""
 
 /* Either nothing is there, or a link that leads nowhere. */
-static void on_not_there(struct rpc *rpc, const struct error *err)
+static void on_not_there(struct chore *e, const struct error *err)
 {
-	const struct str *path = rpc->state;
-	rpc->failed = NULL;
+	const struct str *path = e->state;
+	e->failed = NULL;
 	if (err->code == ERROR_NOT_FOUND)
-		e2b_rpc_path(rpc, &stat_action, *path, ",\"follow\":false" MORE, on_stat);
+		e2b_perform_path(e, &stat_action, *path, ",\"follow\":false" MORE, on_stat);
 	else
-		e2b_rpc_fail(rpc->r, err);
+		e2b_rpc_fail(e->r, err);
 }
 
-void e2b_rpc_reply_entry(struct rpc *rpc, struct str path)
+void e2b_rpc_reply_entry(struct chore *e, struct str path)
 {
-	struct str *kept = arena_new(&rpc->r->arena, struct str);
-	*kept = str_from(arena_str(&rpc->r->arena, path));
-	rpc->state = kept;
-	rpc->failed = on_not_there;
-	e2b_rpc_path(rpc, &stat_action, *kept, MORE, on_stat);
+	struct str *kept = arena_new(&e->r->arena, struct str);
+	*kept = str_from(arena_str(&e->r->arena, path));
+	e->state = kept;
+	e->failed = on_not_there;
+	e2b_perform_path(e, &stat_action, *kept, MORE, on_stat);
 }

@@ -17,98 +17,30 @@ void e2b_health(struct http_request *r)
 		e2b_empty(r, 204);
 }
 
-struct download {
-	struct http_request *r;
-	struct e2b *e2b;
-	char id[ID_SIZE];
-	struct runtime_call *call;
-	bool is_begun;
-};
+/* ---- files ---- */
 
-static void download_free(struct download *d)
+static void begin(struct chore *e, const struct json *head)
 {
-	if (d->call)
-		runtime_call_cancel(d->call);
-	free(d);
+	http_stream_begin(e->r, 200, "application/octet-stream", chore_flow_size(head));
 }
 
-static void on_closed(void *arg)
+/* Of the program as well, of which the exit status says enough. */
+static int check(struct chore *e, const struct json *result, struct error *err)
 {
-	struct download *d = arg;
-	struct http_request *r = d->r;
-	bool is_begun = d->is_begun;
-	download_free(d);
-	if (is_begun)
-		http_stream_end(r, false);
-	else
-		e2b_fail(r, 499, "the client went away");
-}
-
-static void on_drain(void *arg)
-{
-	struct download *d = arg;
-	if (d->call)
-		runtime_call_pause(d->call, false);
-}
-
-static void begin(struct download *d, int64_t size)
-{
-	if (!d->is_begun)
-		http_stream_begin(d->r, 200, "application/octet-stream", size);
-	d->is_begun = true;
-}
-
-static void on_head(void *arg, struct str text)
-{
-	auto_json struct json *head = NULL;
-	if (json_parse(text, &head, NULL) < 0)
-		return;
-	const struct json *size = json_find(head, "size");
-	begin(arg, json_kind(size) == JSON_KIND_INT ? json_int(size) : -1);
-}
-
-static void on_data(void *arg, uint8_t channel, struct str bytes)
-{
-	struct download *d = arg;
-	if (channel == 2)
-		return; /* of a program: the exit status says enough */
-	begin(d, -1);
-	http_stream_write(d->r, bytes);
-	if (http_stream_is_full(d->r))
-		runtime_call_pause(d->call, true);
-}
-
-static void on_result(void *arg, struct str text)
-{
-	struct download *d = arg;
-	auto_json struct json *result = NULL;
-	d->call = NULL;
-	bool is_whole = json_parse(text, &result, NULL) == 0 &&
-		!json_bool(json_find(result, "truncated"));
 	const struct json *code = json_find(result, "exit_code");
-	bool has_failed = json_find(result, "status") &&
-		(json_kind(code) != JSON_KIND_INT || json_int(code));
-	if (has_failed && !d->is_begun) {
-		e2b_fail(d->r, 404, "path '%.*s' does not exist, or is no file",
-			STR_ARG(str_first(http_query(d->r, "path"), 200)));
-	} else {
-		begin(d, -1);
-		http_stream_end(d->r, is_whole && !has_failed);
-	}
-	download_free(d);
+	bool is_program = json_find(result, "status");
+	if (is_program && (json_kind(code) != JSON_KIND_INT || json_int(code)))
+		return error_set(err, ERROR_NOT_FOUND, "path '%.*s' does not exist, or is no file",
+			STR_ARG(str_first(http_query(e->r, "path"), 200)));
+	if (json_bool(json_find(result, "truncated")))
+		return error_set(err, ERROR_CONFLICT, "the file has shrunk");
+	return 0;
 }
 
-static void on_error(void *arg, const struct error *err)
+static void fail(struct http_request *r, const struct error *err)
 {
-	struct download *d = arg;
-	d->call = NULL;
-	if (d->is_begun)
-		http_stream_end(d->r, false);
-	else if (!e2b_box_find(d->e2b, str_from(d->id)))
-		e2b_gone(d->r, str_from(d->id));
-	else
-		e2b_fail_error(d->r, err);
-	download_free(d);
+	if (e2b_box_of_data(r))
+		e2b_fail_error(r, err);
 }
 
 static void put_program(struct jsonw *w, struct str user, struct str path)
@@ -126,13 +58,7 @@ static void put_program(struct jsonw *w, struct str user, struct str path)
 
 void e2b_files_get(struct http_request *r)
 {
-	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
-	static const struct call_sink sink = {
-		.data = on_data,
-		.event = on_head,
-		.result = on_result,
-		.error = on_error,
-	};
+	static const struct chore_flow flow = { .begin = begin, .check = check };
 	const struct e2b_box *b = e2b_box_of_data(r);
 	struct str path, user;
 	auto_buf struct buf params = BUF_INIT(16 * E2B_PATH_MAX);
@@ -159,18 +85,13 @@ void e2b_files_get(struct http_request *r)
 		jsonw_key_str(&w, "format", STR("raw"));
 	}
 	jsonw_close(&w);
-	struct download *d = mem_new(struct download);
-	d->r = r;
-	d->e2b = b->e2b;
-	snprintf(d->id, sizeof(d->id), "%s", b->id);
-	http_listen(r, &ops, d);
-	d->call = runtime_perform(e2b_box_sandbox(b), user.len ? &exec_action : &download_action,
-		buf_str(&params), &sink, d);
+	chore_flow(chore_new(r, b->e2b->rt, b->id, fail),
+		user.len ? &exec_action : &download_action, &params, &flow);
 }
 
 /* ---- what envd tells ---- */
 
-static void on_env(struct rpc *rpc, const struct json *result)
+static void on_env(struct chore *e, const struct json *result)
 {
 	struct str out = json_str(json_find(result, "stdout")), line;
 	auto_buf struct buf body = BUF_INIT(E2B_PARAMS_MAX);
@@ -184,16 +105,16 @@ static void on_env(struct rpc *rpc, const struct json *result)
 		jsonw_str(&w, str_skip(line, (size_t)equals + 1));
 	}
 	jsonw_close(&w);
-	e2b_rpc_reply(rpc, &body);
+	e2b_rpc_reply(e, &body);
 }
 
 void e2b_envs(struct http_request *r)
 {
 	auto_buf struct buf params = BUF_INIT(256);
-	struct rpc *rpc = e2b_rpc_new(r);
+	struct chore *e = e2b_chore(r);
 	buf_puts(&params, "{\"argv\":[\"env\",\"-0\"],\"capture\":true}");
-	if (rpc)
-		e2b_rpc_perform(rpc, &exec_action, &params, on_env);
+	if (e)
+		chore_perform(e, &exec_action, &params, on_env);
 }
 
 static void on_usage(void *arg, const struct monitor_usage *usage, const struct error *err)

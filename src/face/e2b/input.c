@@ -63,7 +63,7 @@ static void put_process(struct jsonw *w, const struct json *p)
 	jsonw_close(w);
 }
 
-static void on_listed(struct rpc *rpc, const struct json *result)
+static void on_listed(struct chore *e, const struct json *result)
 {
 	auto_buf struct buf body = BUF_INIT(HTTP_REPLY_MAX);
 	const struct json *processes = json_find(result, "processes");
@@ -78,15 +78,15 @@ static void on_listed(struct rpc *rpc, const struct json *result)
 	}
 	jsonw_close_array(&w);
 	jsonw_close(&w);
-	e2b_rpc_reply(rpc, &body);
+	e2b_rpc_reply(e, &body);
 }
 
 void e2b_process_list(struct http_request *r)
 {
 	auto_buf struct buf none = BUF_INIT(1);
-	struct rpc *rpc = e2b_rpc_new(r);
-	if (rpc)
-		e2b_rpc_perform(rpc, &process_list_action, &none, on_listed);
+	struct chore *e = e2b_chore(r);
+	if (e)
+		chore_perform(e, &process_list_action, &none, on_listed);
 }
 
 /* ---- what needs a process ---- */
@@ -106,43 +106,38 @@ static void deed_free(struct e2b_deed *d)
 	free(d);
 }
 
-static void on_done(struct rpc *rpc, const struct json *result)
+static void on_done(struct chore *e, const struct json *result)
 {
-	http_reply(rpc->r, 200, "application/json", STR("{}"));
+	chore_drop(e);
+	http_reply(e->r, 200, "application/json", STR("{}"));
 }
 
-static void on_found(struct rpc *rpc, const struct json *result)
+static void on_found(struct chore *e, const struct json *result)
 {
-	struct e2b_deed *d = rpc->state;
+	struct e2b_deed *d = e->state;
 	auto_buf struct buf params = BUF_INIT(E2B_PARAMS_MAX);
 	struct jsonw w = JSONW(&params);
 	struct error err;
 	const struct json *p = e2b_selector_find(&d->selector, result, false, &err);
-	rpc->drop = NULL;
 	if (!p) {
-		e2b_rpc_fail(rpc->r, &err);
-		deed_free(d);
+		chore_fail(e, &err);
 		return;
 	}
 	jsonw_open(&w);
 	jsonw_key_str(&w, "process", json_str(json_find(p, "process")));
 	buf_put(&params, buf_str(&d->more));
 	jsonw_close(&w);
-	struct runtime_call *call = e2b_rpc_perform(rpc, d->action, &params, on_done);
-	if (call && d->input.len && !runtime_call_is_over(call)) {
-		runtime_call_send(call, 0, buf_str(&d->input));
-		runtime_call_eof(call, 0);
-	}
-	deed_free(d);
+	if (chore_perform(e, d->action, &params, on_done) && d->input.len)
+		chore_send(e, buf_str(&d->input));
 }
 
-static void drop_deed(struct rpc *rpc)
+static void drop_deed(struct chore *e)
 {
-	deed_free(rpc->state);
+	deed_free(e->state);
 }
 
 /* NULL: answered. */
-static struct e2b_deed *deed_new(struct rpc *rpc, const struct json *body,
+static struct e2b_deed *deed_new(struct chore *e, const struct json *body,
 	const struct action *action)
 {
 	struct e2b_deed *d = mem_new(struct e2b_deed);
@@ -152,22 +147,22 @@ static struct e2b_deed *deed_new(struct rpc *rpc, const struct json *body,
 	d->action = action;
 	if (e2b_selector_read(&d->selector, json_find(body, "process"), &err) == 0)
 		return d;
-	e2b_rpc_fail(rpc->r, &err);
+	e2b_rpc_fail(e->r, &err);
 	deed_free(d);
 	return NULL;
 }
 
-static void deed_begin(struct rpc *rpc, struct e2b_deed *d)
+static void deed_begin(struct chore *e, struct e2b_deed *d)
 {
 	auto_buf struct buf none = BUF_INIT(1);
-	rpc->state = d;
-	rpc->drop = drop_deed;
-	e2b_rpc_perform(rpc, &process_list_action, &none, on_found);
+	e->state = d;
+	e->drop = drop_deed;
+	chore_perform(e, &process_list_action, &none, on_found);
 }
 
-static void deed_refuse(struct rpc *rpc, struct e2b_deed *d, const struct error *err)
+static void deed_refuse(struct chore *e, struct e2b_deed *d, const struct error *err)
 {
-	e2b_rpc_fail(rpc->r, err);
+	e2b_rpc_fail(e->r, err);
 	deed_free(d);
 }
 
@@ -186,38 +181,38 @@ static void put_input(struct e2b_deed *d)
 
 void e2b_process_input(struct http_request *r)
 {
-	struct rpc *rpc = e2b_rpc_new(r);
-	auto_json struct json *body = rpc ? e2b_body(r) : NULL;
-	struct e2b_deed *d = body ? deed_new(rpc, body, &process_input_action) : NULL;
+	struct chore *e = e2b_chore(r);
+	auto_json struct json *body = e ? e2b_body(r) : NULL;
+	struct e2b_deed *d = body ? deed_new(e, body, &process_input_action) : NULL;
 	const struct json *input = json_find(body, "input");
 	struct str text = json_str(json_find(input, "stdin") ?: json_find(input, "pty"));
 	struct error err;
 	if (!d)
 		return;
 	if (base64_decode(text, &d->input, &err) < 0) {
-		deed_refuse(rpc, d, &err);
+		deed_refuse(e, d, &err);
 		return;
 	}
 	put_input(d);
-	deed_begin(rpc, d);
+	deed_begin(e, d);
 }
 
 void e2b_process_close(struct http_request *r)
 {
-	struct rpc *rpc = e2b_rpc_new(r);
-	auto_json struct json *body = rpc ? e2b_body(r) : NULL;
-	struct e2b_deed *d = body ? deed_new(rpc, body, &process_input_action) : NULL;
+	struct chore *e = e2b_chore(r);
+	auto_json struct json *body = e ? e2b_body(r) : NULL;
+	struct e2b_deed *d = body ? deed_new(e, body, &process_input_action) : NULL;
 	if (!d)
 		return;
 	buf_puts(&d->more, ",\"eof\":true");
-	deed_begin(rpc, d);
+	deed_begin(e, d);
 }
 
 void e2b_process_signal(struct http_request *r)
 {
-	struct rpc *rpc = e2b_rpc_new(r);
-	auto_json struct json *body = rpc ? e2b_body(r) : NULL;
-	struct e2b_deed *d = body ? deed_new(rpc, body, &process_signal_action) : NULL;
+	struct chore *e = e2b_chore(r);
+	auto_json struct json *body = e ? e2b_body(r) : NULL;
+	struct e2b_deed *d = body ? deed_new(e, body, &process_signal_action) : NULL;
 	const struct json *signal = json_find(body, "signal");
 	struct str name = json_str(signal);
 	struct error err;
@@ -227,25 +222,25 @@ void e2b_process_signal(struct http_request *r)
 	bool is_term = str_is(name, "SIGNAL_SIGTERM") || json_int(signal) == 15;
 	if (!is_kill && !is_term) {
 		error_set(&err, ERROR_UNSUPPORTED, "signal is SIGNAL_SIGTERM or SIGNAL_SIGKILL");
-		deed_refuse(rpc, d, &err);
+		deed_refuse(e, d, &err);
 		return;
 	}
 	buf_printf(&d->more, ",\"signal\":\"%s\"", is_kill ? "KILL" : "TERM");
-	deed_begin(rpc, d);
+	deed_begin(e, d);
 }
 
 void e2b_process_update(struct http_request *r)
 {
-	struct rpc *rpc = e2b_rpc_new(r);
-	auto_json struct json *body = rpc ? e2b_body(r) : NULL;
-	struct e2b_deed *d = body ? deed_new(rpc, body, &process_resize_action) : NULL;
+	struct chore *e = e2b_chore(r);
+	auto_json struct json *body = e ? e2b_body(r) : NULL;
+	struct e2b_deed *d = body ? deed_new(e, body, &process_resize_action) : NULL;
 	const struct json *size = json_find(json_find(body, "pty"), "size");
 	if (!d)
 		return;
 	buf_printf(&d->more, ",\"cols\":%lld,\"rows\":%lld",
 		(long long)MIN(MAX(json_int(json_find(size, "cols")), 2), 2000),
 		(long long)MIN(MAX(json_int(json_find(size, "rows")), 2), 1000));
-	deed_begin(rpc, d);
+	deed_begin(e, d);
 }
 
 void e2b_rpc_not_offered(struct http_request *r)

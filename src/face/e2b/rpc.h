@@ -2,33 +2,17 @@
 /* rpc: calls of envd's, of one answer and of many. */
 #pragma once
 
+#include "face/chore.h"
 #include "face/e2b/state.h"
 
-/* rpc.c: one action after the other for a request, in the request's arena. */
-struct rpc;
-typedef void rpc_fn(struct rpc *rpc, const struct json *result);
-typedef void rpc_error_fn(struct rpc *rpc, const struct error *err);
-struct rpc {
-	struct http_request *r;
-	struct e2b *e2b;
-	char id[ID_SIZE];
-	struct runtime_call *call; /* NULL: none under way */
-	struct str user;           /* whom the caller wants to be; "" as the sandbox itself */
-	const char *home;
-	rpc_fn *then;
-	rpc_error_fn *failed;          /* NULL: the error is the answer */
-	void (*drop)(struct rpc *rpc); /* frees its state where no result comes; may be NULL */
-	void *state;
-};
-/* NULL: answered. */
-struct rpc *e2b_rpc_new(struct http_request *r);
-/* NULL: answered, for its sandbox is gone. */
-struct runtime_call *e2b_rpc_perform(struct rpc *rpc, const struct action *action,
-	const struct buf *params, rpc_fn *then);
+/* rpc.c: a call of one answer is a chore. NULL: answered. */
+struct chore *e2b_chore(struct http_request *r);
 /* {"path":PATH,MORE}, PATH as the user means it. */
-void e2b_rpc_path(struct rpc *rpc, const struct action *action, struct str path, const char *more,
-	rpc_fn *then);
-void e2b_rpc_reply(struct rpc *rpc, const struct buf *json);
+void e2b_perform_path(struct chore *e, const struct action *action, struct str path,
+	const char *more, chore_fn *then);
+void e2b_rpc_reply(struct chore *e, const struct buf *json);
+/* Where relative paths of the caller's begin. */
+const char *e2b_home(struct http_request *r);
 /* What a path of a caller's means: relative ones begin at home. In the arena. */
 struct str e2b_path(struct arena *arena, const char *home, struct str path);
 /* Of Authorization, or of ?username=. -1: it cannot be read. */
@@ -38,7 +22,7 @@ int e2b_take_user(struct http_request *r, struct str *ret, const char **ret_home
 /* entry.c: what the actions stat and list tell, as an EntryInfo. */
 void e2b_put_entry(struct jsonw *w, const struct json *file, struct str name, struct str path);
 /* The action stat, and then its entry as {"entry":…}. */
-void e2b_rpc_reply_entry(struct rpc *rpc, struct str path);
+void e2b_rpc_reply_entry(struct chore *e, struct str path);
 
 /* stream.c: an answer of many messages. */
 struct e2b_stream {

@@ -169,7 +169,7 @@ struct watcher {
 	struct e2b_box *box;
 	char id[ID_SIZE];
 	struct runtime_call *call; /* NULL: it has ended, and what it has told is still there */
-	struct rpc *creator;       /* to be answered once it watches; NULL */
+	struct chore *creator;     /* to be answered once it watches; NULL */
 	struct http_request *askers[ASKERS_MAX]; /* until all is told that was done before */
 	int n_askers;
 	struct buf events; /* of a list */
@@ -243,7 +243,7 @@ void e2b_watchers_drop(struct e2b_box *b)
 {
 	while (!list_is_empty(&b->watchers)) {
 		struct watcher *w = list_get_first(&b->watchers, struct watcher, link);
-		struct rpc *creator = take_ptr(w->creator);
+		struct chore *creator = take_ptr(w->creator);
 		while (w->n_askers)
 			answer(w);
 		watcher_free(w);
@@ -256,7 +256,7 @@ static void on_kept_event(void *arg, struct str text)
 {
 	struct watcher *w = arg;
 	auto_json struct json *event = NULL;
-	struct rpc *creator = take_ptr(w->creator);
+	struct chore *creator = take_ptr(w->creator);
 	auto_buf struct buf body = BUF_INIT(256);
 	if (json_parse(text, &event, NULL) == 0)
 		put_event(&w->w, event);
@@ -279,7 +279,7 @@ static void on_kept_end(void *arg, struct str result)
 static void on_kept_error(void *arg, const struct error *err)
 {
 	struct watcher *w = arg;
-	struct rpc *creator = take_ptr(w->creator);
+	struct chore *creator = take_ptr(w->creator);
 	w->failure = *err;
 	end_watcher(w);
 	if (!creator)
@@ -295,10 +295,10 @@ void e2b_watcher_create(struct http_request *r)
 		.result = on_kept_end,
 		.error = on_kept_error,
 	};
-	struct rpc *rpc = e2b_rpc_new(r);
-	auto_json struct json *body = rpc ? e2b_body(r) : NULL;
+	struct chore *e = e2b_chore(r);
+	auto_json struct json *body = e ? e2b_body(r) : NULL;
 	auto_buf struct buf params = BUF_INIT(16 * E2B_PATH_MAX);
-	struct e2b_box *b = body ? e2b_box_find(rpc->e2b, str_from(rpc->id)) : NULL;
+	struct e2b_box *b = body ? e2b_box_find(e2b_of(e->r), str_from(e->id)) : NULL;
 	struct error err;
 	if (!b)
 		return;
@@ -310,13 +310,13 @@ void e2b_watcher_create(struct http_request *r)
 	}
 	struct watcher *w = mem_new(struct watcher);
 	w->box = b;
-	w->creator = rpc;
+	w->creator = e;
 	id_make(w->id);
 	buf_init(&w->events, EVENTS_MAX);
 	w->w = JSONW(&w->events);
 	list_append(&b->watchers, &w->link);
 	b->n_watchers++;
-	put_params(r, rpc->home, body, &params);
+	put_params(r, e2b_home(e->r), body, &params);
 	w->call = runtime_perform(e2b_box_sandbox(b), &watch_action, buf_str(&params), &sink, w);
 }
 

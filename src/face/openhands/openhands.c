@@ -335,7 +335,6 @@ struct openhands *openhands_new(struct runtime *rt, int64_t n_warm, bool has_bro
 	cursors_init(&oh->cursors);
 	list_init(&oh->waiting);
 	list_init(&oh->mcp_proxies);
-	list_init(&oh->transfers);
 	list_init(&oh->builds);
 	list_init(&oh->preparing);
 	list_init(&oh->conversations);
@@ -362,7 +361,6 @@ void openhands_free(struct openhands *oh)
 	prepare_drop_all(oh);
 	warm_free(take_ptr(oh->warm));
 	mcp_drop_all(oh);
-	transfer_drop_all(oh);
 	builds_drop_all(oh);
 	list_for_each_safe(c, next, &oh->cursors.all, link)
 		job_drop_all(c);

@@ -20,7 +20,6 @@ struct openhands {
 	bool has_browser;        /* sandboxes may have one */
 	struct list mcp_proxies; /* mcp_proxy::link */
 	struct list builds;      /* image_build::link */
-	struct list transfers;   /* transfer::link: requests of transfer.c that are under way */
 	int64_t started_ms;      /* monotonic */
 	int64_t cpu_us,
 		cpu_seen_us; /* used by the process, at which monotonic time: of /server_info */
@@ -67,5 +66,3 @@ static inline struct openhands *openhands_of(const struct http_request *r)
 void mcp_drop_all(struct openhands *oh);
 /* build.c */
 void builds_drop_all(struct openhands *oh);
-/* transfer.c */
-void transfer_drop_all(struct openhands *oh);

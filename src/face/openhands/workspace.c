@@ -61,18 +61,6 @@ static bool is_yes(struct str word)
 	return str_eq_nocase(word, STR("true")) || str_is(word, "1");
 }
 
-static void perform_path(struct chore *a, const struct action *action, struct str path,
-	const char *more, chore_fn *then)
-{
-	auto_buf struct buf params = BUF_INIT(PARAMS_MAX);
-	struct jsonw w = JSONW(&params);
-	jsonw_open(&w);
-	jsonw_key_str(&w, "path", path);
-	buf_puts(&params, more);
-	jsonw_close(&w);
-	chore_perform(a, action, &params, then);
-}
-
 /* ---- directories ---- */
 
 static void on_made(struct chore *a, const struct json *result)
@@ -92,7 +80,7 @@ static void make_in(struct openhands *oh, struct http_request *r, struct sandbox
 {
 	struct chore *a = errand_new(oh, r, s);
 	a->failed = on_not_made;
-	perform_path(a, &mkdir_action, http_query(r, "path"), ",\"parents\":true", on_made);
+	chore_perform_path(a, &mkdir_action, http_query(r, "path"), ",\"parents\":true", on_made);
 }
 
 void workspace_mkdir(struct http_request *r)
@@ -140,7 +128,7 @@ static void list(struct chore *a, struct str path, chore_fn *then)
 	bool has_hidden = is_yes(http_query(a->r, "include_hidden"));
 	snprintf(more, sizeof(more), ",\"limit\":%d,\"hidden\":%s", LIST_MAX,
 		has_hidden ? "true" : "false");
-	perform_path(a, &list_action, path, more, then);
+	chore_perform_path(a, &list_action, path, more, then);
 }
 
 static void on_subdirs(struct chore *a, const struct json *result)

@@ -14,48 +14,28 @@
 enum { LIST_PAGE = 2000, DEPTH_MAX = 64, PATTERN_MAX = 1024, PAGE_BYTES = 16 * 1024 * 1024 };
 
 struct listing {
-	struct http_request *r;
-	struct osb *osb;
-	char id[ID_SIZE];
-	struct runtime_call *call; /* NULL: none under way */
 	struct str path;
 	const char *pattern; /* of names of files; NULL: everything */
 	int64_t depth;
 	char *next; /* the page that is wanted; NULL: no more */
-	bool is_begun, has_one, waits;
+	bool has_one, waits;
 };
 
-static void ask(struct listing *l);
+static void ask(struct chore *e);
 
-static void listing_free(struct listing *l)
+static void drop_listing(struct chore *e)
 {
-	if (l->call)
-		runtime_call_cancel(l->call);
+	struct listing *l = e->state;
 	free(l->next);
-	free(l);
 }
 
-static void on_closed(void *arg)
+static void on_drain(struct chore *e)
 {
-	struct listing *l = arg;
-	struct http_request *r = l->r;
-	bool is_begun = l->is_begun;
-	struct error err;
-	listing_free(l);
-	error_set(&err, ERROR_CANCELLED, "the client went away");
-	if (is_begun)
-		http_stream_end(r, false);
-	else
-		osb_execd_error(r, &err);
-}
-
-static void on_drain(void *arg)
-{
-	struct listing *l = arg;
+	struct listing *l = e->state;
 	if (!l->waits)
 		return;
 	l->waits = false;
-	ask(l);
+	ask(e);
 }
 
 static bool is_wanted(const struct listing *l, struct str type, struct str name)
@@ -91,58 +71,36 @@ static void put_entries(struct listing *l, const struct json *result, struct buf
 	}
 }
 
-static void on_listed(void *arg, struct str text)
+static void on_listed(struct chore *e, const struct json *result)
 {
-	struct listing *l = arg;
-	auto_json struct json *result = NULL;
+	struct listing *l = e->state;
 	auto_buf struct buf b = BUF_INIT(PAGE_BYTES);
-	l->call = NULL;
-	json_parse(text, &result, NULL);
 	struct str next = json_str(json_find(result, "next"));
 	free(l->next);
 	l->next = next.len ? str_dup(next) : NULL;
-	if (!l->is_begun) {
-		http_stream_begin(l->r, 200, "application/json", -1);
+	if (!http_stream_has_begun(e->r)) {
+		http_stream_begin(e->r, 200, "application/json", -1);
 		buf_putc(&b, '[');
 	}
-	l->is_begun = true;
 	put_entries(l, result, &b);
 	if (!l->next)
 		buf_putc(&b, ']');
-	http_stream_write(l->r, buf_str(&b));
+	http_stream_write(e->r, buf_str(&b));
 	if (!l->next || b.is_full) {
-		http_stream_end(l->r, !b.is_full);
-		listing_free(l);
-	} else if (http_stream_is_full(l->r)) {
+		chore_drop(e);
+		http_stream_end(e->r, !b.is_full);
+	} else if (http_stream_is_full(e->r)) {
 		l->waits = true;
 	} else {
-		ask(l);
+		ask(e);
 	}
 }
 
-static void on_error(void *arg, const struct error *err)
+static void ask(struct chore *e)
 {
-	struct listing *l = arg;
-	l->call = NULL;
-	if (l->is_begun)
-		http_stream_end(l->r, false);
-	else
-		osb_execd_error(l->r, err);
-	listing_free(l);
-}
-
-static void ask(struct listing *l)
-{
-	static const struct call_sink sink = { .result = on_listed, .error = on_error };
 	auto_buf struct buf params = BUF_INIT(128 * 1024);
 	struct jsonw w = JSONW(&params);
-	struct sandbox *s = osb_find(l->osb, str_from(l->id));
-	struct error err;
-	if (!s) {
-		error_set(&err, ERROR_GONE, "the sandbox is gone");
-		on_error(l, &err);
-		return;
-	}
+	const struct listing *l = e->state;
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", l->path);
 	jsonw_key_int(&w, "depth", l->depth);
@@ -151,30 +109,26 @@ static void ask(struct listing *l)
 	if (l->next)
 		jsonw_key_str(&w, "after", str_from(l->next));
 	jsonw_close(&w);
-	l->call = runtime_perform(s, &list_action, buf_str(&params), &sink, l);
+	chore_perform(e, &list_action, &params, on_listed);
 }
 
 /* A link is not followed: what it leads to is not what was asked for. */
 static void on_root(struct chore *e, const struct json *root)
 {
-	static const struct http_ops ops = { .on_drain = on_drain, .on_closed = on_closed };
-	const struct listing *plan = e->state;
+	const struct listing *l = e->state;
 	struct str type = json_str(json_find(root, "type"));
 	if (!str_is(type, "directory")) {
 		osb_execd_invalid(e->r, "path is %s: %.*s",
 			str_is(type, "symlink") ? "a symbolic link, refusing to traverse"
 						: "not a directory",
-			STR_ARG(str_first(plan->path, 300)));
-		return;
-	}
-	if (!plan->depth) {
+			STR_ARG(str_first(l->path, 300)));
+	} else if (!l->depth) {
 		http_reply(e->r, 200, "application/json", STR("[]"));
-		return;
+	} else {
+		e->drop = drop_listing;
+		e->drain = on_drain;
+		ask(e);
 	}
-	struct listing *l = mem_new(struct listing);
-	*l = *plan;
-	http_listen(l->r, &ops, l);
-	ask(l);
 }
 
 static void begin(struct http_request *r, const char *pattern, int64_t depth, bool follows)
@@ -187,15 +141,12 @@ static void begin(struct http_request *r, const char *pattern, int64_t depth, bo
 		osb_execd_invalid(r, "path is too long");
 		return;
 	}
-	struct listing *plan = arena_new(&r->arena, struct listing);
-	plan->r = r;
-	plan->osb = osb_of(r);
-	snprintf(plan->id, sizeof(plan->id), "%s", e->id);
-	plan->path = osb_path(r, path);
-	plan->pattern = pattern;
-	plan->depth = depth;
-	e->state = plan;
-	chore_perform_path(e, &stat_action, plan->path,
+	struct listing *l = arena_new(&r->arena, struct listing);
+	l->path = osb_path(r, path);
+	l->pattern = pattern;
+	l->depth = depth;
+	e->state = l;
+	chore_perform_path(e, &stat_action, l->path,
 		follows ? ",\"follow\":true" : ",\"follow\":false", on_root);
 }
 

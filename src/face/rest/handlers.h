@@ -30,8 +30,8 @@ void links_get(struct http_request *r);
 void links_put(struct http_request *r);
 void tokens_post(struct http_request *r);
 /* The same as files_get and files_put, with these parameters. */
-void files_download(struct http_request *r, struct sandbox *s, struct str params);
-void files_upload(struct http_request *r, struct sandbox *s, struct str params);
+void files_download(struct http_request *r, struct sandbox *s, const struct buf *params);
+void files_upload(struct http_request *r, struct sandbox *s, const struct buf *params);
 void events_get(struct http_request *r);
 void events_of_sandbox(struct http_request *r);
 void stream_open(struct http_request *r);

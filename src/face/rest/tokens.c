@@ -133,7 +133,7 @@ void links_get(struct http_request *r)
 	auto_buf struct buf params = BUF_INIT(8 * ROLE_PATH_MAX);
 	struct sandbox *s = follow(r, &params);
 	if (s)
-		files_download(r, s, buf_str(&params));
+		files_download(r, s, &params);
 }
 
 void links_put(struct http_request *r)
@@ -141,5 +141,5 @@ void links_put(struct http_request *r)
 	auto_buf struct buf params = BUF_INIT(8 * ROLE_PATH_MAX);
 	struct sandbox *s = follow(r, &params);
 	if (s)
-		files_upload(r, s, buf_str(&params));
+		files_upload(r, s, &params);
 }
