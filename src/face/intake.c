@@ -23,6 +23,13 @@ void intake_fini(struct intake *in)
 		multipart_fini(&in->form);
 }
 
+void intake_fail(struct intake *in, const struct error *err)
+{
+	if (!in->has_failed)
+		in->failure = *err;
+	in->has_failed = true;
+}
+
 static void tell_if_done(struct intake *in)
 {
 	if (in->has_ended && in->n_running == 0)
@@ -30,6 +37,15 @@ static void tell_if_done(struct intake *in)
 }
 
 /* ---- a file ---- */
+
+static void tell_failure(struct intake_file *f, const struct error *err)
+{
+	struct intake *in = f->intake;
+	if (in->ops->failed)
+		in->ops->failed(in->arg, f, err);
+	else
+		intake_fail(in, err);
+}
 
 static void file_end(struct intake_file *f)
 {
@@ -45,7 +61,8 @@ static void on_stored(void *arg, struct str result)
 	struct intake *in = f->intake;
 	f->call = NULL;
 	http_pause_body(in->r, false);
-	in->ops->stored(in->arg, f, result);
+	if (in->ops->stored)
+		in->ops->stored(in->arg, f, result);
 	file_end(f);
 	tell_if_done(in);
 }
@@ -56,7 +73,7 @@ static void on_not_stored(void *arg, const struct error *err)
 	struct intake *in = f->intake;
 	f->call = NULL;
 	http_pause_body(in->r, false);
-	in->ops->failed(in->arg, f, err);
+	tell_failure(f, err);
 	file_end(f);
 	tell_if_done(in);
 }
@@ -143,13 +160,16 @@ static void break_off(struct intake *in, const struct error *why)
 	in->is_broken = true;
 	in->file = NULL;
 	http_pause_body(in->r, false); /* who was to go on with it may be cancelled here */
-	in->ops->broken(in->arg, why);
+	if (in->ops->broken)
+		in->ops->broken(in->arg, why);
+	else
+		intake_fail(in, why);
 	error_set(&err, ERROR_INVALID, "the form ended within the file");
 	list_for_each_safe(f, tmp, &in->files, link) {
 		if (f->is_whole || !f->call)
 			continue;
 		runtime_call_cancel(take_ptr(f->call));
-		in->ops->failed(in->arg, f, &err);
+		tell_failure(f, &err);
 		file_end(f);
 	}
 }

@@ -32,7 +32,8 @@ struct intake_file {
 
 /*
  * A negative number with *err filled breaks the form off. Those of parts may be NULL for a body,
- * those of a part's data and end also for a form.
+ * those of a part's data and end also for a form. Without `stored` nothing more is to be known;
+ * without `failed` and `broken` the first failure is kept (intake_fail).
  */
 struct intake_ops {
 	int (*part)(void *arg, const struct multipart_part *part, struct error *err);
@@ -57,6 +58,8 @@ struct intake {
 	struct multipart form;
 	bool keeps_files; /* the face's: until the end, and not each until its own */
 	bool is_form, is_file, has_ended, is_broken;
+	bool has_failed;
+	struct error failure;     /* the first */
 	struct intake_file *file; /* that is being read; NULL: none, or it has ended */
 	struct list files;        /* in their order; intake_file::link */
 	size_t n_running;
@@ -67,6 +70,7 @@ int intake_form(struct intake *in, struct http_request *r, const struct intake_o
 	struct error *err);
 void intake_body(struct intake *in, struct http_request *r, const struct intake_ops *ops,
 	void *arg);
+void intake_fail(struct intake *in, const struct error *err);
 void intake_fini(struct intake *in); /* cancels what is under way */
 /* Has the request's body come. */
 void intake_listen(struct intake *in);

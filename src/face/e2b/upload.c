@@ -28,16 +28,7 @@ struct upload {
 	struct field_map metadata; /* of every file; names as they are kept */
 	bool is_gzip;              /* what comes is unpacked in the sandbox */
 	const char *home;
-	bool has_failed;
-	struct error failure; /* the first */
 };
-
-static void fail(struct upload *u, const struct error *err)
-{
-	if (!u->has_failed)
-		u->failure = *err;
-	u->has_failed = true;
-}
 
 static void upload_free(struct upload *u)
 {
@@ -91,13 +82,8 @@ static void on_stored(void *arg, struct intake_file *f, struct str text)
 	} else if (json_kind(code) != JSON_KIND_INT || json_int(code)) {
 		error_set(&err, ERROR_INVALID, "%.200s: %.*s", f->path,
 			STR_ARG(str_first(str_trim(json_str(json_find(result, "stdout"))), 150)));
-		fail(u, &err);
+		intake_fail(&u->intake, &err);
 	}
-}
-
-static void on_not_stored(void *arg, struct intake_file *f, const struct error *err)
-{
-	fail(arg, err);
 }
 
 /* $1 the file, $2 what gives its bytes */
@@ -170,11 +156,6 @@ static int on_part(void *arg, const struct multipart_part *part, struct error *e
 	return begin_file(u, u->path.len ? u->path : part->filename, err);
 }
 
-static void on_broken(void *arg, const struct error *err)
-{
-	fail(arg, err);
-}
-
 static void on_done(void *arg)
 {
 	struct upload *u = arg;
@@ -182,8 +163,8 @@ static void on_done(void *arg)
 	struct http_request *r = u->r;
 	if (!e2b_box_find(u->e2b, str_from(u->id))) {
 		e2b_gone(r, str_from(u->id));
-	} else if (u->has_failed) {
-		e2b_fail_error(r, &u->failure);
+	} else if (u->intake.has_failed) {
+		e2b_fail_error(r, &u->intake.failure);
 	} else {
 		put_files(u, &body);
 		http_reply_json(r, 200, &body);
@@ -202,8 +183,6 @@ static void on_closed(void *arg)
 static const struct intake_ops intake_ops = {
 	.part = on_part,
 	.stored = on_stored,
-	.failed = on_not_stored,
-	.broken = on_broken,
 	.done = on_done,
 	.closed = on_closed,
 };

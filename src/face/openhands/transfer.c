@@ -164,21 +164,12 @@ struct upload {
 	struct http_request *r;
 	struct openhands *oh;
 	char id[ID_SIZE]; /* of the sandbox */
-	bool is_recursive, has_failed;
-	struct error failure;   /* the first */
+	bool is_recursive;
 	struct str path;        /* of the one file; STR_NONE: it is the older API's */
 	struct str destination; /* of that */
 	struct str filename;    /* as the form has it; STR_NONE: it has none yet */
-	void (*fail)(struct http_request *r, const struct error *err);
+	chore_fail_fn *fail;
 };
-
-static void keep_failure(void *arg, const struct error *err)
-{
-	struct upload *u = arg;
-	if (!u->has_failed)
-		u->failure = *err;
-	u->has_failed = true;
-}
 
 /* A name that leads nowhere else: what is behind the last slash. */
 static int check_filename(const struct upload *u, struct error *err)
@@ -193,6 +184,16 @@ static int check_filename(const struct upload *u, struct error *err)
 	return 0;
 }
 
+static struct str path_of(const struct upload *u, bool is_zip)
+{
+	if (u->path.ptr)
+		return u->path;
+	if (is_zip)
+		return u->destination;
+	return str_from(arena_printf(&u->r->arena, "%.*s/%.*s", STR_ARG(u->destination),
+		STR_ARG(u->filename)));
+}
+
 static int on_part(void *arg, const struct multipart_part *part, struct error *err)
 {
 	struct upload *u = arg;
@@ -204,10 +205,7 @@ static int on_part(void *arg, const struct multipart_part *part, struct error *e
 	if (!u->path.ptr && check_filename(u, err) < 0)
 		return -1;
 	bool is_zip = !u->path.ptr && str_ends(u->filename, STR(".zip"));
-	struct str path = u->path.ptr ? u->path
-		: is_zip              ? u->destination
-			 : str_from(arena_printf(&u->r->arena, "%.*s/%.*s", STR_ARG(u->destination),
-				   STR_ARG(u->filename)));
+	struct str path = path_of(u, is_zip);
 	struct sandbox *s = runtime_find(u->oh->rt, str_from(u->id), err);
 	if (!s)
 		return -1;
@@ -217,15 +215,6 @@ static int on_part(void *arg, const struct multipart_part *part, struct error *e
 	jsonw_close(&w);
 	intake_file(&u->intake, s, &upload_action, &params, path);
 	return 0;
-}
-
-static void on_stored(void *arg, struct intake_file *file, struct str result)
-{
-}
-
-static void on_not_stored(void *arg, struct intake_file *file, const struct error *err)
-{
-	keep_failure(arg, err);
 }
 
 static void reply_stored(const struct upload *u)
@@ -253,8 +242,8 @@ static void upload_free(struct upload *u)
 static void on_done(void *arg)
 {
 	struct upload *u = arg;
-	if (u->has_failed)
-		u->fail(u->r, &u->failure);
+	if (u->intake.has_failed)
+		u->fail(u->r, &u->intake.failure);
 	else if (!u->filename.ptr)
 		reply_invalid(u->r,
 			"[{'type': 'missing', 'loc': ('body', 'file'), 'msg': 'Field required'}]");
@@ -276,9 +265,6 @@ static void receive(struct openhands *oh, struct http_request *r, const struct s
 {
 	static const struct intake_ops ops = {
 		.part = on_part,
-		.stored = on_stored,
-		.failed = on_not_stored,
-		.broken = keep_failure,
 		.done = on_done,
 		.closed = on_closed,
 	};

@@ -23,16 +23,7 @@ struct upload {
 	struct buf metadata;           /* of that part */
 	struct osb_permission *wanted; /* of each metadata, in their order */
 	size_t n_wanted, n_files;
-	bool has_failed;
-	struct error failure; /* the first */
 };
-
-static void fail(struct upload *u, const struct error *err)
-{
-	if (!u->has_failed)
-		u->failure = *err;
-	u->has_failed = true;
-}
 
 static void upload_free(struct upload *u)
 {
@@ -99,32 +90,18 @@ static int on_part_end(void *arg, struct error *err)
 
 /* ---- what comes of it ---- */
 
-static void on_stored(void *arg, struct intake_file *f, struct str text)
-{
-}
-
-static void on_not_stored(void *arg, struct intake_file *f, const struct error *err)
-{
-	fail(arg, err);
-}
-
-static void on_broken(void *arg, const struct error *err)
-{
-	fail(arg, err);
-}
-
 static void on_done(void *arg)
 {
 	struct upload *u = arg;
 	struct http_request *r = u->r;
 	struct error err;
-	if (!u->has_failed && (!u->n_files || u->n_files != u->n_wanted)) {
+	if (!u->intake.has_failed && (!u->n_files || u->n_files != u->n_wanted)) {
 		error_set(&err, ERROR_INVALID, "metadata and file count mismatch: %zu vs %zu",
 			u->n_wanted, u->n_files);
-		fail(u, &err);
+		intake_fail(&u->intake, &err);
 	}
-	if (u->has_failed) {
-		osb_execd_error(r, &u->failure);
+	if (u->intake.has_failed) {
+		osb_execd_error(r, &u->intake.failure);
 		upload_free(u);
 		return;
 	}
@@ -149,8 +126,13 @@ static void on_closed(void *arg)
 
 void osb_files_upload(struct http_request *r)
 {
-	static const struct intake_ops ops = { on_part, on_part_data, on_part_end, on_stored,
-		on_not_stored, on_broken, on_done, on_closed };
+	static const struct intake_ops ops = {
+		.part = on_part,
+		.part_data = on_part_data,
+		.part_end = on_part_end,
+		.done = on_done,
+		.closed = on_closed,
+	};
 	const struct sandbox *s = osb_execd_sandbox(r);
 	struct error err;
 	if (!s)
