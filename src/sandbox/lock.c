@@ -32,7 +32,7 @@ enum {
 	PARTS_ALL = (1U << LOCK_PARTS) - 1,
 /*
  * A build for the escape tests leaves a layer out, to see its probes succeed. See
- * meson_options.txt.
+ * src/main/meson.build.
  */
 #ifndef WEAKEN_LOCK
 #define WEAKEN_LOCK 0

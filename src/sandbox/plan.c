@@ -131,7 +131,8 @@ static void add_namespaces(struct plan *plan)
 		plan->enforced.controls |= BIT(TIME_NS);
 	}
 /*
- * A build for the escape tests leaves some out, to see its probes succeed. See meson_options.txt.
+ * A build for the escape tests leaves some out, to see its probes succeed. See
+ * src/main/meson.build.
  */
 #ifdef WEAKEN_NAMESPACES
 	plan->namespaces &= ~(uint64_t)(WEAKEN_NAMESPACES);

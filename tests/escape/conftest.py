@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the escape tests share: the program of attacks, and ways to run it."""
+import contextlib
 import ctypes
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -56,6 +58,20 @@ def readable(tmp_path_factory):
     for path in directory.iterdir():
         path.unlink()
     directory.rmdir()
+
+
+@contextlib.contextmanager
+def programs_without(layer, *names):
+    """A directory of our programs, of which these have that layer left out."""
+    main = BUILD / "src" / "main"
+    targets = {name: f"src/main/{name}-without-{layer}" for name in names}
+    subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets.values()], check=True, capture_output=True)
+    with tempfile.TemporaryDirectory(prefix="cay-without-") as directory:
+        os.chmod(directory, 0o755)
+        for program in main.iterdir():
+            if program.is_file() and os.access(program, os.X_OK) and "-without-" not in program.name:
+                shutil.copy(BUILD / targets.get(program.name, program), f"{directory}/{program.name}")
+        yield pathlib.Path(directory)
 
 
 class Oracles:

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import (ATTACKS, BUILD, CAY, IS_ROOT, ORDINARY, ROOT, attacks, in_sandbox, on_host, reached)
+from conftest import ATTACKS, CAY, IS_ROOT, ORDINARY, attacks, in_sandbox, on_host, programs_without, reached
 
 # Attacks that this machine cannot show to work, each with its reason.
 UNPROVEN = {
@@ -108,27 +108,12 @@ WEAKENED = {
 }
 
 
-BUILDS = pytest.mark.timeout(900)  # what builds programs takes as long as a compiler does beside other work
-
-
-def build_without(layer, *more):
-    """cay, and more programs, with that layer left out."""
-    directory = BUILD.parent / f"{BUILD.name}-without-{layer}"
-    if not (directory / "build.ninja").exists():
-        subprocess.run(["meson", "setup", directory, f"-Dweaken={layer}"], cwd=ROOT, check=True,
-                       capture_output=True)
-    programs = [f"src/main/{name}" for name in ("cay", "cay-init", *more)]
-    subprocess.run(["ninja", "-C", directory, "--quiet", *programs], check=True, capture_output=True)
-    return directory / "src" / "main" / "cay"
-
-
-@BUILDS
 @pytest.mark.parametrize("layer", WEAKENED)
 def test_without_its_layer_an_attack_gets_through(oracles, bare, layer):
     """The mutation check: each of these attacks is stopped by one layer, and by that alone."""
-    cay = build_without(layer)
     options = ["--network=host"] if layer == "landlock" else []
-    result = in_sandbox(oracles, cay, ATTACKS, *options, names=sorted(WEAKENED[layer]))
+    with programs_without(layer, "cay") as programs:
+        result = in_sandbox(oracles, programs / "cay", ATTACKS, *options, names=sorted(WEAKENED[layer]))
     there = {name for name in WEAKENED[layer] if bare[name][0] == "REACHED"}
     assert there
     assert there <= set(reached(result)), {n: result[n] for n in there - set(reached(result))}

@@ -4,14 +4,9 @@ The fence around each network, and the same without it: what is refused gets out
 Names that may be asked for lead to where nobody may go; addresses are no name's.
 """
 import contextlib
-import os
-import pathlib
-import shutil
-import subprocess
-import tempfile
 
 import pytest
-from conftest import BUILD, IS_ROOT, ORDINARY
+from conftest import IS_ROOT, ORDINARY, programs_without
 from test_matrix import TUN, e2e, outside
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root, for networks of its own")
@@ -24,17 +19,8 @@ ALLOWED = {"proxy": ["public.test", "private.test", "metadata.test"], "bridge": 
 
 @pytest.fixture(scope="module")
 def unfenced():
-    """The programs, two of which have no fence."""
-    names = [f"src/main/{name}-without-fence" for name in ("cayd", "cay-supervisor")]
-    subprocess.run(["ninja", "-C", BUILD, "--quiet", *names], check=True, capture_output=True)
-    with tempfile.TemporaryDirectory(prefix="cay-unfenced-") as directory:
-        os.chmod(directory, 0o755)
-        for program in (BUILD / "src" / "main").iterdir():
-            if program.is_file() and os.access(program, os.X_OK):
-                shutil.copy(program, directory)
-        for name in names:
-            shutil.copy(BUILD / name, pathlib.Path(directory) / pathlib.Path(name).name.removesuffix("-without-fence"))
-        yield pathlib.Path(directory)
+    with programs_without("fence", "cayd", "cay-supervisor") as programs:
+        yield programs
 
 
 @contextlib.contextmanager
