@@ -80,12 +80,18 @@ static int decode_bool(struct decoding *d, const struct field *f, const struct j
 	return 0;
 }
 
+/* What is decoded never takes the last of the arena: whoever has asked goes on with it. */
+static bool has_room(const struct decoding *d, size_t size)
+{
+	return arena_has_room(d->arena, 2 * size);
+}
+
 static int decode_strings(struct decoding *d, const struct field *f, const struct json *j, void *at)
 {
 	if (json_kind(j) != JSON_KIND_ARRAY)
 		return refuse(d, f, "an array of strings", j);
 	size_t n = json_len(j);
-	if (!arena_has_room(d->arena, n * sizeof(struct str)))
+	if (!has_room(d, n * sizeof(struct str)))
 		return error_set(d->err, ERROR_TOO_LARGE, "%s: '%s' has %zu items", d->what,
 			f->name, n);
 	struct field_strings list = { arena_new_n(d->arena, struct str, n), n };
@@ -101,7 +107,7 @@ static int decode_map(struct decoding *d, const struct field *f, const struct js
 	if (json_kind(j) != JSON_KIND_OBJECT)
 		return refuse(d, f, "an object of strings", j);
 	size_t n = json_len(j);
-	if (!arena_has_room(d->arena, 2 * n * sizeof(struct str)))
+	if (!has_room(d, 2 * n * sizeof(struct str)))
 		return error_set(d->err, ERROR_TOO_LARGE, "%s: '%s' has %zu items", d->what,
 			f->name, n);
 	struct field_map map = { arena_new_n(d->arena, struct str, n),

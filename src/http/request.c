@@ -14,7 +14,8 @@
 #include "wire/json.h"
 #include "wire/url.h"
 
-enum { ARENA_MAX = 8 * 1024 * 1024 };
+/* Of one request: room for all that some results of an executor's, of 16 MiB each, may hold. */
+enum { ARENA_MAX = 96 * 1024 * 1024 };
 
 static void release(struct exchange *x)
 {

@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "wire/trim.h"
 
+/* In a result: as a tree each costs a hundred bytes and more. A page of a long list has 150,000. */
+enum { RESULT_VALUES_MAX = 2000000 };
+
 void call_deliver(void *arg)
 {
 	struct runtime_call *call = arg;
@@ -85,8 +88,9 @@ static void finish(struct runtime_call *call, struct str result)
 {
 	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
 	struct error err;
-	if (audit_result(call->action, clock_mono_us() - call->started_us, result, &data, &err) <
-		0) {
+	if (json_check_values(result, RESULT_VALUES_MAX, &err) < 0 ||
+		audit_result(call->action, clock_mono_us() - call->started_us, result, &data,
+			&err) < 0) {
 		call_end_failed(call, &err);
 		return;
 	}
@@ -120,7 +124,8 @@ static void on_error(struct runtime_call *call, struct str payload)
 {
 	struct error err;
 	auto_json struct json *json = NULL;
-	if (json_parse(payload, &json, &err) == 0)
+	if (json_check_values(payload, RESULT_VALUES_MAX, &err) == 0 &&
+		json_parse(payload, &json, &err) == 0)
 		json_to_error(json, &err);
 	call_end_failed(call, &err);
 }

@@ -86,8 +86,50 @@ def questions(box):
     yield "POST", f"{daytona}/process/session/s/exec", {"command": "echo one"}
 
 
+METADATA = (b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{"path": "/tmp/g", "mode": 644}\r\n' + FILE)
+
+
+def younger_questions(box):
+    """The same of OpenSandbox's face, and of OpenHands' version 1."""
+    execd, openhands = f"/opensandbox/sandboxes/{box.id}/proxy/44772", f"/{box.id}/api"
+    yield "POST", f"{execd}/command", {"command": "echo one; echo two >&2; false"}
+    yield "POST", f"{execd}/command", {"command": "echo one", "background": True}
+    yield "GET", f"{execd}/files/info?path=/etc/passwd&path=/tmp", None
+    yield "GET", f"{execd}/files/download?path=/etc/passwd", None
+    yield "GET", f"{execd}/files/search?path=/etc&pattern=*.conf", None
+    yield "GET", f"{execd}/directories/list?path=/etc", None
+    yield "POST", f"{execd}/files/upload", METADATA
+    yield "POST", f"{execd}/files/permissions", {"/tmp/f": {"mode": 600, "owner": "root"}}
+    yield "POST", f"{execd}/files/replace?verbose=true", {"/tmp/f": {"old": "text", "new": "words"}}
+    yield "POST", f"{execd}/files/mv", [{"src": "/tmp/f", "dest": "/tmp/e"}]
+    yield "POST", f"{execd}/session", {"cwd": "/tmp"}
+    yield "POST", f"{execd}/code", {"code": "1 + 1", "context": {"language": "python"}}
+    yield "GET", f"{execd}/code/contexts", None
+    yield "DELETE", f"{execd}/code/contexts?language=python", None
+    yield "POST", f"{execd}/pty", {}
+    yield "GET", f"{execd}/metrics", None
+    yield "POST", f"{openhands}/bash/execute_bash_command", {"command": "echo one; seq 100"}
+    yield "POST", f"{openhands}/bash/start_bash_command", {"command": "echo one"}
+    yield "GET", f"{openhands}/bash/bash_events/search", None
+    yield "GET", f"{openhands}/bash/bash_events/search?sort_order=TIMESTAMP_DESC&limit=3", None
+    yield "POST", f"{openhands}/file/upload?path=/tmp/f", FILE
+    yield "GET", f"{openhands}/file/download?path=/etc/passwd", None
+    yield "GET", f"{openhands}/file/home", None
+    yield "GET", f"{openhands}/file/search_subdirs?path=/etc", None
+    yield "GET", f"{openhands}/git/changes?path=/tmp", None
+    yield "DELETE", f"{openhands}/bash/bash_events", None
+
+
+def create_younger(server):
+    reply = server.request("POST", "/opensandbox/v1/sandboxes", {"image": {"uri": "opensandbox/code-interpreter"}, "entrypoint": ["tail", "-f", "/dev/null"]})
+    assert reply.status == 202, reply.body
+    box = conftest.Sandbox(server, {"id": reply.json["id"]})
+    assert box.put_file("/tmp/f", b"text\n").status == 200
+    return box
+
+
 def request(server, method, path, body, **more):
-    headers = FORM if body is FILE else {"Content-Type": "application/json"} if isinstance(body, dict) else {}
+    headers = FORM if isinstance(body, bytes) and body.startswith(b"--b") else {"Content-Type": "application/json"} if isinstance(body, dict) else {}
     return server.request(method, path, body, headers={"X-Session-API-Key": server.token, **headers}, **more)
 
 
@@ -115,6 +157,31 @@ def test_whatever_an_executor_says_the_server_stays(server, honest, seed):
     for method, path, body in questions(box):
         said.add(ask(server, method, path, body))
         assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
+    assert len(said) > 1, "no lie was told"
+    assert honest.output("echo honest") == "honest\n"
+    box.delete()
+    wait_until(lambda: len(processes.descriptors(pid)) <= before, "descriptors are left")
+
+
+def test_every_younger_question_is_one_that_an_honest_executor_answers(server):
+    box = create_younger(server)
+    for method, path, body in younger_questions(box):
+        reply = request(server, method, path, body)
+        assert reply.status < 300, (path, body, reply.body)
+    box.delete()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_an_executor_says_to_the_younger_faces_the_server_stays(server, honest, seed):
+    pid = server.server_pid()
+    before = len(processes.descriptors(pid))
+    box = create_younger(server)
+    lie(box, seed, 2)
+    said = set()
+    for method, path, body in younger_questions(box):
+        for _ in range(1 if "/code" in path else 40 if "/files/download" in path else 2):
+            said.add(ask(server, method, path, body))
+            assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
     assert len(said) > 1, "no lie was told"
     assert honest.output("echo honest") == "honest\n"
     box.delete()

@@ -24,7 +24,8 @@ enum {
 	HOLD_MS = 100,
 	LIMIT_MAX = 100,
 	ARGUMENT_SHORT = 1024,
-	GRACE_MS = 1000, /* for traps, between TERM and KILL */
+	GRACE_MS = 1000,    /* for traps, between TERM and KILL */
+	LISTED_MAX = 16384, /* processes of an executor's list that are looked at */
 };
 
 #define NUMBER_MAX (INT64_C(1) << 47) /* as a date: in the year 6429 */
@@ -258,9 +259,9 @@ static void on_all(struct chore *a, const struct json *result)
 {
 	const struct bash_wish *wish = a->state;
 	const struct json *list = json_find(result, "processes");
-	struct bash_process *all = mem_alloc((json_len(list) + 1) * sizeof(*all));
-	size_t n = 0;
-	for (size_t i = 0; i < json_len(list); i++)
+	size_t n = 0, n_listed = MIN(json_len(list), (size_t)LISTED_MAX);
+	struct bash_process *all = mem_alloc((n_listed + 1) * sizeof(*all));
+	for (size_t i = 0; i < n_listed; i++)
 		n += bash_process_read(json_at(list, i), &all[n]);
 	bash_page_reply(a, wish, all, n);
 }

@@ -19,6 +19,7 @@
 enum {
 	PARAMS_MAX = 64 * 1024,
 	LIST_MAX = 10000, /* entries of a directory that are looked at */
+	HOME_MAX = 4096,  /* bytes of its path */
 	SUBDIRS_MAX = 100,
 	FAVORITES_MAX = 50,
 	COMMITS_MAX = 200,
@@ -98,9 +99,9 @@ static int compare_names(const void *a, const void *b)
 static const char **subdirs_of(struct chore *a, const struct json *result, size_t *ret_n)
 {
 	const struct json *entries = json_find(result, "entries");
-	const char **names = arena_alloc(&a->r->arena, (json_len(entries) + 1) * sizeof(*names));
-	size_t n = 0;
-	for (size_t i = 0; i < json_len(entries); i++) {
+	size_t n = 0, n_entries = MIN(json_len(entries), (size_t)LIST_MAX);
+	const char **names = arena_alloc(&a->r->arena, (n_entries + 1) * sizeof(*names));
+	for (size_t i = 0; i < n_entries; i++) {
 		const struct json *entry = json_at(entries, i);
 		struct str name = json_str(json_find(entry, "name"));
 		if (str_is(json_str(json_find(entry, "type")), "directory") && !str_has_nul(name))
@@ -210,7 +211,7 @@ static void on_unlisted(struct chore *a, const struct error *err)
 
 static void on_home(struct chore *a, const struct json *result)
 {
-	struct str home = json_str(json_find(result, "stdout"));
+	struct str home = str_first(json_str(json_find(result, "stdout")), HOME_MAX);
 	a->state = arena_str(&a->r->arena, home.len ? home : STR("/"));
 	a->failed = on_unlisted;
 	list(a, str_from(a->state), reply_home);

@@ -451,9 +451,9 @@ static void on_to_close(struct chore *e, const struct json *list)
 	struct closing *c = arena_new(&e->r->arena, struct closing);
 	for (size_t i = 0; i < json_len(kernels) && c->n < CONTEXTS_MAX; i++) {
 		const struct json *k = json_at(kernels, i);
-		if (language_of_kernel(k) == wanted)
-			c->names[c->n++] = str_from(
-				arena_str(&e->r->arena, json_str(json_find(k, "kernel"))));
+		struct str name = json_str(json_find(k, "kernel"));
+		if (language_of_kernel(k) == wanted && is_name(name))
+			c->names[c->n++] = str_from(arena_str(&e->r->arena, name));
 	}
 	e->state = c;
 	e->failed = on_gone_already;
