@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OpenSandbox face without OpenSandbox's SDKs: life cycle, endpoints, commands, sessions, files, interpreter, terminals."""
+import contextlib
 import datetime
 import http.client
 import json
 import os
+import shutil
 import socket
+import sqlite3
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -810,6 +814,67 @@ def test_a_terminal_of_pipes_keeps_its_outputs_apart(shared):
     assert terminal.told()["type"] == "exit"
     terminal.close()
     failure(shared.execd("POST", "/pty", {"cwd": "x" * 5000}), 400)
+
+
+def test_a_terminal_is_there_whenever_a_socket_has_left(server):
+    """The first may go before it has heard that there is a shell."""
+    box = Box(server)
+    for i in range(12):
+        session = box.execd("POST", "/pty", {}).json["session_id"]
+        for _ in range(i % 4 + 1):
+            Terminal(box, session, "?takeover=1").close()
+        terminal = wait_until(lambda: (t := Terminal(box, session, "?takeover=1")).status == 101 and t)
+        assert terminal.told()["type"] == "connected"
+        terminal.close()
+        assert box.execd("DELETE", f"/pty/{session}").status == 200
+    box.delete()
+
+
+def test_lines_without_anything_reach_a_client_that_takes_its_time(shared):
+    """Each is an event of some sixty bytes: a frame of them is more than may wait for one who does not read at all."""
+    stream = shared.open("/command", {"command": "head -c 1000000 /dev/zero | tr '\\0' '\\n'"})
+    stream.until("init")
+    time.sleep(0.5)  # it writes meanwhile
+    seen = 0
+    while (event := stream.next())["type"] == "stdout":
+        seen += len(event["text"])
+    assert (event["type"], seen) == ("execution_complete", 1000000)
+    stream.close()
+
+
+def test_all_of_a_long_log_is_given_whatever_is_in_it(shared):
+    command = shared.background("head -c 9000000 /dev/zero; echo end")
+    wait_until(lambda: not shared.execd("GET", f"/command/status/{command}").json["running"])
+    assert shared.execd("GET", f"/command/{command}/logs").body == bytes(9000000) + b"end\n"
+
+
+def test_a_wish_that_fills_all_there_is_for_one_ends_nobody(server):
+    """What is decoded may have much memory; what comes after it finds some, too."""
+    pid = server.server_pid()
+    rules = [{"action": "allow", "target": f"a{i}.org"} for i in range(200)]
+    for n in range(260_780, 260_850, 13):
+        reply = api(server, "POST", "/sandboxes", {"image": {"uri": IMAGE}, "entrypoint": ["sh"], "env": {f"{i:x}": "" for i in range(n)},
+                                                   "networkPolicy": {"egress": rules}})
+        assert reply.status in (400, 413, 429)
+    assert server.server_pid() == pid
+
+
+def test_patterns_do_not_hold_the_server_up(shared):
+    """Of each name a pattern may look at every place; what is asked meanwhile does not wait for a page of that."""
+    assert shared.run("mkdir /tmp/names && cd /tmp/names && touch $(seq -f '%0240.0f' 1 3000)")[2] == 0
+    worst = "*[" + "0-1" * 80 + "]x"
+    failure(shared.execd("GET", "/files/search", path="/tmp", pattern="*" * 256), 400)
+    done = []
+    thread = threading.Thread(target=lambda: done.append(shared.execd("GET", "/files/search", path="/tmp/names", pattern=worst)))
+    thread.start()
+    slowest = 0
+    while not done:
+        before = time.monotonic()
+        assert shared.execd("GET", "/ping").status == 200
+        slowest = max(slowest, time.monotonic() - before)
+    thread.join()
+    assert (done[0].status, done[0].json) == (200, [])
+    assert slowest < 1
 
 
 def test_what_waits_ends_with_its_sandbox(server):

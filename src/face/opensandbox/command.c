@@ -354,6 +354,12 @@ static void fail_command(struct chore *e, const struct error *err)
 		osb_execd_error(e->r, err);
 }
 
+/* Executors are not believed: it is added to another. */
+static int64_t time_of(const struct json *process, const char *key)
+{
+	return MIN(MAX(json_int(json_find(process, key)), 0), INT64_MAX / 4);
+}
+
 static void on_listed(struct chore *e, const struct json *result)
 {
 	const struct json *processes = json_find(result, "processes"), *p = NULL;
@@ -370,7 +376,7 @@ static void on_listed(struct chore *e, const struct json *result)
 		return;
 	}
 	bool is_running = str_is(json_str(json_find(p, "status")), "running");
-	int64_t started_ms = json_int(json_find(p, "started_ms"));
+	int64_t started_ms = time_of(p, "started_ms");
 	jsonw_open(&w);
 	jsonw_key_str(&w, "id", id);
 	jsonw_key_str(&w, "content", json_str(json_at(json_find(p, "argv"), 2)));
@@ -378,7 +384,7 @@ static void on_listed(struct chore *e, const struct json *result)
 	osb_key_time(&w, "started_at", started_ms);
 	if (!is_running) {
 		jsonw_key_int(&w, "exit_code", exit_code_of(p));
-		osb_key_time(&w, "finished_at", started_ms + json_int(json_find(p, "duration_ms")));
+		osb_key_time(&w, "finished_at", started_ms + time_of(p, "duration_ms"));
 		put_failure(&failure, p);
 		if (exit_code_of(p))
 			jsonw_key_str(&w, "error", buf_str(&failure));
@@ -397,13 +403,33 @@ void osb_command_status(struct http_request *r)
 	chore_perform(e, &process_list_action, &none, on_listed);
 }
 
+static void drop_log(struct chore *e)
+{
+	struct buf *text = e->state;
+	buf_fini(text);
+}
+
+static void on_log_data(struct chore *e, uint8_t channel, struct str bytes)
+{
+	struct buf *text = e->state;
+	buf_put(text, bytes);
+}
+
+static void on_no_log(struct chore *e, const struct error *err)
+{
+	chore_drop(e);
+	fail_command(e, err);
+}
+
 static void on_log(struct chore *e, const struct json *result)
 {
-	const struct json *entries = json_find(result, "entries");
-	auto_buf struct buf text = BUF_INIT(HTTP_REPLY_MAX);
+	auto_buf struct buf text = *(struct buf *)e->state;
 	char next[24];
-	for (size_t i = 0; i < json_len(entries); i++)
-		buf_put(&text, json_str(json_find(json_at(entries, i), "text")));
+	e->drop = NULL;
+	if (text.is_full) {
+		osb_execd_invalid(e->r, "the log has over %zu bytes", text.limit);
+		return;
+	}
 	snprintf(next, sizeof(next), "%lld", (long long)json_int(json_find(result, "next")));
 	http_reply_header(e->r, "EXECD-COMMANDS-TAIL-CURSOR", next);
 	http_reply(e->r, 200, "text/plain; charset=utf-8", buf_str(&text));
@@ -426,9 +452,14 @@ void osb_command_logs(struct http_request *r)
 	jsonw_open(&w);
 	jsonw_key_str(&w, "process", http_param(r, "command"));
 	jsonw_key_int(&w, "after", after);
-	jsonw_key_bool(&w, "capture", true);
 	jsonw_close(&w);
-	e->failed = fail_command;
+	/* As data: in JSON it may have six times its size, which is more than fits into a result. */
+	struct buf *text = arena_new(&r->arena, struct buf);
+	buf_init(text, 2 * LOG_BYTES);
+	e->state = text;
+	e->drop = drop_log;
+	e->data = on_log_data;
+	e->failed = on_no_log;
 	chore_perform(e, &process_logs_action, &params, on_log);
 }
 

@@ -42,6 +42,7 @@ void osb_events_init(struct osb_events *e, struct http_request *r, struct loop *
 	e->started_ms = clock_mono_ms();
 	osb_lines_init(&e->lines[0]);
 	osb_lines_init(&e->lines[1]);
+	buf_init(&e->batch, EVENT_MAX);
 	e->ping = timer_new(loop, on_ping, e);
 	timer_set(e->ping, PING_MS);
 	http_listen(r, &ops, e);
@@ -51,6 +52,7 @@ void osb_events_fini(struct osb_events *e)
 {
 	osb_lines_fini(&e->lines[0]);
 	osb_lines_fini(&e->lines[1]);
+	buf_fini(&e->batch);
 	timer_free(take_ptr(e->ping));
 }
 
@@ -70,15 +72,25 @@ static void open(struct jsonw *w, const char *type)
 	jsonw_key_str(w, "type", str_from(type));
 }
 
-static void send(struct osb_events *e, struct jsonw *w)
+static void finish_event(struct jsonw *w)
 {
 	jsonw_key_int(w, "timestamp", clock_wall_ms());
 	jsonw_close(w);
 	buf_puts(w->b, "\n\n");
-	if (!e->r || w->b->is_full)
+}
+
+static void write_out(struct osb_events *e, const struct buf *b)
+{
+	if (!e->r || b->is_full || !b->len)
 		return;
 	begin(e);
-	http_stream_write(e->r, buf_str(w->b));
+	http_stream_write(e->r, buf_str(b));
+}
+
+static void send(struct osb_events *e, struct jsonw *w)
+{
+	finish_event(w);
+	write_out(e, w->b);
 }
 
 void osb_events_text(struct osb_events *e, const char *type, struct str text)
@@ -109,27 +121,48 @@ void osb_events_json(struct osb_events *e, const char *type, const char *key, st
 	send(e, &w);
 }
 
+static void add_line(struct osb_events *e, const char *type, struct str line)
+{
+	struct jsonw w = JSONW(&e->batch);
+	open(&w, type);
+	jsonw_key_str(&w, "text", line);
+	finish_event(&w);
+}
+
 static void on_stdout(void *arg, struct str line)
 {
-	osb_events_text(arg, "stdout", line);
+	add_line(arg, "stdout", line);
 }
 
 static void on_stderr(void *arg, struct str line)
 {
-	osb_events_text(arg, "stderr", line);
+	add_line(arg, "stderr", line);
+}
+
+/*
+ * A frame may be a quarter of a million empty lines, and each becomes an event eighty times its
+ * size. Written one by one they cost a system call each, and a client that is no faster than that
+ * would be taken for one that does not read.
+ */
+static void write_batch(struct osb_events *e)
+{
+	write_out(e, &e->batch);
+	buf_reset(&e->batch);
 }
 
 void osb_events_output(struct osb_events *e, uint8_t channel, struct str bytes)
 {
-	if (channel == 1 || channel == 2)
-		osb_lines_feed(&e->lines[channel - 1], bytes, channel == 2 ? on_stderr : on_stdout,
-			e);
+	if (!e->r || (channel != 1 && channel != 2))
+		return;
+	osb_lines_feed(&e->lines[channel - 1], bytes, channel == 2 ? on_stderr : on_stdout, e);
+	write_batch(e);
 }
 
 static void flush(struct osb_events *e)
 {
 	osb_lines_end(&e->lines[0], on_stdout, e);
 	osb_lines_end(&e->lines[1], on_stderr, e);
+	write_batch(e);
 }
 
 void osb_events_error(struct osb_events *e, const char *name, struct str value,

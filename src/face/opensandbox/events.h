@@ -15,6 +15,7 @@ struct osb_events {
 	struct http_request *r; /* NULL: it is answered */
 	struct timer *ping;
 	struct osb_lines lines[2]; /* of stdout and stderr */
+	struct buf batch;          /* events of lines that came together: they leave together */
 	int64_t started_ms;        /* monotonic */
 	bool is_begun;
 	void (*drain)(void *arg); /* it takes more again */

@@ -50,6 +50,18 @@ struct viewer {
 	bool is_pipe;
 };
 
+/* Executors are not believed: a count of bytes is one, and sums of them are. */
+static int64_t bytes_of(const struct json *from, const char *key)
+{
+	return MIN(MAX(json_int(json_find(from, key)), 0), INT64_C(1) << 60);
+}
+
+/* How far the log of a process has come. */
+static int64_t end_of_log(const struct json *process)
+{
+	return bytes_of(process, "stdout_bytes") + bytes_of(process, "stderr_bytes");
+}
+
 static struct pty *pty_find(struct osb *o, struct str sandbox, struct str id)
 {
 	struct pty *p;
@@ -173,7 +185,7 @@ static void on_skipped(void *arg, struct str text)
 	struct viewer *v = arg;
 	auto_json struct json *event = NULL;
 	json_parse(text, &event, NULL);
-	v->at += json_int(json_find(event, "skipped_bytes"));
+	v->at = MIN(v->at + bytes_of(event, "skipped_bytes"), INT64_C(1) << 61);
 }
 
 static void on_exit_of_shell(void *arg, struct str text)
@@ -245,8 +257,7 @@ static void on_listed(void *arg, struct str text)
 		const struct json *p = json_at(processes, i);
 		if (!str_is(json_str(json_find(p, "name")), name))
 			continue;
-		v->live_at = json_int(json_find(p, "stdout_bytes")) +
-			json_int(json_find(p, "stderr_bytes"));
+		v->live_at = end_of_log(p);
 		v->is_pipe = !json_bool(json_find(p, "is_tty"));
 	}
 	v->at = MIN(v->at, v->live_at);
@@ -304,12 +315,24 @@ static void start(struct viewer *v, const char *shell, const struct call_sink *s
 	v->call = runtime_perform(s, &exec_action, buf_str(&params), sink, v);
 }
 
+/* A socket before this one has started it, and was gone before it was told so. */
+static void on_not_started(void *arg, const struct error *err)
+{
+	if (err->code == ERROR_EXISTS)
+		on_started(arg, STR_NONE);
+	else
+		on_failed(arg, err);
+}
+
 static void on_no_bash(void *arg, const struct error *err)
 {
-	static const struct call_sink sink = { .result = on_started, .error = on_failed };
+	static const struct call_sink sink = { .result = on_started, .error = on_not_started };
 	struct viewer *v = arg;
 	v->call = NULL;
-	start(v, "sh", &sink);
+	if (err->code == ERROR_EXISTS)
+		on_started(v, STR_NONE);
+	else
+		start(v, "sh", &sink);
 }
 
 /* ---- what it types ---- */
@@ -498,8 +521,7 @@ static void on_status(struct chore *e, const struct json *result)
 		if (!str_is(json_str(json_find(p, "name")), name))
 			continue;
 		reply_status(e->r, id, str_is(json_str(json_find(p, "status")), "running"),
-			json_int(json_find(p, "stdout_bytes")) +
-				json_int(json_find(p, "stderr_bytes")));
+			end_of_log(p));
 		return;
 	}
 	reply_status(e->r, id, false, 0);

@@ -11,6 +11,8 @@
 
 #include <stdarg.h>
 
+#define DATE_MAX_MS INT64_C(253402300799999) /* in the year 9999 */
+
 static const struct {
 	enum error_code code;
 	const char *api, *execd;
@@ -113,10 +115,11 @@ struct json *osb_body(struct http_request *r)
 	return osb_body_of(r, JSON_KIND_OBJECT);
 }
 
+/* Files may be of any year, and executors are not believed: clients read dates of four digits. */
 void osb_key_time(struct jsonw *w, const char *key, int64_t wall_ms)
 {
 	char text[CLOCK_TEXT_MAX];
-	clock_text(wall_ms, text);
+	clock_text(MIN(MAX(wall_ms, 0), DATE_MAX_MS), text);
 	jsonw_key_str(w, key, str_from(text));
 }
 

@@ -11,7 +11,14 @@
 #include "face/opensandbox/handlers.h"
 #include "face/opensandbox/wildcard.h"
 
-enum { LIST_PAGE = 2000, DEPTH_MAX = 64, PATTERN_MAX = 1024, PAGE_BYTES = 16 * 1024 * 1024 };
+/* Each name of a page is held against the pattern before anybody else has the server. */
+enum {
+	LIST_PAGE = 2000,
+	SEARCH_PAGE = 500,
+	DEPTH_MAX = 64,
+	PATTERN_MAX = 255,
+	PAGE_BYTES = 16 * 1024 * 1024,
+};
 
 struct listing {
 	struct str path;
@@ -104,7 +111,7 @@ static void ask(struct chore *e)
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", l->path);
 	jsonw_key_int(&w, "depth", l->depth);
-	jsonw_key_int(&w, "limit", LIST_PAGE);
+	jsonw_key_int(&w, "limit", l->pattern ? SEARCH_PAGE : LIST_PAGE);
 	jsonw_key_bool(&w, "names", true);
 	if (l->next)
 		jsonw_key_str(&w, "after", str_from(l->next));
