@@ -64,15 +64,31 @@ static bool is_standard(struct str uri)
 	return str_is(last, "code-interpreter") && str_is(before, "opensandbox");
 }
 
+struct image_asked {
+	struct str uri;
+	const struct json *auth;
+};
+
+static const struct field image_fields[] = {
+	{ "uri", FIELD_STRING, FIELD_AT(struct image_asked, uri) },
+	{ "auth", FIELD_JSON, FIELD_AT(struct image_asked, auth) },
+	{ 0 },
+};
+
 static int take_image(struct osb *o, struct osb_wish *wish, const struct asked *a,
 	struct error *err)
 {
-	struct str uri = json_str(json_find(a->image, "uri"));
 	struct images *images = runtime_images(o->rt);
+	void *params;
+	if (fields_decode(image_fields, sizeof(struct image_asked), "image", a->image, wish->arena,
+		    &params, err) < 0)
+		return -1;
+	const struct image_asked *asked = params;
+	struct str uri = asked->uri;
 	if (!uri.len == !a->snapshot.len)
 		return error_set(err, ERROR_INVALID,
 			"exactly one of image and snapshotId must be given");
-	if (json_len(json_find(a->image, "auth")))
+	if (json_kind(asked->auth) != JSON_KIND_NULL)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"image.auth is not offered: images are the server's (cay image)");
 	wish->image = uri;
@@ -171,7 +187,9 @@ static int take_limits(struct osb *o, struct osb_wish *wish, const struct json *
 	const struct json *value;
 	struct str name;
 	void *it = NULL;
-	while (json_kind(limits) == JSON_KIND_OBJECT && (value = json_next(limits, &it, &name))) {
+	if (json_kind(limits) != JSON_KIND_OBJECT && json_kind(limits) != JSON_KIND_NULL)
+		return error_set(err, ERROR_INVALID, "resourceLimits must be an object");
+	while ((value = json_next(limits, &it, &name))) {
 		struct str text = json_str(value);
 		if (str_is(name, "gpu") && text.len && !str_is(text, "0"))
 			wish->create->gpus = text;
@@ -194,13 +212,34 @@ static bool has_dots(struct str path)
 	return false;
 }
 
+struct volume_asked {
+	struct str name, target, below;
+	const struct json *host, *pvc, *ossfs;
+	bool is_read_only;
+};
+
+static const struct field volume_fields[] = {
+	{ "name", FIELD_STRING, FIELD_AT(struct volume_asked, name) },
+	{ "mountPath", FIELD_STRING, FIELD_AT(struct volume_asked, target), FIELD_REQUIRED },
+	{ "subPath", FIELD_STRING, FIELD_AT(struct volume_asked, below) },
+	{ "readOnly", FIELD_BOOL, FIELD_AT(struct volume_asked, is_read_only) },
+	{ "host", FIELD_JSON, FIELD_AT(struct volume_asked, host) },
+	{ "pvc", FIELD_JSON, FIELD_AT(struct volume_asked, pvc) },
+	{ "ossfs", FIELD_JSON, FIELD_AT(struct volume_asked, ossfs) },
+	{ 0 },
+};
+
 /* What may be lent of the host is the supervisor's to say (docs/decisions/0043). */
 static int take_volume(struct osb_wish *wish, const struct json *volume, struct error *err)
 {
 	struct spec *spec = &wish->create->spec;
-	struct str host = json_str(json_find(json_find(volume, "host"), "path"));
-	struct str target = json_str(json_find(volume, "mountPath"));
-	struct str below = json_str(json_find(volume, "subPath"));
+	void *params;
+	if (fields_decode(volume_fields, sizeof(struct volume_asked), "it", volume, wish->arena,
+		    &params, err) < 0)
+		return -1;
+	const struct volume_asked *asked = params;
+	struct str host = json_str(json_find(asked->host, "path")), target = asked->target,
+		   below = asked->below;
 	if (!host.len)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"it has no host.path, and no other kind of volume is offered");
@@ -215,7 +254,7 @@ static int take_volume(struct osb_wish *wish, const struct json *volume, struct 
 	snprintf(m->source, sizeof(m->source), "%.*s%s%.*s", STR_ARG(host), below.len ? "/" : "",
 		STR_ARG(below));
 	snprintf(m->target, sizeof(m->target), "%.*s", STR_ARG(target));
-	m->mode = json_bool(json_find(volume, "readOnly")) ? MOUNT_READ_ONLY : MOUNT_WRITABLE;
+	m->mode = asked->is_read_only ? MOUNT_READ_ONLY : MOUNT_WRITABLE;
 	spec->n_mounts++;
 	wish->create->said |= CREATE_SAID_MOUNTS;
 	return 0;
@@ -223,6 +262,8 @@ static int take_volume(struct osb_wish *wish, const struct json *volume, struct 
 
 static int take_volumes(struct osb_wish *wish, const struct json *volumes, struct error *err)
 {
+	if (json_kind(volumes) != JSON_KIND_ARRAY && json_kind(volumes) != JSON_KIND_NULL)
+		return error_set(err, ERROR_INVALID, "volumes must be a list");
 	for (size_t i = 0; i < json_len(volumes); i++) {
 		const struct json *volume = json_at(volumes, i);
 		struct str name = json_str(json_find(volume, "name"));
@@ -295,7 +336,9 @@ int osb_wish_read(struct osb *o, struct osb_wish *wish, struct error *err)
 		    wish->arena, &params, err) < 0)
 		return -1;
 	const struct asked *a = params;
-	if (json_bool(json_find(a->credentials, "enabled")))
+	const struct json *enabled = json_find(a->credentials, "enabled");
+	if (json_bool(enabled) ||
+		(json_kind(enabled) != JSON_KIND_BOOL && json_kind(enabled) != JSON_KIND_NULL))
 		return error_set(err, ERROR_UNSUPPORTED,
 			"credentialProxy is not offered: see secrets with hosts in cay's own API");
 	if (json_str(json_find(a->extensions, "poolRef")).len)

@@ -37,15 +37,40 @@ static bool is_allowed(const struct json *rules, struct str target)
 	return false;
 }
 
-static int take_rule(const struct json *rules, const struct json *rule, struct field_strings *allow,
-	struct error *err)
+struct rule_asked {
+	struct str action, target;
+};
+
+static const struct field rule_fields[] = {
+	{ "action", FIELD_STRING, FIELD_AT(struct rule_asked, action), FIELD_REQUIRED },
+	{ "target", FIELD_STRING, FIELD_AT(struct rule_asked, target), FIELD_REQUIRED },
+	{ 0 },
+};
+
+struct policy_asked {
+	struct str standard;
+	const struct json *rules;
+};
+
+static const struct field policy_fields[] = {
+	{ "defaultAction", FIELD_STRING, FIELD_AT(struct policy_asked, standard) },
+	{ "egress", FIELD_JSON, FIELD_AT(struct policy_asked, rules) },
+	{ 0 },
+};
+
+static int take_rule(const struct json *rules, const struct json *rule, struct arena *arena,
+	struct field_strings *allow, struct error *err)
 {
-	struct str action = json_str(json_find(rule, "action")),
-		   target = json_str(json_find(rule, "target"));
 	struct allow_rule parsed;
+	void *params;
+	if (fields_decode(rule_fields, sizeof(struct rule_asked), "it", rule, arena, &params, err) <
+		0)
+		return -1;
+	const struct rule_asked *asked = params;
+	struct str action = asked->action, target = asked->target;
 	if (!is_deny(action) && !str_is(action, "allow"))
 		return error_set(err, ERROR_INVALID, "its action must be allow or deny");
-	if (!target.len || str_has_nul(target) || allow_rule_parse(target, &parsed, err) < 0)
+	if (!target.len || allow_rule_parse(target, &parsed, err) < 0)
 		return error_set(err, ERROR_INVALID, "its target '%.*s' is no name",
 			STR_ARG(str_first(target, 100)));
 	if (is_deny(action) && is_allowed(rules, target))
@@ -57,12 +82,16 @@ static int take_rule(const struct json *rules, const struct json *rule, struct f
 	return 0;
 }
 
-static int check_shape(const struct json *policy, struct error *err)
+static int check_shape(const struct json *policy, struct arena *arena, struct error *err)
 {
-	struct str standard = json_str(json_find(policy, "defaultAction"));
-	enum json_kind rules = json_kind(json_find(policy, "egress"));
-	if (json_kind(policy) != JSON_KIND_OBJECT ||
-		(standard.len && !is_deny(standard) && !str_is(standard, "allow")) ||
+	void *params;
+	if (fields_decode(policy_fields, sizeof(struct policy_asked), "networkPolicy", policy,
+		    arena, &params, err) < 0)
+		return -1;
+	const struct policy_asked *asked = params;
+	struct str standard = asked->standard;
+	enum json_kind rules = json_kind(asked->rules);
+	if ((standard.len && !is_deny(standard) && !str_is(standard, "allow")) ||
 		(rules != JSON_KIND_ARRAY && rules != JSON_KIND_NULL))
 		return error_set(err, ERROR_INVALID,
 			"networkPolicy must be {defaultAction: allow|deny, egress: [rules]}");
@@ -87,7 +116,7 @@ int osb_policy_read(const struct json *policy, struct arena *arena, struct creat
 	const struct json *rules = json_find(policy, "egress");
 	if (json_kind(policy) == JSON_KIND_NULL)
 		return 0;
-	if (check_shape(policy, err) < 0)
+	if (check_shape(policy, arena, err) < 0)
 		return -1;
 	if (json_len(policy) == 0)
 		return 0;
@@ -95,7 +124,7 @@ int osb_policy_read(const struct json *policy, struct arena *arena, struct creat
 		return check_open(rules, err);
 	struct field_strings allow = { arena_new_n(arena, struct str, json_len(rules) + 1), 0 };
 	for (size_t i = 0; i < json_len(rules); i++)
-		if (take_rule(rules, json_at(rules, i), &allow, err) < 0)
+		if (take_rule(rules, json_at(rules, i), arena, &allow, err) < 0)
 			return error_wrap(err, "networkPolicy: rule %zu", i + 1);
 	create->allow = allow;
 	create->spec.network = NETWORK_PROXY; /* also of nothing: more may be allowed later */

@@ -127,10 +127,12 @@ void osb_key_json(struct jsonw *w, const char *key, const struct json *value)
 {
 	auto_buf struct buf b = BUF_INIT(CREATE_NOTE_BYTES);
 	jsonw_key(w, key);
-	if (value && json_write(value, &b) == 0)
+	if (!value)
+		jsonw_null(w);
+	else if (json_write(value, &b) == 0)
 		jsonw_raw(w, buf_str(&b));
 	else
-		jsonw_null(w);
+		w->b->is_full = true; /* to be told as null it would be another one */
 }
 
 bool osb_need_query(struct http_request *r, const char *key, struct str *ret)
