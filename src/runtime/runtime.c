@@ -21,6 +21,17 @@
 #include "http/fetch.h"
 #include "sandbox/listen.h"
 
+/* What is on disk is to be as it is here. */
+static void on_lost_record(void *arg, const char *id)
+{
+	struct runtime *rt = arg;
+	const struct sandbox *s = map_find(&rt->by_id, str_from(id));
+	if (s)
+		store_put(rt->store, s);
+	else
+		store_drop(rt->store, id);
+}
+
 int runtime_new(const struct runtime_config *config, struct runtime **ret, struct error *err)
 {
 	struct runtime *rt = mem_new(struct runtime);
@@ -54,6 +65,7 @@ int runtime_new(const struct runtime_config *config, struct runtime **ret, struc
 		return -1;
 	}
 	store_on_commit(rt->store, follow_wake_all, rt);
+	store_on_loss(rt->store, on_lost_record, rt);
 	*ret = rt;
 	return 0;
 }
@@ -306,12 +318,24 @@ struct sandbox *runtime_next(struct runtime *rt, struct sandbox *s)
 	return at == &rt->buried ? NULL : list_entry(at, struct sandbox, link);
 }
 
-void runtime_set_note(struct sandbox *s, struct str note)
+int runtime_record(struct sandbox *s, struct error *err)
+{
+	struct error why;
+	store_put(s->runtime->store, s);
+	if (store_now(s->runtime->store, &why) == 0)
+		return 0;
+	if (err) {
+		*err = why;
+		error_wrap(err, "it was changed, but that could not be recorded");
+	}
+	return -1;
+}
+
+int runtime_set_note(struct sandbox *s, struct str note, struct error *err)
 {
 	free(s->note);
 	s->note = str_dup(note);
-	store_put(s->runtime->store, s);
-	store_now(s->runtime->store);
+	return runtime_record(s, err);
 }
 
 int runtime_rename(struct sandbox *s, struct str name, struct error *err)
@@ -327,9 +351,7 @@ int runtime_rename(struct sandbox *s, struct str name, struct error *err)
 		map_remove(&rt->by_name, str_from(s->name));
 	snprintf(s->name, sizeof(s->name), "%.*s", STR_ARG(name));
 	map_put(&rt->by_name, name, s);
-	store_put(rt->store, s);
-	store_now(rt->store);
-	return 0;
+	return runtime_record(s, err);
 }
 
 void runtime_stats(struct runtime *rt, struct runtime_stats *ret)

@@ -91,16 +91,18 @@ void runtime_destroy(struct sandbox *s, runtime_done_fn *done, void *arg);
 void runtime_stop(struct sandbox *s, runtime_done_fn *done, void *arg);
 /*
  * What its face wants to know later, also after a restart: see struct create. Stored when this
- * returns.
+ * returns 0; else it is in force, and stored as soon as that can be. err may be NULL.
  */
-void runtime_set_note(struct sandbox *s, struct str note);
+int runtime_set_note(struct sandbox *s, struct str note, struct error *err);
+/* The same for whatever was changed of it in this turn. */
+int runtime_record(struct sandbox *s, struct error *err);
 /* ERROR_EXISTS if another living sandbox has that name. */
 int runtime_rename(struct sandbox *s, struct str name, struct error *err);
-/* It ends so long from now, whatever was wished before; 0: never. Stored when this returns. */
+/* It ends so long from now, whatever was wished before; 0: never. runtime_record stores it. */
 void runtime_set_timeout(struct sandbox *s, int64_t timeout_ms);
 /*
  * What its network `proxy` lets through from now on, in place of what was wished; connections that
- * are open are cut. An event, and stored when this returns. ERROR_CONFLICT: its network is another.
+ * are open are cut. An event; runtime_record stores it. ERROR_CONFLICT: its network is another.
  */
 int runtime_set_allow(struct sandbox *s, const struct field_strings *allow, struct error *err);
 void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, void *arg);

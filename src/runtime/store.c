@@ -19,6 +19,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "runtime/checkpoint.h"
 #include "runtime/db.h"
 #include "runtime/journal.h"
@@ -31,6 +32,8 @@
 enum {
 	PRUNE_STEP = 64, /* old events that go with one turn, besides two for each new one */
 	TURN_MAX = 64 * 1024 * 1024, /* bytes of one turn */
+	LOST_MS = 3000, /* after which records that could not be written are put once more */
+	LOST_STEP = 64, /* of them at a time: a turn has its ceiling */
 };
 
 /* One statement of the open turn, with its values. */
@@ -73,11 +76,25 @@ struct store {
 	int64_t events_max, size_max;
 	loop_fn *on_commit;
 	void *on_commit_arg;
+	struct map
+		lost; /* ids of records that could not be written; as many as there are sandboxes */
+	struct timer *lost_timer;
+	store_lost_fn *on_lost; /* NULL: nobody puts them once more */
+	void *on_lost_arg;
 };
 
 /* Turns. */
 
 static void due(struct store *s);
+
+static void lose(struct store *s, enum db_statement which, const struct db_value *values)
+{
+	bool is_record = which == DB_RECORD_PUT || which == DB_RECORD_DROP;
+	if (!is_record || !s->on_lost)
+		return;
+	map_put(&s->lost, values[0].bytes, s);
+	timer_set(s->lost_timer, LOST_MS);
+}
 
 void store_write(struct store *s, enum db_statement which, const struct db_value *values, int n)
 {
@@ -87,6 +104,7 @@ void store_write(struct store *s, enum db_statement which, const struct db_value
 		size += values[i].bytes.len + 1;
 	if (!arena_has_room(&s->arena, size)) {
 		s->is_overfull = true;
+		lose(s, which, values);
 		return;
 	}
 	struct write *w = arena_new(&s->arena, struct write);
@@ -258,17 +276,45 @@ static int commit(struct store *s, struct error *err)
 		s->committed = s->newest;
 	else
 		log_error("store.failed", "%s", err->text);
+	struct write *w;
+	if (r < 0)
+		list_for_each(w, &s->writes, link)
+			lose(s, w->which, w->values);
 	forget_turn(s);
 	return r;
 }
 
-void store_now(struct store *s)
+int store_now(struct store *s, struct error *err)
 {
-	struct error err;
-	if (write_turn(s, &err) < 0)
-		return;
+	if (write_turn(s, err) < 0)
+		return -1;
 	s->committed = s->newest;
 	forget_turn(s);
+	return 0;
+}
+
+/* What is put in this turn and fails is lost once more. */
+static void on_lost_timer(void *arg)
+{
+	struct store *s = arg;
+	char ids[LOST_STEP][ID_SIZE];
+	size_t i = 0, n = 0;
+	struct str id;
+	while (n < LOST_STEP && map_next(&s->lost, &i, &id))
+		snprintf(ids[n++], ID_SIZE, "%.*s", STR_ARG(id));
+	for (i = 0; i < n; i++) {
+		map_remove(&s->lost, str_from(ids[i]));
+		s->on_lost(s->on_lost_arg, ids[i]);
+	}
+	if (s->lost.count)
+		timer_set(s->lost_timer, LOST_MS);
+}
+
+void store_on_loss(struct store *s, store_lost_fn *fn, void *arg)
+{
+	s->lost_timer = timer_new(s->loop, on_lost_timer, s);
+	s->on_lost = fn;
+	s->on_lost_arg = arg;
 }
 
 /* Calls who waited when the next turn is in place: what they write belongs to that. */
@@ -561,6 +607,8 @@ void store_close(struct store *s)
 	while (!list_is_empty(&s->waits))
 		list_remove(s->waits.next);
 	checkpoint_free(s->checkpoint);
+	timer_free(s->lost_timer);
+	map_fini(&s->lost);
 	db_close(s->db);
 	close_fd(s->lock_fd);
 	free(s->path);

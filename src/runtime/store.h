@@ -48,9 +48,10 @@ void store_drop(struct store *s, const char *id);
 
 /*
  * Commits what was written so far before it returns: for who speaks in this turn still. What cannot
- * be written now is tried once more at the end of the turn, which tells who waits.
+ * be written now is tried once more at the end of the turn, which tells who waits; who asked is
+ * told by -1.
  */
-void store_now(struct store *s);
+int store_now(struct store *s, struct error *err);
 /* Calls wait->fn after the commit of what was written so far, never from inside. */
 void store_after(struct store *s, struct store_wait *wait);
 static inline void store_forget(struct store_wait *wait)
@@ -86,5 +87,11 @@ void store_on_commit(struct store *s, loop_fn *fn, void *arg);
  */
 int64_t store_share(const struct store *s);
 bool store_shed(struct store *s, const char *id, int64_t bytes);
+/*
+ * A turn that failed is forgotten, and with it the records in it. A while after fn is called for
+ * each of them, and again until it could be written: to put it once more, or to drop it.
+ */
+typedef void store_lost_fn(void *arg, const char *id);
+void store_on_loss(struct store *s, store_lost_fn *fn, void *arg);
 /* For tests: other ceilings. */
 void store_set_limits(struct store *s, int64_t events_max, int64_t size_max);

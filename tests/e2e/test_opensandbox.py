@@ -211,6 +211,54 @@ def test_a_time_that_was_changed_is_kept_by_the_next_server(own_server):
     wait_until(lambda: box.api("GET").status == 404)
 
 
+@pytest.fixture
+def crowded(server_with_small_disk):
+    """A server, and what fills its disk, and makes room again."""
+    filler = server_with_small_disk.state / "filler"
+
+    def fill(is_full):
+        if not is_full:
+            filler.unlink()
+            return
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+    return server_with_small_disk, fill
+
+
+@pytest.mark.parametrize("has_room_before", [False, True])
+def test_what_a_full_disk_does_not_keep_is_no_success_and_is_kept_when_there_is_room(crowded, has_room_before):
+    """A rule that was taken away must not come back with the next server because nobody was told that it might."""
+    server, fill = crowded
+    box = Box(server, networkPolicy={"egress": [{"action": "allow", "target": "one.org"}, {"action": "allow", "target": "two.org"}]})
+    path, headers = box.endpoint(18080)
+
+    def names():
+        reply = server.request("GET", path + "/policy", token=None, headers=headers)
+        return [rule["target"] for rule in reply.json["policy"]["egress"]]
+    fill(True)
+    told = failure(server.request("DELETE", path + "/policy", ["two.org"], token=None, headers=headers), 507)
+    assert "could not be recorded" in told and names() == ["one.org"]
+    failure(box.api("PATCH", "/metadata", {"a": "b"}), 507)
+    failure(box.api("POST", "/renew-expiration", {"expiresAt": at(3000)}), 507)
+    fill(False)
+    if has_room_before:  # nobody asks for anything meanwhile
+        wait_until(lambda: "two.org" not in record_of(server, box))
+    server.kill_server()
+    server.wait_until_up()
+    assert names() == (["one.org"] if has_room_before else ["one.org", "two.org"])
+    assert box.run("echo in") == (["in"], [], 0)
+
+
+def record_of(server, box):
+    """What is on the disk of its note."""
+    with tempfile.TemporaryDirectory() as copy:
+        for name in ("state.db", "state.db-wal"):
+            shutil.copy(server.state / name, copy)
+        with contextlib.closing(sqlite3.connect(f"{copy}/state.db")) as db:
+            return db.execute("SELECT note FROM sandboxes WHERE id = ?", [box.id]).fetchone()[0]
+
+
 @needs_root
 def test_it_pauses_and_goes_on(server):
     box = Box(server)

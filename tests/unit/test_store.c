@@ -318,7 +318,7 @@ static void what_cannot_wait_is_committed_at_once_and_announced_once(void **stat
 	int n = 0;
 	store_on_commit(w->store, on_news, &n);
 	add(w, "a", 1, "{}");
-	store_now(w->store);
+	store_now(w->store, NULL);
 	assert_int_equal(store_newest(w->store), 1);
 	assert_int_equal(count(w, NULL, 0, 10), 1);
 	assert_int_equal(n, 0);
@@ -326,7 +326,7 @@ static void what_cannot_wait_is_committed_at_once_and_announced_once(void **stat
 	turn(w);
 	assert_int_equal(count(w, NULL, 0, 10), 2);
 	assert_int_equal(w->said.code, ERROR_OK);
-	store_now(w->store);
+	store_now(w->store, NULL);
 	turn(w);
 	assert_int_equal(n, 1);
 }
@@ -340,12 +340,12 @@ static void what_could_not_be_written_at_once_is_told_at_the_end_of_the_turn(voi
 	none.rlim_max = old.rlim_max;
 	setrlimit(RLIMIT_FSIZE, &none);
 	add(w, "a", 1, "{}");
-	store_now(w->store);
+	store_now(w->store, NULL);
 	turn(w);
 	setrlimit(RLIMIT_FSIZE, &old);
 	assert_int_not_equal(w->said.code, ERROR_OK);
 	add(w, "a", 2, "{}");
-	store_now(w->store);
+	store_now(w->store, NULL);
 	assert_int_equal(count(w, NULL, 0, 10), 1);
 	turn(w);
 	assert_int_equal(w->said.code, ERROR_OK);

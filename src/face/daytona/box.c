@@ -113,15 +113,15 @@ void box_put_note(const struct box *b, struct buf *note)
 	jsonw_close(&w);
 }
 
-void box_save(struct box *b)
+int box_save(struct box *b, struct error *err)
 {
 	auto_buf struct buf note = BUF_INIT(CREATE_NOTE_BYTES);
 	struct sandbox *s = box_sandbox(b);
 	b->updated_ms = clock_wall_ms();
 	if (!s || !b->is_own)
-		return;
+		return 0;
 	box_put_note(b, &note);
-	runtime_set_note(s, buf_str(&note));
+	return runtime_set_note(s, buf_str(&note), err);
 }
 
 /* ---- boxes ---- */

@@ -45,7 +45,7 @@ static void change_end(struct change *c, const struct error *err)
 	free(c);
 	if (b) {
 		b->is_changing = b->is_deleted = false;
-		box_save(b);
+		box_save(b, NULL);
 		box_schedule(b);
 	}
 	if (!r)
@@ -430,7 +430,7 @@ void boxes_start(struct http_request *r)
 	}
 	b->state = BOX_STARTED;
 	box_touch(b);
-	box_save(b);
+	box_save(b, NULL);
 	box_schedule(b);
 	box_reply(b, r);
 }

@@ -140,8 +140,7 @@ static int end_link(struct box *b, struct str token, struct error *err)
 	buf_put(&kept, token);
 	free(b->revoked);
 	b->revoked = str_dup(buf_str(&kept));
-	box_save(b);
-	return 0;
+	return box_save(b, err);
 }
 
 void previews_expire(struct http_request *r)

@@ -37,7 +37,10 @@ void labels_put(struct http_request *r)
 	}
 	json_free(b->labels);
 	b->labels = copy;
-	box_save(b);
+	if (box_save(b, &err) < 0) {
+		daytona_fail_error(r, &err);
+		return;
+	}
 	auto_buf struct buf reply = BUF_INIT(DAYTONA_BODY_MAX + 64);
 	struct jsonw w = JSONW(&reply);
 	jsonw_open(&w);
@@ -59,10 +62,14 @@ static struct box *box_and_minutes(struct http_request *r, int64_t min, int64_t 
 
 static void reply_changed(struct box *b, struct http_request *r)
 {
+	struct error err;
 	box_touch(b);
-	box_save(b);
+	int result = box_save(b, &err);
 	box_schedule(b);
-	box_reply(b, r);
+	if (result < 0)
+		daytona_fail_error(r, &err);
+	else
+		box_reply(b, r);
 }
 
 void autostop_post(struct http_request *r)

@@ -112,7 +112,7 @@ struct box *box_of_toolbox(struct http_request *r, struct sandbox **ret_sandbox)
 /* What is done in the sandbox of the path; NULL: answered. It is in use until the last of it. */
 struct chore *daytona_chore(struct http_request *r);
 void box_put_note(const struct box *b, struct buf *note);
-void box_save(struct box *b);
+int box_save(struct box *b, struct error *err);   /* as runtime_set_note; err may be NULL */
 void box_touch(struct box *b);                    /* it is being used */
 void box_set_ttl(struct box *b, int64_t minutes); /* 0: none */
 void box_schedule(struct box *b);                 /* after an interval or the state has changed */

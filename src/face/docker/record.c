@@ -143,7 +143,7 @@ void container_save(struct container *c)
 	if (!s)
 		return;
 	container_put_note(c, &b);
-	runtime_set_note(s, buf_str(&b));
+	runtime_set_note(s, buf_str(&b), NULL);
 }
 
 /* Who removed its sandbox did not ask us. */

@@ -47,14 +47,14 @@ void e2b_box_put_note(const struct e2b_box *b, struct buf *note)
 	jsonw_close(&w);
 }
 
-void e2b_box_save(struct e2b_box *b)
+int e2b_box_save(struct e2b_box *b, struct error *err)
 {
 	auto_buf struct buf note = BUF_INIT(CREATE_NOTE_BYTES);
 	struct sandbox *s = e2b_box_sandbox(b);
 	if (!s)
-		return;
+		return 0;
 	e2b_box_put_note(b, &note);
-	runtime_set_note(s, buf_str(&note));
+	return runtime_set_note(s, buf_str(&note), err);
 }
 
 static void read_note(struct e2b_box *b, const struct json *note)
@@ -96,7 +96,7 @@ static void on_paused(void *arg, const struct error *err)
 	b->is_changing = false;
 	if (err && s)
 		runtime_destroy(s, on_ended, NULL); /* its time is over, one way or the other */
-	e2b_box_save(b);
+	e2b_box_save(b, NULL);
 }
 
 static void on_timer(void *arg)

@@ -150,16 +150,25 @@ static int take_seconds(struct http_request *r, const char *key, int64_t standar
 	return -1;
 }
 
+static void reply_saved(struct e2b_box *b, struct http_request *r, int64_t timeout_s)
+{
+	struct error err;
+	e2b_box_set_end(b, timeout_s);
+	int result = e2b_box_save(b, &err);
+	e2b_box_schedule(b);
+	if (result < 0)
+		e2b_fail_error(r, &err);
+	else
+		e2b_empty(r, 204);
+}
+
 void e2b_boxes_timeout(struct http_request *r)
 {
 	struct e2b_box *b = e2b_box_of_request(r);
 	int64_t timeout_s;
 	if (!b || take_seconds(r, "timeout", -1, &timeout_s) < 0)
 		return;
-	e2b_box_set_end(b, timeout_s);
-	e2b_box_save(b);
-	e2b_box_schedule(b);
-	e2b_empty(r, 204);
+	reply_saved(b, r, timeout_s);
 }
 
 /* Never shortens. */
@@ -168,7 +177,7 @@ static void extend(struct e2b_box *b, int64_t timeout_s)
 	if (clock_mono_ms() + timeout_s * 1000 <= b->due_ms)
 		return;
 	e2b_box_set_end(b, timeout_s);
-	e2b_box_save(b);
+	e2b_box_save(b, NULL);
 	e2b_box_schedule(b);
 }
 
@@ -193,7 +202,7 @@ static void on_resumed(void *arg, const struct error *err)
 		b->is_changing = false;
 		if (!err)
 			e2b_box_set_end(b, c->timeout_s);
-		e2b_box_save(b);
+		e2b_box_save(b, NULL);
 		e2b_box_schedule(b);
 	}
 	if (!b)
@@ -255,7 +264,7 @@ static void on_paused(void *arg, const struct error *err)
 	struct http_request *r = c->r;
 	if (b) {
 		b->is_changing = false;
-		e2b_box_save(b);
+		e2b_box_save(b, NULL);
 		e2b_box_schedule(b);
 	}
 	if (!b)

@@ -125,7 +125,7 @@ struct str e2b_id_of_data(const struct http_request *r);
 struct e2b_box *e2b_box_of_data(struct http_request *r);
 bool e2b_box_is_paused(const struct e2b_box *b);
 void e2b_box_put_note(const struct e2b_box *b, struct buf *note);
-void e2b_box_save(struct e2b_box *b);
+int e2b_box_save(struct e2b_box *b, struct error *err); /* as runtime_set_note; err may be NULL */
 void e2b_box_set_end(struct e2b_box *b, int64_t timeout_s); /* from now */
 void e2b_box_schedule(struct e2b_box *b);
 

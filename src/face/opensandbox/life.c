@@ -251,7 +251,10 @@ void osb_renew(struct http_request *r)
 		return;
 	}
 	runtime_set_timeout(s, end_ms - now_ms);
-	runtime_set_note(s, buf_str(&kept));
+	if (runtime_set_note(s, buf_str(&kept), &err) < 0) {
+		osb_fail_error(r, &err);
+		return;
+	}
 	jsonw_open(&w);
 	osb_key_time(&w, "expiresAt", end_ms);
 	jsonw_close(&w);
@@ -326,8 +329,10 @@ void osb_patch_metadata(struct http_request *r)
 		return;
 	}
 	runtime_set_labels(s, &m.map);
-	runtime_set_note(s, buf_str(&kept));
-	reply_sandbox(r, 200, s);
+	if (runtime_set_note(s, buf_str(&kept), &err) < 0)
+		osb_fail_error(r, &err);
+	else
+		reply_sandbox(r, 200, s);
 }
 
 void osb_not_offered(struct http_request *r)

@@ -234,11 +234,11 @@ static void change(struct http_request *r, bool adds)
 	if (json_parse(buf_str(&text), &changed, &err) < 0 ||
 		osb_policy_read(changed, &r->arena, create, &err) < 0 ||
 		osb_note_with(note, "policy", buf_str(&text), &kept, &err) < 0 ||
-		runtime_set_allow(s, &create->allow, &err) < 0) {
+		runtime_set_allow(s, &create->allow, &err) < 0 ||
+		runtime_set_note(s, buf_str(&kept), &err) < 0) {
 		osb_execd_error(r, &err);
 		return;
 	}
-	runtime_set_note(s, buf_str(&kept));
 	reply_policy(r, changed);
 }
 
