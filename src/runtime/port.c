@@ -95,7 +95,7 @@ static const struct proxy_ops ops = { to_sandbox, is_full, hold, to_eof, close_p
 void port_forward(struct sandbox *s, struct http_request *r, int port, const struct port_view *view)
 {
 	static const char *const headers[] = { PORT_HEADER, PORT_DAYTONA_HEADER,
-		PORT_OPENSANDBOX_HEADER, NULL };
+		PORT_OPENSANDBOX_HEADER, PORT_EXECD_HEADER, PORT_EGRESS_HEADER, NULL };
 	char params[64], host[32], who[ID_SIZE + 40];
 	snprintf(params, sizeof(params), "{\"port\":%d}", port);
 	snprintf(host, sizeof(host), "localhost:%d", port);

@@ -26,6 +26,9 @@ void port_forward(struct sandbox *s, struct http_request *r, int port,
 #define PORT_HEADER             "E2b-Traffic-Access-Token" /* a ticket for all ports of a sandbox */
 #define PORT_DAYTONA_HEADER     "X-Daytona-Preview-Token"  /* … and for one */
 #define PORT_OPENSANDBOX_HEADER "OpenSandbox-Secure-Access" /* the same */
+/* What opens other endpoints of it; a client that shows it here has shown it to the wrong one. */
+#define PORT_EXECD_HEADER  "X-EXECD-ACCESS-TOKEN"
+#define PORT_EGRESS_HEADER "OPENSANDBOX-EGRESS-AUTH"
 
 enum { PORT_PURPOSE_SIZE = ID_SIZE + 16 };
 /* Of the ticket (http/ticket.h) that opens this port of this sandbox alone. */

@@ -693,6 +693,9 @@ def test_a_port_is_reached_by_its_endpoint_alone(server, shared):
     assert ask(path, headers).body.startswith(b"/\n")
     seen = ask(path, {"OPEN-SANDBOX-API-KEY": server.token, "X-Kept": "yes"}).body
     assert b"X-Kept: yes" in seen and server.token.encode() not in seen
+    keys = {**shared.execd_headers, "OPENSANDBOX-EGRESS-AUTH": "key-of-the-policy"}
+    seen = ask(path, {**headers, **keys}).body
+    assert seen.startswith(b"/\n") and not any(key.encode() in seen for key in keys.values()), "shown to the wrong endpoint"
     for wrong in ({}, {"OpenSandbox-Secure-Access": "x"}, shared.execd_headers, shared.endpoint(8124)[1]):
         failure(ask(path + "/", wrong), 401)
     assert ask(shared.endpoint(8124)[0] + "/", shared.endpoint(8124)[1]).status == 502  # nothing listens there
@@ -893,10 +896,8 @@ def test_lines_without_anything_reach_a_client_that_takes_its_time(shared):
     stream = shared.open("/command", {"command": "head -c 1000000 /dev/zero | tr '\\0' '\\n'"})
     stream.until("init")
     time.sleep(0.5)  # it writes meanwhile
-    seen = 0
-    while (event := stream.next())["type"] == "stdout":
-        seen += len(event["text"])
-    assert (event["type"], seen) == ("execution_complete", 1000000)
+    events = stream.response.read()
+    assert events.count(b'"type":"stdout","text":"\\n"') == 1000000 and b"execution_complete" in events
     stream.close()
 
 
@@ -910,7 +911,7 @@ def test_a_wish_that_fills_all_there_is_for_one_ends_nobody(server):
     """What is decoded may have much memory; what comes after it finds some, too."""
     pid = server.server_pid()
     rules = [{"action": "allow", "target": f"a{i}.org"} for i in range(200)]
-    for n in range(260_780, 260_850, 13):
+    for n in (260_740, 260_800):
         reply = api(server, "POST", "/sandboxes", {"image": {"uri": IMAGE}, "entrypoint": ["sh"], "env": {f"{i:x}": "" for i in range(n)},
                                                    "networkPolicy": {"egress": rules}})
         assert reply.status in (400, 413, 429)

@@ -453,7 +453,7 @@ void osb_command_logs(struct http_request *r)
 	jsonw_key_str(&w, "process", http_param(r, "command"));
 	jsonw_key_int(&w, "after", after);
 	jsonw_close(&w);
-	/* As data: in JSON it may have six times its size, which is more than fits into a result. */
+	/* As data: as JSON it may have six times its size, and not fit into a result. */
 	struct buf *text = arena_new(&r->arena, struct buf);
 	buf_init(text, 2 * LOG_BYTES);
 	e->state = text;

@@ -17,8 +17,8 @@ enum { SIGNED_SECONDS_MAX = 366 * 24 * 3600 };
 
 static const char *header_of(enum osb_kind kind)
 {
-	return kind == OSB_KIND_EXECD     ? OSB_EXECD_HEADER
-		: kind == OSB_KIND_EGRESS ? OSB_EGRESS_HEADER
+	return kind == OSB_KIND_EXECD     ? PORT_EXECD_HEADER
+		: kind == OSB_KIND_EGRESS ? PORT_EGRESS_HEADER
 					  : PORT_OPENSANDBOX_HEADER;
 }
 

@@ -28,9 +28,7 @@ enum {
 	OSB_EGRESS = 18080,
 };
 
-#define OSB_API_HEADER    "OPEN-SANDBOX-API-KEY"
-#define OSB_EXECD_HEADER  "X-EXECD-ACCESS-TOKEN"
-#define OSB_EGRESS_HEADER "OPENSANDBOX-EGRESS-AUTH"
+#define OSB_API_HEADER "OPEN-SANDBOX-API-KEY"
 
 struct osb {
 	struct runtime *rt;
