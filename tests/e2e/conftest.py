@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import select
 import signal
 import socket
@@ -23,8 +24,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 PROGRAMS = BUILD / "src" / "main"
 
+# The files that take longest begin first, or the last of them would be on its way alone when all others are done.
+LONGEST = ["cell", "snapshot", "browser", "kubernetes", "engine", "tenants", "run", "remote", "files", "limits", "supervisor",
+           "openhands_recorded", "e2b", "openhands", "lying_servers", "damage", "openhands_remote"]
 
 IS_SANITIZED = "ASAN_OPTIONS" in os.environ  # make sanitize: freed memory is kept for a while, and everything is slower
+
+
+def pytest_collection_modifyitems(items):
+    first = {f"test_{name}.py": i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -141,21 +150,21 @@ class Server:
         self.state = self.directory / "state"
         self.log = open(self.directory / "log", "w+")
         self.made = set()  # sandboxes
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
         ready, child_ready = os.pipe()
         env = {name: value for name, value in os.environ.items() if not name.startswith("CAY_")} | (variables or {})
         if settings:
             env["CAY_SETTINGS"] = json.dumps(settings)
         self.process = subprocess.Popen(
             [*prefix, PROGRAMS / "cay-supervisor", "--state", self.state, "--socket", self.socket, "--listen",
-             f"127.0.0.1:{self.port}", "--ready-fd", str(child_ready), *options],
+             "127.0.0.1:0", "--ready-fd", str(child_ready), *options],
             stdin=subprocess.DEVNULL, stderr=self.log, pass_fds=[child_ready],
             env={**env, "XDG_RUNTIME_DIR": str(self.directory)})
         os.close(child_ready)
         with open(ready) as pipe:
             assert select.select([pipe], [], [], PATIENCE)[0], self.log_text()
-            assert pipe.read() == "\n", self.log_text()
+            ports = pipe.read().split()  # that the kernel chose
+        assert ports, self.log_text()
+        self.port = int(ports[0])
         self.wait_until_up()
         self.state = pathlib.Path(f"/proc/{self.process.pid}/root{self.state}")  # as the server sees it
         self.token = (self.state / "token").read_text().strip()
@@ -310,6 +319,15 @@ def gateway(url, **variables):
         yield started
     finally:
         end_server(started)
+
+
+def free_port():
+    """For a server that has to be told of one: below those that the kernel gives to whoever connects."""
+    end = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(end - 10000, end)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def starter(request):

@@ -8,7 +8,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import tarfile
@@ -171,12 +170,6 @@ def test_everything_is_installed_where_it_is_found(tmp_path):
 # What needs one.
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Place:
     """A server of its own, started by `cay serve`, and the command line that talks to it."""
 
@@ -190,16 +183,17 @@ class Place:
             self.dir.chmod(0o755)  # the server has a uid of its own
         self.env = {"PATH": f"{CAY.parent}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.dir), "LANG": "C.UTF-8",
                     "TERM": "xterm", "CAY_URL": f"unix:{self.dir}/cay.sock"}
-        self.port = free_port()
         ready, tell = os.pipe()
         self.log = open(self.dir / "log", "wb")
         self.server = subprocess.Popen(
             [*self.prefix, CAY, "serve", "--state", self.dir / "state", "--socket", self.dir / "cay.sock",
-             "--listen", f"127.0.0.1:{self.port}", "--ready-fd", str(tell)],
+             "--listen", "127.0.0.1:0", "--ready-fd", str(tell)],
             env=self.env, pass_fds=[tell], stdout=open(self.dir / "greeting", "wb"), stderr=self.log)
         os.close(tell)
-        assert os.read(ready, 1), (self.dir / "log").read_text()
-        os.close(ready)
+        with open(ready) as pipe:
+            ports = pipe.readline().split()  # that the kernel chose
+        assert ports, (self.dir / "log").read_text()
+        self.port = int(ports[0])
         self.env["CAY_TOKEN"] = (self.dir / "state/token").read_text().strip()
 
     def argv(self, *args):

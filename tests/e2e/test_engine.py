@@ -77,7 +77,9 @@ def trial(engine):
         "Mounts": [{"Type": "bind", "Source": "/usr", "Target": "/usr", "ReadOnly": True}]}})
     started = docker.request("POST", "/containers/trial/start")
     assert started.status == 204, made.body + started.body
-    assert docker.request("DELETE", "/containers/trial?force=1").status in (200, 204)
+    assert docker.request("POST", "/containers/trial/wait").status == 200
+    gone = docker.request("DELETE", "/containers/trial?force=1")
+    assert gone.status in (200, 204), gone.body
 
 
 def start_podman():

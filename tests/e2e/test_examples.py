@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of examples/runtimes do what they say."""
 import os
-import socket
 import subprocess
 
 import pytest
 
-from conftest import PROGRAMS, ROOT
+from conftest import PROGRAMS, ROOT, free_port
 from test_libcay import EXAMPLES, build, run, stage  # noqa: F401
 
 SAID = {
@@ -22,9 +21,7 @@ SAID = {
 
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_of_runtimes_says_what_it_should_and_leaves_nothing(server, name, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    env = {**os.environ, "CAY_URL": f"unix:{server.socket}", "CAY_TOKEN": server.token, "PORT": str(port),
+    env = {**os.environ, "CAY_URL": f"unix:{server.socket}", "CAY_TOKEN": server.token, "PORT": str(free_port()),
            "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
     done = subprocess.run([ROOT / "examples" / "runtimes" / name], env=env, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr

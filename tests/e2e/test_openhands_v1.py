@@ -591,7 +591,9 @@ def test_a_pause_holds_it_and_a_resume_lets_it_go_on(runtime):
     assert runtime.session["status"] == "paused"
     assert runtime.request("GET", "/health").status == 503
     assert runtime.change("resume").status == 200
-    assert runtime.request("GET", "/health").status == 200 and runtime.session["pod_status"] == "ready"
+    reply = runtime.request("GET", "/health")
+    assert reply.status == 200, reply.body
+    assert runtime.session["pod_status"] == "ready"
 
 
 @pytest.mark.parametrize("change, status, words", [

@@ -337,7 +337,7 @@ def test_exec_takes_the_place_of_the_shell(shell):
 def test_exec_of_a_program_that_stays_goes_on_as_the_command(shell):
     r = shell("exec cat")
     assert r["status"] == "waiting_for_input"
-    assert shell("hello", input=True, quiet_ms=200)["output"].startswith("hello\n")
+    assert shell("hello", input=True, quiet_ms=1000)["output"].startswith("hello\n")
     assert shell("", keys="C-d")["status"] == "ended"
     is_answering(shell)
 

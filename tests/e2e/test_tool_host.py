@@ -5,11 +5,10 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 
 import pytest
-from conftest import PROGRAMS
+from conftest import PROGRAMS, free_port
 from waiting import PATIENCE, wait_until
 
 KIT = '''
@@ -53,9 +52,7 @@ def call(port, tool, *args, **kwargs):
 def port(server, tmp_path):
     (tmp_path / "kit.py").write_text(KIT)
     os.chmod(tmp_path, 0o755)
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
