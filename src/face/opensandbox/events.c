@@ -72,13 +72,6 @@ static void open(struct jsonw *w, const char *type)
 	jsonw_key_str(w, "type", str_from(type));
 }
 
-static void finish_event(struct jsonw *w)
-{
-	jsonw_key_int(w, "timestamp", clock_wall_ms());
-	jsonw_close(w);
-	buf_puts(w->b, "\n\n");
-}
-
 static void write_out(struct osb_events *e, const struct buf *b)
 {
 	if (!e->r || b->is_full || !b->len)
@@ -89,7 +82,9 @@ static void write_out(struct osb_events *e, const struct buf *b)
 
 static void send(struct osb_events *e, struct jsonw *w)
 {
-	finish_event(w);
+	jsonw_key_int(w, "timestamp", clock_wall_ms());
+	jsonw_close(w);
+	buf_puts(w->b, "\n\n");
 	write_out(e, w->b);
 }
 
@@ -121,48 +116,53 @@ void osb_events_json(struct osb_events *e, const char *type, const char *key, st
 	send(e, &w);
 }
 
-static void add_line(struct osb_events *e, const char *type, struct str line)
-{
-	struct jsonw w = JSONW(&e->batch);
-	open(&w, type);
-	jsonw_key_str(&w, "text", line);
-	finish_event(&w);
-}
-
-static void on_stdout(void *arg, struct str line)
-{
-	add_line(arg, "stdout", line);
-}
-
-static void on_stderr(void *arg, struct str line)
-{
-	add_line(arg, "stderr", line);
-}
-
 /*
- * A frame may be a quarter of a million empty lines, and each becomes an event eighty times its
- * size. Written one by one they cost a system call each, and a client that is no faster than that
- * would be taken for one that does not read.
+ * A frame may be 64 thousand empty lines, and each becomes an event of sixty times its size. What
+ * they have in common is made once, and they leave together: written one by one they cost a system
+ * call each, and a client that is no faster than that would be taken for one that does not read.
  */
-static void write_batch(struct osb_events *e)
+struct gathering {
+	struct buf *batch;
+	struct buf head, tail; /* of each event */
+};
+
+static void add_line(void *arg, struct str line)
 {
+	const struct gathering *g = arg;
+	struct jsonw w = JSONW(g->batch);
+	buf_put(g->batch, buf_str(&g->head));
+	jsonw_str(&w, line);
+	buf_put(g->batch, buf_str(&g->tail));
+}
+
+/* bytes: STR_NONE: there are no more of them. */
+static void gather(struct osb_events *e, int stream, struct str bytes)
+{
+	struct gathering g = { &e->batch, BUF_INIT(64), BUF_INIT(64) };
+	if (!e->r)
+		return;
+	buf_printf(&g.head, "{\"type\":\"%s\",\"text\":", stream ? "stderr" : "stdout");
+	buf_printf(&g.tail, ",\"timestamp\":%lld}\n\n", (long long)clock_wall_ms());
+	if (bytes.ptr)
+		osb_lines_feed(&e->lines[stream], bytes, add_line, &g);
+	else
+		osb_lines_end(&e->lines[stream], add_line, &g);
+	buf_fini(&g.head);
+	buf_fini(&g.tail);
 	write_out(e, &e->batch);
 	buf_reset(&e->batch);
 }
 
 void osb_events_output(struct osb_events *e, uint8_t channel, struct str bytes)
 {
-	if (!e->r || (channel != 1 && channel != 2))
-		return;
-	osb_lines_feed(&e->lines[channel - 1], bytes, channel == 2 ? on_stderr : on_stdout, e);
-	write_batch(e);
+	if ((channel == 1 || channel == 2) && bytes.len)
+		gather(e, channel - 1, bytes);
 }
 
 static void flush(struct osb_events *e)
 {
-	osb_lines_end(&e->lines[0], on_stdout, e);
-	osb_lines_end(&e->lines[1], on_stderr, e);
-	write_batch(e);
+	gather(e, 0, STR_NONE);
+	gather(e, 1, STR_NONE);
 }
 
 void osb_events_error(struct osb_events *e, const char *name, struct str value,

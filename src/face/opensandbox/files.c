@@ -8,7 +8,7 @@
 #include "base/bug.h"
 #include "face/opensandbox/handlers.h"
 
-enum { MODE_MAX = 7777, REPLACE_BYTES_MAX = 4 * 1024 * 1024 };
+enum { MODE_MAX = 7777, REPLACE_BYTES_MAX = 4 * 1024 * 1024, PERMISSIONS_MS = 60000 };
 
 /* ---- a file ---- */
 
@@ -250,7 +250,8 @@ static void on_set(struct chore *e, const struct json *result)
 	else if (json_int(code) == 4)
 		osb_fail(e->r, 404, "FILE_NOT_FOUND", "%.*s", STR_ARG(str_first(said, 500)));
 	else
-		osb_fail(e->r, 500, "RUNTIME_ERROR", "error changing permissions: %.*s",
+		osb_fail(e->r, 500, "RUNTIME_ERROR", "error changing permissions: %s%.*s",
+			json_bool(json_find(result, "timed_out")) ? "it took too long: " : "",
 			STR_ARG(str_first(said, 500)));
 }
 
@@ -276,6 +277,7 @@ void osb_permissions_set(struct chore *e, const struct osb_permission *all, size
 	jsonw_close_array(&w);
 	jsonw_key_bool(&w, "capture", true);
 	jsonw_key_int(&w, "log_bytes", 4096);
+	jsonw_key_int(&w, "timeout_ms", PERMISSIONS_MS);
 	jsonw_close(&w);
 	chore_perform(e, &exec_action, &params, on_set);
 }
