@@ -17,8 +17,9 @@ enum {
 	PING_MS = 20000,
 	SILENCE_MS = 60000,
 	CLOSE_MS = 5000,
-	TURN_BYTES = 256 *
-		1024, /* read in one turn of the loop, so that one socket starves no other */
+	/* Read in one turn of the loop, so that one socket starves no other: … */
+	TURN_BYTES = 256 * 1024,
+	MESSAGE_COST = 8 * 1024, /* … and of that for each message, however small */
 };
 
 struct ws {
@@ -104,19 +105,28 @@ static void on_write(void *arg, struct str bytes)
 	conn_touch(c);
 }
 
+static void charge(struct ws *ws)
+{
+	ws->budget -= MIN(ws->budget, (size_t)MESSAGE_COST);
+}
+
 static void on_text(void *arg, struct str text)
 {
 	struct ws *ws = arg;
+	charge(ws);
 	ws->ops->on_text(ws->arg, text);
 }
 
 static void on_binary(void *arg, struct str bytes)
 {
 	struct ws *ws = arg;
+	charge(ws);
 	ws->ops->on_binary(ws->arg, bytes);
 }
 
 static const struct wsframe_ops frame_ops = { on_read, on_write, on_text, on_binary };
+
+static void on_late(void *arg);
 
 static void receive(struct ws *ws)
 {
@@ -124,6 +134,8 @@ static void receive(struct ws *ws)
 		return;
 	ws->budget = TURN_BYTES;
 	int code = wsframe_receive(ws->frames);
+	if (ws->conn && ws->conn->in.len && !ws->budget)
+		loop_defer(ws->loop, on_late, ws); /* no event tells of what came early */
 	if (ws->conn) {
 		ws->conn->taken = wsframe_held(ws->frames);
 		places_count(ws->conn);

@@ -8,6 +8,8 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -934,6 +936,41 @@ def test_patterns_do_not_hold_the_server_up(shared):
     thread.join()
     assert (done[0].status, done[0].json) == (200, [])
     assert slowest < 1
+
+
+FLOOD = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode())
+s.recv(65536)
+text = b'{"type":"resize","cols":80,"rows":24}'
+print("begun", flush=True)
+while True:
+    s.sendall((bytes([0x81, 0x80 | len(text)]) + bytes(4) + text) * 5000)
+"""
+
+
+@pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="it is about time")
+def test_small_messages_without_an_end_do_not_hold_the_others_up(server, shared):
+    box = Box(server)
+    session = box.execd("POST", "/pty", {"command": "cat"}).json["session_id"]
+    first = Terminal(box, session)
+    assert first.told()["type"] == "connected"
+    head = {"Host": "localhost", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "A" * 24, "Sec-WebSocket-Version": "13",
+            **box.execd_headers}
+    ask = f"GET {box.execd_path}/pty/{session}/ws?takeover=1 HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head.items()) + "\r\n"
+    with subprocess.Popen([sys.executable, "-c", FLOOD, server.socket, ask], stdout=subprocess.PIPE) as flood:
+        assert flood.stdout.readline() == b"begun\n"
+        took = []
+        while len(took) < 40:
+            before = time.monotonic()
+            assert shared.execd("GET", "/ping").status == 200
+            took.append(time.monotonic() - before)
+        flood.kill()
+    assert sum(took) < 4, sorted(took)
+    first.close()
+    box.delete()
 
 
 def test_what_waits_ends_with_its_sandbox(server):
