@@ -378,11 +378,13 @@ def litter(state):
     for path in [*garbage, *kept[:-1]]:
         path.write_text("{")
     kept[-1].symlink_to("/etc/hostname")
-    for name in ("new-0123abcd", "old-4567efgh", "c" * 64):
-        (images / "layers" / name / "usr" / "bin").mkdir(parents=True)
-        (images / "layers" / name / "usr" / "bin" / "file").write_text("x")
-        garbage.append(images / "layers" / name)
+    trees = {state / f"made-{name}": images / "layers" / name for name in ("new-0123abcd", "old-4567efgh", "c" * 64)}
+    for tree in trees:
+        (tree / "usr" / "bin").mkdir(parents=True)
+        (tree / "usr" / "bin" / "file").write_text("x")
     give_to_server(state)
+    for tree, layer in trees.items():
+        garbage.append(tree.rename(layer))  # in one step: a server that runs sweeps some of them as soon as it sees them
     return {str(path) for path in garbage}, kept
 
 
