@@ -26,6 +26,7 @@
 
 enum {
 	READS_PER_TURN = 4,
+	REQUESTS_PER_TURN = 4, /* that came one behind the other; the rest is for later turns */
 	PROGRESS_BYTES =
 		4096, /* what must move before the stall deadline: one byte is no progress */
 	IN_MAX = HTTP_HEAD_MAX + 2 * CONN_READ_SIZE,
@@ -135,6 +136,7 @@ static void on_kick(void *arg)
 {
 	struct http_conn *c = arg;
 	c->is_kicked = false;
+	c->n_in_turn = 0;
 	settle(c);
 }
 
@@ -164,9 +166,19 @@ static void next_request(struct http_conn *c)
 	c->chunks = (struct http1_chunks){ 0 };
 }
 
+/* It has had its share of this turn: what it has sent more is read when all others were. */
+static bool has_had_its_turn(const struct http_conn *c)
+{
+	return c->input == INPUT_HEAD && c->n_in_turn >= REQUESTS_PER_TURN;
+}
+
 static size_t use_head(struct http_conn *c, struct str in)
 {
 	struct error err;
+	if (has_had_its_turn(c)) {
+		kick(c);
+		return 0;
+	}
 	ssize_t n = http1_head_end(in, &c->scanned, &err);
 	if (n == 0 && in.len < HTTP_HEAD_MAX) {
 		c->is_broken = c->is_broken || c->is_eof;
@@ -182,6 +194,7 @@ static size_t use_head(struct http_conn *c, struct str in)
 		reply_refuse(c, 400, &err);
 		return in.len;
 	}
+	c->n_in_turn++;
 	request_begin(c, str_first(in, (size_t)n));
 	return (size_t)n;
 }
@@ -312,6 +325,8 @@ static bool wants_read(const struct http_conn *c)
 {
 	if (c->is_eof || c->is_broken || c->input == INPUT_RAW)
 		return false;
+	if (has_had_its_turn(c) && c->in.len)
+		return false;
 	if (c->input == INPUT_DONE || is_paused(c))
 		return c->in.len < AHEAD_MAX;
 	return c->input != INPUT_HEAD || conn_waiting(c) == 0;
@@ -417,6 +432,8 @@ static void on_ready(void *arg, int events)
 {
 	struct http_conn *c = arg;
 	c->depth++;
+	if (!c->is_kicked)
+		c->n_in_turn = 0;
 	if (events & LOOP_WRITE)
 		flush(c);
 	if (events & LOOP_READ)

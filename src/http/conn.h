@@ -113,6 +113,7 @@ struct http_conn {
 	bool is_eof;      /* the peer sends no more */
 	bool is_broken;   /* the peer is gone, or must go */
 	bool is_kicked;   /* a turn is deferred */
+	int n_in_turn;    /* requests begun in this turn */
 	bool is_next;     /* another request began since the deadline was set */
 	size_t moved;     /* bytes sent and received since then */
 };

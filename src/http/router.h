@@ -39,6 +39,7 @@ enum http_route_flags {
 		8, /* with HTTP_WEBSOCKET: without an Upgrade header it is a request like any other */
 	HTTP_TAKES_TEXT =
 		16, /* no tree is made of its body: it may hold any number of JSON values */
+	HTTP_TAKES_TURNS = 32, /* costs milliseconds, however small its body (http/turns.h) */
 };
 
 enum { HTTP_BODY_MAX = 1024 * 1024, HTTP_PARAMS_MAX = 8, HTTP_SEGMENTS_MAX = 64 };

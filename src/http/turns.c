@@ -63,7 +63,7 @@ static void on_timer(void *arg)
 bool turns_wait(struct exchange *x)
 {
 	struct http_server *s = x->server;
-	if (!s || x->body.len < HTTP_TURN_BYTES)
+	if (!s || (x->body.len < HTTP_TURN_BYTES && !(x->r.route->flags & HTTP_TAKES_TURNS)))
 		return false;
 	list_append(&s->turns.waiting, &x->turn);
 	if (!s->turns.is_pause)

@@ -3,11 +3,11 @@
  * turns: who may have the server's processor for a large body.
  *
  * Nearly all requests cost microseconds. One whose body is large is looked at as a whole, for
- * milliseconds, and all others wait for that long. So those with bodies of HTTP_TURN_BYTES and more
- * take turns: one at a time, and after each a pause as long as it took (of less than a millisecond:
- * a turn of the loop), in which everybody else has the processor. However many come, they have half
- * of it together, and a small request waits for one of them, not for all. Within them the sandboxes
- * take turns.
+ * milliseconds, and all others wait for that long. So those with bodies of HTTP_TURN_BYTES and
+ * more, and those of routes that cost as much (HTTP_TAKES_TURNS), take turns: one at a time, and
+ * after each a pause as long as it took (of less than a millisecond: a turn of the loop), in which
+ * everybody else has the processor. However many come, they have half of it together, and a small
+ * request waits for one of them, not for all. Within them the sandboxes take turns.
  */
 #pragma once
 

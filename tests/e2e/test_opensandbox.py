@@ -938,6 +938,39 @@ def test_patterns_do_not_hold_the_server_up(shared):
     assert slowest < 1
 
 
+PIPELINE = """
+import socket, sys, threading
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+threading.Thread(target=lambda: [None for _ in iter(lambda: s.recv(1 << 20), b"")], daemon=True).start()
+s.sendall(sys.argv[2].encode())
+print("begun", flush=True)
+while True:
+    s.sendall(sys.argv[2].encode() * 200)
+"""
+
+
+@pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="it is about time")
+def test_requests_one_behind_the_other_do_not_hold_the_others_up(server, shared):
+    """Each takes milliseconds, and hundreds are in what is read at once."""
+    names = [".".join(["a" * 60] * 3 + [f"b{i}.org"]) for i in range(200)]
+    box = Box(server, networkPolicy={"egress": [{"action": "allow", "target": name} for name in names]})
+    path, headers = box.endpoint(18080)
+    body = '[{"action":"allow","target":"x.org"}]'
+    head = {"Host": "localhost", "Content-Length": str(len(body)), **headers}
+    ask = f"PATCH {path}/policy HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head.items()) + "\r\n" + body
+    with subprocess.Popen([sys.executable, "-c", PIPELINE, server.socket, ask], stdout=subprocess.PIPE) as flood:
+        assert flood.stdout.readline() == b"begun\n"
+        took = []
+        while len(took) < 40:
+            before = time.monotonic()
+            assert shared.execd("GET", "/ping").status == 200
+            took.append(time.monotonic() - before)
+        flood.kill()
+    assert sum(took) < 6, sorted(took)
+    box.delete()
+
+
 FLOOD = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX)

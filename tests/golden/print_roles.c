@@ -44,7 +44,7 @@ static const char text[] =
 	"All such sandboxes together have 1,536 requests and 512 MiB; of requests fewer, where the server may open few files. What\n"
 	"is beyond is told `limit_reached`, or cut. Who has shown no token yet is cut first when the server's places run out.\n"
 	"\n"
-	"Requests with bodies of 64 KiB and more are handled one at a time, sandbox by sandbox, with pauses in which everybody\n"
+	"Requests with bodies of 64 KiB and more, and changes of a policy, are handled one at a time, sandbox by sandbox, with pauses in which everybody\n"
 	"else has the server ([why](decisions/0046-large-bodies-take-turns.md)).\n"
 	"\n"
 	"This table is printed from the routes themselves, and `tests/e2e/test_roles.py` walks it against a running server.\n"

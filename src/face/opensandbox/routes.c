@@ -66,8 +66,8 @@ const struct http_route osb_routes[] = {
 	{ "GET", E "/pty/{pty}/ws", osb_pty_connect, HTTP_WEBSOCKET, EXECD, .summary = "connect to it" },
 
 	{ "GET", G "/policy", osb_policy_get, EGRESS, .summary = "tell the policy of its network" },
-	{ "PATCH", G "/policy", osb_policy_patch, EGRESS, .summary = "add rules to it" },
-	{ "DELETE", G "/policy", osb_policy_delete, EGRESS, .summary = "take rules from it" },
+	{ "PATCH", G "/policy", osb_policy_patch, HTTP_TAKES_TURNS, EGRESS, .summary = "add rules to it" },
+	{ "DELETE", G "/policy", osb_policy_delete, HTTP_TAKES_TURNS, EGRESS, .summary = "take rules from it" },
 	{ HTTP_ANY_METHOD, G "/{rest*}", osb_not_offered, EGRESS, .summary = "refused" },
 
 	{ HTTP_ANY_METHOD, PORT, osb_port_pass, PASS, .summary = "pass on to what listens inside" },
