@@ -19,10 +19,10 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "runtime/checkpoint.h"
 #include "runtime/db.h"
 #include "runtime/journal.h"
+#include "runtime/lost.h"
 #include "runtime/shed.h"
 
 #include <fcntl.h>
@@ -32,8 +32,6 @@
 enum {
 	PRUNE_STEP = 64, /* old events that go with one turn, besides two for each new one */
 	TURN_MAX = 64 * 1024 * 1024, /* bytes of one turn */
-	LOST_MS = 3000, /* after which records that could not be written are put once more */
-	LOST_STEP = 64, /* of them at a time: a turn has its ceiling */
 };
 
 /* One statement of the open turn, with its values. */
@@ -76,11 +74,7 @@ struct store {
 	int64_t events_max, size_max;
 	loop_fn *on_commit;
 	void *on_commit_arg;
-	struct map
-		lost; /* ids of records that could not be written; as many as there are sandboxes */
-	struct timer *lost_timer;
-	store_lost_fn *on_lost; /* NULL: nobody puts them once more */
-	void *on_lost_arg;
+	struct lost lost;
 };
 
 /* Turns. */
@@ -89,11 +83,8 @@ static void due(struct store *s);
 
 static void lose(struct store *s, enum db_statement which, const struct db_value *values)
 {
-	bool is_record = which == DB_RECORD_PUT || which == DB_RECORD_DROP;
-	if (!is_record || !s->on_lost)
-		return;
-	map_put(&s->lost, values[0].bytes, s);
-	timer_set(s->lost_timer, LOST_MS);
+	if (which == DB_RECORD_PUT || which == DB_RECORD_DROP)
+		lost_add(&s->lost, values[0].bytes);
 }
 
 void store_write(struct store *s, enum db_statement which, const struct db_value *values, int n)
@@ -293,28 +284,9 @@ int store_now(struct store *s, struct error *err)
 	return 0;
 }
 
-/* What is put in this turn and fails is lost once more. */
-static void on_lost_timer(void *arg)
-{
-	struct store *s = arg;
-	char ids[LOST_STEP][ID_SIZE];
-	size_t i = 0, n = 0;
-	struct str id;
-	while (n < LOST_STEP && map_next(&s->lost, &i, &id))
-		snprintf(ids[n++], ID_SIZE, "%.*s", STR_ARG(id));
-	for (i = 0; i < n; i++) {
-		map_remove(&s->lost, str_from(ids[i]));
-		s->on_lost(s->on_lost_arg, ids[i]);
-	}
-	if (s->lost.count)
-		timer_set(s->lost_timer, LOST_MS);
-}
-
 void store_on_loss(struct store *s, store_lost_fn *fn, void *arg)
 {
-	s->lost_timer = timer_new(s->loop, on_lost_timer, s);
-	s->on_lost = fn;
-	s->on_lost_arg = arg;
+	lost_init(&s->lost, s->loop, fn, arg);
 }
 
 /* Calls who waited when the next turn is in place: what they write belongs to that. */
@@ -607,8 +579,7 @@ void store_close(struct store *s)
 	while (!list_is_empty(&s->waits))
 		list_remove(s->waits.next);
 	checkpoint_free(s->checkpoint);
-	timer_free(s->lost_timer);
-	map_fini(&s->lost);
+	lost_fini(&s->lost);
 	db_close(s->db);
 	close_fd(s->lock_fd);
 	free(s->path);
