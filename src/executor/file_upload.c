@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The verb upload. A file goes to a temporary name as it comes and takes its own at the end; an
- * archive goes through a pipe to a worker.
+ * archive goes through a pipe to a worker, and so does the rest of a file that is large: the worker
+ * writes what comes to the descriptor of the new content.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -14,7 +15,7 @@
 
 #include <fcntl.h>
 
-/* call->state of the verb: one or the other. */
+/* call->state of the verb: of an archive the worker alone. */
 struct upload {
 	const struct upload_params *p;
 	struct replace replace;
@@ -102,24 +103,12 @@ static void start_upload(struct call *call, const void *params)
 		call_fail(call, &err);
 }
 
-static void take_data(struct call *call, uint8_t channel, struct str bytes)
-{
-	struct upload *u = call->state;
-	struct error err;
-	if (u->worker)
-		worker_input(u->worker, bytes);
-	else if (replace_add(&u->replace, bytes, &err) < 0)
-		call_fail(call, &err);
-}
+/* ---- a file ---- */
 
-static void take_eof(struct call *call, uint8_t channel)
+static void finish_file(struct call *call)
 {
 	struct upload *u = call->state;
 	struct error err;
-	if (u->worker) {
-		worker_input_eof(u->worker);
-		return;
-	}
 	if (xattrs_set_fd(u->replace.fd, &u->p->xattrs, &err) < 0 ||
 		replace_commit(&u->replace, &err) < 0) {
 		call_fail(call, &err);
@@ -128,6 +117,82 @@ static void take_eof(struct call *call, uint8_t channel)
 	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
 	put_result(&b, u->replace.path, u->replace.bytes, 1, u->replace.bytes, u->replace.created);
 	files_finish(call, &b);
+}
+
+static int write_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
+{
+	static char piece[256 * 1024];
+	struct replace r = *(const struct replace *)arg;
+	int64_t before = r.bytes;
+	ssize_t n;
+	r.fd = io->stream_fd;
+	while ((n = read(io->in_fd, piece, sizeof(piece))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_sys(err, errno, "read what is uploaded");
+		if (replace_add(&r, str_from_len(piece, (size_t)n), err) < 0)
+			return -1;
+	}
+	buf_printf(result, "{\"bytes\":%lld}", (long long)(r.bytes - before));
+	return 0;
+}
+
+static void on_written(struct call *call, struct str result)
+{
+	struct upload *u = call->state;
+	auto_json struct json *j = NULL;
+	json_parse(result, &j, NULL);
+	u->replace.bytes += MAX(json_int(json_find(j, "bytes")), 0);
+	finish_file(call);
+}
+
+/* What comes from here on is the worker's to write. */
+static int hand_over(struct call *call, struct error *err)
+{
+	struct upload *u = call->state;
+	call->stream_fd = fcntl(u->replace.fd, F_DUPFD_CLOEXEC, 3);
+	if (call->stream_fd < 0)
+		return error_sys(err, errno, "upload %s", u->replace.path);
+	u->worker = worker_new(&call->executor->files->streams, call, write_in_worker, &u->replace,
+		err);
+	if (!u->worker)
+		return -1;
+	worker_set_then(u->worker, on_written);
+	return 0;
+}
+
+static int add(struct call *call, struct str bytes, struct error *err)
+{
+	struct upload *u = call->state;
+	struct files *files = call->executor->files;
+	if (!u->worker && !files_may_write(files, u->replace.bytes, bytes.len) &&
+		hand_over(call, err) < 0)
+		return -1;
+	if (u->worker) {
+		worker_input(u->worker, bytes);
+		return 0;
+	}
+	files->own_bytes += (int64_t)bytes.len;
+	return replace_add(&u->replace, bytes, err);
+}
+
+/* ---- the verb ---- */
+
+static void take_data(struct call *call, uint8_t channel, struct str bytes)
+{
+	struct error err;
+	if (add(call, bytes, &err) < 0)
+		call_fail(call, &err);
+}
+
+static void take_eof(struct call *call, uint8_t channel)
+{
+	const struct upload *u = call->state;
+	if (u->worker)
+		worker_input_eof(u->worker);
+	else
+		finish_file(call);
 }
 
 static void drop(struct call *call)

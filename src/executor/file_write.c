@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs write and append. */
+/*
+ * The verbs write and append. What the executor may not write itself (files_may_write) a worker
+ * does, to a descriptor; to take a name, or to be cut off again, stays the executor's, since the
+ * worker may be killed.
+ */
 #include "base/auto.h"
+#include "base/bug.h"
 #include "base/file.h"
 #include "executor/executor.h"
 #include "executor/file_verbs.h"
@@ -16,10 +21,9 @@ struct written {
 	mode_t mode;
 };
 
-static void finish_written(struct call *call, const struct written *done)
+static void put_written(struct buf *b, const struct written *done)
 {
-	auto_buf struct buf b = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct jsonw w = JSONW(&b);
+	struct jsonw w = JSONW(b);
 	jsonw_open(&w);
 	jsonw_key_str(&w, "path", str_from(done->path));
 	jsonw_key_int(&w, "bytes", done->bytes);
@@ -28,7 +32,6 @@ static void finish_written(struct call *call, const struct written *done)
 	jsonw_key_bool(&w, "created", done->created);
 	files_put_mode(&w, done->mode);
 	jsonw_close(&w);
-	files_finish(call, &b);
 }
 
 static int write_whole(const struct path_root *root, const char *path, const struct write_params *p,
@@ -89,26 +92,160 @@ static int append(const struct path_root *root, const char *path, const struct w
 	return -1;
 }
 
-static void start(struct call *call, const struct write_params *p, bool is_append)
+/* ---- by the executor ---- */
+
+struct write_job {
+	const struct write_params *p;
+	const char *path;
+	bool is_append;
+};
+
+static int write_here(struct call *call, const struct write_job *job, struct error *err)
 {
 	const struct path_root *root = &call->executor->files->root;
-	struct error err;
+	const struct write_params *p = job->p;
+	auto_buf struct buf decoded = BUF_INIT(FRAME_PAYLOAD_MAX),
+			    result = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct written done = { 0 };
-	char path[PATH_SIZE];
+	struct str content;
+	if (files_content(p->content, p->encoding, &decoded, &content, err) < 0)
+		return -1;
+	int r = job->is_append ? append(root, job->path, p, content, &done, err)
+			       : write_whole(root, job->path, p, p->exclusive, content, &done, err);
+	if (r < 0)
+		return -1;
+	put_written(&result, &done);
+	files_finish(call, &result);
+	return 0;
+}
+
+/* ---- by a worker ---- */
+
+struct writing {
+	const struct write_job *job;
+	struct worker *worker;
+	struct replace replace; /* of a file that is new as a whole */
+	int append_fd;          /* of one that is there; -1: it is not */
+	struct stat before;     /* of that */
+	bool is_done;
+};
+
+static int write_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
+{
+	const struct write_job *job = arg;
 	auto_buf struct buf decoded = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct str content;
-	int r = files_path(call, &p->where, path, &err);
-	if (r == 0 && p->where.path.ptr[p->where.path.len - 1] == '/')
-		r = error_set(&err, ERROR_INVALID, "write %s/: this names a directory", path);
-	if (r == 0)
-		r = files_content(p->content, p->encoding, &decoded, &content, &err);
-	if (r == 0)
-		r = is_append ? append(root, path, p, content, &done, &err)
-			      : write_whole(root, path, p, p->exclusive, content, &done, &err);
-	if (r < 0)
+	if (files_content(job->p->content, job->p->encoding, &decoded, &content, err) < 0)
+		return -1;
+	if (file_write_all(io->stream_fd, content, err) < 0)
+		return error_wrap(err, "write %s", job->path);
+	buf_printf(result, "{\"bytes\":%zu}", content.len);
+	return 0;
+}
+
+static void on_written(struct call *call, struct str text)
+{
+	struct writing *w = call->state;
+	auto_json struct json *j = NULL;
+	auto_buf struct buf result = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct written done = { w->job->path, 0, -1, false, w->before.st_mode };
+	struct error err;
+	json_parse(text, &j, NULL);
+	done.bytes = MAX(json_int(json_find(j, "bytes")), 0);
+	if (w->append_fd < 0) {
+		w->replace.bytes = done.bytes;
+		if (replace_commit(&w->replace, &err) < 0) {
+			call_fail(call, &err);
+			return;
+		}
+		done.created = w->replace.created;
+		done.mode = w->replace.mode;
+	}
+	w->is_done = true;
+	if (w->job->is_append)
+		done.size = w->before.st_size + done.bytes;
+	put_written(&result, &done);
+	files_finish(call, &result);
+}
+
+/* 0: there is nothing to append to. */
+static int open_to_append(struct writing *w, const struct path_root *root, struct error *err)
+{
+	const char *path = w->job->path;
+	if (path_open_file(root, path, O_WRONLY | O_APPEND, &w->append_fd, &w->before, err) < 0)
+		return err->code == ERROR_NOT_FOUND ? 0 : -1;
+	if (w->job->p->exclusive)
+		return error_set(err, ERROR_EXISTS, "append to %s: the file exists", path);
+	return 1;
+}
+
+static int write_there(struct call *call, const struct write_job *job, struct error *err)
+{
+	struct files *files = call->executor->files;
+	const struct write_params *p = job->p;
+	struct writing *w = mem_new(struct writing);
+	w->job = job;
+	w->replace = REPLACE_NONE;
+	w->append_fd = -1;
+	call->state = w;
+	int found = job->is_append ? open_to_append(w, &files->root, err) : 0;
+	struct replace_how how = { p->create_parents, p->exclusive || job->is_append, p->mode,
+		p->new_mode };
+	if (found < 0 ||
+		(found == 0 && replace_begin(&w->replace, &files->root, job->path, &how, err) < 0))
+		return -1;
+	call->stream_fd = fcntl(found ? w->append_fd : w->replace.fd, F_DUPFD_CLOEXEC, 3);
+	if (call->stream_fd < 0)
+		return error_sys(err, errno, "write %s", job->path);
+	w->worker = worker_new(&files->jobs, call, write_in_worker, (void *)(uintptr_t)job, err);
+	if (!w->worker)
+		return -1;
+	worker_set_then(w->worker, on_written);
+	return 0;
+}
+
+/* What was written of a part; to make a file shorter fails where the disk itself does. */
+static bool cut_back(const struct writing *w)
+{
+	return ftruncate(w->append_fd, w->before.st_size) == 0;
+}
+
+static void drop(struct call *call)
+{
+	struct writing *w = take_ptr(call->state);
+	if (!w)
+		return;
+	worker_free(w->worker);
+	replace_end(&w->replace);
+	if (w->append_fd >= 0 && !w->is_done)
+		cut_back(w);
+	close_fd(w->append_fd);
+	free(w);
+}
+
+/* ---- the verbs ---- */
+
+static int begin(struct call *call, const struct write_params *p, bool is_append, struct error *err)
+{
+	struct files *files = call->executor->files;
+	char path[PATH_SIZE];
+	if (files_path(call, &p->where, path, err) < 0)
+		return -1;
+	if (p->where.path.ptr[p->where.path.len - 1] == '/')
+		return error_set(err, ERROR_INVALID, "write %s/: this names a directory", path);
+	struct write_job *job = arena_new(&call->arena, struct write_job);
+	*job = (struct write_job){ p, files_keep(call, path), is_append };
+	if (!files_may_write(files, 0, p->content.len))
+		return write_there(call, job, err);
+	files->own_bytes += (int64_t)p->content.len;
+	return write_here(call, job, err);
+}
+
+static void start(struct call *call, const struct write_params *p, bool is_append)
+{
+	struct error err;
+	if (begin(call, p, is_append, &err) < 0)
 		call_fail(call, &err);
-	else
-		finish_written(call, &done);
 }
 
 static void start_write(struct call *call, const void *params)
@@ -121,5 +258,5 @@ static void start_append(struct call *call, const void *params)
 	start(call, params, true);
 }
 
-const struct verb write_verb = { .action = &write_action, .start = start_write };
-const struct verb append_verb = { .action = &append_action, .start = start_append };
+const struct verb write_verb = { .action = &write_action, .start = start_write, .drop = drop };
+const struct verb append_verb = { .action = &append_action, .start = start_append, .drop = drop };

@@ -36,6 +36,12 @@ void files_set_owner(struct files *f, const struct user *owner)
 	f->root.gid = owner->gid;
 }
 
+bool files_may_write(const struct files *f, int64_t before, size_t more)
+{
+	return before + (int64_t)more <= FILES_OWN_EACH &&
+		f->own_bytes + (int64_t)more <= FILES_OWN_ALL;
+}
+
 void files_free(struct files *f)
 {
 	if (!f)

@@ -21,7 +21,17 @@ struct files {
 	struct path_root layer_root;
 	struct workers layers;
 	struct edit_history history;
+	int64_t own_bytes; /* that the executor has written itself, ever */
 };
+
+/*
+ * Files may lie in memory, which counts for who writes them. So what is large is written by a child
+ * in the agent's group, and everything is once the executor has written FILES_OWN_ALL
+ * (docs/decisions/0045).
+ */
+enum { FILES_OWN_EACH = 256 * 1024, FILES_OWN_ALL = 64 * 1024 * 1024 };
+/* Whether it may write so much more of a file of which it has written `before` itself. */
+bool files_may_write(const struct files *f, int64_t before, size_t more);
 
 /*
  * Takes root_fd; place: see path.h. With `walks` the kernel's openat2 is not used, as on kernels

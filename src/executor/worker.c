@@ -3,7 +3,8 @@
  * Theory of operation. The child writes frames into a pipe; the executor forwards data and events
  * to the call's channel and stops reading while that is full, so a slow caller slows the child down
  * and nothing piles up. A result or an error ends the call at once; the child's exit is waited for
- * afterwards, on its pidfd, with no call attached. A child that ends without either failed.
+ * afterwards, on its pidfd, with no call attached. The call of a child that ends without either
+ * waits for that, too: how it ended is the error.
  *
  * The agent can stop our children as it can its own. While any are at work for longer than a
  * moment, a timer looks whether one was, and has it go on.
@@ -16,6 +17,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "executor/executor.h"
 #include "executor/fork.h"
 #include "executor/orphans.h"
 #include "executor/spawn.h"
@@ -42,6 +44,7 @@ struct worker {
 	struct call *call; /* NULL: its call has ended */
 	worker_fn *fn;
 	void *arg; /* in the call's arena; of no use once started */
+	void (*then)(struct call *call, struct str result); /* NULL: call_finish */
 	int pidfd, in_fd, out_fd;
 	struct watch *pid_watch, *in_watch, *out_watch;
 	struct timer *grace;
@@ -166,6 +169,37 @@ static void destroy(struct worker *w)
 	free(w);
 }
 
+/* The call and the worker part. */
+static struct call *part(struct worker *w)
+{
+	struct call *call = take_ptr(w->call);
+	if (call && call->state == w)
+		call->state = NULL;
+	close_pipes(w);
+	if (w->is_paused && call)
+		channel_pause(call->channel, false);
+	w->is_paused = false;
+	return call;
+}
+
+static void tell_death(struct worker *w, const siginfo_t *info)
+{
+	const char *name = w->call->verb->action->name;
+	bool is_killed = info->si_code != CLD_EXITED && info->si_status == SIGKILL;
+	const char *limit = is_killed ? limits_hit(&w->call->executor->limits) : NULL;
+	struct error err;
+	if (limit && strcmp(limit, "memory") == 0)
+		error_set(&err, ERROR_LIMIT, "%s ran into the sandbox's limit: %s", name, limit);
+	else if (is_killed)
+		error_set(&err, ERROR_UNAVAILABLE,
+			"the worker of %s was killed, or took over %d s of a processor", name,
+			CPU_SECONDS_MAX);
+	else
+		error_set(&err, ERROR_INTERNAL, "the worker of %s ended without a result (%s %d)",
+			name, info->si_code == CLD_EXITED ? "status" : "signal", info->si_status);
+	call_fail(part(w), &err);
+}
+
 static void on_exit_seen(void *arg, int events)
 {
 	struct worker *w = arg;
@@ -173,24 +207,25 @@ static void on_exit_seen(void *arg, int events)
 	siginfo_t info = { 0 };
 	if (waitid(P_PIDFD, (id_t)w->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return;
+	if (w->call)
+		tell_death(w, &info);
 	orphans_disown(info.si_pid);
 	all->n_running--;
 	destroy(w);
 	start_waiting(all);
 }
 
-/* The call and the worker part; the child is waited for. */
+static void await_exit(struct worker *w)
+{
+	if (!w->pid_watch)
+		w->pid_watch = watch_new(w->all->loop, w->pidfd, LOOP_READ, on_exit_seen, w);
+}
+
+/* They part, and the child is waited for. */
 static struct call *detach(struct worker *w)
 {
-	struct call *call = w->call;
-	w->call = NULL;
-	if (call && call->state == w)
-		call->state = NULL;
-	close_pipes(w);
-	if (w->is_paused && call)
-		channel_pause(call->channel, false);
-	w->is_paused = false;
-	w->pid_watch = watch_new(w->all->loop, w->pidfd, LOOP_READ, on_exit_seen, w);
+	struct call *call = part(w);
+	await_exit(w);
 	return call;
 }
 
@@ -229,7 +264,7 @@ static void finish(struct worker *w, const struct frame *f)
 	auto_buf struct buf payload = BUF_INIT(FRAME_PAYLOAD_MAX);
 	buf_put(&payload, f->payload);
 	if (f->kind == FRAME_RESULT) {
-		call_finish(detach(w), buf_str(&payload));
+		(w->then ?: call_finish)(detach(w), buf_str(&payload));
 		return;
 	}
 	struct error err;
@@ -281,11 +316,9 @@ static void on_output(void *arg, int events)
 		if (n < 0 && to && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n <= 0) {
-			struct error err;
-			error_set(&err, ERROR_INTERNAL,
-				"the worker of %s ended without a result: out of memory or time, or killed",
-				w->call->verb->action->name);
-			fail(w, &err);
+			watch_free(take_ptr(w->out_watch));
+			kill_child(w); /* if it has closed its pipe, and goes on */
+			await_exit(w);
 			return;
 		}
 		buf_grown(&w->out, (size_t)n);
@@ -358,6 +391,11 @@ void worker_input_eof(struct worker *w)
 	w->has_eof = true;
 	if (w->is_started)
 		feed(w);
+}
+
+void worker_set_then(struct worker *w, void (*then)(struct call *call, struct str result))
+{
+	w->then = then;
 }
 
 void worker_on_drain(struct call *call)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs into a limit is told which one; the sandbox goes on."""
+import contextlib
+import json
 import os
 import pathlib
 import re
+import select
 import threading
 import time
 
@@ -81,6 +84,59 @@ def test_a_cell_is_told(server, limit):
     box.action("process_kill_all")
     box.run(CLEAN)
     assert "limit" not in box.action("cell", code="1 / 0", timeout_ms=60000)
+    box.delete()
+
+
+def test_what_actions_write_is_the_sandboxs_memory(server):
+    """Its files may lie in memory: those that its client writes count as those of its programs."""
+    box = limited(server, memory_bytes=64 << 20)
+    skip_without(box, "memory")
+    with contextlib.closing(server.connection()) as upload:
+        with contextlib.suppress(BrokenPipeError):  # the answer comes before all is sent
+            upload.request("PUT", f"{box.path}/files?path=/dev/shm/much", bytes(200 << 20), server.headers("", None))
+        reply = upload.getresponse()
+        error = json.loads(reply.read())["error"]
+    assert (reply.status, error["code"], error["message"]) == (
+        429, "limit_reached", "upload ran into the sandbox's limit: memory")
+    assert box.output("ls -A /dev/shm") == ""
+    refused = [box.request("POST", "/actions/write", {"path": f"/dev/shm/{i}", "content": "x" * (4 << 20)}) for i in range(40)]
+    assert {r.json["error"]["message"] for r in refused if r.status != 200} == {"write ran into the sandbox's limit: memory"}
+    assert sum(r.status == 200 for r in refused) < 16
+    size = int(box.output("stat -c %s /dev/shm/0"))
+    for _ in range(3):
+        reply = box.request("POST", "/actions/append", {"path": "/dev/shm/0", "content": "x" * (4 << 20)})
+        if reply.status != 200:  # and it is as it was
+            assert int(box.output("stat -c %s /dev/shm/0")) == size
+        size += (4 << 20) * (reply.status == 200)
+    assert box.output("rm /dev/shm/[0-9]*; ls -A /dev/shm") == ""
+    box.put_file("/tmp/little", b"x" * (1 << 20))
+    assert box.get_file("/tmp/little").body == b"x" * (1 << 20)
+    box.delete()
+
+
+def test_many_small_writes_are_the_sandboxs_memory_too(server):
+    box = limited(server, memory_bytes=64 << 20)
+    skip_without(box, "memory")
+    done = 0
+    while done < 1000 and (reply := box.request("POST", "/actions/write", {"path": f"/dev/shm/{done}", "content": "x" * (200 << 10)})).status == 200:
+        done += 1
+    assert reply.json["error"]["message"] == "write ran into the sandbox's limit: memory"
+    assert 300 < done < 700  # those that the executor may write itself, and those that fit
+    box.delete()
+
+
+def test_an_action_whose_worker_is_killed_says_so(server):
+    box = server.create()
+    with contextlib.closing(server.connection()) as upload:
+        upload.putrequest("PUT", f"{box.path}/files?path=/tmp&kind=tar")
+        for name, value in {**server.headers("", None), "Content-Length": "1000"}.items():
+            upload.putheader(name, value)
+        upload.endheaders(b"x")
+        while not select.select([upload.sock], [], [], 0.05)[0]:  # it has begun, some time soon
+            box.action("process_kill_all")
+        reply = upload.getresponse()
+        error = json.loads(reply.read())["error"]
+    assert (reply.status, error["code"]) == (503, "unavailable") and "was killed" in error["message"], error
     box.delete()
 
 
