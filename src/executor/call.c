@@ -54,11 +54,13 @@ void call_finish(struct call *call, struct str result_json)
 	channel_pause(call->channel, false);
 }
 
+/* What was begun is taken back before anybody hears of it. */
 void call_fail(struct call *call, const struct error *err)
 {
 	struct channel *channel = call->channel;
-	channel_send_error(channel, err);
+	struct error kept = *err; /* it may be what is dropped */
 	drop(call);
+	channel_send_error(channel, &kept);
 	channel_close(channel);
 }
 

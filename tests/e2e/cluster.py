@@ -360,7 +360,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
 
     def pass_on(self, pod):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # the request has ended, and with it its file
             while (message := self.read_message()) is not None:
                 assert message[0] == 0, "only bytes go to the pod"
                 pod.sendall(message[1:])
