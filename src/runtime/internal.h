@@ -88,7 +88,7 @@ void sandbox_free(struct sandbox *s);
 /* A text of what was asked for, that turned out to be another one. */
 void sandbox_set_spec(struct sandbox *s, const char *name, struct str text);
 /* The same of any value, as JSON. */
-void sandbox_set_spec_json(struct sandbox *s, const char *name, struct str json);
+void sandbox_set_spec_json(struct sandbox *s, const char *name, struct str text);
 
 /* runtime.c: membership in the maps and lists; forgetting frees it. */
 void runtime_enlist(struct runtime *rt, struct sandbox *s);

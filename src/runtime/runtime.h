@@ -104,7 +104,7 @@ void runtime_set_timeout(struct sandbox *s, int64_t timeout_ms);
  * What its network `proxy` lets through from now on, in place of what was wished; connections that
  * are open are cut. An event; runtime_record stores it. ERROR_CONFLICT: its network is another.
  */
-int runtime_set_allow(struct sandbox *s, const struct field_strings *allow, struct error *err);
+int runtime_set_allow(struct sandbox *s, const struct field_strings *list, struct error *err);
 void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, void *arg);
 
 typedef void runtime_usage_fn(void *arg, const struct monitor_usage *usage,
