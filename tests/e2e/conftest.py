@@ -285,7 +285,11 @@ def start_server(*options, small_disk=False, **more):
     os.chmod(directory, 0o755)
     mount = f"mkdir {directory}/state && mount -t tmpfs -o size=4m none {directory}/state && exec \"$@\""
     prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"] if small_disk else []
-    return Server(directory, *options, prefix=prefix, **more)
+    try:
+        return Server(directory, *options, prefix=prefix, **more)
+    except AssertionError:  # it has refused to start, and its log is in the words
+        subprocess.run(["rm", "-rf", "--one-file-system", directory], check=True)
+        raise
 
 
 def sanitizer_reports(log):
