@@ -123,7 +123,6 @@ static int write_in_worker(void *arg, struct worker_io *io, struct buf *result, 
 {
 	static char piece[256 * 1024];
 	struct replace r = *(const struct replace *)arg;
-	int64_t before = r.bytes;
 	ssize_t n;
 	r.fd = io->stream_fd;
 	while ((n = read(io->in_fd, piece, sizeof(piece))) != 0) {
@@ -134,32 +133,26 @@ static int write_in_worker(void *arg, struct worker_io *io, struct buf *result, 
 		if (replace_add(&r, str_from_len(piece, (size_t)n), err) < 0)
 			return -1;
 	}
-	buf_printf(result, "{\"bytes\":%lld}", (long long)(r.bytes - before));
 	return 0;
 }
 
-static void on_written(struct call *call, struct str result)
+static void on_written(struct call *call)
 {
 	struct upload *u = call->state;
-	auto_json struct json *j = NULL;
-	json_parse(result, &j, NULL);
-	u->replace.bytes += MAX(json_int(json_find(j, "bytes")), 0);
-	finish_file(call);
+	struct error err;
+	if (replace_measure(&u->replace, &err) < 0)
+		call_fail(call, &err);
+	else
+		finish_file(call);
 }
 
 /* What comes from here on is the worker's to write. */
 static int hand_over(struct call *call, struct error *err)
 {
 	struct upload *u = call->state;
-	call->stream_fd = fcntl(u->replace.fd, F_DUPFD_CLOEXEC, 3);
-	if (call->stream_fd < 0)
-		return error_sys(err, errno, "upload %s", u->replace.path);
-	u->worker = worker_new(&call->executor->files->streams, call, write_in_worker, &u->replace,
-		err);
-	if (!u->worker)
-		return -1;
-	worker_set_then(u->worker, on_written);
-	return 0;
+	u->worker = worker_new_writer(&call->executor->files->streams, call, write_in_worker,
+		&u->replace, u->replace.fd, on_written, err);
+	return u->worker ? 0 : -1;
 }
 
 static int add(struct call *call, struct str bytes, struct error *err)

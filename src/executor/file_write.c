@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The verbs write and append. What the executor may not write itself (files_may_write) a worker
- * does, to a descriptor; to take a name, or to be cut off again, stays the executor's, since the
- * worker may be killed.
+ * does, to a descriptor that it is given: a new file's name stays the executor's to give, since a
+ * worker may be killed, and nothing is to be left of it then.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -127,43 +127,68 @@ struct writing {
 	struct replace replace; /* of a file that is new as a whole */
 	int append_fd;          /* of one that is there; -1: it is not */
 	struct stat before;     /* of that */
-	bool is_done;
 };
+
+/*
+ * Room is found before anything is added: who is killed for want of it has added nothing. Nobody
+ * else cuts it off again, as others may have added to the file meanwhile.
+ */
+static int reserve(int fd, size_t len)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (!len || fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, (off_t)len) == 0)
+		return 0;
+	return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -1;
+}
 
 static int write_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
 {
 	const struct write_job *job = arg;
 	auto_buf struct buf decoded = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct written done;
 	struct str content;
 	if (files_content(job->p->content, job->p->encoding, &decoded, &content, err) < 0)
 		return -1;
-	if (file_write_all(io->stream_fd, content, err) < 0)
-		return error_wrap(err, "write %s", job->path);
-	buf_printf(result, "{\"bytes\":%zu}", content.len);
+	if (reserve(io->stream_fd, content.len) < 0)
+		return error_sys(err, errno, "write %s", job->path);
+	return append_to(io->stream_fd, job->path, content, &done, err);
+}
+
+static int finish_writing(const struct writing *w, struct written *ret, struct error *err)
+{
+	struct stat st;
+	if (fstat(w->append_fd, &st) < 0)
+		return error_sys(err, errno, "stat %s", w->job->path);
+	int64_t more = MAX(st.st_size - w->before.st_size, 0); /* and what others have added */
+	*ret = (struct written){ w->job->path, MIN(more, (int64_t)w->job->p->content.len),
+		st.st_size, false, st.st_mode };
 	return 0;
 }
 
-static void on_written(struct call *call, struct str text)
+static int finish_replacing(struct writing *w, struct written *ret, struct error *err)
+{
+	struct replace *r = &w->replace;
+	if (replace_measure(r, err) < 0 || replace_commit(r, err) < 0)
+		return -1;
+	*ret = (struct written){ w->job->path, r->bytes, w->job->is_append ? r->bytes : -1,
+		r->created, r->mode };
+	return 0;
+}
+
+static void on_written(struct call *call)
 {
 	struct writing *w = call->state;
-	auto_json struct json *j = NULL;
 	auto_buf struct buf result = BUF_INIT(FRAME_PAYLOAD_MAX);
-	struct written done = { w->job->path, 0, -1, false, w->before.st_mode };
+	struct written done;
 	struct error err;
-	json_parse(text, &j, NULL);
-	done.bytes = MAX(json_int(json_find(j, "bytes")), 0);
-	if (w->append_fd < 0) {
-		w->replace.bytes = done.bytes;
-		if (replace_commit(&w->replace, &err) < 0) {
-			call_fail(call, &err);
-			return;
-		}
-		done.created = w->replace.created;
-		done.mode = w->replace.mode;
+	int r = w->append_fd >= 0 ? finish_writing(w, &done, &err)
+				  : finish_replacing(w, &done, &err);
+	if (r < 0) {
+		call_fail(call, &err);
+		return;
 	}
-	w->is_done = true;
-	if (w->job->is_append)
-		done.size = w->before.st_size + done.bytes;
 	put_written(&result, &done);
 	files_finish(call, &result);
 }
@@ -194,20 +219,9 @@ static int write_there(struct call *call, const struct write_job *job, struct er
 	if (found < 0 ||
 		(found == 0 && replace_begin(&w->replace, &files->root, job->path, &how, err) < 0))
 		return -1;
-	call->stream_fd = fcntl(found ? w->append_fd : w->replace.fd, F_DUPFD_CLOEXEC, 3);
-	if (call->stream_fd < 0)
-		return error_sys(err, errno, "write %s", job->path);
-	w->worker = worker_new(&files->jobs, call, write_in_worker, (void *)(uintptr_t)job, err);
-	if (!w->worker)
-		return -1;
-	worker_set_then(w->worker, on_written);
-	return 0;
-}
-
-/* What was written of a part; to make a file shorter fails where the disk itself does. */
-static bool cut_back(const struct writing *w)
-{
-	return ftruncate(w->append_fd, w->before.st_size) == 0;
+	w->worker = worker_new_writer(&files->jobs, call, write_in_worker, (void *)(uintptr_t)job,
+		found ? w->append_fd : w->replace.fd, on_written, err);
+	return w->worker ? 0 : -1;
 }
 
 static void drop(struct call *call)
@@ -217,8 +231,6 @@ static void drop(struct call *call)
 		return;
 	worker_free(w->worker);
 	replace_end(&w->replace);
-	if (w->append_fd >= 0 && !w->is_done)
-		cut_back(w);
 	close_fd(w->append_fd);
 	free(w);
 }

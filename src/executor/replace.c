@@ -133,6 +133,15 @@ int replace_add(struct replace *r, struct str bytes, struct error *err)
 	return 0;
 }
 
+int replace_measure(struct replace *r, struct error *err)
+{
+	struct stat st;
+	if (fstat(r->fd, &st) < 0)
+		return error_sys(err, errno, "write %s", r->path);
+	r->bytes = st.st_size;
+	return 0;
+}
+
 static int copy_all(struct replace *r, int to_fd, struct error *err)
 {
 	char chunk[8192];

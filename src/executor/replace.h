@@ -46,6 +46,8 @@ struct replace_how {
 int replace_begin(struct replace *r, const struct path_root *root, const char *path,
 	const struct replace_how *how, struct error *err);
 int replace_add(struct replace *r, struct str bytes, struct error *err);
+/* After somebody else has added to fd: how much there is. */
+int replace_measure(struct replace *r, struct error *err);
 int replace_commit(struct replace *r, struct error *err);
 void replace_end(struct replace *r);
 /* Whether new content goes by such a name until it takes its own. */

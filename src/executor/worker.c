@@ -43,8 +43,8 @@ struct worker {
 	struct list link;  /* workers::running or workers::waiting */
 	struct call *call; /* NULL: its call has ended */
 	worker_fn *fn;
-	void *arg; /* in the call's arena; of no use once started */
-	void (*then)(struct call *call, struct str result); /* NULL: call_finish */
+	void *arg;                       /* in the call's arena; of no use once started */
+	void (*then)(struct call *call); /* NULL: the result ends it */
 	int pidfd, in_fd, out_fd;
 	struct watch *pid_watch, *in_watch, *out_watch;
 	struct timer *grace;
@@ -264,7 +264,11 @@ static void finish(struct worker *w, const struct frame *f)
 	auto_buf struct buf payload = BUF_INIT(FRAME_PAYLOAD_MAX);
 	buf_put(&payload, f->payload);
 	if (f->kind == FRAME_RESULT) {
-		(w->then ?: call_finish)(detach(w), buf_str(&payload));
+		struct call *call = detach(w);
+		if (w->then)
+			w->then(call);
+		else
+			call_finish(call, buf_str(&payload));
 		return;
 	}
 	struct error err;
@@ -393,11 +397,6 @@ void worker_input_eof(struct worker *w)
 		feed(w);
 }
 
-void worker_set_then(struct worker *w, void (*then)(struct call *call, struct str result))
-{
-	w->then = then;
-}
-
 void worker_on_drain(struct call *call)
 {
 	worker_drain(call->state);
@@ -492,6 +491,20 @@ struct worker *worker_new(struct workers *all, struct call *call, worker_fn *fn,
 		destroy(w);
 		return NULL;
 	}
+	return w;
+}
+
+struct worker *worker_new_writer(struct workers *all, struct call *call, worker_fn *fn, void *arg,
+	int fd, void (*then)(struct call *call), struct error *err)
+{
+	call->stream_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (call->stream_fd < 0) {
+		error_sys(err, errno, "%s", call->verb->action->name);
+		return NULL;
+	}
+	struct worker *w = worker_new(all, call, fn, arg, err);
+	if (w)
+		w->then = then;
 	return w;
 }
 

@@ -59,8 +59,12 @@ struct worker;
 /* Starts, or waits for its turn. NULL with *err if too many wait already or none can be made. */
 struct worker *worker_new(struct workers *all, struct call *call, worker_fn *fn, void *arg,
 	struct error *err);
-/* `then` ends the call, before it returns, in place of the child's result, which it is told. */
-void worker_set_then(struct worker *w, void (*then)(struct call *call, struct str result));
+/*
+ * The same of a child that writes to a file: a copy of fd is its stream_fd. When it has done so,
+ * `then` ends the call, before it returns, and not the child's result.
+ */
+struct worker *worker_new_writer(struct workers *all, struct call *call, worker_fn *fn, void *arg,
+	int fd, void (*then)(struct call *call), struct error *err);
 void worker_free(struct worker *w); /* with its call; see above */
 /* The call's channel takes more again. */
 void worker_drain(struct worker *w);
