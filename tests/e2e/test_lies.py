@@ -147,20 +147,24 @@ def test_every_question_is_one_that_an_honest_executor_answers(server, honest):
         assert reply.status < 300, (path, body, reply.body)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_an_executor_says_the_server_stays(server, honest, seed):
+def the_server_stays(server, honest, create, questions_of, seed):
     pid = server.server_pid()
     before = len(processes.descriptors(pid))
-    box = server.create()
+    box = create()
     lie(box, seed, 2)
     said = set()
-    for method, path, body in questions(box):
+    for method, path, body in questions_of(box):
         said.add(ask(server, method, path, body))
         assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
     assert len(said) > 1, "no lie was told"
     assert honest.output("echo honest") == "honest\n"
     box.delete()
     wait_until(lambda: len(processes.descriptors(pid)) <= before, "descriptors are left")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_an_executor_says_the_server_stays(server, honest, seed):
+    the_server_stays(server, honest, server.create, questions, seed)
 
 
 def test_every_younger_question_is_one_that_an_honest_executor_answers(server):
@@ -173,19 +177,11 @@ def test_every_younger_question_is_one_that_an_honest_executor_answers(server):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_an_executor_says_to_the_younger_faces_the_server_stays(server, honest, seed):
-    pid = server.server_pid()
-    before = len(processes.descriptors(pid))
-    box = create_younger(server)
-    lie(box, seed, 2)
-    said = set()
-    for method, path, body in younger_questions(box):
-        for _ in range(1 if "/code" in path else 40 if "/files/download" in path else 2):
-            said.add(ask(server, method, path, body))
-            assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
-    assert len(said) > 1, "no lie was told"
-    assert honest.output("echo honest") == "honest\n"
-    box.delete()
-    wait_until(lambda: len(processes.descriptors(pid)) <= before, "descriptors are left")
+    def often(box):
+        for question in younger_questions(box):
+            yield from [question] * (1 if "/code" in question[1] else 40 if "/files/download" in question[1] else 2)
+
+    the_server_stays(server, honest, lambda: create_younger(server), often, seed)
 
 
 def state_of(server):
