@@ -144,7 +144,8 @@ const struct action process_logs_action = {
 		"next: the position to go on from, skipped_bytes: what was asked for and is no longer kept, "
 		"process: the process; with capture also entries: an array of channel (1 stdout, 2 stderr), "
 		"after (its position) and text. Data: as from exec; the event "
-		"{\"skipped_bytes\":n} stands where bytes are missing",
+		"{\"skipped_bytes\":n} stands where bytes are missing, and {\"next\":n} before all, "
+		"unless it follows",
 	.fields = logs_fields,
 	.params_size = sizeof(struct process_logs_params),
 	.flags = ACTION_STREAMS_OUT | ACTION_READS,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process_logs: reads a log from a position on, at the reader's pace. A follower that is slower
- * than the process does not hold it back: what was dropped meanwhile is said in its place, by an
- * event.
+ * process_logs: reads a log from a position on, at the reader's pace; to its end when it was asked
+ * for, which is told first, or as long as the process lives. Who is slower than the process does
+ * not hold it back: what was dropped meanwhile is said in its place, by an event.
  */
 #include "base/auto.h"
 #include "base/bug.h"
@@ -13,18 +13,32 @@ struct reader {
 	struct process_watch watch;
 	struct call *call;
 	struct process *process; /* held */
-	uint64_t at, skipped_bytes;
+	uint64_t at, until, skipped_bytes;
 	bool is_capture, is_follow;
 };
+
+/* What comes next, and how much before it is no longer kept; false at the end. */
+static bool read_on(struct reader *r, struct log_entry *ret, uint64_t *ret_skipped)
+{
+	uint64_t from = r->at;
+	bool is_there = process_log_read(&r->process->log, from, ret) && ret->at < r->until;
+	if (is_there)
+		ret->bytes = str_first(ret->bytes, MIN(ret->bytes.len, r->until - ret->at));
+	else
+		*ret = (struct log_entry){ .at = r->is_follow ? from : r->until };
+	r->at = ret->at + ret->bytes.len;
+	*ret_skipped = ret->at - from;
+	r->skipped_bytes += *ret_skipped;
+	return is_there;
+}
 
 static void put_entries(struct reader *r, struct jsonw *w)
 {
 	struct log_entry entry;
+	uint64_t skipped;
 	jsonw_key(w, "entries");
 	jsonw_open_array(w);
-	for (; process_log_read(&r->process->log, r->at, &entry);
-		r->at = entry.at + entry.bytes.len) {
-		r->skipped_bytes += entry.at - r->at;
+	while (read_on(r, &entry, &skipped)) {
 		jsonw_open(w);
 		jsonw_key_int(w, "channel", entry.channel);
 		jsonw_key_int(w, "after", (int64_t)entry.at);
@@ -56,11 +70,10 @@ static void finish(struct reader *r)
 	call_fail(r->call, &err);
 }
 
-static void skip(struct reader *r, uint64_t bytes)
+static void tell(struct reader *r, const char *key, uint64_t bytes)
 {
 	auto_buf struct buf b = BUF_INIT(64);
-	r->skipped_bytes += bytes;
-	buf_printf(&b, "{\"skipped_bytes\":%llu}", (unsigned long long)bytes);
+	buf_printf(&b, "{\"%s\":%llu}", key, (unsigned long long)bytes);
 	call_event(r->call, buf_str(&b));
 }
 
@@ -68,13 +81,14 @@ static void skip(struct reader *r, uint64_t bytes)
 static bool pump(struct reader *r)
 {
 	struct log_entry entry;
+	uint64_t skipped;
 	while (!channel_is_full(r->call->channel)) {
-		if (!process_log_read(&r->process->log, r->at, &entry))
+		bool is_there = read_on(r, &entry, &skipped);
+		if (skipped)
+			tell(r, "skipped_bytes", skipped);
+		if (!is_there)
 			return true;
-		if (entry.at > r->at)
-			skip(r, entry.at - r->at);
 		call_send(r->call, entry.channel, entry.bytes);
-		r->at = entry.at + entry.bytes.len;
 	}
 	return false;
 }
@@ -116,6 +130,7 @@ static void logs_start(struct call *call, const void *params)
 		.call = call,
 		.process = process,
 		.at = (uint64_t)p->after,
+		.until = p->follow ? UINT64_MAX : MAX((uint64_t)p->after, process->log.total_bytes),
 		.is_capture = p->capture,
 		.is_follow = p->follow,
 	};
@@ -123,6 +138,8 @@ static void logs_start(struct call *call, const void *params)
 	call->state = r;
 	process_hold(process);
 	process_watch_add(process, &r->watch);
+	if (!r->is_capture && !r->is_follow)
+		tell(r, "next", r->until);
 	go_on(r);
 }
 

@@ -240,7 +240,7 @@ static void on_flow_head(void *arg, struct str text)
 static void on_flow_data(void *arg, uint8_t channel, struct str bytes)
 {
 	struct chore *e = arg;
-	if (channel == 2)
+	if (channel == 2 && !e->flow->has_stderr)
 		return;
 	flow_begin(e, NULL);
 	http_stream_write(e->r, bytes);

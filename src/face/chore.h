@@ -33,6 +33,7 @@ struct chore_flow {
 	int (*check)(struct chore *e, const struct json *result, struct error *err);
 	/* All of it has been sent. NULL: so has the answer. */
 	void (*end)(struct chore *e);
+	bool has_stderr; /* what a program writes there is part of it */
 };
 
 struct chore {
@@ -71,9 +72,9 @@ void chore_send(struct chore *e, struct str input);
 void chore_feed(struct chore *e, const struct action *action, const struct buf *params,
 	chore_fn *then);
 /*
- * The bytes of an action go to the client as fast as that takes them; what a program writes to its
- * stderr is no part of it. What fails before a byte was sent is told as of any action; what fails
- * later breaks the answer off, which is how a client notices.
+ * The bytes of an action go to the client as fast as that takes them. What fails before a byte was
+ * sent is told as of any action; what fails later breaks the answer off, which is how a client
+ * notices.
  */
 void chore_flow(struct chore *e, const struct action *action, const struct buf *params,
 	const struct chore_flow *flow);

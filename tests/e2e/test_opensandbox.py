@@ -18,6 +18,7 @@ import urllib.parse
 import pytest
 
 from conftest import WebSocket
+from processes import memory_kib
 from waiting import PATIENCE, wait_until
 
 IMAGE = "opensandbox/code-interpreter:v1.0.2"
@@ -907,6 +908,21 @@ def test_all_of_a_long_log_is_given_whatever_is_in_it(shared):
     command = shared.background("head -c 9000000 /dev/zero; echo end")
     wait_until(lambda: not shared.execd("GET", f"/command/status/{command}").json["running"])
     assert shared.execd("GET", f"/command/{command}/logs").body == bytes(9000000) + b"end\n"
+
+
+def test_logs_that_nobody_takes_wait_where_they_are(shared):
+    command = shared.background("head -c 16000000 /dev/zero")
+    wait_until(lambda: not shared.execd("GET", f"/command/status/{command}").json["running"])
+    before = memory_kib(shared.server.server_pid())
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            connection = stack.enter_context(contextlib.closing(shared.server.connection()))
+            connection.request("GET", f"{shared.execd_path}/command/{command}/logs", headers=shared.execd_headers)
+            response = stack.enter_context(connection.getresponse())
+            assert response.status == 200 and response.headers["EXECD-COMMANDS-TAIL-CURSOR"] == "16000000"
+            assert response.read(1000) == bytes(1000)
+        assert memory_kib(shared.server.server_pid()) - before < 64 * 1024, "a fourth of it"
+        assert response.read() == bytes(16000000 - 1000)
 
 
 def test_a_wish_that_fills_all_there_is_for_one_ends_nobody(server):

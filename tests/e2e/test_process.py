@@ -177,6 +177,20 @@ def test_followers_see_everything_until_the_end(executor):
             assert bytes(call.data[1]) == b"first\nlast\n"
 
 
+def test_who_does_not_follow_is_told_at_once_where_the_end_is(executor):
+    p = executor.call("exec", argv=sh("yes"), detach=True, log_bytes=100_000)
+    wait_until(lambda: executor.call("process_list")["processes"][-1]["stdout_bytes"] > 1_000_000)
+    with executor.open("process_logs", process=p["process"], after=10) as call:
+        r = call.result()
+        assert call.events[0] == {"next": r["next"]} and r["process"]["status"] == "running"
+        assert 10 + len(call.data[1]) + r["skipped_bytes"] == r["next"]
+        assert sum(e["skipped_bytes"] for e in call.events[1:]) == r["skipped_bytes"] > 0
+    with executor.open("process_logs", process=p["process"], after=1 << 60) as call:
+        assert call.result()["next"] == 1 << 60 and not call.data[1]
+    executor.call("process_signal", process=p["process"], signal="KILL")
+    assert executor.call("process_wait", process=p["process"])["signal"]
+
+
 def test_a_slow_follower_is_told_what_it_missed_and_slows_nobody(executor):
     with executor.open("exec", argv=sh("read x; head -c 50000000 /dev/zero; echo end"), stdin=True,
                        log_bytes=100_000) as call:

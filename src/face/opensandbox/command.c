@@ -403,40 +403,17 @@ void osb_command_status(struct http_request *r)
 	chore_perform(e, &process_list_action, &none, on_listed);
 }
 
-static void drop_log(struct chore *e)
+static void begin_log(struct chore *e, const struct json *head)
 {
-	struct buf *text = e->state;
-	buf_fini(text);
-}
-
-static void on_log_data(struct chore *e, uint8_t channel, struct str bytes)
-{
-	struct buf *text = e->state;
-	buf_put(text, bytes);
-}
-
-static void on_no_log(struct chore *e, const struct error *err)
-{
-	chore_drop(e);
-	fail_command(e, err);
-}
-
-static void on_log(struct chore *e, const struct json *result)
-{
-	auto_buf struct buf text = *(struct buf *)e->state;
 	char next[24];
-	e->drop = NULL;
-	if (text.is_full) {
-		osb_execd_invalid(e->r, "the log has over %zu bytes", text.limit);
-		return;
-	}
-	snprintf(next, sizeof(next), "%lld", (long long)json_int(json_find(result, "next")));
+	snprintf(next, sizeof(next), "%lld", (long long)json_int(json_find(head, "next")));
 	http_reply_header(e->r, "EXECD-COMMANDS-TAIL-CURSOR", next);
-	http_reply(e->r, 200, "text/plain; charset=utf-8", buf_str(&text));
+	http_stream_begin(e->r, 200, "text/plain; charset=utf-8", -1);
 }
 
 void osb_command_logs(struct http_request *r)
 {
+	static const struct chore_flow flow = { .begin = begin_log, .has_stderr = true };
 	auto_buf struct buf params = BUF_INIT(64 * 1024);
 	struct jsonw w = JSONW(&params);
 	struct str cursor = http_query(r, "cursor");
@@ -453,14 +430,8 @@ void osb_command_logs(struct http_request *r)
 	jsonw_key_str(&w, "process", http_param(r, "command"));
 	jsonw_key_int(&w, "after", after);
 	jsonw_close(&w);
-	/* As data: as JSON it may have six times its size, and not fit into a result. */
-	struct buf *text = arena_new(&r->arena, struct buf);
-	buf_init(text, 2 * LOG_BYTES);
-	e->state = text;
-	e->drop = drop_log;
-	e->data = on_log_data;
-	e->failed = on_no_log;
-	chore_perform(e, &process_logs_action, &params, on_log);
+	e->failed = fail_command;
+	chore_flow(e, &process_logs_action, &params, &flow);
 }
 
 /* ---- interrupt: TERM for its process group and, if it goes on, KILL ---- */
