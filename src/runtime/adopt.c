@@ -4,7 +4,8 @@
  * of, the backend says what lives. What both know goes on, with its sessions. What only the records
  * know is lost: it ends with that reason. What only the backend knows, or what had not been handed
  * out yet, was promised to nobody and is destroyed; but where sandboxes are shared, it is somebody
- * else's and taken up.
+ * else's and taken up. Of a sandbox that rests for the one and not for the other, the record is
+ * right: the server before us was at it, or at a snapshot. The start waits for that.
  */
 #include "runtime/internal.h"
 
@@ -68,6 +69,7 @@ void adopt_one(void *arg, const struct backend_reply *reply)
 		return;
 	}
 	s->is_there = true;
+	s->was_paused = reply->is_paused;
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;
 	if (rt->backend->ops->boundary)
@@ -107,12 +109,39 @@ static void on_helper_gone(void *arg, const struct error *err)
 		images_sweep(rt->images);
 }
 
-/* The server before us may have been at a snapshot of it. */
-static void thaw(struct sandbox *s)
+static void one_settled(struct runtime *rt)
 {
-	struct backend *b = s->runtime->backend;
-	if (b->ops->gives_layers && s->state != SANDBOX_PAUSED)
-		b->ops->freeze(b, s->backend_id, false, NULL, NULL);
+	if (--rt->n_settling == 0)
+		step_after_commit(take_ptr(rt->starting));
+}
+
+static void on_settled(void *arg, const struct backend_reply *reply)
+{
+	struct step *step = arg;
+	struct runtime *rt = step->rt;
+	struct sandbox *s = step_sandbox(step);
+	if (s && reply->error.code != ERROR_OK) {
+		log_warn("sandbox.adopt", "id=%s cannot be %s again: %s", s->id,
+			step->flag ? "paused" : "resumed", reply->error.text);
+		if (step->flag && life_apply(s, LIFE_THAWED))
+			store_put(rt->store, s);
+	}
+	step_free(step);
+	one_settled(rt);
+}
+
+static void settle_pause(struct sandbox *s)
+{
+	struct runtime *rt = s->runtime;
+	struct backend *b = rt->backend;
+	bool is_paused = s->state == SANDBOX_PAUSED;
+	/* A backend that gives layers does not say whether it was frozen for one. */
+	if (b->ops->is_shared || (is_paused == s->was_paused && !b->ops->gives_layers))
+		return;
+	struct step *step = step_new(rt, s, NULL);
+	step->flag = is_paused;
+	rt->n_settling++;
+	b->ops->freeze(b, s->backend_id, is_paused, on_settled, step);
 }
 
 static void settle_found(struct sandbox *s)
@@ -126,7 +155,7 @@ static void settle_found(struct sandbox *s)
 		life_start_deadlines(s);
 		egress_open(s);
 		decisions_open(s);
-		thaw(s);
+		settle_pause(s);
 		log_info("sandbox.adopt", "id=%s state=%s", s->id, sandbox_state_name(s->state));
 		return;
 	}
@@ -155,6 +184,8 @@ static void on_started(void *arg, const struct backend_reply *reply)
 		return;
 	}
 	rt->host = reply->enforced;
+	rt->starting = step;
+	rt->n_settling = 1;
 	struct list *at = rt->living.next;
 	while (at != &rt->living) {
 		struct sandbox *s = list_entry(at, struct sandbox, link);
@@ -168,7 +199,7 @@ static void on_started(void *arg, const struct backend_reply *reply)
 		images_sweep(rt->images);
 	outside_sweep(rt);
 	destroy_orphans(rt);
-	step_after_commit(step);
+	one_settled(rt);
 }
 
 void runtime_start(struct runtime *rt, runtime_done_fn *done, void *arg)

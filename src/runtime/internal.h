@@ -35,6 +35,8 @@ struct runtime {
 	struct enforced host;
 	struct list endings; /* mcp_run::link: programs that were told to end */
 	int n_helpers; /* sandboxes of our own that a server before us left, and are on their way out */
+	struct step *starting;   /* NULL: it has started, or not begun to */
+	int n_settling;          /* what that waits for */
 	struct list orphans;     /* step::wait_link: live, but nobody was told of them */
 	char *keys_dir;          /* outside_keys.c */
 	struct lookups *lookups; /* for the networks of sandboxes */

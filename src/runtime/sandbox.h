@@ -64,6 +64,7 @@ struct sandbox {
 	bool is_held;        /* a snapshot is being taken: what changes something waits */
 	bool has_open_ports; /* whoever knows their names may talk to what listens in it */
 	bool is_there;       /* the backend has it */
+	bool was_paused;     /* so the backend said when it was adopted */
 	bool is_going;       /* the backend has been asked to destroy it */
 	bool is_buried;      /* on runtime::buried */
 	bool is_unwanted;    /* forget it as soon as nothing of it is left */

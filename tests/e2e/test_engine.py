@@ -526,12 +526,30 @@ def test_a_killed_server_finds_its_sandboxes_again(own):
     assert box.output("pwd; echo $((x+1))") == "/usr/share\n42\n"
     record = box.get()
     assert (record["state"], record["enforced"]) == ("ready", box.record["enforced"])
-    assert paused.get()["state"] == "paused"
+    assert paused.get()["state"] == "paused", (paused.get(), server.log_text()[-2000:])
     assert paused.request("POST", "/resume").status == 200
     assert paused.output("echo $y") == "5\n"
     box.delete()
     paused.delete()
     assert containers_of(engine, server) == []
+
+
+def test_a_server_killed_when_the_engine_had_paused_or_not_leaves_what_it_had_told(own):
+    """As if it had been killed between the engine's answer and its own."""
+    engine, server = own
+    box, paused = create(server), create(server)
+    assert paused.request("POST", "/pause").status == 200
+    for turned, what in ((box, "pause"), (paused, "unpause")):
+        assert engine.docker.request("POST", f"/containers/cay-{turned.id}/{what}").status == 204
+    server.kill_server()
+    server.wait_until_up()
+    assert {c["Names"][0].split("-")[-1]: c["State"] for c in containers_of(engine, server)} == {box.id: "running", paused.id: "paused"}
+    assert (box.get()["state"], paused.get()["state"]) == ("ready", "paused")
+    assert box.output("echo a") == "a\n"
+    assert paused.request("POST", "/resume").status == 200
+    assert paused.output("echo b") == "b\n"
+    box.delete()
+    paused.delete()
 
 
 def test_nobody_inside_can_pass_for_the_executor_after_a_restart(own):

@@ -2,9 +2,9 @@
 /*
  * Theory of operation. At the start the engine is asked who it is, what it can, and for the
  * containers that bear the number of our state directory. One that runs is told to connect again
- * (SIGHUP), which a paused one can only do when it is let go for a moment; what does not run, or
- * does not come, is removed. Directories without a container are removed, too. When that is done
- * for all of them, the backend has started.
+ * (SIGHUP), and once more if it does not come; a paused one is let go for that, and whoever asked
+ * has it paused again. What does not run, or never comes, is removed. Directories without a
+ * container are removed, too. When that is done for all of them, the backend has started.
  */
 #include "runtime/engine/internal.h"
 
@@ -19,7 +19,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-enum { API_MINOR_MAX = 47, API_MINOR_STANDARD = 41 };
+enum { API_MINOR_MAX = 47, API_MINOR_STANDARD = 41, TELLINGS_MAX = 3 };
 
 struct start {
 	struct engine *engine;
@@ -30,8 +30,7 @@ struct start {
 
 struct adopting {
 	struct start *start;
-	bool was_paused;
-	uint32_t uid, gid;
+	int n_tellings;
 };
 
 void adopting_free(struct adopting *a)
@@ -93,66 +92,65 @@ static void give_up(struct member *m, const char *why)
 	ask(m->adopting->start, "DELETE", path, on_removed, m);
 }
 
-static void welcome(struct member *m)
+void adopting_ready(struct member *m, uint32_t uid, uint32_t gid)
 {
 	struct engine *e = m->engine;
 	struct start *s = m->adopting->start;
-	struct backend_reply reply = { .enforced = m->enforced,
-		.is_paused = m->adopting->was_paused };
+	timer_free(take_ptr(m->timer));
+	m->enforced.uid = uid;
+	m->enforced.gid = gid;
+	struct backend_reply reply = { .enforced = m->enforced };
 	memcpy(reply.id, m->id, sizeof(reply.id));
 	adopting_free(take_ptr(m->adopting));
 	e->base.events->adopt(e->base.events_arg, &reply);
 	one_done(s);
 }
 
-static void on_paused(void *arg, int status, const struct json *json, const struct error *err)
+/* Neither come nor given up meanwhile. */
+static bool is_waited_for(const struct member *m)
 {
-	struct member *m = arg;
-	if (err)
-		give_up(m, err->text);
-	else
-		welcome(m);
-}
-
-void adopting_ready(struct member *m, uint32_t uid, uint32_t gid)
-{
-	timer_free(take_ptr(m->timer));
-	m->enforced.uid = uid;
-	m->enforced.gid = gid;
-	if (!m->adopting->was_paused) {
-		welcome(m);
-		return;
-	}
-	auto_free char *path = member_path(m, "/pause");
-	ask(m->adopting->start, "POST", path, on_paused, m);
-}
-
-void adopting_failed(struct member *m, const struct error *err)
-{
-	give_up(m, err->text);
+	return m->adopting && m->timer;
 }
 
 static void on_told(void *arg, int status, const struct json *json, const struct error *err)
 {
-	struct member *m = arg; /* which may have come meanwhile */
-	if (err && m->adopting && m->timer)
+	struct member *m = arg;
+	if (!is_waited_for(m))
+		return;
+	if (err)
 		give_up(m, err->text);
+	else
+		timer_set(m->timer, ENGINE_ADOPT_MS);
 }
 
 static void tell(struct member *m)
 {
 	auto_free char *path = member_path(m, "/kill?signal=SIGHUP");
-	timer_set(m->timer, ENGINE_ADOPT_MS);
+	m->adopting->n_tellings++;
 	ask(m->adopting->start, "POST", path, on_told, m);
 }
 
+/* If it was not paused any more, that is an error, and no harm. */
 static void on_let_go(void *arg, int status, const struct json *json, const struct error *err)
 {
 	struct member *m = arg;
-	if (err)
-		give_up(m, err->text);
-	else
+	if (is_waited_for(m))
 		tell(m);
+}
+
+static void let_go(struct member *m)
+{
+	auto_free char *path = member_path(m, "/unpause");
+	ask(m->adopting->start, "POST", path, on_let_go, m);
+}
+
+/* The server before us may have had it paused just now. */
+void adopting_failed(struct member *m, const struct error *err)
+{
+	if (err->code == ERROR_TIMEOUT && m->adopting->n_tellings < TELLINGS_MAX)
+		let_go(m);
+	else
+		give_up(m, err->text);
 }
 
 static void adopt(struct start *s, struct str id, struct str state, struct str enforced)
@@ -165,16 +163,15 @@ static void adopt(struct start *s, struct str id, struct str state, struct str e
 	struct member *m = member_new(e, name);
 	m->adopting = mem_new(struct adopting);
 	m->adopting->start = s;
-	m->adopting->was_paused = str_is(state, "paused");
+	bool is_paused = str_is(state, "paused");
 	engine_parse_enforced(enforced, &m->enforced);
 	s->n_waiting++;
-	if (!str_is(state, "running") && !m->adopting->was_paused) {
+	if (!str_is(state, "running") && !is_paused) {
 		give_up(m, "it does not run");
 	} else if (member_listen(m, false, &err) < 0) {
 		give_up(m, err.text);
-	} else if (m->adopting->was_paused) {
-		auto_free char *path = member_path(m, "/unpause");
-		ask(s, "POST", path, on_let_go, m);
+	} else if (is_paused) {
+		let_go(m);
 	} else {
 		tell(m);
 	}
