@@ -149,6 +149,7 @@ def test_every_question_is_one_that_an_honest_executor_answers(server, honest):
 
 def the_server_stays(server, honest, create, questions_of, seed):
     pid = server.server_pid()
+    assert honest.output("echo honest") == "honest\n"  # and keeps a descriptor for the next call
     before = len(processes.descriptors(pid))
     box = create()
     lie(box, seed, 2)

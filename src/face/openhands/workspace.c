@@ -104,7 +104,8 @@ static const char **subdirs_of(struct chore *a, const struct json *result, size_
 	for (size_t i = 0; i < n_entries; i++) {
 		const struct json *entry = json_at(entries, i);
 		struct str name = json_str(json_find(entry, "name"));
-		if (str_is(json_str(json_find(entry, "type")), "directory") && !str_has_nul(name))
+		if (str_is(json_str(json_find(entry, "type")), "directory") && name.len &&
+			!str_has_nul(name))
 			names[n++] = name.ptr;
 	}
 	if (n)
