@@ -50,8 +50,14 @@ def honest(server):
     return server.create(name="honest")
 
 
-def lie(box, seed, one_in):
-    assert box.put_file("/tmp/lie", f"{seed} {one_in}\n".encode()).status == 200
+def lie(box, *how):
+    """What it says of that is the first lie."""
+    ask(box.server, "PUT", f"{box.path}/files?path=/tmp/lie", " ".join(map(str, how)).encode())
+
+
+WAYS = range(26)  # of liar/lying_frames.c: null, numbers, texts, arrays, objects, no JSON; a key less, twice, renamed
+SOME_WAYS = WAYS if "SCALE" in os.environ else (0, 3, 23)
+EACH = 64  # how many values of a frame it goes through
 
 
 def questions(box):
@@ -183,6 +189,21 @@ def test_whatever_an_executor_says_to_the_younger_faces_the_server_stays(server,
             yield from [question] * (1 if "/code" in question[1] else 40 if "/files/download" in question[1] else 2)
 
     the_server_stays(server, honest, lambda: create_younger(server), often, seed)
+
+
+@pytest.mark.parametrize("make, questions_of", ((lambda server: server.create(), questions), (create_younger, younger_questions)), ids=("", "younger"))
+@pytest.mark.parametrize("way", SOME_WAYS)
+def test_no_value_of_an_executor_is_needed(server, honest, make, questions_of, way):
+    """Each value of what it tells is once not what it should be."""
+    pid = server.server_pid()
+    box = make(server)
+    lie(box, "each", way)
+    for method, path, body in questions_of(box):
+        for _ in range(EACH):
+            ask(server, method, path, body)
+            assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
+    assert honest.output("echo honest") == "honest\n"
+    box.delete()
 
 
 def state_of(server):

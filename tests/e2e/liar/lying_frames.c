@@ -4,9 +4,12 @@
  * the server is told. How, is in a file of the sandbox, so that each test begins with an honest
  * one:
  *
- *	/tmp/lie	SEED ONE_IN	each frame is changed with a chance of one in ONE_IN
- *
- * and so is what a layer of it consists of (lying_crates.c).
+ *	/tmp/lie	SEED ONE_IN	each frame is changed with a chance of one in ONE_IN,
+ *					and so is what a layer consists of (lying_crates.c)
+ *	/tmp/lie	each WAY	of all frames with the same keys the first has its first
+ *					value changed in that way, the next its second, until none
+ *					is left. Ways: the lines of `others`, then what can be done
+ *					to a key
  *
  * The server must answer whoever asked, or say that the executor broke the protocol; it must not
  * fall over, and other sandboxes must not notice.
@@ -22,7 +25,7 @@
 int __real_frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload);
 int __wrap_frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload);
 
-enum { TOKENS_MAX = 4096, DEPTH_MAX = 64 };
+enum { TOKENS_MAX = 4096, DEPTH_MAX = 64, SHAPES_MAX = 512, EACH_MAX = 64 };
 
 /* A value or a key of a JSON text, from `start` to `end`; a key's value is the token after it. */
 struct token {
@@ -120,21 +123,11 @@ static void put_replaced(struct buf *b, struct str s, const struct token *t, str
 	buf_put(b, str_skip(s, t->end));
 }
 
-/* Another value, a key less, a key twice, or another key. */
-static void lie_in_json(struct buf *b, struct str s)
+/* The key and its value go, the key comes twice, or it is another. */
+static void lie_about_key(struct buf *b, struct str s, const struct token *t, uint64_t way)
 {
-	find_tokens(s);
-	if (!n_tokens) {
-		buf_put(b, str_from(others[draw(ARRAY_LEN(others))]));
-		return;
-	}
-	const struct token *t = &tokens[draw(n_tokens)];
-	if (!t->is_key || t + 1 == tokens + n_tokens) {
-		put_replaced(b, s, t, str_from(others[draw(ARRAY_LEN(others))]));
-		return;
-	}
 	struct token member = { t->start, t[1].end, true };
-	switch (draw(3)) {
+	switch (way) {
 	case 0:
 		put_replaced(b, s, &member, STR("\"x\":0"));
 		break;
@@ -148,6 +141,63 @@ static void lie_in_json(struct buf *b, struct str s)
 	default:
 		put_replaced(b, s, t, STR("\"\""));
 	}
+}
+
+static void lie_in_json(struct buf *b, struct str s)
+{
+	find_tokens(s);
+	if (!n_tokens) {
+		buf_put(b, str_from(others[draw(ARRAY_LEN(others))]));
+		return;
+	}
+	const struct token *t = &tokens[draw(n_tokens)];
+	if (!t->is_key || t + 1 == tokens + n_tokens) {
+		put_replaced(b, s, t, str_from(others[draw(ARRAY_LEN(others))]));
+		return;
+	}
+	lie_about_key(b, s, t, draw(3));
+}
+
+/* ---- each value once ---- */
+
+/* Frames with the same keys in the same order, and which of their values is next. */
+static struct shape {
+	uint64_t keys;
+	size_t next;
+} shapes[SHAPES_MAX];
+static size_t n_shapes;
+
+static struct shape *find_shape(struct str s)
+{
+	uint64_t keys = 14695981039346656037U;
+	size_t i = 0;
+	for (size_t k = 0; k < n_tokens; k++)
+		for (size_t at = tokens[k].start; tokens[k].is_key && at < tokens[k].end; at++)
+			keys = (keys ^ (unsigned char)s.ptr[at]) * 1099511628211U;
+	while (i < n_shapes && shapes[i].keys != keys)
+		i++;
+	if (i == n_shapes && i < SHAPES_MAX)
+		shapes[n_shapes++].keys = keys;
+	return i < SHAPES_MAX ? &shapes[i] : NULL;
+}
+
+/* False: the frame has been told with all of its lies. */
+static bool lie_once(struct buf *b, struct str s, size_t way)
+{
+	bool wants_key = way >= ARRAY_LEN(others);
+	find_tokens(s);
+	struct shape *shape = find_shape(s);
+	while (shape && shape->next < MIN(n_tokens, (size_t)EACH_MAX)) {
+		const struct token *t = &tokens[shape->next++];
+		if (t->is_key != wants_key || (wants_key && t + 1 == tokens + n_tokens))
+			continue;
+		if (wants_key)
+			lie_about_key(b, s, t, way - ARRAY_LEN(others));
+		else
+			put_replaced(b, s, t, str_from(others[way]));
+		return true;
+	}
+	return false;
 }
 
 static void lie_in_bytes(struct buf *b, struct str s)
@@ -192,14 +242,20 @@ static int put_disguised(struct buf *b, enum frame_kind kind, uint8_t channel, s
 	}
 }
 
-/* Whether this frame is to be a lie. */
+static void read_how(char text[static 64])
+{
+	auto_fd int fd = open("/tmp/lie", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	memset(text, 0, 64);
+	if (fd >= 0 && read(fd, text, 63) < 0)
+		text[0] = '\0';
+}
+
 bool lies(void)
 {
-	char text[64] = "";
-	auto_fd int fd = open("/tmp/lie", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	char text[64];
 	unsigned long long seed, one_in;
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 ||
-		sscanf(text, "%llu %llu", &seed, &one_in) != 2 || one_in == 0)
+	read_how(text);
+	if (sscanf(text, "%llu %llu", &seed, &one_in) != 2 || one_in == 0)
 		return false;
 	if (!state)
 		state = seed * 0x9e3779b97f4a7c15U + 1;
@@ -208,11 +264,17 @@ bool lies(void)
 
 int __wrap_frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struct str payload)
 {
+	auto_buf struct buf changed = BUF_INIT(FRAME_PAYLOAD_MAX);
+	char how[64];
+	size_t way;
+	read_how(how);
+	if (sscanf(how, "each %zu", &way) == 1 && kind != FRAME_DATA &&
+		lie_once(&changed, payload, way))
+		return __real_frame_put(b, kind, channel, buf_str(&changed));
 	if (!lies())
 		return __real_frame_put(b, kind, channel, payload);
 	if (draw(5) == 0)
 		return put_disguised(b, kind, channel, payload);
-	auto_buf struct buf changed = BUF_INIT(FRAME_PAYLOAD_MAX);
 	if (kind == FRAME_DATA || draw(8) == 0)
 		lie_in_bytes(&changed, payload);
 	else
