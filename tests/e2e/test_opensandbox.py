@@ -351,6 +351,9 @@ def test_what_is_not_offered_is_refused(server):
     refused(400, resourceLimits=["memory", "1Mi"])
     refused(501, volumes=[{"name": "v", "mountPath": "/v", "pvc": {"claimName": "c"}}])
     refused(400, volumes={"name": "v"})
+    refused(501, volumes=[{"name": "v", "mountPath": "/v", "host": {"path": "/tmp"}, "pvc": {"claimName": "c"}}])
+    for host in ("/tmp", {}, {"path": ""}, {"path": 1}, {"path": "/tmp", "readOnly": True}):
+        refused(400, volumes=[{"name": "v", "mountPath": "/v", "host": host}])
     for read_only in ("true", 1, [], {}):
         refused(400, volumes=[{"name": "v", "mountPath": "/v", "host": {"path": "/tmp/x"}, "readOnly": read_only}])
     assert "ports" in refused(400, networkPolicy={"egress": [{"action": "allow", "target": "a.org", "ports": [443]}]})
@@ -790,7 +793,7 @@ def test_a_directory_of_the_host_is_lent(server):
         with open(f"{lent}/sub/marker", "w", encoding="utf-8") as out:
             out.write("lent\n")
         os.chmod(f"{lent}/in", 0o777)
-        box = Box(server, volumes=[{"name": "a", "host": {"path": lent}, "mountPath": "/mnt/a"},
+        box = Box(server, volumes=[{"name": "a", "host": {"path": lent}, "pvc": None, "mountPath": "/mnt/a"},
                                    {"name": "b", "host": {"path": lent}, "subPath": "sub", "mountPath": "/mnt/b", "readOnly": True}])
         assert box.run("cat /mnt/b/marker; echo x >/mnt/a/in/x; touch /mnt/b/no")[::2] == (["lent"], 1)
         with open(f"{lent}/in/x", encoding="utf-8") as made:

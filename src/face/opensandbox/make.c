@@ -229,20 +229,38 @@ static const struct field volume_fields[] = {
 	{ 0 },
 };
 
+static const struct field host_fields[] = {
+	{ "path", FIELD_STRING, 0, FIELD_REQUIRED },
+	{ 0 },
+};
+
+/* Of the kinds there are, we have one. */
+static int find_host(const struct volume_asked *asked, struct arena *arena, struct str *ret,
+	struct error *err)
+{
+	void *path;
+	if (!asked->host || asked->pvc || asked->ossfs)
+		return error_set(err, ERROR_UNSUPPORTED,
+			"no other kind of volume is offered than host");
+	if (fields_decode(host_fields, sizeof(*ret), "host", asked->host, arena, &path, err) < 0)
+		return -1;
+	*ret = *(const struct str *)path;
+	return ret->len ? 0 : error_set(err, ERROR_INVALID, "its host.path is empty");
+}
+
 /* What may be lent of the host is the supervisor's to say (docs/decisions/0043). */
 static int take_volume(struct osb_wish *wish, const struct json *volume, struct error *err)
 {
 	struct spec *spec = &wish->create->spec;
 	void *params;
+	struct str host;
 	if (fields_decode(volume_fields, sizeof(struct volume_asked), "it", volume, wish->arena,
 		    &params, err) < 0)
 		return -1;
 	const struct volume_asked *asked = params;
-	struct str host = json_str(json_find(asked->host, "path")), target = asked->target,
-		   below = asked->below;
-	if (!host.len)
-		return error_set(err, ERROR_UNSUPPORTED,
-			"it has no host.path, and no other kind of volume is offered");
+	struct str target = asked->target, below = asked->below;
+	if (find_host(asked, wish->arena, &host, err) < 0)
+		return -1;
 	if (spec->n_mounts == SPEC_MOUNTS_MAX)
 		return error_set(err, ERROR_LIMIT, "over %d volumes", SPEC_MOUNTS_MAX);
 	struct spec_mount *m = &spec->mounts[spec->n_mounts];
