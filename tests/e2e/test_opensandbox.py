@@ -388,6 +388,23 @@ def test_limits_and_the_entrypoint_are_as_asked_for(server):
     box.delete()
 
 
+@needs_root
+def test_metrics_are_of_now(server):
+    box = Box(server)
+    assert box.execd("GET", "/metrics").json["cpu_used_pct"] < 50
+    busy = box.background("while :; do :; done")
+    cores = box.execd("GET", "/metrics").json["cpu_count"]
+    wait_until(lambda: box.execd("GET", "/metrics").json["cpu_used_pct"] * cores > 25)
+    box.execd("DELETE", "/command", id=busy)
+    wait_until(lambda: box.execd("GET", "/metrics").json["cpu_used_pct"] * cores < 20)
+    for _ in range(20):  # who goes away while it is measured leaves nothing
+        connection = server.connection()
+        connection.request("GET", box.execd_path + "/metrics", headers=box.execd_headers)
+        connection.close()
+    assert box.run("echo in") == (["in"], [], 0)
+    box.delete()
+
+
 def test_metrics_are_told_again_and_again(shared):
     connection = shared.server.connection()
     connection.request("GET", shared.execd_path + "/metrics/watch", headers=shared.execd_headers)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a sandbox uses, once or every second. */
+/* What a sandbox uses, once or every second: of processor time since the sample before. */
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-enum { SECOND_MS = 1000 };
+enum { SAMPLE_MS = 100, SECOND_MS = 1000 };
 
 void osb_ping(struct http_request *r)
 {
@@ -54,74 +54,77 @@ static void put_metrics(struct buf *b, const struct sandbox *s, const struct mon
 	jsonw_close(&w);
 }
 
-static void on_usage(void *arg, const struct monitor_usage *usage, const struct error *err)
-{
-	struct http_request *r = arg;
-	const struct sandbox *s = err ? NULL : osb_execd_sandbox(r);
-	auto_buf struct buf body = BUF_INIT(1024);
-	if (err)
-		osb_execd_error(r, err);
-	if (!s)
-		return;
-	/* Since it was made: there is no earlier sample. */
-	put_metrics(&body, s, usage, usage->cpu_us, clock_wall_ms() - s->created_ms);
-	http_reply_json(r, 200, &body);
-}
-
-void osb_metrics(struct http_request *r)
-{
-	struct sandbox *s = osb_execd_sandbox(r);
-	if (s)
-		runtime_usage(s, on_usage, r);
-}
-
-/* ---- again and again ---- */
-
 struct watching {
 	struct http_request *r; /* NULL: answered; it goes when what was asked for is there */
 	struct osb *osb;
 	char id[ID_SIZE];
 	struct timer *timer;
 	int64_t cpu_us, at_ms; /* of the sample before; at_ms 0: there is none */
-	bool is_asked;
+	bool is_once, is_asked;
 };
 
-static void watching_end(struct watching *p, bool is_whole)
+static void watching_end(struct watching *p)
 {
-	if (p->r)
-		http_stream_end(take_ptr(p->r), is_whole);
+	p->r = NULL;
 	timer_free(take_ptr(p->timer));
 	if (!p->is_asked)
 		free(p);
+}
+
+static void watching_fail(struct watching *p, const struct error *err)
+{
+	struct http_request *r = p->r;
+	watching_end(p);
+	if (r && http_stream_has_begun(r))
+		http_stream_end(r, false);
+	else if (r)
+		osb_execd_error(r, err);
+}
+
+static void tell(struct watching *p, const struct buf *metrics)
+{
+	struct http_request *r = p->r;
+	if (p->is_once) {
+		watching_end(p);
+		http_reply_json(r, 200, metrics);
+		return;
+	}
+	if (http_stream_is_full(r))
+		return;
+	http_stream_write(r, buf_str(metrics));
+	http_stream_write(r, STR("\n"));
 }
 
 static void on_sample(void *arg, const struct monitor_usage *usage, const struct error *err)
 {
 	struct watching *p = arg;
 	const struct sandbox *s = osb_find(p->osb, str_from(p->id));
-	auto_buf struct buf line = BUF_INIT(1024);
-	int64_t now_ms = clock_mono_ms();
+	auto_buf struct buf metrics = BUF_INIT(1024);
+	int64_t now_ms = clock_mono_ms(), before_us = p->cpu_us, before_ms = p->at_ms;
+	struct error gone;
 	p->is_asked = false;
 	if (!p->r || err || !s) {
-		watching_end(p, false);
+		error_set(&gone, ERROR_GONE, "sandbox %s is gone", p->id);
+		watching_fail(p, err ?: &gone);
 		return;
-	}
-	if (p->at_ms && !http_stream_is_full(p->r)) {
-		put_metrics(&line, s, usage, usage->cpu_us - p->cpu_us, now_ms - p->at_ms);
-		buf_putc(&line, '\n');
-		http_stream_write(p->r, buf_str(&line));
 	}
 	p->cpu_us = usage->cpu_us;
 	p->at_ms = now_ms;
-	timer_set(p->timer, SECOND_MS);
+	timer_set(p->timer, p->is_once ? SAMPLE_MS : SECOND_MS);
+	if (!before_ms)
+		return;
+	put_metrics(&metrics, s, usage, usage->cpu_us - before_us, now_ms - before_ms);
+	tell(p, &metrics);
 }
 
 static void on_timer(void *arg)
 {
 	struct watching *p = arg;
 	struct sandbox *s = osb_find(p->osb, str_from(p->id));
+	struct error gone;
 	if (!s) {
-		watching_end(p, false);
+		error_set(&gone, ERROR_GONE, "sandbox %s is gone", p->id);
+		watching_fail(p, &gone);
 		return;
 	}
 	p->is_asked = true;
@@ -130,21 +133,39 @@ static void on_timer(void *arg)
 
 static void on_closed(void *arg)
 {
-	watching_end(arg, false);
+	struct error err;
+	error_set(&err, ERROR_CANCELLED, "the client went away");
+	watching_fail(arg, &err);
 }
 
-void osb_metrics_watch(struct http_request *r)
+static struct watching *watch(struct http_request *r, bool is_once)
 {
 	static const struct http_ops ops = { .on_closed = on_closed };
 	const struct sandbox *s = osb_execd_sandbox(r);
 	if (!s)
-		return;
+		return NULL;
 	struct watching *p = mem_new(struct watching);
 	p->r = r;
 	p->osb = osb_of(r);
+	p->is_once = is_once;
 	snprintf(p->id, sizeof(p->id), "%s", s->id);
 	p->timer = timer_new(p->osb->loop, on_timer, p);
 	http_listen(r, &ops, p);
+	return p;
+}
+
+void osb_metrics(struct http_request *r)
+{
+	struct watching *p = watch(r, true);
+	if (p)
+		on_timer(p);
+}
+
+void osb_metrics_watch(struct http_request *r)
+{
+	struct watching *p = watch(r, false);
+	if (!p)
+		return;
 	http_stream_begin(r, 200, "text/event-stream", -1);
 	on_timer(p);
 }
