@@ -19,7 +19,7 @@ enum {
 	CLOSE_MS = 5000,
 	/* Read in one turn of the loop, so that one socket starves no other: … */
 	TURN_BYTES = 256 * 1024,
-	MESSAGE_COST = 8 * 1024, /* … and of that for each message, however small */
+	FRAME_COST = 8 * 1024, /* … and of that for each frame, however small */
 };
 
 struct ws {
@@ -105,26 +105,25 @@ static void on_write(void *arg, struct str bytes)
 	conn_touch(c);
 }
 
-static void charge(struct ws *ws)
+static void on_frame(void *arg)
 {
-	ws->budget -= MIN(ws->budget, (size_t)MESSAGE_COST);
+	struct ws *ws = arg;
+	ws->budget -= MIN(ws->budget, (size_t)FRAME_COST);
 }
 
 static void on_text(void *arg, struct str text)
 {
 	struct ws *ws = arg;
-	charge(ws);
 	ws->ops->on_text(ws->arg, text);
 }
 
 static void on_binary(void *arg, struct str bytes)
 {
 	struct ws *ws = arg;
-	charge(ws);
 	ws->ops->on_binary(ws->arg, bytes);
 }
 
-static const struct wsframe_ops frame_ops = { on_read, on_write, on_text, on_binary };
+static const struct wsframe_ops frame_ops = { on_read, on_write, on_text, on_binary, on_frame };
 
 static void on_late(void *arg);
 

@@ -60,6 +60,8 @@ static void on_frame(wslay_event_context_ptr context,
 	const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
 {
 	struct wsframe *w = arg;
+	if (w->ops->on_frame)
+		w->ops->on_frame(w->arg);
 	w->is_control = wslay_is_ctrl_frame(frame->opcode);
 	if (w->is_control)
 		return;

@@ -30,6 +30,7 @@ struct wsframe_ops {
 	void (*write)(void *arg, struct str bytes);
 	void (*on_text)(void *arg, struct str text);
 	void (*on_binary)(void *arg, struct str bytes);
+	void (*on_frame)(void *arg); /* one begins, of whatever kind; may be NULL */
 };
 
 struct wsframe *wsframe_new(enum wsframe_role role, size_t message_max,

@@ -977,9 +977,11 @@ def test_patterns_do_not_hold_the_server_up(shared):
 @contextlib.contextmanager
 def flood(program, server, ask):
     with subprocess.Popen([sys.executable, "-c", program, server.socket, ask], stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"begun\n"
-        yield
-        process.kill()
+        try:
+            assert process.stdout.readline() == b"begun\n"
+            yield
+        finally:
+            process.kill()
 
 
 def usual_wait(request):
@@ -1019,21 +1021,25 @@ def test_requests_one_behind_the_other_do_not_hold_the_others_up(server, shared)
     box.delete()
 
 
-RESIZES = """
-import socket, sys
+FRAMES = """
+import socket, sys, threading
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 s.sendall(sys.argv[2].encode())
 s.recv(65536)
-text = b'{"type":"resize","cols":80,"rows":24}'
+threading.Thread(target=lambda: [None for _ in iter(lambda: s.recv(1 << 20), b"")], daemon=True).start()
+frames = bytes.fromhex("%s") * 5000
 print("begun", flush=True)
 while True:
-    s.sendall((bytes([0x81, 0x80 | len(text)]) + bytes(4) + text) * 5000)
+    s.sendall(frames)
 """
+RESIZE = b'{"type":"resize","cols":80,"rows":24}'
+SMALL = {"resizes": bytes([0x81, 0x80 | len(RESIZE)]) + bytes(4) + RESIZE, "pings": bytes([0x89, 0x80]) + bytes(4), "pongs": bytes([0x8a, 0x80]) + bytes(4)}
 
 
 @pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="it is about time")
-def test_small_messages_without_an_end_do_not_hold_the_others_up(server, shared):
+@pytest.mark.parametrize("frame", SMALL.values(), ids=SMALL)
+def test_small_messages_without_an_end_do_not_hold_the_others_up(server, shared, frame):
     box = Box(server)
     session = box.execd("POST", "/pty", {"command": "cat"}).json["session_id"]
     first = Terminal(box, session)
@@ -1042,7 +1048,7 @@ def test_small_messages_without_an_end_do_not_hold_the_others_up(server, shared)
             **box.execd_headers}
     ask = f"GET {box.execd_path}/pty/{session}/ws?takeover=1 HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head.items()) + "\r\n"
     one = usual_wait(lambda: box.execd("GET", f"/pty/{session}"))
-    with flood(RESIZES, server, ask):
+    with flood(FRAMES % frame.hex(), server, ask):
         assert usual_wait(lambda: shared.execd("GET", "/ping")) < 200 * one
     first.close()
     box.delete()
