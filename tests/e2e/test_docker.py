@@ -187,6 +187,20 @@ def test_the_number_of_the_main_process_is_the_one_that_this_machine_knows(docke
     container.remove()
 
 
+def test_use_is_told_with_what_was_used_before(docker, box):
+    def cores(sample):
+        cpu, before = sample["cpu_stats"], sample["precpu_stats"]
+        return ((cpu["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]) / (cpu["system_cpu_usage"] - before["system_cpu_usage"])
+                * cpu["online_cpus"])
+    assert cores(box.request("GET", "/stats?stream=0").json) < 0.2
+    exec_id = box.prepare("sh", "-c", "while :; do :; done")
+    assert docker.request("POST", f"/exec/{exec_id}/start", {"Detach": True}).status == 200
+    if IS_ROOT:
+        wait_until(lambda: cores(box.request("GET", "/stats?stream=0").json) > 0.2)
+    sample = box.request("GET", "/stats?stream=0&one-shot=1").json
+    assert sample["precpu_stats"]["system_cpu_usage"] == 0 and sample["name"] == box.inspect()["Name"]
+
+
 def test_an_autoremoved_container_is_gone_after_its_end(docker):
     container = docker.create("true", HostConfig={"AutoRemove": True})
     connection, response = docker.open("POST", container.path + "/wait", condition="removed")

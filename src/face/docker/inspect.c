@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What containers tell: list, inspect, stats, changes. */
+/* What containers tell: list, inspect, changes. */
 #include "face/docker/handlers.h"
 
 #include "action/process_actions.h"
@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 
-enum { REPLY_MAX = 16 * 1024 * 1024, STATS_MS = 1000 };
+enum { REPLY_MAX = 16 * 1024 * 1024 };
 
 /* ---- inspect ---- */
 
@@ -336,142 +336,4 @@ void containers_changes(struct http_request *r)
 	struct container *c = container_of_request(r);
 	if (c)
 		docker_fail(r, 501, "what changed in a container is not told");
-}
-
-/* ---- stats ---- */
-
-struct sampling {
-	struct http_request *r;
-	struct docker *docker;
-	struct timer *timer;
-	char id[ID_SIZE];
-	int64_t cpu_us, at_ms; /* of the sample before; 0: none */
-	bool is_stream, is_begun, is_asking, is_closed;
-};
-
-static void sample(void *arg);
-
-static void stop_sampling(struct sampling *s)
-{
-	timer_free(s->timer);
-	if (!s->is_begun)
-		http_stream_begin(s->r, 200, "application/json", -1);
-	struct http_request *r = s->r;
-	free(s);
-	http_stream_end(r, true);
-}
-
-static void put_cpu(struct jsonw *w, const char *key, int64_t cpu_us, int64_t system_ms)
-{
-	jsonw_key(w, key);
-	jsonw_open(w);
-	jsonw_key(w, "cpu_usage");
-	jsonw_open(w);
-	jsonw_key_int(w, "total_usage", cpu_us * 1000);
-	jsonw_key_int(w, "usage_in_usermode", 0);
-	jsonw_key_int(w, "usage_in_kernelmode", 0);
-	jsonw_close(w);
-	/* Time of one core: shares come out in cores, as with Docker for online_cpus 1. */
-	jsonw_key_int(w, "system_cpu_usage", system_ms * 1000000);
-	jsonw_key_int(w, "online_cpus", 1);
-	jsonw_close(w);
-}
-
-static void put_sample(const struct sampling *s, const struct container *c,
-	const struct monitor_usage *u, int64_t now, struct buf *b)
-{
-	struct jsonw w = JSONW(b);
-	const struct sandbox *box = container_sandbox(c);
-	int64_t limit = box ? box->enforced.limits.memory_bytes : 0;
-	auto_free char *name = mem_printf("/%s", c->name);
-	jsonw_open(&w);
-	docker_key_time(&w, "read", clock_wall_ms());
-	docker_key_time(&w, "preread", s->at_ms ? clock_wall_ms() - (now - s->at_ms) : 0);
-	jsonw_key_str(&w, "id", str_from(c->id));
-	jsonw_key_str(&w, "name", str_from(name));
-	put_cpu(&w, "cpu_stats", MAX(u->cpu_us, 0), now);
-	put_cpu(&w, "precpu_stats", s->cpu_us, s->at_ms);
-	jsonw_key(&w, "memory_stats");
-	jsonw_open(&w);
-	jsonw_key_int(&w, "usage", MAX(u->memory_bytes, 0));
-	jsonw_key_int(&w, "max_usage", MAX(u->memory_peak_bytes, 0));
-	jsonw_key_int(&w, "limit", MAX(limit, 0));
-	jsonw_key(&w, "stats");
-	jsonw_open(&w);
-	jsonw_close(&w);
-	jsonw_close(&w);
-	jsonw_key(&w, "pids_stats");
-	jsonw_open(&w);
-	jsonw_key_int(&w, "current", MAX(u->pids, 0));
-	jsonw_close(&w);
-	jsonw_key(&w, "networks");
-	jsonw_open(&w);
-	jsonw_close(&w);
-	jsonw_key(&w, "blkio_stats");
-	jsonw_open(&w);
-	jsonw_close(&w);
-	jsonw_key_int(&w, "num_procs", 0);
-	jsonw_close(&w);
-	buf_putc(b, '\n');
-}
-
-static void on_usage(void *arg, const struct monitor_usage *usage, const struct error *err)
-{
-	struct sampling *s = arg;
-	struct container *c = container_find(s->docker, str_from(s->id));
-	s->is_asking = false;
-	if (s->is_closed || !c || err) {
-		stop_sampling(s);
-		return;
-	}
-	auto_buf struct buf b = BUF_INIT(65536);
-	int64_t now = clock_mono_ms();
-	put_sample(s, c, usage, now, &b);
-	s->cpu_us = MAX(usage->cpu_us, 0);
-	s->at_ms = now;
-	if (!s->is_begun)
-		http_stream_begin(s->r, 200, "application/json", -1);
-	s->is_begun = true;
-	http_stream_write(s->r, buf_str(&b));
-	if (s->is_stream)
-		timer_set(s->timer, STATS_MS);
-	else
-		stop_sampling(s);
-}
-
-static void sample(void *arg)
-{
-	struct sampling *s = arg;
-	struct container *c = container_find(s->docker, str_from(s->id));
-	struct sandbox *box = c ? container_sandbox(c) : NULL;
-	if (!box) {
-		stop_sampling(s);
-		return;
-	}
-	s->is_asking = true;
-	runtime_usage(box, on_usage, s);
-}
-
-static void on_closed(void *arg)
-{
-	struct sampling *s = arg;
-	s->is_closed = true;
-	if (!s->is_asking)
-		stop_sampling(s);
-}
-
-void containers_stats(struct http_request *r)
-{
-	static const struct http_ops ops = { .on_closed = on_closed };
-	struct container *c = container_of_request(r);
-	if (!c)
-		return;
-	struct sampling *s = mem_new(struct sampling);
-	s->r = r;
-	s->docker = docker_of(r);
-	s->is_stream = docker_flag(r, "stream", true);
-	s->timer = timer_new(s->docker->loop, sample, s);
-	memcpy(s->id, c->id, sizeof(s->id));
-	http_listen(r, &ops, s);
-	sample(s);
 }

@@ -117,27 +117,20 @@ void e2b_envs(struct http_request *r)
 		chore_perform(e, &exec_action, &params, on_env);
 }
 
-static void on_usage(void *arg, const struct monitor_usage *usage, const struct error *err)
+static void tell_usage(struct http_request *r, const struct sandbox *s, const struct sample *sample)
 {
-	struct http_request *r = arg;
-	const struct e2b_box *b = e2b_box_of_data(r);
 	auto_buf struct buf body = BUF_INIT(4096);
 	struct jsonw w = JSONW(&body);
-	if (!b)
-		return;
-	if (err) {
-		e2b_fail_error(r, err);
-		return;
-	}
 	jsonw_open(&w);
-	e2b_put_usage(&w, b, usage);
+	e2b_put_usage(&w, s, sample);
 	jsonw_close(&w);
 	http_reply_json(r, 200, &body);
 }
 
 void e2b_use(struct http_request *r)
 {
+	static const struct sampler_ops ops = { tell_usage, e2b_fail_error };
 	const struct e2b_box *b = e2b_box_of_data(r);
 	if (b)
-		runtime_usage(e2b_box_sandbox(b), on_usage, r);
+		sampler_start(r, e2b_of(r)->rt, e2b_of(r)->loop, b->id, SAMPLER_ONCE, &ops);
 }

@@ -307,37 +307,29 @@ static bool is_now_wanted(struct http_request *r)
 	return now_s >= start && now_s <= end;
 }
 
-void e2b_put_usage(struct jsonw *w, const struct e2b_box *b, const struct monitor_usage *usage)
+void e2b_put_usage(struct jsonw *w, const struct sandbox *s, const struct sample *sample)
 {
-	const struct spec_limits *limits = &e2b_box_sandbox(b)->enforced.limits;
-	int64_t cores = MAX(limits->cpu_milli / 1000, (int64_t)1);
-	int64_t lived_us = MAX(clock_wall_ms() - b->started_ms, (int64_t)1) * 1000;
-	jsonw_key_int(w, "cpuCount", cores);
-	jsonw_key(w, "cpuUsedPct"); /* since it was made: there is no earlier sample */
-	jsonw_real(w, 100.0 * (double)MAX(usage->cpu_us, (int64_t)0) / (double)(lived_us * cores));
+	const struct spec_limits *limits = &s->enforced.limits;
+	const struct monitor_usage *usage = sample->usage;
+	jsonw_key_int(w, "cpuCount", MAX((int64_t)sampler_cores(s), (int64_t)1));
+	jsonw_key(w, "cpuUsedPct");
+	jsonw_real(w, sampler_cpu_percent(s, sample));
 	jsonw_key_int(w, "memUsed", MAX(usage->memory_bytes, (int64_t)0));
-	jsonw_key_int(w, "memTotal", MAX(limits->memory_bytes, (int64_t)0));
+	jsonw_key_int(w, "memTotal", sampler_memory(s));
 	jsonw_key_int(w, "memCache", 0);
 	jsonw_key_int(w, "diskUsed", MAX(usage->disk_bytes, (int64_t)0));
 	jsonw_key_int(w, "diskTotal", MAX(limits->disk_bytes, (int64_t)0));
 }
 
-static void on_usage(void *arg, const struct monitor_usage *usage, const struct error *err)
+static void tell_usage(struct http_request *r, const struct sandbox *s, const struct sample *sample)
 {
-	struct http_request *r = arg;
-	const struct e2b_box *b = e2b_box_find(e2b_of(r), http_param(r, "id"));
 	auto_buf struct buf body = BUF_INIT(8192);
 	struct jsonw w = JSONW(&body);
-	if (err || !b) {
-		e2b_fail(r, err ? e2b_status(err->code) : 404, "%s",
-			err ? err->text : "the sandbox is gone");
-		return;
-	}
 	jsonw_open_array(&w);
 	jsonw_open(&w);
 	e2b_key_time(&w, "timestamp", clock_wall_ms());
 	jsonw_key_int(&w, "timestampUnix", clock_wall_ms() / 1000);
-	e2b_put_usage(&w, b, usage);
+	e2b_put_usage(&w, s, sample);
 	jsonw_close(&w);
 	jsonw_close_array(&w);
 	http_reply_json(r, 200, &body);
@@ -345,11 +337,12 @@ static void on_usage(void *arg, const struct monitor_usage *usage, const struct 
 
 void e2b_boxes_metrics(struct http_request *r)
 {
+	static const struct sampler_ops ops = { tell_usage, e2b_fail_error };
 	const struct e2b_box *b = e2b_box_of_request(r);
 	if (!b)
 		return;
 	if (is_now_wanted(r))
-		runtime_usage(e2b_box_sandbox(b), on_usage, r);
+		sampler_start(r, e2b_of(r)->rt, e2b_of(r)->loop, b->id, SAMPLER_ONCE, &ops);
 	else
 		http_reply(r, 200, "application/json", STR("[]"));
 }

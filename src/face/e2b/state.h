@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "face/e2b/e2b.h"
+#include "face/sampler.h"
 #include "http/ticket.h"
 #include "runtime/runtime.h"
 
@@ -150,7 +151,7 @@ void e2b_box_put(const struct e2b_box *b, const struct http_request *r, struct j
 void e2b_box_reply(const struct e2b_box *b, struct http_request *r, int status);
 
 /* life.c: the keys of what it uses. */
-void e2b_put_usage(struct jsonw *w, const struct e2b_box *b, const struct monitor_usage *usage);
+void e2b_put_usage(struct jsonw *w, const struct sandbox *s, const struct sample *sample);
 
 /* context.c */
 struct e2b_context {
