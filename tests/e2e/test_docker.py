@@ -649,3 +649,21 @@ def test_sandboxes_of_other_faces_are_no_containers(own_server):
     own_server.create(name="a-sandbox")
     assert own_server.docker.request("GET", "/v1.43/containers/json", all=1).json == []
     assert own_server.docker.request("GET", "/v1.43/containers/a-sandbox/json").status == 404
+
+
+def test_a_paused_container_is_paused_when_the_server_comes_back_and_its_end_is_seen(own_server):
+    docker = own_server.docker
+    auto = docker.start("sh", "-c", "mkfifo /tmp/gate; read x < /tmp/gate; exit 5", HostConfig={"AutoRemove": True})
+    plain = docker.start()
+    auto.exec("sh", "-c", "until test -p /tmp/gate; do :; done")
+    for one in auto, plain:
+        assert one.request("POST", "/pause").status == 204
+    own_server.kill_server()
+    own_server.wait_until_up()
+    assert (auto.status(), plain.status()) == ("paused", "paused")
+    for one in auto, plain:
+        assert one.request("POST", "/unpause").status == 204
+    assert (auto.status(), plain.status()) == ("running", "running")
+    auto.exec("sh", "-c", "echo > /tmp/gate")
+    wait_until(lambda: auto.request("GET", "/json").status == 404)
+    plain.remove()

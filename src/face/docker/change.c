@@ -257,10 +257,12 @@ void containers_kill(struct http_request *r)
 
 static void on_paused(void *arg, const struct error *err)
 {
+	struct http_request *r = arg;
+	container_find(docker_of(r), http_param(r, "id")); /* watched, if it was not */
 	if (err)
-		docker_fail_error(arg, err);
+		docker_fail_error(r, err);
 	else
-		http_reply(arg, 204, NULL, STR_NONE);
+		http_reply(r, 204, NULL, STR_NONE);
 }
 
 static void pause_or_not(struct http_request *r, bool is_paused)
@@ -303,9 +305,12 @@ void containers_rename(struct http_request *r)
 		return;
 	}
 	snprintf(c->name, sizeof(c->name), "%.*s", STR_ARG(name));
-	container_save(c);
+	int saved = container_save(c, &err);
 	docker_event_of(c, "rename");
-	http_reply(r, 204, NULL, STR_NONE);
+	if (saved < 0)
+		docker_fail_error(r, &err);
+	else
+		http_reply(r, 204, NULL, STR_NONE);
 }
 
 static void on_resized(void *arg, struct str result)

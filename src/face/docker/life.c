@@ -193,7 +193,7 @@ static void all_killed(struct container *c)
 	c->is_stopping = false;
 	c->finished_ms = clock_wall_ms();
 	ports_close(c);
-	container_save(c);
+	container_save(c, NULL);
 	docker_event_of(c, "die");
 	container_tell(c, WAIT_NOT_RUNNING, NULL);
 	container_tell(c, WAIT_NEXT_EXIT, NULL);
@@ -232,12 +232,17 @@ static void on_end(void *arg, struct str text)
 	container_ended(c, process_exit_code(process));
 }
 
-/* The sandbox is gone, or the executor does not know the process any more. */
+/*
+ * The sandbox is gone, or the executor does not know the process any more. Anything else says
+ * nothing of it: it is watched again when it is wanted next.
+ */
 static void on_lost(void *arg, const struct error *err)
 {
 	struct container *c = arg;
 	const struct sandbox *s = container_sandbox(c);
 	c->watch = NULL;
+	if (s && !sandbox_state_is_final(s->state) && err->code != ERROR_NOT_FOUND)
+		return;
 	c->was_killed = s && strstr(s->reason, "memory");
 	snprintf(c->error, sizeof(c->error), "%.230s", err->text);
 	container_ended(c, 137);
@@ -249,7 +254,7 @@ void container_watch(struct container *c)
 	auto_buf struct buf params = BUF_INIT(256);
 	struct sandbox *s = container_sandbox(c);
 	buf_printf(&params, "{\"process\":\"%s\"}", c->process);
-	if (s && !c->watch)
+	if (s && !c->watch && s->state != SANDBOX_PAUSED) /* which answers nobody */
 		c->watch = runtime_perform(s, &process_wait_action, buf_str(&params), &sink, c);
 }
 
@@ -302,6 +307,7 @@ static void put_start(const struct container *c, bool is_attached, struct buf *b
 
 static void started(struct container *c, const struct json *process)
 {
+	struct error err;
 	c->is_starting = false;
 	c->state = CONTAINER_RUNNING;
 	c->pid = process_host_pid(process);
@@ -309,11 +315,11 @@ static void started(struct container *c, const struct json *process)
 	c->finished_ms = 0;
 	c->exit_code = 0;
 	c->error[0] = '\0';
-	container_save(c);
+	bool is_saved = container_save(c, &err) == 0;
 	container_watch(c);
 	docker_event_of(c, "start");
 	logs_attach_waiting(c);
-	container_tell(c, WAIT_STARTED, NULL);
+	container_tell(c, WAIT_STARTED, is_saved ? NULL : &err);
 }
 
 static void not_started(struct container *c, const struct error *err)
@@ -328,7 +334,7 @@ static void not_started(struct container *c, const struct error *err)
 			"failed to start the container: %s: executable file not found in $PATH",
 			err->text);
 	snprintf(c->error, sizeof(c->error), "%.230s", told.text);
-	container_save(c);
+	container_save(c, NULL);
 	while ((p = pump_next_waiting(c)))
 		pump_end(p);
 	container_tell(c, WAIT_STARTED, &told);

@@ -136,19 +136,21 @@ void container_put_note(const struct container *c, struct buf *b)
 	jsonw_close(&w);
 }
 
-void container_save(struct container *c)
+int container_save(struct container *c, struct error *err)
 {
 	auto_buf struct buf b = BUF_INIT(CREATE_NOTE_BYTES + 65536);
 	struct sandbox *s = container_sandbox(c);
 	if (!s)
-		return;
+		return 0;
 	container_put_note(c, &b);
-	runtime_set_note(s, buf_str(&b), NULL);
+	return runtime_set_note(s, buf_str(&b), err);
 }
 
 /* Who removed its sandbox did not ask us. */
 static struct container *still_there(struct container *c)
 {
+	if (c && c->state == CONTAINER_RUNNING)
+		container_watch(c);
 	if (!c || container_sandbox(c))
 		return c;
 	container_forget(c);

@@ -130,8 +130,8 @@ struct json *docker_filters(struct http_request *r);
 void containers_adopt(struct docker *d);
 struct container *container_new(struct docker *d, const char *id, const char *note);
 void container_free(struct container *c);
-/* Writes it into its sandbox's note. */
-void container_save(struct container *c);
+/* Writes it into its sandbox's note; err, which may be NULL, as of runtime_set_note. */
+int container_save(struct container *c, struct error *err);
 void container_put_note(const struct container *c, struct buf *b);
 /* By id, unique prefix of one, or name. NULL: answered with 404. */
 struct container *container_of_request(struct http_request *r);
