@@ -41,11 +41,13 @@ static void change_end(struct change *c, const struct error *err)
 	struct http_request *r = c->r;
 	struct box *b = change_box(c);
 	char id[ID_SIZE];
+	struct error unsaved;
 	snprintf(id, sizeof(id), "%s", c->id);
 	free(c);
 	if (b) {
 		b->is_changing = b->is_deleted = false;
-		box_save(b, NULL);
+		if (box_save(b, &unsaved) < 0 && !err)
+			err = &unsaved;
 		box_schedule(b);
 	}
 	if (!r)
@@ -430,9 +432,13 @@ void boxes_start(struct http_request *r)
 	}
 	b->state = BOX_STARTED;
 	box_touch(b);
-	box_save(b, NULL);
+	struct error err;
+	int saved = box_save(b, &err);
 	box_schedule(b);
-	box_reply(b, r);
+	if (saved < 0)
+		daytona_fail_error(r, &err);
+	else
+		box_reply(b, r);
 }
 
 void boxes_pause(struct http_request *r)

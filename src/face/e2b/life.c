@@ -172,13 +172,14 @@ void e2b_boxes_timeout(struct http_request *r)
 }
 
 /* Never shortens. */
-static void extend(struct e2b_box *b, int64_t timeout_s)
+static int extend(struct e2b_box *b, int64_t timeout_s, struct error *err)
 {
 	if (clock_mono_ms() + timeout_s * 1000 <= b->due_ms)
-		return;
+		return 0;
 	e2b_box_set_end(b, timeout_s);
-	e2b_box_save(b, NULL);
+	int result = e2b_box_save(b, err);
 	e2b_box_schedule(b);
+	return result;
 }
 
 void e2b_boxes_refresh(struct http_request *r)
@@ -187,8 +188,11 @@ void e2b_boxes_refresh(struct http_request *r)
 	int64_t duration_s;
 	if (!b || take_seconds(r, "duration", E2B_TIMEOUT_S, &duration_s) < 0)
 		return;
-	extend(b, duration_s);
-	e2b_empty(r, 204);
+	struct error err;
+	if (extend(b, duration_s, &err) < 0)
+		e2b_fail_error(r, &err);
+	else
+		e2b_empty(r, 204);
 }
 
 /* ---- pause, resume ---- */
@@ -198,11 +202,13 @@ static void on_resumed(void *arg, const struct error *err)
 	struct change *c = arg;
 	struct e2b_box *b = box_of(c);
 	struct http_request *r = c->r;
+	struct error unsaved;
 	if (b) {
 		b->is_changing = false;
 		if (!err)
 			e2b_box_set_end(b, c->timeout_s);
-		e2b_box_save(b, NULL);
+		if (e2b_box_save(b, &unsaved) < 0 && !err)
+			err = &unsaved;
 		e2b_box_schedule(b);
 	}
 	if (!b)
@@ -241,8 +247,11 @@ void e2b_boxes_connect(struct http_request *r)
 		resume(b, r, timeout_s);
 		return;
 	}
-	extend(b, timeout_s);
-	e2b_box_reply(b, r, 200);
+	struct error err;
+	if (extend(b, timeout_s, &err) < 0)
+		e2b_fail_error(r, &err);
+	else
+		e2b_box_reply(b, r, 200);
 }
 
 void e2b_boxes_resume(struct http_request *r)
@@ -262,9 +271,11 @@ static void on_paused(void *arg, const struct error *err)
 	struct change *c = arg;
 	struct e2b_box *b = box_of(c);
 	struct http_request *r = c->r;
+	struct error unsaved;
 	if (b) {
 		b->is_changing = false;
-		e2b_box_save(b, NULL);
+		if (e2b_box_save(b, &unsaved) < 0 && !err)
+			err = &unsaved;
 		e2b_box_schedule(b);
 	}
 	if (!b)
