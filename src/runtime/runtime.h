@@ -120,8 +120,8 @@ struct images *runtime_images(struct runtime *rt);
 void runtime_set_labels(struct sandbox *s, const struct field_map *labels);
 /*
  * Sets variables for everything that is started from now on, and in the main session if that is
- * idle; an empty value unsets. {"names":[…],"session":"updated"|"busy"|"none"}. A name that is none
- * is told at once.
+ * idle; an empty value unsets. {"names":[…],"session":"updated"|"busy"|"none"|"unknown"}. A name
+ * that is none is told at once.
  */
 typedef void runtime_env_fn(void *arg, struct str result_json, const struct error *err);
 void runtime_set_env(struct sandbox *s, const struct field_map *env,

@@ -86,9 +86,16 @@ static void on_sessions(void *arg, struct str json)
 	explicit_bzero(params.ptr, params.len);
 }
 
+/* Where no sessions are told of, what starts from now on has them all the same. */
+static void on_no_sessions(void *arg, const struct error *err)
+{
+	bool is_unsupported = err->code == ERROR_UNSUPPORTED;
+	end(arg, is_unsupported ? "unknown" : "", is_unsupported ? NULL : err);
+}
+
 static void on_configured(void *arg, struct str json)
 {
-	static const struct call_sink sink = { .result = on_sessions, .error = on_failed };
+	static const struct call_sink sink = { .result = on_sessions, .error = on_no_sessions };
 	struct setting *set = arg;
 	struct error err;
 	struct sandbox *s = runtime_find(set->rt, str_from(set->id), &err);
