@@ -154,6 +154,12 @@ bool error_is_retryable(enum error_code code)
 	return row(code)->is_retryable;
 }
 
+bool error_is_doubtful(enum error_code code)
+{
+	return code == ERROR_INTERNAL || code == ERROR_PROTOCOL || code == ERROR_UNAVAILABLE ||
+		code == ERROR_TIMEOUT || code == ERROR_NO_SPACE || code == ERROR_DISCONNECTED;
+}
+
 enum error_code error_code_from_name(const char *name)
 {
 	for (int i = 0; i < ERROR_MAX; i++)

@@ -68,5 +68,7 @@ const char *error_name(enum error_code code); /* "not_found" */
 int error_http(enum error_code code);         /* 404 */
 int error_exit(enum error_code code);         /* 5 */
 bool error_is_retryable(enum error_code code);
+/* Of somebody far away: what was asked for may have been done all the same. */
+bool error_is_doubtful(enum error_code code);
 /* The code whose wire name is `name`, or ERROR_INTERNAL. */
 enum error_code error_code_from_name(const char *name);

@@ -5,7 +5,8 @@
  * know is lost: it ends with that reason. What only the backend knows, or what had not been handed
  * out yet, was promised to nobody and is destroyed; but where sandboxes are shared, it is somebody
  * else's and taken up. Of a sandbox that rests for the one and not for the other, the record is
- * right: the server before us was at it, or at a snapshot. The start waits for that.
+ * right: the server before us was at it, or at a snapshot. The start waits for that. But where they
+ * are shared, others pause and resume, too: what the backend says holds.
  */
 #include "runtime/internal.h"
 
@@ -45,8 +46,13 @@ static struct sandbox *adopt_shared(struct runtime *rt, const struct backend_rep
 {
 	auto_free struct create *create = mem_new(struct create);
 	struct str name = str_from(reply->name);
-	if (create_check_name(name, NULL) == 0 && !map_find(&rt->by_name, name))
+	const struct sandbox *other = map_find(&rt->by_name, name);
+	/* One by that name which was on its way has been lost, or was to become this one. */
+	bool is_free = !other || (!other->is_there && !sandbox_is_usable(other));
+	if (create_check_name(name, NULL) == 0 && is_free) {
+		map_remove(&rt->by_name, name);
 		create->name = name;
+	}
 	struct sandbox *s = sandbox_new(create, STR_NONE);
 	memcpy(s->id, reply->id, sizeof(s->id));
 	memcpy(s->backend_id, reply->id, sizeof(s->backend_id));
@@ -56,10 +62,27 @@ static struct sandbox *adopt_shared(struct runtime *rt, const struct backend_rep
 	return s;
 }
 
+/*
+ * One that we were having made, which goes by an id of the backend's: that was not recorded yet, or
+ * never told.
+ */
+static struct sandbox *find_asked(struct runtime *rt, const struct backend_reply *reply)
+{
+	struct sandbox *s = map_find(&rt->by_id, str_from(reply->asked));
+	if (!s || s->is_there || !sandbox_is_alive(s) || sandbox_is_usable(s))
+		return NULL;
+	sandbox_set_backend_id(s, reply->id);
+	return s;
+}
+
 void adopt_one(void *arg, const struct backend_reply *reply)
 {
 	struct runtime *rt = arg;
 	struct sandbox *s = map_find(&rt->by_backend_id, str_from(reply->id));
+	if (!s && reply->asked[0])
+		s = find_asked(rt, reply);
+	if (!s && reply->is_unfinished)
+		return; /* somebody else is at it */
 	if (!s && rt->backend->ops->is_shared)
 		s = adopt_shared(rt, reply);
 	if (!s) {
@@ -69,7 +92,7 @@ void adopt_one(void *arg, const struct backend_reply *reply)
 		return;
 	}
 	s->is_there = true;
-	s->was_paused = reply->is_paused;
+	s->was_paused = reply->is_unfinished ? s->state == SANDBOX_PAUSED : reply->is_paused;
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;
 	if (rt->backend->ops->boundary)
@@ -136,8 +159,13 @@ static void settle_pause(struct sandbox *s)
 	struct backend *b = rt->backend;
 	bool is_paused = s->state == SANDBOX_PAUSED;
 	/* A backend that gives layers does not say whether it was frozen for one. */
-	if (b->ops->is_shared || (is_paused == s->was_paused && !b->ops->gives_layers))
+	if (is_paused == s->was_paused && !b->ops->gives_layers)
 		return;
+	if (b->ops->is_shared) {
+		life_apply(s, s->was_paused ? LIFE_FROZEN : LIFE_THAWED);
+		store_put(rt->store, s);
+		return;
+	}
 	struct step *step = step_new(rt, s, NULL);
 	step->flag = is_paused;
 	rt->n_settling++;

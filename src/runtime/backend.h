@@ -26,6 +26,8 @@ struct backend_reply {
 		workdir; /* create: the image's, where none was asked for; NULL: that of the spec */
 	char name[SPEC_NAME_SIZE]; /* adopt, where sandboxes are shared: what it is called there */
 	bool is_paused;            /* the same; freeze: every process has come to rest */
+	char asked[ID_SIZE];       /* the same: the id in the create that made it; or "" */
+	bool is_unfinished;        /* the same: it is being made still */
 };
 
 typedef void backend_fn(void *arg, const struct backend_reply *reply);

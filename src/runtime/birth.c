@@ -206,7 +206,6 @@ void birth_configure(struct sandbox *s)
 static void on_created(void *arg, const struct backend_reply *reply)
 {
 	struct step *step = arg;
-	struct runtime *rt = step->rt;
 	struct sandbox *s = step_sandbox(step);
 	step_free(step);
 	BUG_IF(!s, "a sandbox was forgotten while the backend was making it");
@@ -216,9 +215,7 @@ static void on_created(void *arg, const struct backend_reply *reply)
 		life_apply(s, LIFE_FAIL);
 		return;
 	}
-	map_remove(&rt->by_backend_id, str_from(s->backend_id));
-	memcpy(s->backend_id, reply->id, sizeof(s->backend_id));
-	map_put(&rt->by_backend_id, str_from(s->backend_id), s);
+	sandbox_set_backend_id(s, reply->id);
 	s->is_there = true;
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;

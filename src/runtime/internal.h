@@ -94,6 +94,8 @@ void sandbox_set_spec_json(struct sandbox *s, const char *name, struct str text)
 
 /* runtime.c: membership in the maps and lists; forgetting frees it. */
 void runtime_enlist(struct runtime *rt, struct sandbox *s);
+/* What the backend calls it. */
+void sandbox_set_backend_id(struct sandbox *s, const char *id);
 void runtime_bury(struct runtime *rt, struct sandbox *s);
 void runtime_forget(struct runtime *rt, struct sandbox *s);
 bool sandbox_is_alive(const struct sandbox *s);

@@ -362,14 +362,45 @@ static void tell_done(struct step *step, const struct error *err)
 	step_free(step);
 }
 
+/* A pause that may have been carried out though it failed is taken back before that is told. */
+static void on_taken_back(void *arg, const struct backend_reply *reply)
+{
+	struct step *step = arg;
+	struct sandbox *s = step_sandbox(step);
+	if (s && reply->error.code == ERROR_OK)
+		s->may_rest = false;
+	step_defer(step);
+}
+
+static void freeze_failed(struct step *step, struct sandbox *s)
+{
+	struct backend *b = step->rt->backend;
+	bool is_doubtful = error_is_doubtful(step->error.code);
+	if (s && is_doubtful)
+		s->may_rest = true;
+	if (s && is_doubtful && step->flag && s->is_there && s->state != SANDBOX_PAUSED)
+		b->ops->freeze(b, s->backend_id, false, on_taken_back, step);
+	else
+		step_defer(step);
+}
+
+static bool is_paused_so(const struct sandbox *s, bool is_paused)
+{
+	return (s->state == SANDBOX_PAUSED) == is_paused && sandbox_is_usable(s);
+}
+
 static void on_frozen(void *arg, const struct backend_reply *reply)
 {
 	struct step *step = arg;
 	struct sandbox *s = step_sandbox(step);
 	step->then = tell_done;
+	if (reply->error.code == ERROR_OK && s)
+		s->may_rest = false;
 	if (reply->error.code != ERROR_OK) {
 		step->error = reply->error;
-		step_defer(step);
+		freeze_failed(step, s);
+	} else if (s && is_paused_so(s, step->flag)) {
+		step_after_commit(step);
 	} else if (!s || !life_apply(s, step->flag ? LIFE_FROZEN : LIFE_THAWED)) {
 		error_set(&step->error, ERROR_CONFLICT, "sandbox %s changed meanwhile", step->id);
 		step_defer(step);
@@ -391,9 +422,10 @@ void runtime_pause(struct sandbox *s, bool is_paused, runtime_done_fn *done, voi
 		error_set(&step->error, ERROR_CONFLICT, "a snapshot of sandbox %s is being taken",
 			s->id);
 		step_defer(step);
-	} else if ((s->state == SANDBOX_PAUSED) == is_paused && sandbox_is_usable(s)) {
-		step_defer(step); /* it is so already */
-	} else if (!lifecycle_find(s->state, is_paused ? LIFE_FROZEN : LIFE_THAWED)) {
+	} else if (is_paused_so(s, is_paused) && !s->may_rest) {
+		step_defer(step);
+	} else if (!is_paused_so(s, is_paused) &&
+		!lifecycle_find(s->state, is_paused ? LIFE_FROZEN : LIFE_THAWED)) {
 		sandbox_refuse(s, ERROR_CONFLICT, &step->error);
 		step_defer(step);
 	} else {

@@ -250,6 +250,14 @@ void runtime_enlist(struct runtime *rt, struct sandbox *s)
 		map_put(&rt->by_name, str_from(s->name), s);
 }
 
+void sandbox_set_backend_id(struct sandbox *s, const char *id)
+{
+	struct runtime *rt = s->runtime;
+	map_remove(&rt->by_backend_id, str_from(s->backend_id));
+	snprintf(s->backend_id, sizeof(s->backend_id), "%s", id);
+	map_put(&rt->by_backend_id, str_from(s->backend_id), s);
+}
+
 void runtime_bury(struct runtime *rt, struct sandbox *s)
 {
 	list_remove(&s->link);

@@ -2,6 +2,7 @@
 """Sandboxes of a Daytona server: cay's own Daytona face, and servers that behave badly."""
 import contextlib
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -235,6 +236,27 @@ def test_an_api_that_makes_no_sense_is_an_error(answer):
         peer.on("POST", "/api/sandbox", answer)
         reply = near.request("POST", "/v1/sandboxes", {})
         assert reply.status >= 500 and reply.code
+
+
+def test_a_create_whose_answer_is_lost_is_searched_for_and_deleted():
+    with misbehaving() as (peer, near):
+        def forget(body):
+            labels = json.loads(body)["labels"]
+            peer.on("GET", "/api/sandbox", {"items": [{**BOX, "id": "else", "labels": {"cay.id": "x"}}, {**BOX, "labels": labels}]})
+            return RESET
+        peer.on("POST", "/api/sandbox", forget)
+        assert near.request("POST", "/v1/sandboxes", {}).code == "disconnected"
+        peer.wait_for("DELETE", "/api/sandbox/x%201")
+        assert peer.count("POST", "/api/sandbox") == 1 and peer.count("DELETE", "/api/sandbox/else") == 0
+
+
+def test_a_pause_that_is_refused_because_it_was_done_is_done():
+    with misbehaving() as (peer, near):
+        made = near.create()
+        peer.on("POST", "/api/sandbox/x%201/pause", RESET, (400, {"message": "Sandbox is not started"}))
+        peer.on("GET", "/api/sandbox/x%201", {**BOX, "state": "paused"})
+        assert made.request("POST", "/pause").status == 200
+        assert made.get()["state"] == "paused"
 
 
 def test_a_command_that_takes_too_long_is_left_and_the_next_has_a_shell_of_its_own():

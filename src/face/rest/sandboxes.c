@@ -9,11 +9,24 @@ struct making {
 	struct json *body;
 };
 
+static void on_gone(void *arg, const struct error *err)
+{
+	struct http_request *r = arg;
+	if (err)
+		http_reply_error(r, err);
+	else
+		http_reply(r, 204, NULL, STR_NONE);
+}
+
 static void on_made(void *arg, struct sandbox *s, const struct error *err)
 {
 	struct making *m = arg;
 	auto_json struct json *body = m->body; /* the arena goes with the answer */
 	struct http_request *r = m->r;
+	if (!err && http_is_closed(r)) {
+		runtime_destroy(s, on_gone, r); /* its caller never learns its id */
+		return;
+	}
 	if (err)
 		http_reply_error(r, err);
 	else if (!workspace_prepare(r, s, body))
@@ -55,15 +68,6 @@ void sandboxes_get(struct http_request *r)
 	struct sandbox *s = rest_sandbox(r);
 	if (s)
 		rest_reply_sandbox(r, 200, s);
-}
-
-static void on_gone(void *arg, const struct error *err)
-{
-	struct http_request *r = arg;
-	if (err)
-		http_reply_error(r, err);
-	else
-		http_reply(r, 204, NULL, STR_NONE);
 }
 
 void sandboxes_delete(struct http_request *r)

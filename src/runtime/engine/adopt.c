@@ -19,7 +19,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-enum { API_MINOR_MAX = 47, API_MINOR_STANDARD = 41, TELLINGS_MAX = 3 };
+enum { API_MINOR_MAX = 47, API_MINOR_STANDARD = 41, TELLINGS_MAX = 3, FAILURES_MAX = 30 };
 
 struct start {
 	struct engine *engine;
@@ -30,7 +30,8 @@ struct start {
 
 struct adopting {
 	struct start *start;
-	int n_tellings;
+	int n_tellings; /* that reached the engine */
+	int n_failures; /* of the engine, to tell it */
 };
 
 void adopting_free(struct adopting *a)
@@ -117,10 +118,14 @@ static void on_told(void *arg, int status, const struct json *json, const struct
 	struct member *m = arg;
 	if (!is_waited_for(m))
 		return;
-	if (err)
+	struct adopting *a = m->adopting;
+	/* 409: it was paused just now, or does not run any more; else that is no word of it. */
+	if (err && status != 409 && a->n_failures++ < FAILURES_MAX)
+		a->n_tellings--;
+	if (err && status == 404)
 		give_up(m, err->text);
 	else
-		timer_set(m->timer, ENGINE_ADOPT_MS);
+		timer_set(m->timer, err ? ENGINE_AGAIN_MS : ENGINE_ADOPT_MS);
 }
 
 static void tell(struct member *m)

@@ -208,14 +208,18 @@ int member_listen(struct member *m, bool is_new, struct error *err)
 
 struct errand {
 	struct list link; /* engine::errands */
+	struct engine *engine;
 	char id[ID_SIZE];
 	backend_fn *done;
 	void *arg;
+	bool is_frozen; /* of a freeze: what is wanted */
+	struct error failure;
 };
 
 static struct errand *errand_new(struct engine *e, const char *id, backend_fn *done, void *arg)
 {
 	struct errand *errand = mem_new(struct errand);
+	errand->engine = e;
 	snprintf(errand->id, sizeof(errand->id), "%s", id);
 	errand->done = done;
 	errand->arg = arg;
@@ -281,12 +285,31 @@ static void engine_destroy(struct backend *b, const char *id, backend_fn *done, 
 		member_end(m);
 }
 
+static void on_inspected(void *arg, int status, const struct json *json, const struct error *err)
+{
+	struct errand *errand = arg;
+	struct backend_reply reply = { .error = errand->failure };
+	const struct json *state = json_find(json, "State");
+	bool is_so = !err && json_bool(json_find(state, "Running")) &&
+		json_bool(json_find(state, "Paused")) == errand->is_frozen;
+	if (is_so)
+		reply.error = (struct error){ 0 };
+	errand_end(errand, &reply);
+}
+
+/* Asked again after a lost answer, it refuses what it has done: its state counts. */
 static void on_frozen(void *arg, int status, const struct json *json, const struct error *err)
 {
+	struct errand *errand = arg;
 	struct backend_reply reply = { 0 };
-	if (err)
-		reply.error = *err;
-	errand_end(arg, &reply);
+	if (!err) {
+		errand_end(errand, &reply);
+		return;
+	}
+	auto_free char *path = mem_printf("/containers/cay-%s/json", errand->id);
+	const struct engine_request request = { .method = "GET", .path = path };
+	errand->failure = *err;
+	engine_ask(errand->engine, &request, on_inspected, errand);
 }
 
 static void engine_freeze(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
@@ -300,7 +323,9 @@ static void engine_freeze(struct backend *b, const char *id, bool is_frozen, bac
 	}
 	auto_free char *path = member_path(m, is_frozen ? "/pause" : "/unpause");
 	const struct engine_request request = { .method = "POST", .path = path };
-	engine_ask(e, &request, on_frozen, errand_new(e, id, done, arg));
+	struct errand *errand = errand_new(e, id, done, arg);
+	errand->is_frozen = is_frozen;
+	engine_ask(e, &request, on_frozen, errand);
 }
 
 static int64_t number_or_unknown(const struct json *json, const char *group, const char *key)

@@ -20,6 +20,7 @@ enum {
 	ENGINE_MS = 60000,
 	ENGINE_START_MS = 30000,
 	ENGINE_ADOPT_MS = 5000,
+	ENGINE_AGAIN_MS = 1000, /* after the engine failed to tell an executor */
 	ENGINE_MEMBERS_MAX = 4096
 };
 

@@ -25,6 +25,40 @@ static struct daytona_backend *daytona_from(struct backend *b)
 
 /* ---- create ---- */
 
+/*
+ * An answer that was lost may have been that it is made: it bears our label. Whatever is found is
+ * deleted there with the failure of the create.
+ */
+static void on_searched(struct tenant *m, struct str body, const struct error *err)
+{
+	struct daytona_member *d = daytona_member_from(m);
+	auto_json struct json *page = NULL;
+	struct error failure = d->failure;
+	if (!err)
+		json_parse(body, &page, NULL);
+	const struct json *items = json_kind(page) == JSON_KIND_ARRAY ? page
+								      : json_find(page, "items");
+	for (size_t i = 0; i < json_len(items); i++) {
+		const struct json *box = json_at(items, i);
+		struct str id = json_str(json_find(box, "id"));
+		const struct json *labels = json_find(box, "labels");
+		if (str_is(json_str(json_find(labels, DAYTONA_LABEL_ID)), m->id) && id.len &&
+			!str_has_nul(id) && !d->there)
+			d->there = str_dup(id);
+	}
+	tenant_end(m, &failure);
+}
+
+static void search(struct tenant *m, const struct error *failure)
+{
+	auto_free char *wanted = mem_printf("{\"" DAYTONA_LABEL_ID "\":\"%s\"}", m->id);
+	auto_buf struct buf url = BUF_INIT(DAYTONA_URL_MAX);
+	daytona_member_from(m)->failure = *failure;
+	buf_printf(&url, "%s/sandbox?limit=100&labels=", m->house->url);
+	wish_put_segment(&url, wanted);
+	daytona_ask(m, "GET", url.ptr, STR_NONE, true, on_searched);
+}
+
 static void on_made(struct tenant *m, struct str body, const struct error *err)
 {
 	struct daytona_member *d = daytona_member_from(m);
@@ -34,7 +68,10 @@ static void on_made(struct tenant *m, struct str body, const struct error *err)
 	if (err) {
 		e = *err;
 		error_wrap(&e, "POST /sandbox");
-		tenant_end(m, &e);
+		if (error_is_doubtful(e.code))
+			search(m, &e);
+		else
+			tenant_end(m, &e);
 	} else if (ask_parse(body, &box, &e) < 0 || daytona_take(d, box, &e) < 0) {
 		tenant_end(m, &e);
 	} else {
@@ -81,6 +118,27 @@ static void daytona_destroy(struct backend *b, const char *id, backend_fn *done,
 	daytona_ask_api(m, "DELETE", "", STR_NONE, true, on_deleted);
 }
 
+static void on_how_it_is(struct tenant *m, struct str body, const struct error *err)
+{
+	struct daytona_member *d = daytona_member_from(m);
+	auto_json struct json *box = NULL;
+	struct error failure = d->failure;
+	bool is_so = !err && json_parse(body, &box, NULL) == 0 &&
+		str_is(json_str(json_find(box, "state")), d->wanted);
+	tenant_end(m, is_so ? NULL : &failure);
+}
+
+/* Asked again after a lost answer, it refuses what it has done: its state counts. */
+static void on_frozen(struct tenant *m, struct str body, const struct error *err)
+{
+	if (err && err->code != ERROR_NOT_FOUND && err->code != ERROR_UNAUTHORIZED) {
+		daytona_member_from(m)->failure = *err;
+		daytona_ask_api(m, "GET", "", STR_NONE, true, on_how_it_is);
+	} else {
+		daytona_on_state(m, body, err);
+	}
+}
+
 static void daytona_freeze(struct backend *b, const char *id, bool is_frozen, backend_fn *done,
 	void *arg)
 {
@@ -89,8 +147,7 @@ static void daytona_freeze(struct backend *b, const char *id, bool is_frozen, ba
 		return;
 	tenant_begin(m, tenant_tell, done, arg);
 	daytona_wait_for(daytona_member_from(m), is_frozen ? "paused" : "started");
-	daytona_ask_api(m, "POST", is_frozen ? "/pause" : "/start", STR("{}"), true,
-		daytona_on_state);
+	daytona_ask_api(m, "POST", is_frozen ? "/pause" : "/start", STR("{}"), true, on_frozen);
 }
 
 /* ---- usage ---- */
@@ -109,17 +166,28 @@ static void daytona_usage(struct backend *b, const char *id, backend_fn *done, v
 
 /* ---- the start ---- */
 
-/* One of those that cay made, and that can be worked in. */
+static bool is_on_its_way(struct str state)
+{
+	static const char *const words[] = { "creating", "pending_build", "building_snapshot",
+		"pulling_snapshot", "starting", "resuming", "pausing" };
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (str_is(state, words[i]))
+			return true;
+	return false;
+}
+
+/* One of those that cay made, and that can be worked in, or will be. */
 static void adopt(struct daytona_backend *d, const struct json *box)
 {
 	struct str id = json_str(json_find(json_find(box, "labels"), DAYTONA_LABEL_ID));
 	struct str name = json_str(json_find(box, "name"));
 	struct str state = json_str(json_find(box, "state"));
 	bool is_paused = str_is(state, "paused");
+	bool is_unfinished = is_on_its_way(state);
 	char text[ID_SIZE];
 	struct error err;
 	if (!id_is_valid(id) || d->house.n_tenants >= DAYTONA_MEMBERS_MAX ||
-		(!is_paused && !str_is(state, "started")))
+		(!is_paused && !is_unfinished && !str_is(state, "started")))
 		return;
 	snprintf(text, sizeof(text), "%.*s", STR_ARG(id));
 	if (house_find(&d->house, text))
@@ -133,7 +201,10 @@ static void adopt(struct daytona_backend *d, const struct json *box)
 	struct str dir = json_str(json_find(json_find(box, "labels"), DAYTONA_LABEL_WORKDIR));
 	if (str_starts(dir, STR("/")) && !str_has_nul(dir))
 		m->tenant.site.workdir = str_dup(dir);
-	house_adopt(&m->tenant, m->name, is_paused);
+	house_adopt(&m->tenant, m->name,
+		is_paused               ? HOUSE_PAUSED
+			: is_unfinished ? HOUSE_UNFINISHED
+					: HOUSE_RUNS);
 }
 
 static void ask_page(struct daytona_backend *d);

@@ -31,6 +31,7 @@ struct daytona_member {
 	struct list sessions; /* daytona_session::link: those that were opened there */
 	const char *wanted;   /* the state that is waited for */
 	char *workdir;        /* of a create: to be made; NULL: the toolbox's own */
+	struct error failure; /* of a create: while it is searched for */
 };
 
 struct daytona_session {

@@ -105,10 +105,14 @@ void house_start(struct backend *b, backend_fn *done, void *arg)
 	house->kind->list(house);
 }
 
-void house_adopt(struct tenant *m, const char *name, bool is_paused)
+void house_adopt(struct tenant *m, const char *name, enum house_rest rest)
 {
 	const struct backend *b = &m->house->base;
-	struct backend_reply reply = { .is_paused = is_paused, .fd = -1 };
+	struct backend_reply reply = {
+		.is_paused = rest == HOUSE_PAUSED,
+		.is_unfinished = rest == HOUSE_UNFINISHED,
+		.fd = -1,
+	};
 	memcpy(reply.id, m->id, sizeof(reply.id));
 	snprintf(reply.name, sizeof(reply.name), "%s", name);
 	reply.enforced.limits = (struct spec_limits){ SPEC_UNLIMITED, SPEC_UNLIMITED,

@@ -48,8 +48,13 @@ void house_fini(struct house *house); /* its tenants are freed; there nothing en
 struct tenant *house_find(struct house *house, const char *id); /* NULL: there is none */
 /* One with which nothing is being done; NULL: `done` is told why there is none. */
 struct tenant *house_find_idle(struct house *house, const char *id, backend_fn *done, void *arg);
+enum house_rest {
+	HOUSE_RUNS,
+	HOUSE_PAUSED,
+	HOUSE_UNFINISHED, /* it is being made, or on its way from one of these to the other */
+};
 /* Says what lives there already. */
-void house_adopt(struct tenant *m, const char *name, bool is_paused);
+void house_adopt(struct tenant *m, const char *name, enum house_rest rest);
 void house_started(struct house *house, const struct error *err);
 /* A question whose answer nobody waits for. */
 void house_mention(struct house *house, const struct ask_plan *plan);

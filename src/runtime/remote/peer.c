@@ -3,11 +3,14 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "runtime/create.h"
 #include "runtime/remote/query.h"
 #include "runtime/remote/relay.h"
 #include "runtime/sandbox.h"
 
 enum { PEER_MS = 60000, CREATE_MS = 300000, BODY_MAX = 4 * 1024 * 1024, PEER_TRIES_AT_START = 3 };
+
+#define PEER_LABEL_ID "cay.id" /* of a sandbox there: its id here */
 
 struct peer {
 	struct backend base;
@@ -16,6 +19,7 @@ struct peer {
 	struct relays relays;
 	char *url, *base_url, *unix_path, *token, *key;
 	struct queries queries;
+	struct list makings; /* making::link */
 };
 
 static const struct backend_ops peer_ops;
@@ -79,6 +83,19 @@ static void take_nothing(void *owner, const struct json *json, struct backend_re
 {
 }
 
+/* The id that the server which had it made knows it by. */
+static void take_asked(const struct json *sandbox, char ret[ID_SIZE])
+{
+	struct str id = json_str(json_find(json_find(sandbox, "labels"), PEER_LABEL_ID));
+	if (id_is_valid(id))
+		snprintf(ret, ID_SIZE, "%.*s", STR_ARG(id));
+}
+
+static bool is_being_made(struct str state)
+{
+	return str_is(state, "creating") || str_is(state, "building") || str_is(state, "starting");
+}
+
 static void adopt_all(void *owner, const struct json *list, struct backend_reply *unused)
 {
 	struct peer *p = owner;
@@ -90,7 +107,9 @@ static void adopt_all(void *owner, const struct json *list, struct backend_reply
 		bool is_alive = str_is(state, "ready") || str_is(state, "running") ||
 			str_is(state, "paused");
 		take_sandbox(p, s, &reply);
-		if (is_alive && reply.error.code == ERROR_OK)
+		take_asked(s, reply.asked);
+		reply.is_unfinished = is_being_made(state);
+		if ((is_alive || reply.is_unfinished) && reply.error.code == ERROR_OK)
 			p->base.events->adopt(p->base.events_arg, &reply);
 	}
 }
@@ -140,7 +159,11 @@ static void put_wish(struct buf *b, const struct sandbox *s)
 		jsonw_key_int(&w, "idle_timeout_ms", s->idle_timeout_ms);
 	jsonw_key(&w, "labels");
 	jsonw_open(&w);
+	if (s->n_labels < CREATE_LABELS_MAX)
+		jsonw_key_str(&w, PEER_LABEL_ID, str_from(s->id));
 	for (size_t n = 0; n < s->n_labels; n++) {
+		if (str_is(str_from(s->label_keys[n]), PEER_LABEL_ID))
+			continue;
 		jsonw_key_dyn(&w, str_from(s->label_keys[n]));
 		jsonw_str(&w, str_from(s->label_values[n]));
 	}
@@ -159,12 +182,85 @@ static void put_wish(struct buf *b, const struct sandbox *s)
 	jsonw_close(&w);
 }
 
+/*
+ * A create. When its answer is lost, what may have been made there is searched for by its label and
+ * deleted; then the failure is told.
+ */
+struct making {
+	struct list link; /* peer::makings */
+	struct peer *peer;
+	char id[ID_SIZE]; /* here */
+	backend_fn *done;
+	void *arg;
+	struct backend_reply reply;
+};
+
+static void making_end(struct making *c)
+{
+	struct making copy = *c;
+	list_remove(&c->link);
+	free(c);
+	copy.done(copy.arg, &copy.reply);
+}
+
+static void on_undone(void *arg, const struct backend_reply *reply)
+{
+	making_end(arg);
+}
+
+static void on_list(void *arg, int status, struct str body, const struct error *err)
+{
+	struct making *c = arg;
+	auto_json struct json *list = NULL;
+	if (!err)
+		json_parse(body, &list, NULL);
+	const struct json *sandboxes = json_find(list, "sandboxes");
+	for (size_t i = 0; i < json_len(sandboxes); i++) {
+		struct backend_reply found = { .fd = -1 };
+		const struct json *s = json_at(sandboxes, i);
+		take_sandbox(c->peer, s, &found);
+		take_asked(s, found.asked);
+		if (found.error.code != ERROR_OK || strcmp(found.asked, c->id) != 0)
+			continue;
+		ask(c->peer, "DELETE", found.id, "", STR_NONE, PEER_MS, take_nothing, on_undone, c);
+		return;
+	}
+	making_end(c);
+}
+
+static void on_created(void *arg, const struct backend_reply *reply)
+{
+	struct making *c = arg;
+	auto_free char *url = mem_printf("%s/v1/sandboxes", c->peer->base_url);
+	c->reply = *reply;
+	if (!error_is_doubtful(reply->error.code)) {
+		making_end(c);
+		return;
+	}
+	const struct ask_plan plan = {
+		.method = "GET",
+		.url = url,
+		.unix_path = c->peer->unix_path,
+		.keys = { c->peer->key },
+		.timeout_ms = PEER_MS,
+		.is_harmless = true,
+		.done = on_list,
+		.arg = c,
+	};
+	ask_new(&c->peer->asker, &plan);
+}
+
 static void peer_create(struct backend *b, const struct sandbox *s, const struct spec *spec,
 	backend_fn *done, void *arg)
 {
+	struct peer *p = peer_from(b);
+	struct making *c = mem_new(struct making);
 	auto_buf struct buf body = BUF_INIT(BODY_MAX);
+	*c = (struct making){ .peer = p, .done = done, .arg = arg };
+	memcpy(c->id, s->id, sizeof(c->id));
+	list_append(&p->makings, &c->link);
 	put_wish(&body, s);
-	ask(peer_from(b), "POST", "", "", buf_str(&body), CREATE_MS, take_sandbox, done, arg);
+	ask(p, "POST", "", "", buf_str(&body), CREATE_MS, take_sandbox, on_created, c);
 }
 
 static void peer_destroy(struct backend *b, const char *id, backend_fn *done, void *arg)
@@ -195,6 +291,11 @@ static void peer_free(struct backend *b)
 	relays_fini(&p->relays);
 	asker_fini(&p->asker);
 	queries_fini(&p->queries);
+	while (!list_is_empty(&p->makings)) {
+		struct making *c = list_get_first(&p->makings, struct making, link);
+		list_remove(&c->link);
+		free(c);
+	}
 	free(p->url);
 	free(p->base_url);
 	free(p->unix_path);
@@ -231,6 +332,7 @@ int peer_backend_new(struct loop *loop, const struct peer_config *config, struct
 		return error_set(err, ERROR_INVALID, "the token holds a line break");
 	struct peer *p = mem_new(struct peer);
 	p->base.ops = &peer_ops;
+	list_init(&p->makings);
 	p->loop = loop;
 	p->url = str_dup(url);
 	p->unix_path = is_unix ? str_dup(str_skip(url, 5)) : NULL;

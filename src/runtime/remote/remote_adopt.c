@@ -26,7 +26,7 @@ static void adopt_runtime(struct remote *r, const struct json *runtime)
 	if (remote_take_runtime(m, runtime, &err) < 0)
 		remote_member_free(&m->tenant);
 	else
-		house_adopt(&m->tenant, m->session, is_paused);
+		house_adopt(&m->tenant, m->session, is_paused ? HOUSE_PAUSED : HOUSE_RUNS);
 }
 
 static void on_list(void *arg, int status, struct str body, const struct error *err)
@@ -61,7 +61,7 @@ static void on_server_alive(void *arg, int status, struct str body, const struct
 	wish_id(str_from(r->house.url), id);
 	struct remote_member *m = remote_member_new(r, id, STR("default"));
 	remote_take_server(m);
-	house_adopt(&m->tenant, m->session, false);
+	house_adopt(&m->tenant, m->session, HOUSE_RUNS);
 	house_started(&r->house, NULL);
 }
 

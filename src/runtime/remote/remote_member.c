@@ -206,6 +206,25 @@ static void tell_started(const struct tenant *m)
 	b->events->started(b->events_arg, m->id);
 }
 
+/* An answer that was lost may have been that it is started: then it is stopped with the failure. */
+static void on_searched(struct tenant *m, struct str body, const struct error *err)
+{
+	struct remote_member *r = remote_member_of(m);
+	auto_json struct json *runtime = NULL;
+	struct error failure = r->failure, e;
+	if (!err && json_parse(body, &runtime, NULL) == 0)
+		remote_take_runtime(r, runtime, &e);
+	tenant_end(m, &failure);
+}
+
+static void ask_session(struct remote_member *m, tenant_fn *then)
+{
+	auto_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+	buf_puts(&path, "/sessions/");
+	wish_put_segment(&path, m->session);
+	ask_api(&m->tenant, "GET", path.ptr, STR_NONE, true, then);
+}
+
 static void on_start(struct tenant *m, struct str body, const struct error *err)
 {
 	struct remote_member *r = remote_member_of(m);
@@ -214,7 +233,11 @@ static void on_start(struct tenant *m, struct str body, const struct error *err)
 	if (err) {
 		e = *err;
 		error_wrap(&e, "POST /start");
-		tenant_end(m, &e);
+		r->failure = e;
+		if (error_is_doubtful(e.code))
+			ask_session(r, on_searched);
+		else
+			tenant_end(m, &e);
 	} else if (ask_parse(body, &runtime, &e) < 0 || remote_take_runtime(r, runtime, &e) < 0) {
 		tenant_end(m, &e);
 	} else {
@@ -267,10 +290,7 @@ static void on_session(struct tenant *m, struct str body, const struct error *er
 
 void remote_take_up(struct remote_member *m)
 {
-	auto_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
-	buf_puts(&path, "/sessions/");
-	wish_put_segment(&path, m->session);
-	ask_api(&m->tenant, "GET", path.ptr, STR_NONE, true, on_session);
+	ask_session(m, on_session);
 }
 
 /* ---- pause, resume, stop, wake ---- */

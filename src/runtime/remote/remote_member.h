@@ -23,6 +23,7 @@ struct remote_member {
 	char *runtime_id;
 	struct buf start_json; /* of a create */
 	char *workdir;         /* the same: known to the site once it is started with it */
+	struct error failure;  /* the same: while it is searched for */
 };
 
 static inline struct remote *remote_of(const struct tenant *m)
