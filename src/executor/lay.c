@@ -14,7 +14,7 @@
 static int lay_in_worker(void *arg, struct worker_io *io, struct buf *result, struct error *err)
 {
 	const struct lay_params *p = arg;
-	const struct unpack_how how = { .is_layer = true, .max_bytes = p->max_bytes };
+	const struct unpack_how how = { .max_bytes = p->max_bytes };
 	auto_free char *path = str_dup(p->path);
 	auto_fd int dir_fd = -1;
 	struct unpack_counts counts;

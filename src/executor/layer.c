@@ -81,26 +81,17 @@ static int add(struct taking *t, enum pack_kind kind, const char *path, const ch
 	return parcel_add(t->parcel, &item, err);
 }
 
-static int add_mark(struct taking *t, const char *mark, struct error *err)
+static int add_mark(struct taking *t, enum pack_kind kind, const char *path, struct error *err)
 {
-	struct pack_item item = { .kind = PACK_FILE, .path = mark, .target = "" };
-	return parcel_add(t->parcel, &item, err) < 0 ? -1 : parcel_add_bytes(t->parcel, -1, 0, err);
-}
-
-/* "a/b" → "a/.wh.b" */
-static int add_whiteout(struct taking *t, const char *path, struct error *err)
-{
-	const char *name = strrchr(path, '/');
-	int n_above = name ? (int)(name - path) + 1 : 0;
-	auto_free char *mark = mem_printf("%.*s.wh.%s", n_above, path, path + n_above);
-	return add_mark(t, mark, err);
+	return parcel_add(t->parcel,
+		&(struct pack_item){ .kind = kind, .path = path, .target = "" }, err);
 }
 
 /* Of all layers of a snapshot the lowest hides what lies below them. path ends with a slash. */
 static int add_opaque(struct taking *t, const char *path, struct error *err)
 {
-	auto_free char *mark = mem_printf("%s.wh..wh..opq", path);
-	return t->parcel && (!is_split(t) || t->p->is_last) ? add_mark(t, mark, err) : 0;
+	auto_free char *in = mem_printf("%sopaque", path);
+	return t->parcel && (!is_split(t) || t->p->is_last) ? add_mark(t, PACK_OPAQUE, in, err) : 0;
 }
 
 static bool is_opaque(int fd)
@@ -231,7 +222,7 @@ static int add_other(struct taking *t, const struct walk_entry *e, const struct 
 	if (t->is_seen || t->is_plain || !is_wanted(t, t->at[e->depth - 1]) ||
 		(!is_mark && !is_merged(path)))
 		return 0;
-	return add_whiteout(t, path, err);
+	return add_mark(t, PACK_GONE, path, err);
 }
 
 static int add_entry(struct taking *t, struct walk *walk, const struct walk_entry *e,
@@ -277,17 +268,6 @@ static bool is_excluded(const struct taking *t, const char *path)
 	return is_hung(t, path);
 }
 
-static int check_name(const struct taking *t, const struct walk_entry *e, const char *path,
-	struct error *err)
-{
-	if (strlen(path) > PACK_PATH_MAX - 16)
-		return error_set(err, ERROR_TOO_LARGE, "a path of %zu bytes", strlen(path));
-	if (is_split(t) && str_starts(str_from(e->name), STR(".wh.")))
-		return error_set(err, ERROR_INVALID,
-			"%s: names that begin with '.wh.' tell in layers what is gone", path);
-	return 0;
-}
-
 /* Takes dir_fd. prefix: "" or with a slash at its end; t->at[0] says whose it is. */
 static int add_tree(struct taking *t, int dir_fd, const char *prefix, struct error *err)
 {
@@ -296,8 +276,8 @@ static int add_tree(struct taking *t, int dir_fd, const char *prefix, struct err
 	int r;
 	while ((r = walk_next(walk, &e, err)) > 0) {
 		auto_free char *path = mem_printf("%s%.*s", prefix, STR_ARG(e.path));
-		if (check_name(t, &e, path, err) < 0)
-			r = -1;
+		if (strlen(path) > PACK_PATH_MAX - 16)
+			r = error_set(err, ERROR_TOO_LARGE, "a path of %zu bytes", strlen(path));
 		else if (!is_excluded(t, path))
 			r = add_entry(t, walk, &e, path, err);
 		else if (e.type == DT_DIR)

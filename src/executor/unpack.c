@@ -403,25 +403,32 @@ static int make_mark(struct unpacking *u, const char *name)
 	return r;
 }
 
-/* Marks of overlayfs mounted with userxattr. */
+static int make_gone(struct unpacking *u, const char *name, const struct pack_item *item,
+	struct error *err)
+{
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return error_set(err, ERROR_INVALID, "%s: hides no name", item->path);
+	return make_mark(u, name) < 0 ? error_sys(err, errno, "mark %s", item->path) : 0;
+}
+
+/* As overlayfs has it when it is mounted with userxattr. */
+static int make_opaque(struct unpacking *u, const struct pack_item *item, struct error *err)
+{
+	auto_fd int fd = openat(u->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) < 0)
+		return error_sys(err, errno, "mark the directory of %s", item->path);
+	return 0;
+}
+
+/* What an image's layer says by names. */
 static int make_whiteout(struct unpacking *u, const char *name, const struct pack_item *item,
 	struct error *err)
 {
-	static const char opaque[] = ".wh..wh..opq";
-	const char *hidden = name + 4;
-	if (strcmp(name, opaque) == 0) {
-		auto_fd int fd = openat(u->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) < 0)
-			return error_sys(err, errno, "mark the directory of %s", item->path);
-		return 0;
-	}
+	if (strcmp(name, ".wh..wh..opq") == 0)
+		return make_opaque(u, item, err);
 	if (str_starts(str_from(name), STR(".wh..wh.")))
 		return 0; /* notes of a storage driver */
-	if (!*hidden || !strcmp(hidden, ".") || !strcmp(hidden, ".."))
-		return error_set(err, ERROR_INVALID, "%s: hides no name", item->path);
-	if (make_mark(u, hidden) < 0)
-		return error_sys(err, errno, "mark %s", item->path);
-	return 0;
+	return make_gone(u, name + strlen(".wh."), item, err);
 }
 
 static int make_item(struct unpacking *u, struct pack_reader *r, const struct pack_item *item,
@@ -447,6 +454,10 @@ static int make_item(struct unpacking *u, struct pack_reader *r, const struct pa
 	switch (item->kind) {
 	case PACK_DIR:
 		return make_dir(u, name, item, err);
+	case PACK_GONE:
+		return make_gone(u, name, item, err);
+	case PACK_OPAQUE:
+		return make_opaque(u, item, err);
 	case PACK_HARDLINK:
 		return make_hardlink(u, name, item, err);
 	case PACK_SYMLINK:

@@ -12,9 +12,9 @@
  * What a file takes on the disk counts against max_bytes, whole blocks around each of its pieces;
  * what it seems to be long has UNPACK_FILE_MAX.
  *
- * A layer of an image may hold devices (passed over: /dev is never an image's) and say what lower
- * layers lose: ".wh.NAME" and ".wh..wh..opq"
- * (https://github.com/opencontainers/image-spec/blob/main/layer.md).
+ * An image's layer in a tar may hold devices (passed over: /dev is never an image's) and says what
+ * lower layers lose by names: ".wh.NAME" and ".wh..wh..opq"
+ * (https://github.com/opencontainers/image-spec/blob/main/layer.md). A crate has items for that.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ enum { UNPACK_LEVELS_MAX = 64, UNPACK_ITEMS_MAX = 1000 * 1000 };
 enum unpack_kind { UNPACK_TAR, UNPACK_ZIP, UNPACK_CRATE };
 
 struct unpack_how {
-	bool is_layer; /* of an image: devices are passed over, ".wh." names become overlayfs' marks */
+	bool is_layer; /* in a tar: devices are passed over, ".wh." names become overlayfs' marks */
 	int64_t max_bytes; /* of what comes out; 0: any */
 };
 

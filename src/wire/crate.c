@@ -104,7 +104,7 @@ static int parse_head(struct crate *c, struct error *err)
 	const char *h = c->head;
 	int kind = (unsigned char)h[0];
 	int64_t size = (int64_t)get(h + 16, 8);
-	if (kind > PACK_HARDLINK || h[1] || get(h + 6, 2) || get(h + 12, 4) || size < 0 ||
+	if (kind > PACK_OPAQUE || h[1] || get(h + 6, 2) || get(h + 12, 4) || size < 0 ||
 		(kind != PACK_FILE && size))
 		return error_set(err, ERROR_INVALID, "archive: an item that cannot be");
 	c->item = (struct pack_item){

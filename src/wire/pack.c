@@ -324,7 +324,7 @@ static void entry_from_item(const struct pack_item *item, struct archive_entry *
 int pack_add(struct pack_writer *w, const struct pack_item *item, struct error *err)
 {
 	BUG_IF(w->left, "an item of an archive before the one before it was whole");
-	BUG_IF(item->kind == PACK_OTHER, "a device or FIFO for an archive");
+	BUG_IF(item->kind > PACK_HARDLINK, "an item that no archive has");
 	if (!w->archive)
 		return add_to_zip(w, item, err);
 	entry_from_item(item, w->entry);

@@ -35,6 +35,8 @@ enum pack_kind {
 	PACK_DIR,
 	PACK_SYMLINK,
 	PACK_HARDLINK, /* target: the path of an earlier item */
+	PACK_GONE,     /* in crates alone: what lower layers have by this name is hidden … */
+	PACK_OPAQUE,   /* … or all that they have beside it: the name itself says nothing */
 	PACK_OTHER,    /* devices, sockets, FIFOs */
 };
 
