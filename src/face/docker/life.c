@@ -241,8 +241,10 @@ static void on_lost(void *arg, const struct error *err)
 	struct container *c = arg;
 	const struct sandbox *s = container_sandbox(c);
 	c->watch = NULL;
-	if (s && !sandbox_state_is_final(s->state) && err->code != ERROR_NOT_FOUND)
+	if (s && !sandbox_state_is_final(s->state) && err->code != ERROR_NOT_FOUND) {
+		c->is_unwatched = true;
 		return;
+	}
 	c->was_killed = s && strstr(s->reason, "memory");
 	snprintf(c->error, sizeof(c->error), "%.230s", err->text);
 	container_ended(c, 137);
@@ -254,7 +256,8 @@ void container_watch(struct container *c)
 	auto_buf struct buf params = BUF_INIT(256);
 	struct sandbox *s = container_sandbox(c);
 	buf_printf(&params, "{\"process\":\"%s\"}", c->process);
-	if (s && !c->watch && s->state != SANDBOX_PAUSED) /* which answers nobody */
+	c->is_unwatched = s && s->state == SANDBOX_PAUSED; /* it would answer nobody */
+	if (s && !c->watch && !c->is_unwatched)
 		c->watch = runtime_perform(s, &process_wait_action, buf_str(&params), &sink, c);
 }
 

@@ -149,7 +149,7 @@ int container_save(struct container *c, struct error *err)
 /* Who removed its sandbox did not ask us. */
 static struct container *still_there(struct container *c)
 {
-	if (c && c->state == CONTAINER_RUNNING)
+	if (c && c->is_unwatched && c->state == CONTAINER_RUNNING)
 		container_watch(c);
 	if (!c || container_sandbox(c))
 		return c;

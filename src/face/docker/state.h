@@ -66,6 +66,7 @@ struct container {
 	/* the main process by its name in the executor; "" before the first start */
 	char process[DOCKER_PROCESS_SIZE];
 	struct runtime_call *watch;   /* waits for its end */
+	bool is_unwatched;            /* it runs, and that could not be begun yet */
 	struct runtime_call *starter; /* starts it, or, at its end, kills what else runs */
 	struct list pumps;            /* pump::link: clients attached */
 	struct list waits;            /* waiter::link */
