@@ -238,6 +238,15 @@ static void take_fds(struct msghdr *msg, int *fds, int *n_fds)
 	}
 }
 
+static bool has_no_room(int fd)
+{
+	int more = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (more < 0)
+		return errno == EMFILE;
+	close(more);
+	return false;
+}
+
 ssize_t fd_recv(int sock, void *data, size_t size, int *fds, int *n_fds, struct error *err)
 {
 	union {
@@ -261,8 +270,12 @@ ssize_t fd_recv(int sock, void *data, size_t size, int *fds, int *n_fds, struct 
 	}
 	take_fds(&msg, fds, n_fds);
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		bool is_full = has_no_room(sock); /* before any is closed */
 		while (*n_fds > 0)
 			close(fds[--*n_fds]);
+		if (is_full)
+			return error_sys(err, EMFILE,
+				"receive descriptors: this process may have no more (ulimit -n)");
 		return error_set(err, ERROR_PROTOCOL, "a message was cut off");
 	}
 	return n;

@@ -25,6 +25,7 @@
 #include "sandbox/image.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -147,6 +148,15 @@ static void build(const struct crew *c, int sock, struct spec *spec)
 static void keep_fds(int *fds[], int n)
 {
 	enum { FIRST = 3 };
+	for (int next = FIRST, i; next < INT_MAX; next = i) { /* there may be no room for more */
+		i = INT_MAX;
+		for (int k = 0; k < n; k++)
+			if (*fds[k] >= next)
+				i = MIN(i, *fds[k]);
+		if (i > next)
+			syscall(SYS_close_range, next, (unsigned)i - 1, 0);
+		i += i < INT_MAX;
+	}
 	for (int i = 0; i < n; i++)
 		*fds[i] = fcntl(*fds[i], F_DUPFD_CLOEXEC, FIRST + n);
 	for (int i = 0; i < n; i++)
@@ -213,16 +223,19 @@ static void builder_stop(struct builder *b)
 	b->pid = 0; /* it is waited for with the orphans */
 }
 
-/* It may have been killed, or have failed in the middle. */
-static void builder_died(struct builder *b)
+/* It was killed, or failed in the middle; or what it said could not be taken: why. */
+static void builder_died(struct builder *b, const struct error *why)
 {
 	struct error err;
-	log_error("builder.ended", "pid=%d", (int)b->pid);
+	log_error("builder.ended", "pid=%d%s%s", (int)b->pid, why ? " " : "", why ? why->text : "");
 	builder_stop(b);
 	if (!b->job)
 		return;
 	b->crew->died_ms = clock_mono_ms();
-	error_set(&err, ERROR_INTERNAL, "the process that built the sandbox was killed");
+	if (why)
+		err = *why;
+	else
+		error_set(&err, ERROR_INTERNAL, "the process that built the sandbox was killed");
 	launch_kill(&b->box);
 	job_over(b, -1, &err);
 }
@@ -288,7 +301,7 @@ static void builder_ready(struct source *source, uint32_t events)
 		return;
 	while (n_fds > 0)
 		close(fds[--n_fds]);
-	builder_died(b);
+	builder_died(b, n < 0 && err.code == ERROR_LIMIT ? &err : NULL);
 }
 
 static int builder_start(struct crew *c, struct builder *b, struct error *err)
@@ -382,7 +395,7 @@ int crew_build(struct crew *c, const struct spec *spec, void *job, struct error 
 	struct builder *b = &c->builders[idle];
 	struct str bytes = str_from_len((const char *)spec, sizeof(*spec));
 	if (b->pid && fd_send(b->sock, bytes, NULL, 0, err) < 0)
-		builder_died(b);
+		builder_died(b, NULL);
 	if (!b->pid && (builder_start(c, b, err) < 0 || fd_send(b->sock, bytes, NULL, 0, err) < 0))
 		return -1;
 	b->job = job;

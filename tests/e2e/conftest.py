@@ -275,8 +275,9 @@ class Sandbox:
         assert reply.status == 204, reply.body
 
 
-def start_server(*options, small_disk=False, **more):
-    """More as Server has it. small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own."""
+def start_server(*options, small_disk=False, files_max=None, **more):
+    """More as Server has it. small_disk: its state is on a file system of 4 MiB, in a mount namespace of its own.
+    files_max: so many descriptors each of its programs may have."""
     needed = ("cay-supervisor", "cayd", "cay-executor", "cay-init", "cay-canary")
     missing = [name for name in needed if not (PROGRAMS / name).exists()]
     if missing:
@@ -285,6 +286,8 @@ def start_server(*options, small_disk=False, **more):
     os.chmod(directory, 0o755)
     mount = f"mkdir {directory}/state && mount -t tmpfs -o size=4m none {directory}/state && exec \"$@\""
     prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"] if small_disk else []
+    if files_max:
+        prefix = ["sh", "-c", f"ulimit -n {files_max} && exec \"$@\"", "sh"]
     try:
         return Server(directory, *options, prefix=prefix, **more)
     except AssertionError:  # it has refused to start, and its log is in the words

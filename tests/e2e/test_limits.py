@@ -11,7 +11,7 @@ import time
 
 import processes
 import pytest
-from conftest import Sandbox
+from conftest import Sandbox, end_server, start_server
 from waiting import PATIENCE, wait_until
 
 LIMITS = {"memory_bytes": 64 << 20, "pids": 32, "disk_bytes": 8 << 20, "disk_inodes": 2000}
@@ -321,3 +321,21 @@ def test_when_everything_was_killed_nothing_is_left(server, program):
     assert box.action("process_tree")["processes"] == []
     assert box.output("echo on") == "on\n"
     box.delete()
+
+
+@pytest.mark.parametrize("n", [64, 96, 128])
+def test_too_few_descriptors_are_named_as_that_and_hurt_nobody_else(n):
+    server = start_server(files_max=n)
+    made = []
+    while (reply := server.request("POST", "/v1/sandboxes", {})).status == 201:
+        made.append(Sandbox(server, reply.json))
+    assert made and (reply.status, reply.code) == (429, "limit_reached"), reply.body
+    assert "Too many open files" in reply.json["error"]["message"]
+    for box in made:
+        assert box.output("echo on") == "on\n"
+    made.pop().delete()
+    made.pop().delete()
+    made.append(server.create())
+    for box in made:
+        assert box.output("echo on") == "on\n"
+    end_server(server)
