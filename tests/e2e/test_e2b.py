@@ -791,3 +791,16 @@ def test_use_is_told(shared):
     assert shared.api("GET", "/metrics?start=1&end=2").json == []
     assert shared.envd("GET", "/metrics").json["diskTotal"] > 0
     assert shared.envd("GET", "/envs").json["HOME"] == "/home/user"
+
+
+def test_what_cannot_be_written_down_is_not_acknowledged(server_with_small_disk):
+    server = server_with_small_disk
+    box = Box(server, timeout=60)
+    with open(server.state / "filler", "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+    for tail, wish in (("/refreshes", {"duration": 600}), ("/connect", {"timeout": 1200}), ("/timeout", {"timeout": 60})):
+        assert box.api("POST", tail, wish).status == 507, tail
+    (server.state / "filler").unlink()
+    assert box.api("POST", "/refreshes", {"duration": 1800}).status == 204
+    box.api("DELETE")
