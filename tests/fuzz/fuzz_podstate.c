@@ -8,6 +8,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SERVER "serverserverserverserverse"
 
+static void check_line(const struct error *err)
+{
+	for (const char *c = err->text; *c; c++)
+		BUG_IF(*c == '\n' || *c == '\033', "words that are no line");
+}
+
 static void take_pod(const struct json *json)
 {
 	struct pod_state state;
@@ -20,8 +26,7 @@ static void take_pod(const struct json *json)
 		"one that runs nowhere");
 	BUG_IF(state.phase == POD_FAILED && state.why.code == ERROR_OK,
 		"a failure without a reason");
-	for (const char *c = state.why.text; *c && state.why.code != ERROR_OK; c++)
-		BUG_IF(*c == '\n' || *c == '\033', "a reason that is no line");
+	check_line(&state.why);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -32,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (json_parse_loose(str_from_len((const char *)data, size), &json, NULL) < 0)
 		return 0;
 	take_pod(json);
-	watch_read(json, &pod, &err);
+	if (watch_read(json, &pod, &err) == WATCH_FAILED)
+		check_line(&err);
 	take_pod(pod);
 	return 0;
 }

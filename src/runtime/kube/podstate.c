@@ -12,7 +12,15 @@ static struct str text_of(const struct json *from, const char *key)
 	return json_str(json_find(from, key));
 }
 
-/* "REASON: MESSAGE", without what would turn a line around. */
+/* Names and messages are the cluster's: whatever would turn a line around goes. */
+static void make_line(struct error *err)
+{
+	for (char *c = err->text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+}
+
+/* "REASON: MESSAGE" */
 static void put_why(struct pod_state *s, enum error_code code, struct str reason,
 	struct str message)
 {
@@ -25,9 +33,6 @@ static void put_why(struct pod_state *s, enum error_code code, struct str reason
 			STR_ARG(reason.len            ? reason
 					: message.len ? message
 						      : STR("no reason is said")));
-	for (char *c = s->why.text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
 }
 
 /* ---- what a container waits for ---- */
@@ -172,6 +177,7 @@ bool pod_read(const struct json *pod, const char *server_id, struct pod_state *r
 		read_running(status, ret);
 	else
 		read_pending(status, ret);
+	make_line(&ret->why);
 	return true;
 }
 
@@ -193,5 +199,6 @@ enum watch_kind watch_read(const struct json *event, const struct json **ret_pod
 	struct str message = text_of(object, "message");
 	error_set(err, ERROR_PROTOCOL, "a watch says: %.*s",
 		STR_ARG(str_first(message.len ? message : type, SAID_MAX)));
+	make_line(err);
 	return WATCH_FAILED;
 }
