@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include "base/auto.h"
+
 #include <stdio.h>
 #include <time.h>
+
+/* Of those that have four digits for the year. */
+#define FIRST_DATE_MS INT64_C(-30610224000000)
+#define LAST_DATE_MS  INT64_C(253402300799999)
 
 static int64_t read_us(clockid_t id)
 {
@@ -28,11 +34,13 @@ int64_t clock_wall_ms(void)
 
 void clock_text(int64_t wall_ms, char ret_text[CLOCK_TEXT_MAX])
 {
-	time_t s = (time_t)(wall_ms / 1000);
-	struct tm tm;
+	int64_t ms = MIN(MAX(wall_ms, FIRST_DATE_MS), LAST_DATE_MS);
+	int rest = (int)((ms % 1000 + 1000) % 1000);
+	time_t s = (time_t)((ms - rest) / 1000);
+	struct tm tm = { 0 };
 	gmtime_r(&s, &tm);
 	size_t n = strftime(ret_text, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret_text + n, CLOCK_TEXT_MAX - n, ".%03dZ", (int)(wall_ms % 1000));
+	snprintf(ret_text + n, CLOCK_TEXT_MAX - n, ".%03dZ", rest);
 }
 
 /* "Z", "+05:30"; a space is a '+' that was not encoded. */

@@ -366,6 +366,11 @@ struct str json_str(const struct json *j)
 	return str_from_len(json_string_value(tree(j)), json_string_length(tree(j)));
 }
 
+int64_t json_count(const struct json *j)
+{
+	return MIN(MAX(json_int(j), 0), JSON_COUNT_MAX);
+}
+
 double json_double(const struct json *j)
 {
 	return json_number_value(tree(j));

@@ -22,6 +22,7 @@
 #include "base/error.h"
 
 enum { JSON_DEPTH_MAX = 64 };
+#define JSON_COUNT_MAX (INT64_C(1) << 60)
 
 struct json; /* a value inside a tree */
 
@@ -64,7 +65,12 @@ struct json *json_next(const struct json *object, void **i, struct str *ret_key)
 struct str json_str(const struct json *j); /* STR_NONE if no string */
 int64_t json_int(const struct json *j);    /* 0 if no number; a real is cut off */
 double json_double(const struct json *j);  /* 0 if no number */
-bool json_bool(const struct json *j);      /* false if no true */
+/*
+ * A count, size or time as somebody tells it who is not believed: 0 … JSON_COUNT_MAX, so that some
+ * of them can be added.
+ */
+int64_t json_count(const struct json *j);
+bool json_bool(const struct json *j); /* false if no true */
 /* Appends the value as compact JSON. */
 int json_write(const struct json *j, struct buf *b);
 

@@ -192,7 +192,18 @@ static void dates_are_written_in_utc_with_milliseconds(void **state)
 	char text[CLOCK_TEXT_MAX];
 	clock_text(1700000000123, text);
 	assert_string_equal(text, "2023-11-14T22:13:20.123Z");
+	clock_text(-1, text);
+	assert_string_equal(text, "1969-12-31T23:59:59.999Z");
 	assert_true(clock_mono_us() <= clock_mono_us());
+}
+
+static void a_date_beyond_all_is_told_as_the_last_or_first(void **state)
+{
+	char text[CLOCK_TEXT_MAX];
+	clock_text(INT64_MAX, text);
+	assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+	clock_text(INT64_MIN, text);
+	assert_string_equal(text, "1000-01-01T00:00:00.000Z");
 }
 
 static void dates_are_read_with_any_offset(void **state)
@@ -269,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_member_may_leave_its_list_during_the_walk),
 		cmocka_unit_test(ids_are_valid_and_differ),
 		cmocka_unit_test(dates_are_written_in_utc_with_milliseconds),
+		cmocka_unit_test(a_date_beyond_all_is_told_as_the_last_or_first),
 		cmocka_unit_test(dates_are_read_with_any_offset),
 		cmocka_unit_test(the_log_holds_one_line_per_event_whatever_is_in_it),
 		cmocka_unit_test(what_is_below_the_lowest_level_is_not_logged),

@@ -45,6 +45,18 @@ static void what_is_no_frame_is_refused_at_once(void **state)
 	assert_fails(frame_parse(STR("GET / HT"), &f, &err), err, PROTOCOL, "frame");
 }
 
+static void counts_can_be_added_whoever_told_them(void **state)
+{
+	auto_json struct json *j = NULL;
+	assert_works(json_parse(STR("[7,-1,9223372036854775807,1e18,\"7\",null]"), &j, &err), err);
+	assert_int_equal(json_count(json_at(j, 0)), 7);
+	assert_int_equal(json_count(json_at(j, 1)), 0);
+	assert_int_equal(json_count(json_at(j, 2)), JSON_COUNT_MAX);
+	assert_int_equal(json_count(json_at(j, 3)), 1000000000000000000);
+	assert_int_equal(json_count(json_at(j, 4)), 0);
+	assert_int_equal(json_count(json_at(j, 5)), 0);
+}
+
 static void a_tree_is_read_by_name_and_place(void **state)
 {
 	auto_json struct json *j = NULL;
@@ -248,6 +260,7 @@ int main(void)
 		cmocka_unit_test(a_frame_waits_for_its_last_byte),
 		cmocka_unit_test(what_is_no_frame_is_refused_at_once),
 		cmocka_unit_test(a_tree_is_read_by_name_and_place),
+		cmocka_unit_test(counts_can_be_added_whoever_told_them),
 		cmocka_unit_test(bad_json_names_line_and_column),
 		cmocka_unit_test(a_hundred_thousand_brackets_cost_nothing),
 		cmocka_unit_test(the_writer_puts_the_commas),

@@ -94,11 +94,8 @@ static void put_stat_header(struct chore *e, const struct json *stat)
 	const struct transfer *t = e->state;
 	struct jsonw w = JSONW(&b);
 	struct str type = json_str(json_find(stat, "type"));
-	int64_t mode = 0;
 	struct str octal = json_str(json_find(stat, "mode"));
-	for (size_t i = 0; i < octal.len; i++)
-		mode = mode * 8 + (octal.ptr[i] - '0');
-	mode &= 0777;
+	int64_t mode = strtol(octal.ptr ? octal.ptr : "0", NULL, 8) & 0777;
 	if (str_is(type, "directory"))
 		mode |= (int64_t)GO_DIR;
 	if (str_is(type, "symlink"))

@@ -297,8 +297,8 @@ static void follow_log(struct follow *f, const struct json *process)
 	jsonw_open(&w);
 	jsonw_key_str(&w, "process", json_str(json_find(process, "process")));
 	jsonw_key_int(&w, "after",
-		json_int(json_find(process, "stdout_bytes")) +
-			json_int(json_find(process, "stderr_bytes")));
+		json_count(json_find(process, "stdout_bytes")) +
+			json_count(json_find(process, "stderr_bytes")));
 	jsonw_key_bool(&w, "follow", true);
 	jsonw_close(&w);
 	f->is_tty = json_bool(json_find(process, "is_tty"));

@@ -354,12 +354,6 @@ static void fail_command(struct chore *e, const struct error *err)
 		osb_execd_error(e->r, err);
 }
 
-/* Executors are not believed: it is added to another. */
-static int64_t time_of(const struct json *process, const char *key)
-{
-	return MIN(MAX(json_int(json_find(process, key)), 0), INT64_MAX / 4);
-}
-
 static void on_listed(struct chore *e, const struct json *result)
 {
 	const struct json *processes = json_find(result, "processes"), *p = NULL;
@@ -376,7 +370,7 @@ static void on_listed(struct chore *e, const struct json *result)
 		return;
 	}
 	bool is_running = str_is(json_str(json_find(p, "status")), "running");
-	int64_t started_ms = time_of(p, "started_ms");
+	int64_t started_ms = json_count(json_find(p, "started_ms"));
 	jsonw_open(&w);
 	jsonw_key_str(&w, "id", id);
 	jsonw_key_str(&w, "content", json_str(json_at(json_find(p, "argv"), 2)));
@@ -384,7 +378,8 @@ static void on_listed(struct chore *e, const struct json *result)
 	osb_key_time(&w, "started_at", started_ms);
 	if (!is_running) {
 		jsonw_key_int(&w, "exit_code", exit_code_of(p));
-		osb_key_time(&w, "finished_at", started_ms + time_of(p, "duration_ms"));
+		osb_key_time(&w, "finished_at",
+			started_ms + json_count(json_find(p, "duration_ms")));
 		put_failure(&failure, p);
 		if (exit_code_of(p))
 			jsonw_key_str(&w, "error", buf_str(&failure));

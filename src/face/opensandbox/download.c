@@ -47,8 +47,9 @@ static void on_size(struct chore *e, const struct json *file)
 	struct jsonw w = JSONW(&params);
 	struct http_request *r = e->r;
 	struct osb_range *range = arena_new(&r->arena, struct osb_range);
-	if (osb_range_read(http_header(r, "Range"), json_int(json_find(file, "size")), range) < 0) {
-		buf_printf(&size, "bytes */%lld", (long long)json_int(json_find(file, "size")));
+	if (osb_range_read(http_header(r, "Range"), json_count(json_find(file, "size")), range) <
+		0) {
+		buf_printf(&size, "bytes */%lld", (long long)json_count(json_find(file, "size")));
 		http_reply_header(r, "Content-Range", size.ptr);
 		osb_fail(r, 416, "UNKNOWN", "the range cannot be satisfied");
 		return;

@@ -50,16 +50,11 @@ struct viewer {
 	bool is_pipe;
 };
 
-/* Executors are not believed: a count of bytes is one, and sums of them are. */
-static int64_t bytes_of(const struct json *from, const char *key)
-{
-	return MIN(MAX(json_int(json_find(from, key)), 0), INT64_C(1) << 60);
-}
-
 /* How far the log of a process has come. */
 static int64_t end_of_log(const struct json *process)
 {
-	return bytes_of(process, "stdout_bytes") + bytes_of(process, "stderr_bytes");
+	return json_count(json_find(process, "stdout_bytes")) +
+		json_count(json_find(process, "stderr_bytes"));
 }
 
 static struct pty *pty_find(struct osb *o, struct str sandbox, struct str id)
@@ -185,7 +180,7 @@ static void on_skipped(void *arg, struct str text)
 	struct viewer *v = arg;
 	auto_json struct json *event = NULL;
 	json_parse(text, &event, NULL);
-	v->at = MIN(v->at + bytes_of(event, "skipped_bytes"), INT64_C(1) << 61);
+	v->at = MIN(v->at + json_count(json_find(event, "skipped_bytes")), INT64_C(1) << 61);
 }
 
 static void on_exit_of_shell(void *arg, struct str text)

@@ -11,8 +11,6 @@
 
 #include <stdarg.h>
 
-#define DATE_MAX_MS INT64_C(253402300799999) /* in the year 9999 */
-
 static const struct {
 	enum error_code code;
 	const char *api, *execd;
@@ -119,7 +117,7 @@ struct json *osb_body(struct http_request *r)
 void osb_key_time(struct jsonw *w, const char *key, int64_t wall_ms)
 {
 	char text[CLOCK_TEXT_MAX];
-	clock_text(MIN(MAX(wall_ms, 0), DATE_MAX_MS), text);
+	clock_text(wall_ms, text);
 	jsonw_key_str(w, key, str_from(text));
 }
 
