@@ -203,6 +203,9 @@ static void begin_again(struct waiter *w, struct container *c, const struct erro
 {
 	struct http_request *r = take_ptr(w->request);
 	waiter_free(w);
+	/* It may have been removed meanwhile, and that is why it does not run. */
+	if (r ? !is_usable(r, c) : !container_sandbox(c))
+		return;
 	if (r) {
 		w = waiter_new(c, WAIT_STARTED, r, on_changed);
 		w->is_kept = true;
@@ -343,7 +346,9 @@ void containers_resize(struct http_request *r)
 	auto_buf struct buf params = BUF_INIT(256);
 	buf_printf(&params, "{\"process\":\"%s\",\"cols\":%lld,\"rows\":%lld}", c->process,
 		(long long)cols, (long long)rows);
-	runtime_perform(container_sandbox(c), &process_resize_action, buf_str(&params), &sink, r);
+	struct sandbox *s = container_need_sandbox(r, c);
+	if (s)
+		runtime_perform(s, &process_resize_action, buf_str(&params), &sink, r);
 }
 
 /* ---- remove ---- */

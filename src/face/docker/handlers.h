@@ -64,3 +64,6 @@ void volumes_get(struct http_request *r);
 void volumes_list(struct http_request *r);
 void volumes_prune(struct http_request *r);
 void not_offered(struct http_request *r);
+
+/* life.c. NULL: it is gone, and the request has been told so. */
+struct sandbox *container_need_sandbox(struct http_request *r, struct container *c);

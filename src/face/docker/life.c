@@ -9,6 +9,7 @@
  * When the main process ends, everything else in the sandbox is killed, and only then the container
  * has ended: who starts it again finds nothing of before but the files.
  */
+#include "face/docker/handlers.h"
 #include "face/docker/pump.h"
 
 #include "action/process_actions.h"
@@ -46,15 +47,21 @@ static void on_not_acted(void *arg, const struct error *err)
 	docker_fail_error(arg, err);
 }
 
+struct sandbox *container_need_sandbox(struct http_request *r, struct container *c)
+{
+	struct sandbox *s = container_sandbox(c);
+	if (!s)
+		docker_fail(r, 404, "No such container: %s", c->id);
+	return s;
+}
+
 void container_act_for(struct http_request *r, struct container *c, const struct action *action,
 	struct str params)
 {
 	static const struct call_sink sink = { .result = on_acted, .error = on_not_acted };
-	struct sandbox *s = container_sandbox(c);
+	struct sandbox *s = container_need_sandbox(r, c);
 	if (s)
 		runtime_perform(s, action, params, &sink, r);
-	else
-		docker_fail(r, 404, "No such container: %s", c->id);
 }
 
 int process_host_pid(const struct json *process)

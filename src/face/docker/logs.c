@@ -70,8 +70,8 @@ static void on_position(void *arg, struct str text)
 	struct pump_wish wish = wish_of(r, c);
 	struct pump *p = pump_new(r, &wish);
 	follow(c, p,
-		json_int(json_find(process, "stdout_bytes")) +
-			json_int(json_find(process, "stderr_bytes")),
+		json_count(json_find(process, "stdout_bytes")) +
+			json_count(json_find(process, "stderr_bytes")),
 		true);
 }
 
@@ -85,7 +85,9 @@ static void attach_now(struct http_request *r, struct container *c)
 	static const struct call_sink sink = { .result = on_position, .error = on_no_position };
 	auto_buf struct buf params = BUF_INIT(256);
 	buf_printf(&params, "{\"process\":\"%s\",\"timeout_ms\":1}", c->process);
-	runtime_perform(container_sandbox(c), &process_wait_action, buf_str(&params), &sink, r);
+	struct sandbox *s = container_need_sandbox(r, c);
+	if (s)
+		runtime_perform(s, &process_wait_action, buf_str(&params), &sink, r);
 }
 
 void containers_attach(struct http_request *r)
@@ -238,7 +240,7 @@ static void on_result(void *arg, struct str text)
 		send_tail(l);
 	json_parse(text, &result, NULL);
 	if (!was_tail || !l->is_followed ||
-		read_log(l, docker_of(l->request), json_int(json_find(result, "next")), true) < 0)
+		read_log(l, docker_of(l->request), json_count(json_find(result, "next")), true) < 0)
 		finish(l, true);
 }
 

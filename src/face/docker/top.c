@@ -17,7 +17,7 @@ enum { REPLY_MAX = 16 * 1024 * 1024, COLUMNS_MAX = 32 };
 
 static int64_t number(const struct json *p, const char *key)
 {
-	return json_int(json_find(p, key));
+	return json_count(json_find(p, key));
 }
 
 static void put_user(const struct json *p, struct buf *b)
@@ -74,7 +74,7 @@ static void put_rss(const struct json *p, struct buf *b)
 static void put_start(const struct json *p, struct buf *b)
 {
 	time_t then = (time_t)(number(p, "started_ms") / 1000), now = time(NULL);
-	struct tm at, today;
+	struct tm at = { 0 }, today;
 	char text[16];
 	localtime_r(&then, &at);
 	localtime_r(&now, &today);
@@ -263,10 +263,12 @@ void containers_top(struct http_request *r)
 		return;
 	}
 	struct top *t = arena_new(&r->arena, struct top);
+	struct sandbox *s = container_need_sandbox(r, c);
+	if (!s)
+		return;
 	t->r = r;
 	if (take_words(t, http_query(r, "ps_args"), &err) < 0)
 		docker_fail_error(r, &err);
 	else
-		t->call = runtime_perform(container_sandbox(c), &process_tree_action, STR_NONE,
-			&sink, t);
+		t->call = runtime_perform(s, &process_tree_action, STR_NONE, &sink, t);
 }
