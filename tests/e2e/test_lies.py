@@ -5,59 +5,11 @@ and without, events that are none, frames twice, cut or of another kind. Whoever
 sandboxes never notice.
 """
 import http.client
-import os
-import pathlib
-import shutil
-import subprocess
-import tempfile
 
 import conftest
-import processes
 import pytest
-from conftest import BUILD, end_server, start_server
+from lies import FILE, SEEDS, SOME_WAYS, ask, each_value_is_told, honest, liars, lie, request, server, the_server_stays  # noqa: F401: fixtures
 from waiting import wait_until
-
-SEEDS = range(int(os.environ.get("SCALE", "1")) * 5)
-SHORTLY = 0.4  # seconds: a result that was left out never comes
-FORM = {"Content-Type": "multipart/form-data; boundary=b"}
-FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ntext\r\n--b--\r\n'
-
-
-@pytest.fixture(scope="module")
-def liars():
-    """The programs, with an executor that lies where a sandbox has /tmp/lie."""
-    subprocess.run(["ninja", "-C", BUILD, "--quiet", "tests/e2e/liar/cay-executor"], check=True, capture_output=True)
-    with tempfile.TemporaryDirectory(prefix="cay-liars-") as directory:
-        os.chmod(directory, 0o755)
-        for program in (BUILD / "src" / "main").iterdir():
-            if program.is_file() and os.access(program, os.X_OK):
-                shutil.copy(program, directory)
-        shutil.copy(BUILD / "tests/e2e/liar/cay-executor", directory)
-        yield pathlib.Path(directory)
-
-
-@pytest.fixture(scope="module")
-def server(liars):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conftest, "PROGRAMS", liars)
-        server = start_server()
-        yield server
-        end_server(server)
-
-
-@pytest.fixture(scope="module")
-def honest(server):
-    return server.create(name="honest")
-
-
-def lie(box, *how):
-    """What it says of that is the first lie."""
-    ask(box.server, "PUT", f"{box.path}/files?path=/tmp/lie", " ".join(map(str, how)).encode())
-
-
-WAYS = range(26)  # of liar/lying_frames.c: null, numbers, texts, arrays, objects, no JSON; a key less, twice, renamed
-SOME_WAYS = WAYS if "SCALE" in os.environ else (0, 3, 23)
-EACH = 64  # how many values of a frame it goes through
 
 
 def questions(box):
@@ -134,39 +86,10 @@ def create_younger(server):
     return box
 
 
-def request(server, method, path, body, **more):
-    headers = FORM if isinstance(body, bytes) and body.startswith(b"--b") else {"Content-Type": "application/json"} if isinstance(body, dict) else {}
-    return server.request(method, path, body, headers={"X-Session-API-Key": server.token, **headers}, **more)
-
-
-def ask(server, method, path, body):
-    """The status; None for a connection that was cut, or an answer that does not come."""
-    try:
-        return request(server, method, path, body, timeout=SHORTLY).status
-    except (http.client.HTTPException, OSError):
-        return None
-
-
 def test_every_question_is_one_that_an_honest_executor_answers(server, honest):
     for method, path, body in questions(honest):
         reply = request(server, method, path, body)
         assert reply.status < 300, (path, body, reply.body)
-
-
-def the_server_stays(server, honest, create, questions_of, seed):
-    pid = server.server_pid()
-    assert honest.output("echo honest") == "honest\n"  # and keeps a descriptor for the next call
-    before = len(processes.descriptors(pid))
-    box = create()
-    lie(box, seed, 2)
-    said = set()
-    for method, path, body in questions_of(box):
-        said.add(ask(server, method, path, body))
-        assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
-    assert len(said) > 1, "no lie was told"
-    assert honest.output("echo honest") == "honest\n"
-    box.delete()
-    wait_until(lambda: len(processes.descriptors(pid)) <= before, "descriptors are left")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -194,16 +117,7 @@ def test_whatever_an_executor_says_to_the_younger_faces_the_server_stays(server,
 @pytest.mark.parametrize("make, questions_of", ((lambda server: server.create(), questions), (create_younger, younger_questions)), ids=("", "younger"))
 @pytest.mark.parametrize("way", SOME_WAYS)
 def test_no_value_of_an_executor_is_needed(server, honest, make, questions_of, way):
-    """Each value of what it tells is once not what it should be."""
-    pid = server.server_pid()
-    box = make(server)
-    lie(box, "each", way)
-    for method, path, body in questions_of(box):
-        for _ in range(EACH):
-            ask(server, method, path, body)
-            assert server.server_pid() == pid, (path, body, server.log_text()[-500:])
-    assert honest.output("echo honest") == "honest\n"
-    box.delete()
+    each_value_is_told(server, honest, make, questions_of, way)
 
 
 def state_of(server):

@@ -9,7 +9,8 @@
  *	/tmp/lie	each WAY	of all frames with the same keys the first has its first
  *					value changed in that way, the next its second, until none
  *					is left. Ways: the lines of `others`, then what can be done
- *					to a key
+ *					to a key, then those of enum spoiled, which befall each
+ *					second frame of their kind
  *
  * The server must answer whoever asked, or say that the executor broke the protocol; it must not
  * fall over, and other sandboxes must not notice.
@@ -242,6 +243,87 @@ static int put_disguised(struct buf *b, enum frame_kind kind, uint8_t channel, s
 	}
 }
 
+/* ---- what becomes of frames ---- */
+
+enum { KEY_WAYS = 3, MUCH = 1024 * 1024 };
+
+enum spoiled {
+	DATA_CUT,
+	DATA_TWICE,
+	DATA_EMPTY,
+	DATA_ELSEWHERE,
+	DATA_NOWHERE,
+	DATA_MUCH,
+	END_TWICE,
+	END_THEN_DATA,
+	END_THEN_EVENT,
+	END_THEN_ERROR,
+	END_AS_EVENT,
+};
+
+static int spoil_data(struct buf *b, enum spoiled way, uint8_t channel, struct str bytes)
+{
+	static char much[MUCH];
+	switch (way) {
+	case DATA_CUT:
+		bytes = str_first(bytes, bytes.len / 2);
+		break;
+	case DATA_TWICE:
+		__real_frame_put(b, FRAME_DATA, channel, bytes);
+		break;
+	case DATA_EMPTY:
+		bytes = STR_NONE;
+		break;
+	case DATA_ELSEWHERE:
+		channel ^= 3;
+		break;
+	case DATA_NOWHERE:
+		channel = 255;
+		break;
+	default:
+		memset(much, '\n', sizeof(much));
+		bytes = str_from_len(much, sizeof(much));
+	}
+	return __real_frame_put(b, FRAME_DATA, channel, bytes);
+}
+
+static int spoil_end(struct buf *b, enum spoiled way, enum frame_kind kind, struct str json)
+{
+	if (way == END_AS_EVENT)
+		__real_frame_put(b, FRAME_EVENT, 0, json);
+	int r = __real_frame_put(b, kind, 0, json);
+	switch (way) {
+	case END_TWICE:
+		return __real_frame_put(b, kind, 0, json);
+	case END_THEN_DATA:
+		return __real_frame_put(b, FRAME_DATA, 1, json);
+	case END_THEN_EVENT:
+		return __real_frame_put(b, FRAME_EVENT, 0, json);
+	case END_THEN_ERROR:
+		return __real_frame_put(b, FRAME_ERROR, 0,
+			STR("{\"code\":\"gone\",\"message\":\"m\"}"));
+	default:
+		return r;
+	}
+}
+
+/* False: this frame is none of that way's. */
+static bool spoil(struct buf *b, size_t at, enum frame_kind kind, uint8_t channel,
+	struct str payload)
+{
+	static size_t n;
+	enum spoiled way = (enum spoiled)(at - ARRAY_LEN(others) - KEY_WAYS);
+	bool is_end = kind == FRAME_RESULT || kind == FRAME_ERROR;
+	if (at < ARRAY_LEN(others) + KEY_WAYS ||
+		!(way <= DATA_MUCH ? kind == FRAME_DATA : is_end) || n++ % 2)
+		return false;
+	if (way <= DATA_MUCH)
+		spoil_data(b, way, channel, payload);
+	else
+		spoil_end(b, way, kind, payload);
+	return true;
+}
+
 static void read_how(char text[static 64])
 {
 	auto_fd int fd = open("/tmp/lie", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
@@ -268,7 +350,10 @@ int __wrap_frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struc
 	char how[64];
 	size_t way;
 	read_how(how);
-	if (sscanf(how, "each %zu", &way) == 1 && kind != FRAME_DATA &&
+	bool is_each = sscanf(how, "each %zu", &way) == 1;
+	if (is_each && spoil(b, way, kind, channel, payload))
+		return 0;
+	if (is_each && way < ARRAY_LEN(others) + KEY_WAYS && kind != FRAME_DATA &&
 		lie_once(&changed, payload, way))
 		return __real_frame_put(b, kind, channel, buf_str(&changed));
 	if (!lies())
