@@ -22,6 +22,8 @@ struct channel {
 	struct buf in;  /* bytes of a frame that is not whole yet */
 	struct buf out; /* queued; the first `sent` bytes are gone already */
 	size_t sent;
+	size_t *account, account_max; /* NULL: nobody counts */
+	size_t n_counted;             /* what `in` takes, in *account */
 	bool is_paused;
 	bool is_ended;   /* on_end was called or no callback is wanted any more */
 	bool is_closing; /* channel_close: free once the queue is empty */
@@ -41,10 +43,18 @@ static void destroy(struct channel *c)
 	free(c);
 }
 
+static void leave_account(struct channel *c)
+{
+	if (c->account)
+		*c->account -= c->n_counted;
+	c->account = NULL;
+}
+
 void channel_free(struct channel *c)
 {
 	if (!c)
 		return;
+	leave_account(c);
 	c->is_ended = true;
 	if (c->in_callback)
 		c->is_dead = true;
@@ -68,6 +78,22 @@ static void end(struct channel *c, const struct error *reason)
 		c->is_ended = true;
 		c->ops->on_end(c->arg, reason);
 	}
+}
+
+static void count(struct channel *c)
+{
+	struct error err;
+	if (!c->account)
+		return;
+	bool has_grown = c->in.cap > c->n_counted;
+	*c->account += c->in.cap - c->n_counted;
+	c->n_counted = c->in.cap;
+	if (!has_grown || *c->account <= c->account_max)
+		return;
+	error_set(&err, ERROR_LIMIT,
+		"the executor leaves too much unfinished: over %zu bytes in all calls",
+		c->account_max);
+	end(c, &err);
 }
 
 /*
@@ -156,6 +182,7 @@ static bool receive_once(struct channel *c)
 	}
 	if (scratch)
 		loop_give_scratch(c->loop);
+	count(c);
 	if (n < 0 && sys != EAGAIN && sys != EINTR) {
 		struct error err;
 		error_sys(&err, sys, "receive on a call socket");
@@ -206,6 +233,12 @@ struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops 
 	return c;
 }
 
+void channel_set_account(struct channel *c, size_t *held, size_t max)
+{
+	c->account = held;
+	c->account_max = max;
+}
+
 /* A peer that takes nothing while the queue overflows is cut off in the next turn. */
 static void overflow(void *arg)
 {
@@ -242,6 +275,7 @@ void channel_close(struct channel *c)
 {
 	if (!c)
 		return;
+	leave_account(c);
 	c->is_ended = true;
 	if (c->out.len == 0) {
 		channel_free(c);
@@ -273,6 +307,7 @@ static void resume(void *arg)
 	struct channel *c = arg;
 	c->in_callback = true;
 	dispatch(c);
+	count(c);
 	c->in_callback = false;
 	if (c->is_dead)
 		destroy(c);

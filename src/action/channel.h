@@ -29,6 +29,11 @@ struct channel_ops {
 
 /* Takes the descriptor, a connected stream socket. */
 struct channel *channel_new(struct loop *loop, int fd, const struct channel_ops *ops, void *arg);
+/*
+ * From now on *held includes the memory of this channel for what is no whole frame yet; it outlives
+ * the channel. One by which it grows beyond `max` ends (ERROR_LIMIT).
+ */
+void channel_set_account(struct channel *c, size_t *held, size_t max);
 /* Closes at once: what is queued is dropped. */
 void channel_free(struct channel *c);
 /*

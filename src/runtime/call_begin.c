@@ -6,7 +6,8 @@
 
 enum {
 	PARAMS_ARENA_MAX = 64 * 1024 * 1024,
-	REQUEST_ROOM = 256, /* of a request, around its parameters */
+	REQUEST_ROOM = 256,                 /* of a request, around its parameters */
+	UNFINISHED_MAX = 256 * 1024 * 1024, /* of frames that all calls of a sandbox leave so */
 };
 
 /* ---- performed ---- */
@@ -54,6 +55,7 @@ static int connect_call(struct runtime_call *call, int stream_fd, struct error *
 	if (open_socket(call, stream_fd, &fd, err) < 0)
 		return -1;
 	call->channel = channel_new(call->rt->loop, fd, &call_channel_ops, call);
+	channel_set_account(call->channel, &call->sandbox->unfinished, UNFINISHED_MAX);
 	return 0;
 }
 

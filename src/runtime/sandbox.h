@@ -61,6 +61,7 @@ struct sandbox {
 	} audit_rate;        /* audit_network.c */
 	int n_calls;         /* under way */
 	int n_busy;          /* calls under way that count as activity */
+	size_t unfinished;   /* bytes for frames of its calls that are not whole yet */
 	bool is_held;        /* a snapshot is being taken: what changes something waits */
 	bool has_open_ports; /* whoever knows their names may talk to what listens in it */
 	bool is_there;       /* the backend has it */

@@ -4,11 +4,15 @@ An executor lives next to what it guards against, so the server believes nothing
 and without, events that are none, frames twice, cut or of another kind. Whoever asks is answered or cut off; the server and the other
 sandboxes never notice.
 """
+import contextlib
 import http.client
+import json
+import select
 
 import conftest
 import pytest
 from lies import FILE, SEEDS, SOME_WAYS, ask, each_value_is_told, honest, liars, lie, request, server, the_server_stays  # noqa: F401: fixtures
+from processes import memory_kib
 from waiting import wait_until
 
 
@@ -158,6 +162,26 @@ def test_a_download_that_is_longer_than_it_said_is_cut_off(server):
     cut = sum(ask(server, "GET", f"{box.path}/files?path=/etc/passwd", None) is None for _ in range(40))
     assert cut and server.server_pid() == pid, server.log_text()[-500:]
     box.delete()
+
+
+def test_what_an_executor_leaves_unfinished_is_bounded(server, honest):
+    pid, before = server.server_pid(), memory_kib(server.server_pid())
+    box = server.create()
+    lie(box, "unfinished")
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for _ in range(60):
+            connection = stack.enter_context(contextlib.closing(server.connection()))
+            connection.request("POST", f"{box.path}/actions/info", "{}", {"Authorization": f"Bearer {server.token}"})
+            asked.append(connection)
+        # 16 MiB each: some are told that it is enough, the others wait.
+        told = [c for c in asked if select.select([c.sock], [], [], 5 if c is asked[0] else 0.1)[0]]
+        answers = [json.load(c.getresponse()) for c in told]
+        assert answers and all(answer["error"]["code"] == "limit_reached" for answer in answers), answers[:3]
+        assert memory_kib(pid) - before < 480 * 1024, "half of it"
+        assert honest.output("echo honest") == "honest\n"
+    box.delete()
+    assert server.server_pid() == pid
 
 
 def test_events_of_a_liar_are_whole(server):
