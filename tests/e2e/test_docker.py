@@ -670,13 +670,17 @@ def test_a_paused_container_is_paused_when_the_server_comes_back_and_its_end_is_
     plain.remove()
 
 
-def test_a_container_that_is_removed_while_it_is_to_begin_again_is_gone(server, docker):
+@pytest.mark.parametrize("way", ("here", "elsewhere"))
+def test_a_container_that_is_removed_while_it_is_to_begin_again_is_gone(server, docker, way):
     pid = server.server_pid()
     container = docker.start("sh", "-c", "trap 'touch /tmp/told' TERM; echo up; while :; do sleep 0.05; done")
     wait_until(lambda: b"up" in container.logs()[1])
     with concurrent.futures.ThreadPoolExecutor() as pool:
         restart = pool.submit(container.request, "POST", "/restart", t=60)
         wait_until(lambda: container.exec("test", "-e", "/tmp/told")[0] == 0)
-        assert container.remove().status == 204
+        if way == "here":
+            assert container.remove().status == 204
+        else:
+            assert server.request("DELETE", f"/v1/sandboxes/{container.inspect()['Id'][:26]}").status == 204
         assert restart.result(PATIENCE).status in (404, 409, 500)
     assert server.server_pid() == pid, server.log_text()[-500:]

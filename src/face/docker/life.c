@@ -240,7 +240,7 @@ static void on_end(void *arg, struct str text)
 }
 
 /*
- * The sandbox is gone, or the executor does not know the process any more. Anything else says
+ * The sandbox is going, or the executor does not know the process any more. Anything else says
  * nothing of it: it is watched again when it is wanted next.
  */
 static void on_lost(void *arg, const struct error *err)
@@ -248,7 +248,8 @@ static void on_lost(void *arg, const struct error *err)
 	struct container *c = arg;
 	const struct sandbox *s = container_sandbox(c);
 	c->watch = NULL;
-	if (s && !sandbox_state_is_final(s->state) && err->code != ERROR_NOT_FOUND) {
+	bool is_there = s && !s->is_going && !sandbox_state_is_final(s->state);
+	if (is_there && err->code != ERROR_NOT_FOUND) {
 		c->is_unwatched = true;
 		return;
 	}
