@@ -150,7 +150,7 @@ static void on_exit_of_child(void *arg, int events)
 	if (!child_reap(&p->child, &code, &status))
 		return;
 	p->has_exited = true;
-	p->ended_ms = clock_mono_ms();
+	p->ended_us = clock_mono_us();
 	p->exit_code = code == CLD_EXITED ? status : -1;
 	p->signo = code == CLD_EXITED ? 0 : status;
 	if (p->exit_code)
@@ -415,7 +415,7 @@ static struct process *process_new(struct executor *e, const struct exec_params 
 	process_log_init(&p->log, (size_t)params->log_bytes);
 	buf_init(&p->in, PROCESS_INPUT_MAX);
 	p->started_wall_ms = clock_wall_ms();
-	p->started_ms = clock_mono_ms();
+	p->started_us = clock_mono_us(); /* after the other: what ended is never told as later */
 	return p;
 }
 
@@ -573,7 +573,7 @@ void process_put_cut(const struct process *p, struct jsonw *w, bool is_open, siz
 	jsonw_key_bool(w, "is_tty", p->is_tty);
 	jsonw_key_int(w, "started_ms", p->started_wall_ms);
 	jsonw_key_int(w, "duration_ms",
-		(p->has_exited ? p->ended_ms : clock_mono_ms()) - p->started_ms);
+		((p->has_exited ? p->ended_us : clock_mono_us()) - p->started_us) / 1000);
 	if (!is_open)
 		jsonw_close(w);
 }

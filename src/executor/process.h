@@ -66,11 +66,11 @@ struct process {
 	bool is_removed; /* in no list any more; freed when it has ended and nobody holds it */
 	int n_holds;
 	bool has_timed_out;
-	const char *limit;    /* that it ran into; NULL: none */
-	int exit_code, signo; /* one of them counts: signo if not 0 */
-	struct timer *timer;  /* of its deadline */
-	int64_t grace_ms;     /* from TERM to KILL then; 0: KILL at once */
-	int64_t started_wall_ms, started_ms, ended_ms;
+	const char *limit;                             /* that it ran into; NULL: none */
+	int exit_code, signo;                          /* one of them counts: signo if not 0 */
+	struct timer *timer;                           /* of its deadline */
+	int64_t grace_ms;                              /* from TERM to KILL then; 0: KILL at once */
+	int64_t started_wall_ms, started_us, ended_us; /* the last two: monotonic */
 };
 
 int process_start(struct executor *e, const struct exec_params *p, struct process **ret,
