@@ -127,19 +127,17 @@ def test_many_small_writes_are_the_sandboxs_memory_too(server):
 
 def test_an_append_that_breaks_off_takes_nothing_from_others(server):
     box = server.create()
-    box.run("touch /tmp/log")
-    lines = threading.Thread(target=lambda: box.run("for i in $(seq 4000); do echo line $i. >>/tmp/log; done"))
-    lines.start()
+    lines = box.action("exec", detach=True, argv=[
+        "bash", "-c", "i=0; until [ -e /tmp/enough ]; do echo line $((++i)). >>/tmp/log; done; echo $i"])["process"]
     body = json.dumps({"path": "/tmp/log", "content": "x" * (600 << 10)})
-    n = 0
-    while lines.is_alive():
+    for n in range(40):
         with contextlib.closing(server.connection()) as hasty:
             hasty.request("POST", f"{box.path}/actions/append", body, server.headers("", None))
             time.sleep(n % 5 / 1000)
-        n += 1
-        box.run("true", session="other")
-    lines.join()
-    assert n > 5 and box.output("grep -a -o 'line [0-9]*[.]' /tmp/log | sort -u | wc -l") == "4000\n"
+    box.run("touch /tmp/enough")
+    assert box.action("process_wait", process=lines)["exit_code"] == 0
+    written = box.action("process_logs", process=lines, capture=True)["entries"][0]["text"]
+    assert box.output("grep -a -o 'line [0-9]*[.]' /tmp/log | sort -u | wc -l") == written
     box.delete()
 
 
