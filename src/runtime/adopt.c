@@ -75,6 +75,47 @@ static struct sandbox *find_asked(struct runtime *rt, const struct backend_reply
 	return s;
 }
 
+static void one_settled(struct runtime *rt)
+{
+	if (--rt->n_settling == 0)
+		step_after_commit(take_ptr(rt->starting));
+}
+
+static void on_settled(void *arg, const struct backend_reply *reply)
+{
+	struct step *step = arg;
+	struct runtime *rt = step->rt;
+	struct sandbox *s = step_sandbox(step);
+	if (s && reply->error.code != ERROR_OK) {
+		log_warn("sandbox.adopt", "id=%s cannot be %s again: %s", s->id,
+			step->flag ? "paused" : "resumed", reply->error.text);
+		if (step->flag && life_apply(s, LIFE_THAWED))
+			store_put(rt->store, s);
+	}
+	step_free(step);
+	one_settled(rt);
+}
+
+/* At once: what rests runs no longer than it must. */
+static void settle_pause(struct sandbox *s, bool was_paused)
+{
+	struct runtime *rt = s->runtime;
+	struct backend *b = rt->backend;
+	bool is_paused = s->state == SANDBOX_PAUSED;
+	/* A backend that gives layers does not say whether it was frozen for one. */
+	if (is_paused == was_paused && !b->ops->gives_layers)
+		return;
+	if (b->ops->is_shared) {
+		life_apply(s, was_paused ? LIFE_FROZEN : LIFE_THAWED);
+		store_put(rt->store, s);
+		return;
+	}
+	struct step *step = step_new(rt, s, NULL);
+	step->flag = is_paused;
+	rt->n_settling++;
+	b->ops->freeze(b, s->backend_id, is_paused, on_settled, step);
+}
+
 void adopt_one(void *arg, const struct backend_reply *reply)
 {
 	struct runtime *rt = arg;
@@ -92,11 +133,12 @@ void adopt_one(void *arg, const struct backend_reply *reply)
 		return;
 	}
 	s->is_there = true;
-	s->was_paused = reply->is_unfinished ? s->state == SANDBOX_PAUSED : reply->is_paused;
 	s->enforced = reply->enforced;
 	s->init_pid = reply->init_pid;
 	if (rt->backend->ops->boundary)
 		secrets_adopt(s, reply->fd);
+	if (sandbox_is_usable(s) && !is_helper(s) && !reply->is_unfinished)
+		settle_pause(s, reply->is_paused);
 }
 
 static void on_orphan_destroyed(void *arg, const struct backend_reply *reply)
@@ -132,46 +174,6 @@ static void on_helper_gone(void *arg, const struct error *err)
 		images_sweep(rt->images);
 }
 
-static void one_settled(struct runtime *rt)
-{
-	if (--rt->n_settling == 0)
-		step_after_commit(take_ptr(rt->starting));
-}
-
-static void on_settled(void *arg, const struct backend_reply *reply)
-{
-	struct step *step = arg;
-	struct runtime *rt = step->rt;
-	struct sandbox *s = step_sandbox(step);
-	if (s && reply->error.code != ERROR_OK) {
-		log_warn("sandbox.adopt", "id=%s cannot be %s again: %s", s->id,
-			step->flag ? "paused" : "resumed", reply->error.text);
-		if (step->flag && life_apply(s, LIFE_THAWED))
-			store_put(rt->store, s);
-	}
-	step_free(step);
-	one_settled(rt);
-}
-
-static void settle_pause(struct sandbox *s)
-{
-	struct runtime *rt = s->runtime;
-	struct backend *b = rt->backend;
-	bool is_paused = s->state == SANDBOX_PAUSED;
-	/* A backend that gives layers does not say whether it was frozen for one. */
-	if (is_paused == s->was_paused && !b->ops->gives_layers)
-		return;
-	if (b->ops->is_shared) {
-		life_apply(s, s->was_paused ? LIFE_FROZEN : LIFE_THAWED);
-		store_put(rt->store, s);
-		return;
-	}
-	struct step *step = step_new(rt, s, NULL);
-	step->flag = is_paused;
-	rt->n_settling++;
-	b->ops->freeze(b, s->backend_id, is_paused, on_settled, step);
-}
-
 static void settle_found(struct sandbox *s)
 {
 	if (sandbox_is_usable(s) && is_helper(s)) {
@@ -183,7 +185,6 @@ static void settle_found(struct sandbox *s)
 		life_start_deadlines(s);
 		egress_open(s);
 		decisions_open(s);
-		settle_pause(s);
 		log_info("sandbox.adopt", "id=%s state=%s", s->id, sandbox_state_name(s->state));
 		return;
 	}
@@ -213,7 +214,6 @@ static void on_started(void *arg, const struct backend_reply *reply)
 	}
 	rt->host = reply->enforced;
 	rt->starting = step;
-	rt->n_settling = 1;
 	struct list *at = rt->living.next;
 	while (at != &rt->living) {
 		struct sandbox *s = list_entry(at, struct sandbox, link);
@@ -239,5 +239,6 @@ void runtime_start(struct runtime *rt, runtime_done_fn *done, void *arg)
 		step_defer(step);
 		return;
 	}
+	rt->n_settling = 1; /* what on_started does */
 	rt->backend->ops->start(rt->backend, on_started, step);
 }

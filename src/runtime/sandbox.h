@@ -65,7 +65,6 @@ struct sandbox {
 	bool is_held;        /* a snapshot is being taken: what changes something waits */
 	bool has_open_ports; /* whoever knows their names may talk to what listens in it */
 	bool is_there;       /* the backend has it */
-	bool was_paused;     /* so the backend said when it was adopted */
 	bool may_rest;       /* a pause or resume failed, and nobody knows how it was left */
 	bool is_going;       /* the backend has been asked to destroy it */
 	bool is_buried;      /* on runtime::buried */
