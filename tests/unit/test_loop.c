@@ -232,9 +232,13 @@ static void ring(void *arg)
 	a->has_rung = true;
 }
 
-/* Within one millisecond of setting them, or once more. */
+/* False where that took so long that a later one may be due before an earlier one. */
 static bool set_alarms(unsigned seed)
 {
+	for (int i = 0; i < N_TIMERS; i++) {
+		timer_clear(alarms[i].timer);
+		alarms[i].is_set = false;
+	}
 	int64_t began = clock_mono_ms();
 	for (int i = 0; i < N_TIMERS; i++) {
 		seed = seed * 1103515245 + 12345;
