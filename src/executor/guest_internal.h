@@ -8,7 +8,12 @@
 #include "executor/guest.h"
 #include "executor/guest_channel.h"
 
-enum { GUEST_LAST_WORDS_MAX = 4096, GUEST_WHAT_MAX = 80 };
+enum { GUEST_LAST_WORDS_MAX = 4096, GUEST_WHAT_MAX = 80, GUEST_EARLY_MAX = 16 };
+
+struct guest_status {
+	pid_t pid;  /* 0: none */
+	int status; /* of waitpid */
+};
 
 struct guest_pipe {
 	int fd;
@@ -40,6 +45,9 @@ struct guest {
 	int exit_code, signo; /* one counts: signo if not 0 */
 	const char *limit;    /* of the sandbox, that it ran into when it ended; or NULL */
 	int early_signo;      /* for when it is known who it is */
+	/* What it told of forks before they were heard themselves, the oldest overwritten. */
+	struct guest_status early[GUEST_EARLY_MAX];
+	unsigned n_early;
 	int n_holds;
 	bool is_freed; /* as soon as nobody holds it */
 };

@@ -83,18 +83,47 @@ static int parse_message(struct str text, struct json **ret, struct error *err)
 	return json_parse(text, ret, err);
 }
 
+static void set_status(struct guest *g, int status)
+{
+	g->has_status = true;
+	g->signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	g->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	guest_on_exit(g, 0);
+}
+
+/* A fork's first packet may wait still, though it was sent before its parent told of its end. */
 static void take_status(struct guest *parent, const struct json *message)
 {
-	int64_t pid = json_int(json_find(message, "exited"));
-	int status = (int)json_int(json_find(message, "status"));
-	struct guest *g, *tmp;
-	list_for_each_safe(g, tmp, &parent->executor->guests, link) {
-		if (g->parent != parent || g->child.pid != pid || g->has_status)
+	struct guest_status told = { .pid = (pid_t)json_int(json_find(message, "exited")),
+		.status = (int)json_int(json_find(message, "status")) };
+	struct guest *g;
+	bool is_early = false;
+	if (told.pid <= 0)
+		return;
+	list_for_each(g, &parent->executor->guests, link) {
+		if (g->parent != parent || g->has_status)
 			continue;
-		g->has_status = true;
-		g->signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-		g->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-		guest_on_exit(g, 0);
+		if (g->child.pid == told.pid) {
+			set_status(g, told.status);
+			return;
+		}
+		is_early |= g->child.pid == 0;
+	}
+	if (is_early)
+		parent->early[parent->n_early++ % GUEST_EARLY_MAX] = told;
+}
+
+static void take_pid(struct guest *g, pid_t pid)
+{
+	if (!g->is_forked || g->child.pid || pid <= 0)
+		return;
+	g->child.pid = pid;
+	for (int i = 0; g->parent && i < GUEST_EARLY_MAX; i++) {
+		struct guest_status *told = &g->parent->early[i];
+		if (told->pid != pid)
+			continue;
+		told->pid = 0;
+		set_status(g, told->status);
 		return;
 	}
 }
@@ -102,14 +131,12 @@ static void take_status(struct guest *parent, const struct json *message)
 /* A message that belongs to no request. */
 static void take_message(struct guest *g, const struct json *message)
 {
-	if (json_find(message, "ready")) {
-		if (g->is_forked)
-			g->child.pid = (pid_t)json_int(json_find(message, "ready"));
-	} else if (json_find(message, "exited")) {
+	if (json_find(message, "ready"))
+		take_pid(g, (pid_t)json_int(json_find(message, "ready")));
+	else if (json_find(message, "exited"))
 		take_status(g, message);
-	} else if (g->ops && g->ops->on_message) {
+	else if (g->ops && g->ops->on_message)
 		g->ops->on_message(g->arg, message);
-	}
 }
 
 void guest_dispatch(struct guest *g, const struct guest_packet *p)

@@ -2,9 +2,12 @@
 #include "executor/guest.h"
 
 #include "base/auto.h"
+#include "executor/guest_internal.h"
 #include "unit.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* What the programs below say, in order. */
@@ -327,6 +330,22 @@ static void a_fork_that_ends_says_how(void **state)
 	assert_false(talk.has_exited);
 }
 
+/* Its parent's word on its end is read before the fork's own first one. */
+static void the_end_of_a_fork_may_be_told_before_it_is_heard(void **state)
+{
+	start_with(FORKING, STR_NONE);
+	struct guest *copy = fork_with(STR("8"));
+	ask(copy, 0, "\"die\"");
+	for (int unread = 0; unread < 2 * (int)sizeof("{\"ready\":1}") + 2 * GUEST_HEAD;) {
+		poll(NULL, 0, 1);
+		assert_int_equal(ioctl(talk.guest->channel.fd, FIONREAD, &unread), 0);
+	}
+	while (!talk.has_exited)
+		run_until_stopped();
+	assert_string_equal(talk.exit_reason.text, "copy ended with status 3");
+	guest_free(copy);
+}
+
 static void a_fork_outlives_what_it_was_made_of(void **state)
 {
 	start_with(FORKING, STR_NONE);
@@ -381,6 +400,7 @@ int main(void)
 		TEST(an_interrupt_reaches_it),
 		TEST(a_fork_has_its_own_channel_and_arguments),
 		TEST(a_fork_that_ends_says_how),
+		TEST(the_end_of_a_fork_may_be_told_before_it_is_heard),
 		TEST(a_fork_outlives_what_it_was_made_of),
 		TEST(without_python_it_says_what_is_missing),
 		TEST(a_paused_guest_loses_nothing),
