@@ -84,9 +84,25 @@ void call_end_failed(struct runtime_call *call, const struct error *err)
 	settle(call, &data);
 }
 
-static void finish(struct runtime_call *call, struct str result)
+/*
+ * What is told of a sandbox is told in one line: in a protocol of lines its second one would be a
+ * message of its own. In JSON only what stands between two tokens can be the end of a line.
+ */
+static struct str in_one_line(struct str json, struct buf *kept)
 {
-	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX);
+	if (str_find_char(json, '\n') < 0 && str_find_char(json, '\r') < 0)
+		return json;
+	buf_put(kept, json);
+	for (size_t i = 0; i < kept->len; i++)
+		if (kept->ptr[i] == '\n' || kept->ptr[i] == '\r')
+			kept->ptr[i] = ' ';
+	return buf_str(kept);
+}
+
+static void finish(struct runtime_call *call, struct str json)
+{
+	auto_buf struct buf data = BUF_INIT(EVENT_DATA_MAX), kept = BUF_INIT(FRAME_PAYLOAD_MAX);
+	struct str result = in_one_line(json, &kept);
 	struct error err;
 	if (json_check_values(result, RESULT_VALUES_MAX, &err) < 0 ||
 		audit_result(call->action, clock_mono_us() - call->started_us, result, &data,
@@ -111,12 +127,13 @@ static void finish(struct runtime_call *call, struct str result)
 
 static void on_event(struct runtime_call *call, struct str json)
 {
+	auto_buf struct buf kept = BUF_INIT(FRAME_PAYLOAD_MAX);
 	struct error err;
 	if (trim_json(json, FRAME_PAYLOAD_MAX, NULL, NULL, &err) < 0) {
 		error_wrap(&err, "the executor's event of %s", call->action->name);
 		call_end_failed(call, &err);
 	} else if (call->sink->event) {
-		call->sink->event(call->arg, json);
+		call->sink->event(call->arg, in_one_line(json, &kept));
 	}
 }
 

@@ -56,6 +56,8 @@ def lie(box, *how):
 
 IS_LONG = "SCALE" in os.environ
 WAYS = range(37)  # of liar/lying_frames.c: null, numbers, texts, arrays, objects, no JSON; a key less, twice, renamed; what becomes of frames
+SIZES = range(37, 43)  # the same: texts, arrays, objects and numbers of megabytes
+IN_LINES = 43  # the end of a line before and behind a value
 SOME_WAYS = WAYS if IS_LONG else (0, 3, 23)
 EACH = 64  # how many values of a frame it goes through
 

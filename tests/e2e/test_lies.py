@@ -6,12 +6,13 @@ sandboxes never notice.
 """
 import contextlib
 import http.client
+import itertools
 import json
 import select
 
 import conftest
 import pytest
-from lies import FILE, SEEDS, SOME_WAYS, ask, each_value_is_told, honest, liars, lie, request, server, the_server_stays  # noqa: F401: fixtures
+from lies import FILE, IS_LONG, SEEDS, SIZES, SOME_WAYS, ask, each_value_is_told, honest, liars, lie, request, server, the_server_stays  # noqa: F401: fixtures
 from processes import memory_kib
 from waiting import wait_until
 
@@ -122,6 +123,11 @@ def test_whatever_an_executor_says_to_the_younger_faces_the_server_stays(server,
 @pytest.mark.parametrize("way", SOME_WAYS)
 def test_no_value_of_an_executor_is_needed(server, honest, make, questions_of, way):
     each_value_is_told(server, honest, make, questions_of, way)
+
+
+@pytest.mark.parametrize("way", SIZES if IS_LONG else (39,))
+def test_values_of_a_size_that_none_has_end_nobody(server, honest, way):
+    each_value_is_told(server, honest, lambda server: server.create(), lambda box: itertools.islice(questions(box), 12), way, 8 if IS_LONG else 1)
 
 
 def state_of(server):

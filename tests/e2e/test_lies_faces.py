@@ -6,7 +6,7 @@ import urllib.parse
 import pytest
 from conftest import Sandbox
 from docker_api import tar_of
-from lies import EACH, FILE, IS_LONG, SEEDS, WAYS, ask, each_value_is_told, honest, liars, request, server, the_server_stays  # noqa: F401: fixtures
+from lies import EACH, FILE, IN_LINES, IS_LONG, SEEDS, WAYS, ask, each_value_is_told, honest, liars, lie, request, server, the_server_stays  # noqa: F401: fixtures
 from test_e2b import envelope
 from test_swerex import form, zipped
 
@@ -24,6 +24,17 @@ def create_plain(server):
     assert box.run("mkdir -p p && cd p && git init -q && git -c user.name=a -c user.email=a@b commit -qm x --allow-empty && echo x >new && cd ..")["exit_code"] == 0
     box.action("tool_add", entrypoint="kit.bump")
     return box
+
+
+def test_what_a_liar_says_in_several_lines_is_told_in_one(server):
+    """`cay mcp` and others tell one message in a line: what stands in a second one would be another message, from who may say everything."""
+    box = server.create()
+    lie(box, "each", IN_LINES)
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "run", "arguments": {"command": "echo one"}}}
+    replies = [request(server, "POST", f"/mcp/{box.id}", call, {"Accept": "application/json"}) for _ in range(8)]
+    assert any(reply.status == 200 and "structuredContent" in reply.json["result"] for reply in replies), replies[0].body
+    assert not [reply.body for reply in replies if b"\n" in reply.body.strip() or b"\r" in reply.body.strip()]
+    box.delete()
 
 
 # E2B.

@@ -66,6 +66,23 @@ static const char *const others[] = {
 	"\"",
 };
 
+enum { KEY_WAYS = 3, MUCH = 1024 * 1024 };
+
+enum spoiled {
+	DATA_CUT,
+	DATA_TWICE,
+	DATA_EMPTY,
+	DATA_ELSEWHERE,
+	DATA_NOWHERE,
+	DATA_MUCH,
+	END_TWICE,
+	END_THEN_DATA,
+	END_THEN_EVENT,
+	END_THEN_ERROR,
+	END_AS_EVENT,
+	SPOILED_WAYS,
+};
+
 uint64_t draw(uint64_t n)
 {
 	state ^= state << 13;
@@ -168,7 +185,7 @@ static struct shape {
 	uint64_t keys;
 	size_t next;
 } shapes[SHAPES_MAX];
-static size_t n_shapes;
+static size_t n_shapes, begin_at;
 
 static struct shape *find_shape(struct str s)
 {
@@ -180,14 +197,97 @@ static struct shape *find_shape(struct str s)
 	while (i < n_shapes && shapes[i].keys != keys)
 		i++;
 	if (i == n_shapes && i < SHAPES_MAX)
-		shapes[n_shapes++].keys = keys;
+		shapes[n_shapes++] = (struct shape){ keys, begin_at };
 	return i < SHAPES_MAX ? &shapes[i] : NULL;
+}
+
+/* ---- values of a size that none has ---- */
+
+enum { SWOLLEN_AT = ARRAY_LEN(others) + KEY_WAYS + SPOILED_WAYS, SWOLLEN_BYTES = 5 * 1024 * 1024 };
+
+enum swollen {
+	LONG_TEXT,
+	LONG_ESCAPES,  /* a text that grows when it is told again */
+	MANY_ELEMENTS, /* an array's own, again and again */
+	MANY_OBJECTS,  /* an array of objects without anything */
+	MANY_MEMBERS,  /* an object's */
+	MANY_DIGITS,   /* a number's */
+	MANY_LINES,    /* the value itself, between ends of lines */
+};
+
+static void put_many(struct buf *b, struct str piece)
+{
+	for (bool is_first = true; b->len < SWOLLEN_BYTES; is_first = false) {
+		if (!is_first)
+			buf_putc(b, ',');
+		buf_put(b, piece);
+	}
+}
+
+/* False: a value of that kind does not swell in that way. */
+static bool put_swollen(struct buf *b, enum swollen way, struct str value, struct str element)
+{
+	bool is_array = str_starts(value, STR("[")), is_object = str_starts(value, STR("{"));
+	bool is_text = str_starts(value, STR("\""));
+	switch (way) {
+	case LONG_TEXT:
+	case LONG_ESCAPES:
+		buf_putc(b, '"');
+		while (b->len < SWOLLEN_BYTES)
+			buf_puts(b, way == LONG_TEXT ? "/a long text" : "\\u001b\\\"");
+		buf_putc(b, '"');
+		return is_text;
+	case MANY_ELEMENTS:
+	case MANY_OBJECTS:
+		buf_putc(b, '[');
+		put_many(b, way == MANY_OBJECTS || !element.len ? STR("{}") : element);
+		buf_putc(b, ']');
+		return is_array;
+	case MANY_MEMBERS:
+		buf_puts(b, "{\"\":0");
+		for (int i = 0; b->len < SWOLLEN_BYTES; i++)
+			buf_printf(b, ",\"k%d\":[]", i);
+		buf_putc(b, '}');
+		return is_object;
+	case MANY_LINES:
+		buf_puts(b, "\r\n");
+		buf_put(b, value);
+		buf_puts(b, "\n\n");
+		return true;
+	default:
+		while (b->len < SWOLLEN_BYTES)
+			buf_putc(b, '9');
+		return !is_text && !is_object && !is_array;
+	}
+}
+
+/* False: the frame has been told with all of its lies. */
+static bool swell_once(struct buf *b, struct str s, enum swollen way)
+{
+	find_tokens(s);
+	struct shape *shape = find_shape(s);
+	while (shape && shape->next < MIN(n_tokens, (size_t)EACH_MAX)) {
+		auto_buf struct buf big = BUF_INIT(FRAME_PAYLOAD_MAX);
+		const struct token *t = &tokens[shape->next++];
+		struct str value = str_first(str_skip(s, t->start), t->end - t->start);
+		bool has_element = t + 1 < tokens + n_tokens && t[1].end < t->end;
+		struct str element = has_element
+			? str_first(str_skip(s, t[1].start), t[1].end - t[1].start)
+			: STR_NONE;
+		if (t->is_key || !put_swollen(&big, way, value, element))
+			continue;
+		put_replaced(b, s, t, buf_str(&big));
+		return true;
+	}
+	return false;
 }
 
 /* False: the frame has been told with all of its lies. */
 static bool lie_once(struct buf *b, struct str s, size_t way)
 {
 	bool wants_key = way >= ARRAY_LEN(others);
+	if (way >= SWOLLEN_AT)
+		return swell_once(b, s, (enum swollen)(way - SWOLLEN_AT));
 	find_tokens(s);
 	struct shape *shape = find_shape(s);
 	while (shape && shape->next < MIN(n_tokens, (size_t)EACH_MAX)) {
@@ -247,22 +347,6 @@ static int put_disguised(struct buf *b, enum frame_kind kind, uint8_t channel, s
 
 /* ---- what becomes of frames ---- */
 
-enum { KEY_WAYS = 3, MUCH = 1024 * 1024 };
-
-enum spoiled {
-	DATA_CUT,
-	DATA_TWICE,
-	DATA_EMPTY,
-	DATA_ELSEWHERE,
-	DATA_NOWHERE,
-	DATA_MUCH,
-	END_TWICE,
-	END_THEN_DATA,
-	END_THEN_EVENT,
-	END_THEN_ERROR,
-	END_AS_EVENT,
-};
-
 static int spoil_data(struct buf *b, enum spoiled way, uint8_t channel, struct str bytes)
 {
 	static char much[MUCH];
@@ -316,7 +400,7 @@ static bool spoil(struct buf *b, size_t at, enum frame_kind kind, uint8_t channe
 	static size_t n;
 	enum spoiled way = (enum spoiled)(at - ARRAY_LEN(others) - KEY_WAYS);
 	bool is_end = kind == FRAME_RESULT || kind == FRAME_ERROR;
-	if (at < ARRAY_LEN(others) + KEY_WAYS ||
+	if (at < ARRAY_LEN(others) + KEY_WAYS || at >= SWOLLEN_AT ||
 		!(way <= DATA_MUCH ? kind == FRAME_DATA : is_end) || n++ % 2)
 		return false;
 	if (way <= DATA_MUCH)
@@ -363,15 +447,15 @@ int __wrap_frame_put(struct buf *b, enum frame_kind kind, uint8_t channel, struc
 {
 	auto_buf struct buf changed = BUF_INIT(FRAME_PAYLOAD_MAX);
 	char how[64];
-	size_t way;
+	size_t way = 0;
 	read_how(how);
 	if (kind == FRAME_RESULT && strncmp(how, "unfinished", 10) == 0)
 		return put_unfinished(b, kind);
-	bool is_each = sscanf(how, "each %zu", &way) == 1;
+	bool is_each = sscanf(how, "each %zu %zu", &way, &begin_at) >= 1;
 	if (is_each && spoil(b, way, kind, channel, payload))
 		return 0;
-	if (is_each && way < ARRAY_LEN(others) + KEY_WAYS && kind != FRAME_DATA &&
-		lie_once(&changed, payload, way))
+	bool is_value = way < ARRAY_LEN(others) + KEY_WAYS || way >= SWOLLEN_AT;
+	if (is_each && is_value && kind != FRAME_DATA && lie_once(&changed, payload, way))
 		return __real_frame_put(b, kind, channel, buf_str(&changed));
 	if (!lies())
 		return __real_frame_put(b, kind, channel, payload);
