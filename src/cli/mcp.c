@@ -168,19 +168,30 @@ static void serve(struct bridge *b)
 	struct stat st;
 	struct signal_watch *term = signal_new(b->loop, SIGTERM, stop, b);
 	struct signal_watch *interrupt = signal_new(b->loop, SIGINT, stop, b);
-	bool is_file = fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode);
-	if (!is_file) {
+	/* Of a file, or of /dev/null. */
+	bool is_ready = fstat(STDIN_FILENO, &st) == 0 &&
+		(S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO)));
+	if (!is_ready) {
 		b->input = watch_new(b->loop, STDIN_FILENO, LOOP_READ, on_input, b);
 	} else {
-		while (read_some(b)) /* a file has no readiness to wait for */
+		while (read_some(b)) /* it has no readiness to wait for */
 			;
 		end_input(b);
 	}
-	if (!is_file || b->n_pending)
+	if (!is_ready || b->n_pending)
 		loop_run(b->loop);
 	watch_free(b->input);
 	signal_free(term);
 	signal_free(interrupt);
+}
+
+/* It becomes a part of paths. */
+static int take_id(const struct json *sandbox, struct buf *id, struct error *err)
+{
+	struct str text = json_str(json_find(sandbox, "id"));
+	if (!text.len || buf_put(id, text) < 0)
+		return error_set(err, ERROR_PROTOCOL, "the server does not say which sandbox");
+	return 0;
 }
 
 static int make_sandbox(struct invocation *in, struct remote *s, struct buf *id, struct error *err)
@@ -194,8 +205,7 @@ static int make_sandbox(struct invocation *in, struct remote *s, struct buf *id,
 	if (create_put_body(&w, o, err) < 0 ||
 		remote_post_json(s, "/v1/sandboxes", buf_str(&body), &made, err) < 0)
 		return -1;
-	buf_put(id, json_str(json_find(made, "id")));
-	return 0;
+	return take_id(made, id, err);
 }
 
 static int find_sandbox(struct remote *s, const char *key, struct buf *id, struct error *err)
@@ -205,8 +215,7 @@ static int find_sandbox(struct remote *s, const char *key, struct buf *id, struc
 	remote_put_path(&path, key, "");
 	if (remote_get_json(s, path.ptr, &found, err) < 0)
 		return -1;
-	buf_put(id, json_str(json_find(found, "id")));
-	return 0;
+	return take_id(found, id, err);
 }
 
 int mcp_main(struct invocation *in, struct error *err)

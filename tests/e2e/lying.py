@@ -5,6 +5,7 @@
         liar.lie(seed=7, share=0.3)      # from now on
         …
         liar.lie(seed=0, share=0)        # honest again
+        liar.lie_of_each(None, 1)        # each value of each kind of answer is None once, and so are all in turn; one lie until the next call
 
 It falsifies values (types, sizes, numbers, ids), events, what is no JSON, statuses, redirects, framing and time. What is upgraded, or a stream
 that has no end, is passed on in both directions, with bytes falsified on the way to who asked.
@@ -26,6 +27,11 @@ TEXTS = ["", "a/../../b", "..", "x\ny\r\nz", "nul\0nul", "\x1b[31mred\x1b]0;titl
          "http://169.254.169.254/", "-rf", "$(reboot)", "x" * 5000]
 VALUES = [None, True, False, 0, -1, 1 << 31, 1 << 63, -(1 << 63) - 1, 1 << 200, 1.5, 1e308, -0.0, [], {}, [[]], {"": None}, *TEXTS]
 STATUSES = [100, 199, 200, 201, 202, 204, 205, 206, 304, 400, 401, 403, 404, 405, 409, 410, 413, 418, 429, 500, 502, 503, 599, 600, 999, 0]
+
+
+ABSENT = object()
+EACH = [None, ABSENT, -1, (1 << 63) - 1, -(1 << 63), 1e308, "", "../..", "x\ny\r\nz: a", "é" * 300, "y" * 300000, [], {}, [[]] * 5000, True]
+PLACES_MAX = 60  # of an answer
 
 
 class Listener:
@@ -123,6 +129,19 @@ def walk(value, path=()):
     yield path
     for key, below in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         yield from walk(below, (*path, key))
+
+
+def put(tree, path, value):
+    if not path:
+        return None if value is ABSENT else value
+    at = tree
+    for key in path[:-1]:
+        at = at[key]
+    if value is ABSENT:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return tree
 
 
 def replaced(rng, value):
@@ -224,6 +243,7 @@ class Liar(Listener):
         self.upstream, self.elsewhere = upstream, elsewhere
         self.lock, self.share, self.rng, self.told = threading.Lock(), 0, random.Random(0), []
         self.last = (200, "", b"{}")
+        self.each, self.left, self.next = [], 0, {}
         self.host = f"localhost:{upstream[1]}" if isinstance(upstream, tuple) else "localhost"
         super().__init__(path)
 
@@ -234,6 +254,33 @@ class Liar(Listener):
             told = self.told
             self.rng, self.share, self.told = random.Random(seed), share, []
         return told
+
+    def lie_of_each(self, value, left):
+        """left: so many lies are told. ABSENT: the value is left out."""
+        with self.lock:
+            self.each, self.left = [value], left
+
+    def value_of_each(self, line, kind, text):
+        """The text with the next of its values falsified; None if that has been told of all, or it has none."""
+        if not self.left:
+            return None
+        try:
+            is_event = kind.startswith("text/event-stream")
+            before, sign, after = text.partition(b"data: ") if is_event else (b"", b"", text)
+            body, _, rest = after.partition(b"\n\n") if is_event else (after, b"", b"")
+            tree = json.loads(body)
+        except ValueError:
+            return None
+        places = list(walk(tree))
+        shape = (line[0], repr(sorted({tuple(k for k in place if isinstance(k, str)) for place in places})))
+        at = self.next.get((repr(self.each), shape), 0)
+        if at >= min(len(places), PLACES_MAX):
+            return None
+        self.next[repr(self.each), shape] = at + 1
+        self.left -= 1
+        self.told.append((line, places[at], self.each[0]))
+        new = json.dumps(put(tree, places[at], self.each[0])).encode()
+        return before + sign + new + (b"\n\n" + rest if is_event else b"")
 
     def call_upstream(self, line, headers, body):
         connection = http.client.HTTPConnection("localhost", timeout=SHORTLY)
@@ -263,6 +310,8 @@ class Liar(Listener):
         if "upgrade" in headers or (line[0] == "GET" and "event-stream" in headers.get("accept", "")):
             return self.tunnel(connection, reader, line, headers, body, rng if is_lie else None)
         status, kind, text, told = self.call_upstream(line, headers, body)
+        with self.lock:
+            text = self.value_of_each(line, kind, text) or text
         if not is_lie:
             more = [f"{n}: {v}" for n, v in told.items() if n.lower() not in ("transfer-encoding", "content-length", "connection", "content-type")]
             self.last = (status, kind, text)

@@ -19,9 +19,10 @@ import test_engine
 import test_guard
 import test_tools_mcp_http
 from conftest import Sandbox, end_server, gateway, start_server
-from lying import Elsewhere, Liar
+from lying import EACH, Elsewhere, Liar
 from waiting import wait_until
 
+IS_LONG = "SCALE" in os.environ
 SEEDS = range(int(os.environ.get("SCALE", "1")) * 2)
 SOON = 6  # seconds; who has no answer by then goes away
 SHARE = 0.35  # of the answers that are lies
@@ -287,3 +288,32 @@ def test_a_model_that_judges_lies(judged, seed):
 def test_an_mcp_server_lies(server, kind, seed):
     with test_tools_mcp_http.mcp_server(kind) as far, Elsewhere() as elsewhere, Liar(far.server_address, elsewhere) as liar:
         lied_to(server, liar, elsewhere, far.key, Tools(liar, far.key), seed)
+
+
+def each_is_told(server, liar, elsewhere, key, way, value, lives):
+    """Each value of each answer is that once: of what is made one in a life, then one in each answer to what is asked of it."""
+    pid = server.server_pid()
+    for _ in range(lives):
+        liar.lie_of_each(value, 1)
+        made = ask(server, "POST", "/v1/sandboxes", way.wishes) if isinstance(way, Made) else None
+        path = way.PATH if made is None and not isinstance(way, Made) else made and made.status == 201 and f"/v1/sandboxes/{made.json['id']}"
+        liar.lie_of_each(value, 1000)
+        if path:
+            use(server, path)
+        told = liar.lie(0, 0)
+        liar.lie_of_each(value, 0)
+        assert server.server_pid() == pid, (told, server.log_text()[-3000:])
+        wait_until(lambda: way.clean(server), "a sandbox that nobody can remove")
+    wait_until(lambda: works_again(server, way), "honest, and not believed")
+    assert server.server_pid() == pid, "cayd has ended"
+    assert not [visit for visit in elsewhere.visits if key in json.dumps(visit)], "a key was shown elsewhere"
+
+
+FAR = {"deployment": Made({}), "action_server": Given(), "peer": Made({}), "service": Made({}),
+       "engine": Made({"image": test_engine.IMAGE, "mounts": [test_engine.TOOLS]})}
+
+
+@pytest.mark.parametrize("value", EACH if IS_LONG else EACH[:1], ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize("far", FAR)
+def test_no_value_of_a_far_side_is_needed(request, far, value):
+    each_is_told(*request.getfixturevalue(far), FAR[far], value, 40 if IS_LONG else 2)
