@@ -19,6 +19,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "runtime/disk.h"
 
 #include <stdio.h>
 
@@ -118,7 +119,8 @@ static int add_image(struct build *b, struct stage *stage, struct image **ret, s
 	if (config.is_full)
 		return error_set(err, ERROR_TOO_LARGE, "a configuration of over %d bytes",
 			IMAGE_JSON_MAX);
-	return images_add(b->images, id, &like, buf_str(&config), ret, err);
+	return images_add(b->images, id, &like, buf_str(&config), b->wish.tags.items,
+		b->wish.tags.n, ret, err);
 }
 
 void build_finish(struct build *b, struct stage *stage)
@@ -132,10 +134,6 @@ void build_finish(struct build *b, struct stage *stage)
 	build_say(b, "Successfully built %.12s\n", image->id);
 	for (size_t i = 0; i < b->wish.tags.n; i++) {
 		struct str tag = b->wish.tags.items[i];
-		if (images_tag(b->images, image, tag, &err) < 0) {
-			build_fail(b, &err);
-			return;
-		}
 		bool has_tag = str_find_char(tag, ':') >= 0;
 		build_say(b, "Successfully tagged %.*s%s\n", STR_ARG(tag),
 			has_tag ? "" : ":latest");
@@ -190,8 +188,10 @@ static void on_no_answer(void *arg, const struct error *err)
 		b->then(b, NULL);
 	} else if (b->at > 0) {
 		build_fail_step(b, err);
-	} else {
-		build_fail(b, err);
+	} else { /* the context, which lies in the staging */
+		struct error copy = *err;
+		disk_blame(&copy);
+		build_fail(b, &copy);
 	}
 }
 

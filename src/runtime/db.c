@@ -14,7 +14,9 @@
 #include "base/bug.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -81,11 +83,25 @@ struct db_row {
 	sqlite3_stmt *statement;
 };
 
+/*
+ * What the disk says to a write of nothing: SQLite does not keep why a commit failed. 0: it takes
+ * it, or there is no database yet.
+ */
+static int ask_disk(sqlite3 *sqlite)
+{
+	const char *path = sqlite3_db_filename(sqlite, "main");
+	return path && utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT
+		? errno
+		: 0;
+}
+
 static int fail(sqlite3 *sqlite, struct error *err, const char *doing)
 {
 	int code = sqlite3_errcode(sqlite) & 0xff, sys = sqlite3_system_errno(sqlite);
 	enum error_code kind = ERROR_INTERNAL;
-	if (code == SQLITE_FULL)
+	if (code == SQLITE_IOERR || code == SQLITE_READONLY || code == SQLITE_CANTOPEN)
+		sys = sys ?: ask_disk(sqlite);
+	if (code == SQLITE_FULL || sys == EROFS)
 		kind = ERROR_NO_SPACE;
 	else if (code == SQLITE_IOERR || code == SQLITE_READONLY || code == SQLITE_CANTOPEN)
 		kind = ERROR_UNAVAILABLE;
@@ -94,8 +110,7 @@ static int fail(sqlite3 *sqlite, struct error *err, const char *doing)
 			"the state database is damaged (%s); to begin anew, move state.db, state.db-wal and state.journal away",
 			sqlite3_errmsg(sqlite));
 	return error_set(err, kind, "state database: %s: %s%s%s", doing, sqlite3_errmsg(sqlite),
-		code == SQLITE_IOERR && sys ? ": " : "",
-		code == SQLITE_IOERR && sys ? strerror(sys) : "");
+		sys ? ": " : "", sys ? strerror(sys) : "");
 }
 
 /* Statements. */

@@ -14,6 +14,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/file.h"
+#include "runtime/disk.h"
 #include "runtime/internal.h"
 
 #include <fcntl.h>
@@ -105,11 +106,14 @@ static void on_from_failed(void *arg, const struct error *err)
 	take_failure(h, err);
 }
 
+/* It writes to a directory of the server's. */
 static void on_to_failed(void *arg, const struct error *err)
 {
 	struct haul *h = arg;
+	struct error copy = *err;
 	h->to = NULL;
-	take_failure(h, err);
+	disk_blame(&copy);
+	take_failure(h, &copy);
 }
 
 static void on_read(void *arg, struct str text)

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "runtime/disk.h"
 #include "runtime/leftover.h"
 
 #include <fcntl.h>
@@ -73,7 +74,7 @@ static int write_file(struct image_names *names, struct error *err)
 		names->has_older = true;
 	names->is_flushed = false;
 	if (file_replace(names->dir_fd, "names", buf_str(&b), 0600, err) < 0)
-		return -1;
+		return disk_blame(err);
 	names->is_behind = false;
 	return 0;
 }
@@ -196,24 +197,44 @@ static struct image *put(struct image_names *names, struct str full, struct imag
 	return image ? map_put(&names->by_name, full, image) : map_remove(&names->by_name, full);
 }
 
-int image_names_set(struct image_names *names, struct str full, struct image *image,
-	struct error *err)
+/* What a name stood for. */
+struct given {
+	char *full;
+	struct image *before;
+	char *lost;
+};
+
+static void give(struct image_names *names, struct given *g, struct str full, struct image *image)
 {
-	auto_free char *copy = str_dup(full); /* it may be the map's own key */
-	full = str_from(copy);
-	if (image && names->by_name.count + names->lost.count >= IMAGE_NAMES_MAX)
+	g->full = str_dup(full); /* it may be the map's own key */
+	g->before = put(names, str_from(g->full), image);
+	g->lost = map_remove(&names->lost, str_from(g->full));
+}
+
+static void take_back(struct image_names *names, struct given *g)
+{
+	put(names, str_from(g->full), g->before);
+	if (g->lost)
+		map_put(&names->lost, str_from(g->full), take_ptr(g->lost));
+}
+
+int image_names_set(struct image_names *names, const struct str *fulls, size_t n,
+	struct image *image, struct error *err)
+{
+	if (image && names->by_name.count + names->lost.count + n > IMAGE_NAMES_MAX)
 		return error_set(err, ERROR_LIMIT, "%d names of images; that is the limit",
 			IMAGE_NAMES_MAX);
-	struct image *before = put(names, full, image);
-	char *lost = map_remove(&names->lost, full);
-	if (write_file(names, err) == 0) {
-		free(lost);
-		return 0;
+	auto_free struct given *given = mem_new_n(struct given, n + 1);
+	for (size_t i = 0; i < n; i++)
+		give(names, &given[i], fulls[i], image);
+	int r = write_file(names, err);
+	for (size_t i = n; i-- > 0;) {
+		if (r < 0)
+			take_back(names, &given[i]);
+		free(given[i].full);
+		free(given[i].lost);
 	}
-	put(names, full, before);
-	if (lost)
-		map_put(&names->lost, full, lost);
-	return -1;
+	return r;
 }
 
 void image_names_drop(struct image_names *names, const struct image *image)

@@ -40,9 +40,9 @@ int image_names_count(const struct image_names *names, const struct image *image
 
 /* One that is there without being written: of what is not on disk. */
 void image_names_fix(struct image_names *names, struct str full, struct image *image);
-/* NULL: nobody is called that any more, damaged or not. */
-int image_names_set(struct image_names *names, struct str full, struct image *image,
-	struct error *err);
+/* All of them or none. NULL: nobody is called that any more, damaged or not. */
+int image_names_set(struct image_names *names, const struct str *fulls, size_t n,
+	struct image *image, struct error *err);
 /*
  * An image goes, with all that it is called. Where the disk is full, and that is why, the names go
  * from the file with the next change: image_names_flushed looks after that, too.

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "runtime/disk.h"
 #include "runtime/image_cache.h"
 #include "runtime/image_fresh.h"
 #include "runtime/image_names.h"
@@ -273,17 +274,23 @@ int images_check_name(struct str name, struct error *err)
 	return image_names_full(name, &full, err);
 }
 
-int images_tag(struct images *images, const struct image *image, struct str name, struct error *err)
+int images_tag(struct images *images, const struct image *image, const struct str *names, size_t n,
+	struct error *err)
 {
-	auto_buf struct buf full = BUF_INIT(IMAGE_NAME_BUF);
-	struct image *owner = find_id(images, str_from(image->id));
-	if (image_names_full(name, &full, err) < 0)
-		return -1;
-	if (str_is(buf_str(&full), "host:latest") && !image->is_host)
-		return error_set(err, ERROR_FORBIDDEN,
-			"'host' is the view of this machine's own tools");
+	auto_arena struct arena arena = ARENA_INIT(
+		n * (IMAGE_NAME_BUF + sizeof(struct str)) + 4096);
+	struct str *fulls = arena_new_n(&arena, struct str, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		auto_buf struct buf full = BUF_INIT(IMAGE_NAME_BUF);
+		if (image_names_full(names[i], &full, err) < 0)
+			return -1;
+		if (str_is(buf_str(&full), "host:latest") && !image->is_host)
+			return error_set(err, ERROR_FORBIDDEN,
+				"'host' is the view of this machine's own tools");
+		fulls[i] = (struct str){ arena_str(&arena, buf_str(&full)), full.len };
+	}
 	image_fresh_flush(images->fresh);
-	return image_names_set(images->names, buf_str(&full), owner, err);
+	return image_names_set(images->names, fulls, n, find_id(images, str_from(image->id)), err);
 }
 
 /* ---- use and removal ---- */
@@ -338,8 +345,10 @@ static int64_t collect_layers(struct images *images)
 /* Its record first: without one there is no image, whatever the names say. */
 static int drop_image(struct images *images, struct image *image, struct error *err)
 {
-	if (unlinkat(images->records_fd, image->id, 0) < 0 && errno != ENOENT)
-		return error_sys(err, errno, "remove the record of image %.12s", image->id);
+	if (unlinkat(images->records_fd, image->id, 0) < 0 && errno != ENOENT) {
+		error_sys(err, errno, "remove the record of image %.12s", image->id);
+		return disk_blame(err);
+	}
 	image_names_drop(images->names, image);
 	image_fresh_flush(images->fresh);
 	images->n--;
@@ -357,10 +366,12 @@ static int remove_lost(struct images *images, struct str full, struct str ref, s
 		faccessat(images->records_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!lost && !is_record)
 		return -1; /* with the error that there was */
-	if (lost && image_names_set(images->names, full, NULL, err) < 0)
+	if (lost && image_names_set(images->names, &full, 1, NULL, err) < 0)
 		return -1;
-	if (is_record && unlinkat(images->records_fd, id, 0) < 0)
-		return error_sys(err, errno, "remove the record of image %.12s", id);
+	if (is_record && unlinkat(images->records_fd, id, 0) < 0) {
+		error_sys(err, errno, "remove the record of image %.12s", id);
+		return disk_blame(err);
+	}
 	image_fresh_flush(images->fresh);
 	collect_layers(images);
 	return 0;
@@ -380,8 +391,9 @@ int images_remove(struct images *images, struct str ref, bool is_forced, bool *r
 	is_name = is_name && image_names_find(images->names, buf_str(&name)) == image;
 	int n = image_names_count(images->names, image);
 	if (is_name && (n > 1 || (image->is_host && !str_is(buf_str(&name), "host:latest")))) {
+		const struct str full = buf_str(&name);
 		image_fresh_flush(images->fresh);
-		return image_names_set(images->names, buf_str(&name), NULL, err);
+		return image_names_set(images->names, &full, 1, NULL, err);
 	}
 	if (image->is_host)
 		return error_set(err, ERROR_FORBIDDEN, "the image 'host' cannot be removed");
@@ -524,18 +536,12 @@ struct runtime *images_runtime(const struct images *images)
 	return images->rt;
 }
 
-int images_add(struct images *images, const char *id, const struct image *like,
-	struct str config_json, struct image **ret, struct error *err)
+/* NULL: it has no record. */
+static struct image *make_image(struct images *images, const char *id, const struct image *like,
+	struct str config_json, struct error *err)
 {
 	auto_buf struct buf record = BUF_INIT(2 * IMAGE_JSON_MAX);
-	struct image *image = find_id(images, str_from(id));
-	if (image && strlen(id) == SHA256_HEX_SIZE - 1) {
-		*ret = image;
-		return 0;
-	}
-	if (images->n >= IMAGES_MAX)
-		return error_set(err, ERROR_LIMIT, "%d images; that is the limit", IMAGES_MAX);
-	image = mem_new(struct image);
+	struct image *image = mem_new(struct image);
 	*image = *like;
 	list_init(&image->link);
 	snprintf(image->id, sizeof(image->id), "%s", id);
@@ -546,15 +552,36 @@ int images_add(struct images *images, const char *id, const struct image *like,
 	image->config = NULL;
 	if (config_json.len && json_parse(config_json, &image->config, err) < 0) {
 		image_free(image);
-		return error_wrap(err, "configuration of the image");
+		error_wrap(err, "configuration of the image");
+		return NULL;
 	}
 	image_put_record(image, &record);
 	if (file_replace(images->records_fd, id, buf_str(&record), 0600, err) < 0) {
 		image_free(image);
-		return -1;
+		error_wrap(err, "record of image %.12s", id);
+		disk_blame(err);
+		return NULL;
 	}
 	enlist(images, image);
 	image_fresh_flush(images->fresh);
+	return image;
+}
+
+int images_add(struct images *images, const char *id, const struct image *like,
+	struct str config_json, const struct str *names, size_t n_names, struct image **ret,
+	struct error *err)
+{
+	struct image *there = find_id(images, str_from(id)), *image = there;
+	if (!there && images->n >= IMAGES_MAX)
+		return error_set(err, ERROR_LIMIT, "%d images; that is the limit", IMAGES_MAX);
+	if (!there && !(image = make_image(images, id, like, config_json, err)))
+		return -1;
+	if (n_names && images_tag(images, image, names, n_names, err) < 0) {
+		struct error more;
+		if (!there && drop_image(images, image, &more) < 0)
+			log_warn("image.remove", "error=%s", more.text);
+		return -1;
+	}
 	*ret = image;
 	return 0;
 }

@@ -50,8 +50,8 @@ const char *images_next_name(const struct images *images, const struct image *im
 int images_users(struct images *images, const struct image *image);
 
 int images_check_name(struct str name, struct error *err);
-/* "name" is "name:latest". A name that another image had is taken from it. */
-int images_tag(struct images *images, const struct image *image, struct str name,
+/* "name" is "name:latest". A name that another image had is taken from it. All of them or none. */
+int images_tag(struct images *images, const struct image *image, const struct str *names, size_t n,
 	struct error *err);
 /*
  * Removes a name, also that of one that is damaged; with the last one, or by its id, the image,
@@ -83,8 +83,12 @@ int images_mark_fresh(struct images *images, const char *digest, struct error *e
 void images_hold(struct images *images, bool is_held);
 struct runtime *images_runtime(const struct images *images);
 struct list *images_stagings(struct images *images); /* struct staging::link */
-/* The record of an image; what is there already stays. Copies what `like` points to. */
+/*
+ * The record of an image, and its names; what is there already stays. Where either cannot be
+ * written, there is neither. Copies what `like` points to.
+ */
 int images_add(struct images *images, const char *id, const struct image *like,
-	struct str config_json, struct image **ret, struct error *err);
+	struct str config_json, const struct str *names, size_t n_names, struct image **ret,
+	struct error *err);
 /* rm -r of what is beneath the layers' directory, in a worker thread. */
 void images_remove_dir(struct images *images, const char *name);

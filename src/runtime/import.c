@@ -18,6 +18,7 @@
 #include "base/auto.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "runtime/disk.h"
 #include "runtime/import_layer.h"
 #include "runtime/internal.h"
 #include "runtime/manifest.h"
@@ -123,16 +124,16 @@ static struct sandbox *sandbox_of(struct import *in)
 
 /* ---- an image is complete ---- */
 
-static int add_names(struct import *in, const struct image *image, const struct entry *entry,
-	struct error *err)
+/* The one that was asked for, else those in the archive. */
+static size_t put_names(const struct import *in, const struct entry *entry,
+	struct str ret[MANIFEST_NAMES_MAX])
 {
-	if (in->name && in->at_entry == 0 &&
-		images_tag(in->images, image, str_from(in->name), err) < 0)
-		return -1;
+	size_t n = 0;
+	if (in->name && in->at_entry == 0)
+		ret[n++] = str_from(in->name);
 	for (size_t i = 0; entry && !in->name && i < entry->n_names; i++)
-		if (images_tag(in->images, image, str_from(entry->names[i]), err) < 0)
-			return -1;
-	return 0;
+		ret[n++] = str_from(entry->names[i]);
+	return n;
 }
 
 /* id: NULL: that of config_json. */
@@ -155,8 +156,9 @@ static int add_image(struct import *in, const char *id, struct str config_json,
 		sha256_end(&h, own_id);
 		id = own_id;
 	}
-	if (images_add(in->images, id, &in->image, config_json, &image, err) < 0 ||
-		add_names(in, image, entry, err) < 0)
+	struct str names[MANIFEST_NAMES_MAX];
+	size_t n = put_names(in, entry, names);
+	if (images_add(in->images, id, &in->image, config_json, names, n, &image, err) < 0)
 		return -1;
 	in->ids[in->n_ids++] = str_dup(str_from(image->id));
 	return 0;
@@ -425,8 +427,10 @@ static void on_layer_made(void *arg, const char *digest, int64_t written_bytes)
 static void on_layer_failed(void *arg, const struct error *err)
 {
 	struct import *in = arg;
+	struct error copy = *err;
 	in->layer = NULL;
-	fail(in, err);
+	disk_blame(&copy);
+	fail(in, &copy);
 }
 
 static void start_layer(struct import *in, struct sandbox *s, const struct blob *blob)
@@ -482,8 +486,10 @@ static void on_unpacked(void *arg, struct str text)
 static void on_not_unpacked(void *arg, const struct error *err)
 {
 	struct import *in = arg;
+	struct error copy = *err;
 	in->upload = NULL;
-	fail(in, err);
+	disk_blame(&copy);
+	fail(in, &copy);
 }
 
 static void on_taken(void *arg)

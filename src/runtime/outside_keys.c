@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "runtime/disk.h"
 #include "runtime/outside_internal.h"
 
 #include <dirent.h>
@@ -83,7 +84,8 @@ int outside_keys_set(struct outside *o, struct str pack, struct str values_json,
 	if (file_mkdirs(o->rt->keys_dir, 0700, err) < 0 ||
 		file_replace(AT_FDCWD, path, buf_str(&text), 0600, err) < 0) {
 		json_free(keys);
-		return error_wrap(err, "keep its headers");
+		error_wrap(err, "keep its headers");
+		return disk_blame(err);
 	}
 	json_free(o->keys);
 	o->keys = keys;

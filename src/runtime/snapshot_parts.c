@@ -72,9 +72,9 @@ static int make_image(struct snapshot *n, const struct sandbox *s, struct image 
 	n->image.snapshot_of = n->sandbox_id;
 	n->image.is_fleeting = n->wish.is_fleeting;
 	n->image.created_ms = clock_wall_ms();
-	if (images_add(n->images, id, &n->image, buf_str(&config), ret, err) < 0)
-		return -1;
-	return n->name ? images_tag(n->images, *ret, str_from(n->name), err) : 0;
+	const struct str name = n->name ? str_from(n->name) : STR_NONE;
+	return images_add(n->images, id, &n->image, buf_str(&config), &name, n->name != NULL, ret,
+		err);
 }
 
 static void record(struct snapshot *n)
@@ -90,9 +90,6 @@ static void record(struct snapshot *n)
 		snapshot_finish(n, image);
 		return;
 	}
-	bool is_gone;
-	if (image)
-		images_remove(n->images, str_from(image->id), true, &is_gone, NULL);
 	snapshot_fail(n, &err);
 }
 

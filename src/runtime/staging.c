@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "base/bug.h"
+#include "runtime/disk.h"
 #include "runtime/internal.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ struct staging {
 	bool is_closed;
 	staging_fn *done;
 	void *arg;
+	struct error error; /* why there is no directory */
 };
 
 /* Not before: who still unpacks there would put more into what is being removed. */
@@ -71,9 +73,7 @@ static void on_made(void *arg, struct sandbox *s, const struct error *err)
 static void on_refused(void *arg)
 {
 	struct staging *st = arg;
-	struct error err;
-	error_set(&err, ERROR_INTERNAL, "the directory for the image could not be made");
-	on_made(st, NULL, &err);
+	on_made(st, NULL, &st->error);
 }
 
 static void make_sandbox(struct staging *st, const char *role, int64_t timeout_ms)
@@ -109,10 +109,13 @@ struct staging *staging_open(struct images *images, const char *role, int64_t ti
 	list_append(images_stagings(images), &st->link);
 	images_hold(images, true);
 	auto_free char *path = mem_printf("%s/%s", images_layers_dir(images), st->name);
-	if (mkdir(path, 0755) < 0)
+	if (mkdir(path, 0755) < 0) {
+		error_sys(&st->error, errno, "make a directory for the image");
+		disk_blame(&st->error);
 		loop_defer(images_runtime(images)->loop, on_refused, st);
-	else
+	} else {
 		make_sandbox(st, role, timeout_ms);
+	}
 	return st;
 }
 
@@ -127,8 +130,9 @@ int staging_keep(const struct staging *st, const char *dir, const char *digest, 
 	auto_free char *from = mem_printf("%s/%s/%s", layers, st->name, dir);
 	auto_free char *to = mem_printf("%s/%s", layers, digest);
 	if (!images_has_layer(st->images, digest) && images_mark_fresh(st->images, digest, err) < 0)
-		return -1;
-	if (rename(from, to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
-		return error_sys(err, errno, "keep layer %.12s", digest);
-	return 0;
+		return disk_blame(err);
+	if (rename(from, to) == 0 || errno == EEXIST || errno == ENOTEMPTY)
+		return 0;
+	error_sys(err, errno, "keep layer %.12s", digest);
+	return disk_blame(err);
 }

@@ -326,6 +326,21 @@ def test_names_that_cannot_be_written_have_not_changed(state):
     close(server)
 
 
+def test_an_image_that_cannot_be_named_is_not_taken_in(state):
+    """Who was told that it failed finds neither it nor some of its names."""
+    server, layers = load_image(state)
+    before, there = server.request("GET", "/v1/images").json, {name for name in piles(layers) if len(name) == 64}
+    archive = rootfs.docker_save([rootfs.tar({"etc/other": b"other"})], ["small:1", "other:1", "other:2"])
+    block(state, server, True)
+    assert server.request("POST", "/v1/images", archive, headers={"Content-Type": "application/x-tar"}).status >= 400
+    assert server.request("GET", "/v1/images").json == before
+    wait_until(lambda: piles(layers) == there)
+    block(state, server, False)
+    assert server.request("POST", "/v1/images", archive, headers={"Content-Type": "application/x-tar"}).status == 201
+    assert sorted(server.request("GET", "/v1/images/small:1").json["names"]) == ["other:1", "other:2", "small:1"]
+    close(server)
+
+
 def test_an_image_goes_also_where_its_names_cannot_be_written_and_is_not_back_with_the_next_server(state):
     """Somebody removes it because the disk is full."""
     server, layers = load_image(state)

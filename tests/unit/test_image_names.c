@@ -78,12 +78,12 @@ static void block(bool is_blocked)
 
 static void what_had_been_flushed_outlives_a_power_cut_after_any_number_of_changes(void **state)
 {
-	assert_works(image_names_set(names, FULL("a"), &one, &err), err);
+	assert_works(image_names_set(names, &FULL("a"), 1, &one, &err), err);
 	assert_false(image_names_flushed(names));
 	ino_t flushed = number_of("names");
-	assert_works(image_names_set(names, FULL("b"), &one, &err), err);
-	assert_works(image_names_set(names, FULL("c"), &two, &err), err);
-	assert_works(image_names_set(names, FULL("a"), &two, &err), err);
+	assert_works(image_names_set(names, &FULL("b"), 1, &one, &err), err);
+	assert_works(image_names_set(names, &FULL("c"), 1, &two, &err), err);
+	assert_works(image_names_set(names, &FULL("a"), 1, &two, &err), err);
 	assert_int_equal(number_of("names.old"), flushed);
 	cut_power("names");
 	begin_again();
@@ -93,24 +93,29 @@ static void what_had_been_flushed_outlives_a_power_cut_after_any_number_of_chang
 
 static void what_a_server_finds_is_on_the_disk(void **state)
 {
-	assert_works(image_names_set(names, FULL("a"), &one, &err), err);
-	assert_works(image_names_set(names, FULL("b"), &one, &err), err);
+	assert_works(image_names_set(names, &FULL("a"), 1, &one, &err), err);
+	assert_works(image_names_set(names, &FULL("b"), 1, &one, &err), err);
 	ino_t found = number_of("names");
 	begin_again();
-	assert_works(image_names_set(names, FULL("c"), &one, &err), err);
+	assert_works(image_names_set(names, &FULL("c"), 1, &one, &err), err);
 	assert_int_equal(number_of("names.old"), found);
 }
 
 static void a_change_that_cannot_be_written_has_not_been_made(void **state)
 {
+	const struct str both[] = { FULL("a"), FULL("b") };
 	for (int is_flushed = 0; is_flushed < 2; is_flushed++) {
-		assert_works(image_names_set(names, FULL("a"), &one, &err), err);
+		assert_works(image_names_set(names, &FULL("a"), 1, &one, &err), err);
 		if (is_flushed)
 			image_names_flushed(names);
 		block(true);
-		assert_fails(image_names_set(names, FULL("b"), &one, &err), err, INVALID, "names");
-		assert_fails(image_names_set(names, FULL("a"), &two, &err), err, INVALID, "names");
-		assert_fails(image_names_set(names, FULL("a"), NULL, &err), err, INVALID, "names");
+		assert_fails(image_names_set(names, &FULL("b"), 1, &one, &err), err, INVALID,
+			"names");
+		assert_fails(image_names_set(names, &FULL("a"), 1, &two, &err), err, INVALID,
+			"names");
+		assert_fails(image_names_set(names, &FULL("a"), 1, NULL, &err), err, INVALID,
+			"names");
+		assert_fails(image_names_set(names, both, 2, &two, &err), err, INVALID, "names");
 		for (int i = 0; i < 2; i++) {
 			assert_null(image_names_find(names, FULL("b")));
 			assert_ptr_equal(image_names_find(names, FULL("a")), &one);
@@ -122,8 +127,8 @@ static void a_change_that_cannot_be_written_has_not_been_made(void **state)
 
 static void names_of_an_image_that_went_from_a_full_disk_go_later(void **state)
 {
-	assert_works(image_names_set(names, FULL("a"), &one, &err), err);
-	assert_works(image_names_set(names, FULL("b"), &two, &err), err);
+	assert_works(image_names_set(names, &FULL("a"), 1, &one, &err), err);
+	assert_works(image_names_set(names, &FULL("b"), 1, &two, &err), err);
 	block(true);
 	image_names_drop(names, &one);
 	assert_int_equal(image_names_count(names, &one), 0);
@@ -138,14 +143,14 @@ static void a_name_of_a_damaged_image_stays_until_it_is_given_away_or_removed(vo
 {
 	static struct image other;
 	memset(other.id, '3', sizeof(other.id) - 1);
-	assert_works(image_names_set(names, FULL("a"), &other, &err), err);
-	assert_works(image_names_set(names, FULL("b"), &other, &err), err);
+	assert_works(image_names_set(names, &FULL("a"), 1, &other, &err), err);
+	assert_works(image_names_set(names, &FULL("b"), 1, &other, &err), err);
 	begin_again();
-	assert_works(image_names_set(names, FULL("c"), &one, &err), err);
+	assert_works(image_names_set(names, &FULL("c"), 1, &one, &err), err);
 	begin_again();
 	assert_string_equal(image_names_lost(names, FULL("a")), other.id);
-	assert_works(image_names_set(names, FULL("a"), &two, &err), err);
-	assert_works(image_names_set(names, FULL("b"), NULL, &err), err);
+	assert_works(image_names_set(names, &FULL("a"), 1, &two, &err), err);
+	assert_works(image_names_set(names, &FULL("b"), 1, NULL, &err), err);
 	begin_again();
 	assert_null(image_names_lost(names, FULL("a")));
 	assert_null(image_names_lost(names, FULL("b")));

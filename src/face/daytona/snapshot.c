@@ -198,7 +198,7 @@ void snapshots_create(struct http_request *r)
 		return;
 	struct image *image = images_find(images_of(r), from, &err);
 	works_forget_snapshot(daytona_of(r), name);
-	if (!image || images_tag(images_of(r), image, name, &err) < 0)
+	if (!image || images_tag(images_of(r), image, &name, 1, &err) < 0)
 		daytona_fail_error(r, &err);
 	else
 		reply_snapshot(r, image, arena_str(&r->arena, name));

@@ -255,7 +255,8 @@ void images_post(struct http_request *r)
 		return;
 	}
 	buf_printf(&name, "%.*s%s%.*s", STR_ARG(repo), tag.len ? ":" : "", STR_ARG(tag));
-	if (images_tag(images_of(r), image, buf_str(&name), &err) < 0) {
+	const struct str full = buf_str(&name);
+	if (images_tag(images_of(r), image, &full, 1, &err) < 0) {
 		docker_fail_error(r, &err);
 		return;
 	}

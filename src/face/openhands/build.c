@@ -130,11 +130,11 @@ static void on_done(void *arg, const struct image *image)
 		return;
 	}
 	b->status = "SUCCESS";
+	struct str tags[BUILD_TAGS_MAX];
 	for (size_t i = 0; i < b->n_tags; i++)
-		if (images_tag(runtime_images(b->oh->rt), image, str_from(b->tags[i]), &err) < 0) {
-			fail(b, "INTERNAL_ERROR", &err);
-			return;
-		}
+		tags[i] = str_from(b->tags[i]);
+	if (images_tag(runtime_images(b->oh->rt), image, tags, b->n_tags, &err) < 0)
+		fail(b, "INTERNAL_ERROR", &err);
 }
 
 static void on_failed(void *arg, const struct error *err)

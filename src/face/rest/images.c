@@ -196,7 +196,7 @@ void images_name(struct http_request *r)
 			&(struct library_question){ .what = LIBRARY_TAG,
 				.name = http_param(r, "image"),
 				.more = name });
-	else if (images_tag(images_of(r), image, name, &err) < 0)
+	else if (images_tag(images_of(r), image, &name, 1, &err) < 0)
 		http_reply_error(r, &err);
 	else
 		reply_image(r, 200, image);
