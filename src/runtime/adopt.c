@@ -122,14 +122,18 @@ void adopt_one(void *arg, const struct backend_reply *reply)
 	struct sandbox *s = map_find(&rt->by_backend_id, str_from(reply->id));
 	if (!s && reply->asked[0])
 		s = find_asked(rt, reply);
-	if (!s && reply->is_unfinished)
-		return; /* somebody else is at it */
+	if (!s && (reply->is_unfinished || reply->error.code != ERROR_OK))
+		return; /* somebody else is at it, or it is no more */
 	if (!s && rt->backend->ops->is_shared)
 		s = adopt_shared(rt, reply);
 	if (!s) {
 		struct step *orphan = step_new(rt, NULL, NULL);
 		memcpy(orphan->id, reply->id, sizeof(orphan->id));
 		list_append(&rt->orphans, &orphan->wait_link);
+		return;
+	}
+	if (reply->error.code != ERROR_OK) {
+		life_set_reason(s, "lost: %s", reply->error.text);
 		return;
 	}
 	s->is_there = true;
@@ -162,7 +166,11 @@ static void destroy_orphans(struct runtime *rt)
 
 static void settle_lost(struct sandbox *s)
 {
-	life_set_reason(s, "lost: it did not outlive its supervisor");
+	const struct backend_ops *ops = s->runtime->backend->ops;
+	if (ops->gives_layers) /* native: who keeps them is the supervisor */
+		life_set_reason(s, "lost: it did not outlive its supervisor");
+	else
+		life_set_reason(s, "lost: the backend %s has it no more", ops->name);
 	if (!life_apply(s, LIFE_GONE))
 		life_apply(s, LIFE_FAIL);
 }

@@ -34,8 +34,8 @@ typedef void backend_fn(void *arg, const struct backend_reply *reply);
 
 /* What a backend tells unasked. */
 struct backend_events {
-	void (*adopt)(void *arg,
-		const struct backend_reply *reply); /* during start: one that lives */
+	/* During start: one that lives; or, with an error, why one that was there is no more. */
+	void (*adopt)(void *arg, const struct backend_reply *reply);
 	void (*building)(void *arg, const char *id);
 	void (*started)(void *arg, const char *id); /* it runs, but is not ready yet */
 	void (*ended)(void *arg, const char *id, enum end_reason reason);

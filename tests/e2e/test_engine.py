@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import signal
 import socketserver
 import subprocess
 import tarfile
@@ -17,7 +18,7 @@ import engines
 import pytest
 from conftest import PATIENCE, Sandbox, end_server, start_server
 from docker_api import Docker, tar_of
-from processes import status
+from processes import awaited, status
 from test_build import build_status, openhands_build
 
 IMAGE = "cay-engine-test"
@@ -550,6 +551,22 @@ def test_a_server_killed_when_the_engine_had_paused_or_not_leaves_what_it_had_to
     assert paused.output("echo b") == "b\n"
     box.delete()
     paused.delete()
+
+
+def test_one_whose_container_went_while_no_server_ran_ends_with_that_reason(own):
+    engine, server = own
+    box, other = create(server), create(server)
+    other.run("x=1")
+    pid = server.server_pid()
+    with awaited(pid):
+        os.kill(pid, signal.SIGSTOP)
+        assert engine.docker.request("DELETE", f"/containers/cay-{box.id}?force=1").status in (200, 204)
+        os.kill(pid, signal.SIGKILL)
+    server.wait_until_up()
+    assert box.wait_for_state("ended")["reason"] == "lost: the backend docker has it no more"
+    assert other.output("echo $x") == "1\n"
+    box.delete()
+    other.delete()
 
 
 def test_nobody_inside_can_pass_for_the_executor_after_a_restart(own):

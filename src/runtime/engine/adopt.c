@@ -87,6 +87,11 @@ static void on_removed(void *arg, int status, const struct json *json, const str
 static void give_up(struct member *m, const char *why)
 {
 	auto_free char *path = member_path(m, "?force=1&v=1");
+	struct engine *e = m->engine;
+	struct backend_reply reply = { 0 };
+	memcpy(reply.id, m->id, sizeof(reply.id));
+	error_set(&reply.error, ERROR_GONE, "%s", why);
+	e->base.events->adopt(e->base.events_arg, &reply);
 	log_warn("engine.adopt", "id=%s is removed: %s", m->id, why);
 	timer_free(take_ptr(m->timer));
 	line_free(take_ptr(m->line));
@@ -172,7 +177,7 @@ static void adopt(struct start *s, struct str id, struct str state, struct str e
 	engine_parse_enforced(enforced, &m->enforced);
 	s->n_waiting++;
 	if (!str_is(state, "running") && !is_paused) {
-		give_up(m, "it does not run");
+		give_up(m, "its container does not run");
 	} else if (member_listen(m, false, &err) < 0) {
 		give_up(m, err.text);
 	} else if (is_paused) {
