@@ -27,6 +27,7 @@
 #include <stdio.h>
 
 enum { LEVEL_MAX = 256, ASK_AGAIN_MS = 2, PING_MS = 250, GO_ON_MS = 20 };
+enum { LOOK_VALUES_MAX = 4096 }; /* it stays until the snapshot has been taken */
 
 static struct list all = LIST_INIT(all);
 static int n_all;
@@ -156,8 +157,8 @@ static void on_looked(void *arg, struct str text)
 	struct snapshot *n = arg;
 	struct error err;
 	n->looking = NULL;
-	json_parse(text, &n->look, NULL);
-	if (take_look(n, &err) < 0)
+	if (json_check_values(text, LOOK_VALUES_MAX, &err) < 0 ||
+		json_parse(text, &n->look, &err) < 0 || take_look(n, &err) < 0)
 		snapshot_fail(n, &err);
 	else
 		snapshot_next_part(n);

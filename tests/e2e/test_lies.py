@@ -160,6 +160,15 @@ def test_what_a_liar_gives_for_a_layer_stays_in_it(server, honest, seed):
     wait_until(lambda: state_of(server) == before, "something is left")
 
 
+def test_what_a_liar_has_looked_at_is_small(server):
+    """It is kept while the snapshot is taken: neither its parts nor their owners are millions."""
+    box = server.create()
+    lie(box, "each", 40)
+    replies = list(itertools.takewhile(lambda reply: reply.status != 201, (box.request("POST", "/snapshot", {}) for _ in range(8))))
+    assert len([reply for reply in replies if "values" in reply.json["error"]["message"]]) == 2, [reply.body for reply in replies]
+    box.delete()
+
+
 def test_a_download_that_is_longer_than_it_said_is_cut_off(server):
     """More than was announced would be the next answer to whoever reads it."""
     pid = server.server_pid()

@@ -203,7 +203,11 @@ static struct shape *find_shape(struct str s)
 
 /* ---- values of a size that none has ---- */
 
-enum { SWOLLEN_AT = ARRAY_LEN(others) + KEY_WAYS + SPOILED_WAYS, SWOLLEN_BYTES = 5 * 1024 * 1024 };
+enum {
+	SWOLLEN_AT = ARRAY_LEN(others) + KEY_WAYS + SPOILED_WAYS,
+	SWOLLEN_BYTES = 5 * 1024 * 1024,
+	MANY_BYTES = 1024 * 1024, /* fewer values than a result may have */
+};
 
 enum swollen {
 	LONG_TEXT,
@@ -217,7 +221,7 @@ enum swollen {
 
 static void put_many(struct buf *b, struct str piece)
 {
-	for (bool is_first = true; b->len < SWOLLEN_BYTES; is_first = false) {
+	for (bool is_first = true; b->len < MANY_BYTES; is_first = false) {
 		if (!is_first)
 			buf_putc(b, ',');
 		buf_put(b, piece);
