@@ -128,6 +128,16 @@ def test_files_outlive_a_stop(docker, box):
     assert box.exec("cat", "/tmp/file") == (0, b"kept\n", b"")
 
 
+def test_a_restart_without_patience_kills_nothing_that_it_has_started(docker):
+    """What holds memory dies for longer than the patience lasts, behind a main process that has ended already."""
+    container = docker.start("sh", "-c", "{ head -c 200M /dev/zero; exec sleep 1000; } | tail & exec sleep 1000")
+    for _ in range(8):
+        wait_until(lambda: str(container.request("GET", "/top").json["Processes"]).count("'sleep 1000'") == 2)
+        assert container.request("POST", "/restart", t=0).status == 204
+        assert container.status() == "running"
+    container.remove()
+
+
 def test_nothing_of_a_container_runs_on_when_its_main_process_has_ended(docker, box):
     exec_id, stream = box.open_exec("sh", "-c", "setsid nohup sleep 1000 >/dev/null 2>&1 & echo $!")
     pid = stream.frames()[1].decode().strip()

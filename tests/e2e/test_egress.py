@@ -256,7 +256,7 @@ def test_names_that_are_never_answered_keep_nobody_elses_waiting():
                 break
         began = time.monotonic()
         assert get(other, "http://files.test/") == f"reached {PUBLIC}\n"
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 9  # the resolver gives up after ten
 
 
 FLOOD = """

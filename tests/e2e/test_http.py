@@ -394,7 +394,7 @@ def test_headers_that_come_byte_by_byte_run_into_their_deadline(server):
                 assert not select_readable(s, 0.05)
         reply = Reply(f)
         assert reply.status == 408
-        assert 0.3 < time.monotonic() - begin < 5
+        assert 0.3 < time.monotonic() - begin < 30
 
 
 def select_readable(s, timeout):
@@ -406,7 +406,7 @@ def test_a_client_that_says_nothing_is_let_go(server):
     with server.connect() as s:
         begin = time.monotonic()
         assert is_closed(s)
-        assert 0.3 < time.monotonic() - begin < 5
+        assert 0.3 < time.monotonic() - begin < 30
 
 
 def test_a_body_that_stops_coming_is_let_go(server):
@@ -424,7 +424,7 @@ def test_a_body_that_trickles_is_let_go(server):
                 s.sendall(b"x")
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30
 
 
 def test_a_client_that_does_not_read_is_let_go_and_holds_little_memory(fresh):

@@ -110,14 +110,14 @@ def test_calls_at_once_do_not_wait_for_each_other(box):
     done = []
 
     def one(i):
-        done.append(box.action("exec", argv=["sh", "-c", f"sleep 0.2; echo {i}"])["exit_code"])
+        done.append(box.action("exec", argv=["sh", "-c", f"sleep 1; echo {i}"])["exit_code"])
     threads = [threading.Thread(target=one, args=(i,)) for i in range(12)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert done == [0] * 12 and time.monotonic() - began < 2.4
+    assert done == [0] * 12 and time.monotonic() - began < 12
 
 
 # ---- what the cluster is asked for ----
@@ -332,7 +332,7 @@ def test_a_pod_that_becomes_nothing_fails_with_the_clusters_words_and_leaves_not
     began = time.monotonic()
     reply = ask(server, image)
     assert reply.code == code and says in reply.json["error"]["message"], reply.body
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     cluster.wait_for(lambda: set(cluster.pods) <= before and not cluster.secrets)
 
 

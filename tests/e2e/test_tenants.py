@@ -172,12 +172,7 @@ def test_who_has_a_link_to_a_file_takes_no_place_of_who_approves(asking, many_de
     link = box.request("POST", "/tokens", {"role": "read", "path": "big"}).json["path"]
     approver = (asking.state / "approver-token").read_text().strip()
     with contextlib.ExitStack() as stack:
-        answers = []
-        for _ in range(600):
-            s = stack.enter_context(connect(asking))
-            s.sendall(head(asking, link, None))
-            answers.append(status_of(s))
-        assert set(answers) == {200, 429}
+        assert 0 < hold(asking, stack, link, None, 600) < 600
         assert ask(asking, "/v1/confirmations", approver) == 200
 
 
@@ -269,7 +264,7 @@ def test_answers_that_nobody_takes_are_held_up_to_a_limit(tenants, grows):
     assert len(ours.box.action("read", **wish)["content"]) == 7_000_000
     body = json.dumps(wish).encode()
     with contextlib.ExitStack() as stack:
-        for _ in range(40):
+        for _ in range(20):  # 280 MB
             s = stack.enter_context(connect(server))
             s.sendall(put_head(server, "POST", f"{ours.box.path}/actions/read", ours.token, len(body)) + body)
             assert select.select([s], [], [], PATIENCE)[0]

@@ -144,10 +144,12 @@ void containers_start(struct http_request *r)
 
 /* ---- stop, restart, kill ---- */
 
+/* Where it has ended all is being killed already, and behind that it may begin again. */
 static void on_impatient(void *arg)
 {
 	struct waiter *w = arg;
-	container_act(w->container, &process_kill_all_action, "");
+	if (!w->container->starter)
+		container_act(w->container, &process_kill_all_action, "");
 }
 
 static void signal_main(struct container *c, struct str signal)
