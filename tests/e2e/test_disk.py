@@ -122,3 +122,34 @@ def test_a_server_on_a_disk_that_is_read_only_says_so_and_touches_nothing(disk):
     assert ended.returncode != 0 and "state.lock: Read-only file system" in ended.stderr, ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("cay: serve: ") and disk.state in ended.stderr.splitlines()[-1]
     assert pathlib.Path(disk.image).read_bytes() == before
+
+
+def leave(server, kib):
+    """All of its disk but so much is taken."""
+    filler = server.state / "filler"
+    filler.unlink(missing_ok=True)
+    room = os.statvfs(server.state)
+    with open(filler, "wb") as file:
+        file.write(bytes(max(room.f_bavail * room.f_frsize - kib * 1024, 0)))
+
+
+def test_wherever_a_disk_runs_full_an_image_is_there_or_not(server_with_small_disk):
+    server = server_with_small_disk
+    outcomes = set()
+    for kib in range(0, 200, 8):
+        layer = rootfs.tar({"etc/filled": os.urandom(20000)})
+        archive = rootfs.docker_save([layer], ["filled:1", "filled:2"])
+        leave(server, kib)
+        reply = server.request("POST", "/v1/images", archive, headers=ARCHIVE)
+        (server.state / "filler").unlink()
+        known = [image["names"] for image in server.request("GET", "/v1/images").json["images"] if image["names"] != ["host:latest"]]
+        outcomes.add(reply.status)
+        if reply.status == 201:
+            assert [sorted(names) for names in known] == [["filled:1", "filled:2"]], (kib, known)
+            assert server.request("DELETE", "/v1/images/filled:1").status == server.request("DELETE", "/v1/images/filled:2").status == 200
+        else:
+            assert (reply.status, reply.code) == (507, "no_space") and "state d" in reply.json["error"]["message"], (kib, reply.body)
+            assert not known, (kib, known)
+        wait_until(lambda: not [name for name in os.listdir(server.state / "images" / "layers") if not name.startswith("fresh-")])
+        assert not os.listdir(server.state / "images" / "records")
+    assert outcomes == {201, 507}
