@@ -58,6 +58,38 @@ int file_write_all(int fd, struct str data, struct error *err)
 	return 0;
 }
 
+static bool is_zeros(struct str data)
+{
+	return data.ptr[0] == '\0' && !memcmp(data.ptr, data.ptr + 1, data.len - 1);
+}
+
+int file_write_sparse(int fd, struct str data, struct error *err)
+{
+	enum { BLOCK = 4096 };
+	while (data.len) {
+		size_t n = MIN(data.len, BLOCK);
+		bool is_hole = is_zeros(str_first(data, n));
+		while (n < data.len) { /* as far as it is the same */
+			struct str next = str_first(str_skip(data, n), BLOCK);
+			if (is_zeros(next) != is_hole)
+				break;
+			n += next.len;
+		}
+		if (is_hole && lseek(fd, (off_t)n, SEEK_CUR) < 0)
+			return error_sys(err, errno, "leave a hole");
+		if (!is_hole && file_write_all(fd, str_first(data, n), err) < 0)
+			return -1;
+		data = str_skip(data, n);
+	}
+	return 0;
+}
+
+int file_end_sparse(int fd, struct error *err)
+{
+	off_t size = lseek(fd, 0, SEEK_CUR);
+	return size < 0 || ftruncate(fd, size) < 0 ? error_sys(err, errno, "set its size") : 0;
+}
+
 int file_write_once(int dir_fd, const char *path, struct str data, struct error *err)
 {
 	auto_fd int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC);

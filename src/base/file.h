@@ -14,6 +14,12 @@
 int file_read(int dir_fd, const char *path, struct buf *b, struct error *err);
 /* Writes all bytes to an open fd, whatever short writes and EINTR do. */
 int file_write_all(int fd, struct str data, struct error *err);
+/*
+ * The same at the offset of a new regular file, where blocks of zeros become holes: what comes from
+ * a stranger takes no more of the disk than it says. file_end_sparse then gives it its size.
+ */
+int file_write_sparse(int fd, struct str data, struct error *err);
+int file_end_sparse(int fd, struct error *err);
 /* Writes to an existing file in one write(2): for /proc, /sys and cgroup files. */
 int file_write_once(int dir_fd, const char *path, struct str data, struct error *err);
 /* Replaces by a rename, so that a reader sees the old or the new content and never a part. */

@@ -91,7 +91,8 @@ static bool is_dir(const struct json *stat)
 
 /* How far it is, for who watches a terminal and waits for more than a second. */
 struct copying {
-	int fd; /* of a download */
+	int fd;      /* of a download */
+	bool is_new; /* a regular file of ours */
 	bool is_watched, is_shown;
 	int64_t next_ms;
 };
@@ -113,13 +114,16 @@ static void on_progress(void *arg, int64_t bytes)
 
 static int on_body(void *arg, struct str piece, struct error *err)
 {
-	return file_write_all(((struct copying *)arg)->fd, piece, err);
+	const struct copying *c = arg;
+	return c->is_new ? file_write_sparse(c->fd, piece, err) : file_write_all(c->fd, piece, err);
 }
 
 static int transfer(struct remote *s, struct http_call *call, int to_fd, struct error *err)
 {
 	bool is_shown_there = to_fd == STDOUT_FILENO && isatty(to_fd);
+	struct stat st;
 	struct copying c = { .fd = to_fd,
+		.is_new = to_fd != STDOUT_FILENO && fstat(to_fd, &st) == 0 && S_ISREG(st.st_mode),
 		.is_watched = isatty(STDERR_FILENO) && !is_shown_there,
 		.next_ms = clock_mono_ms() + SHOW_AFTER_MS };
 	call->on_progress = on_progress;
@@ -295,6 +299,8 @@ static int download_file(struct remote *s, const struct place *from, const char 
 	mode_t mask = umask(0);
 	umask(mask);
 	int r = download(s, from, "raw", fd, err);
+	if (r == 0)
+		r = file_end_sparse(fd, err);
 	if (r == 0 && (fchmod(fd, mode & 0777 & ~mask) < 0 || rename(part, path) < 0))
 		r = error_sys(err, errno, "%s", path);
 	if (r < 0)

@@ -285,7 +285,7 @@ const struct command command_cp = {
 		"that is there, the copy goes into it under its own name; else TO is the copy's name. From and to - "
 		"a file's bytes are read and written, of a directory a tar archive is written.\n\n"
 		"What comes out of a sandbox is not trusted: nothing is written but beneath TO, links are made as they "
-		"are and never followed, and devices and set-id bits are left out.",
+		"are and never followed, devices and set-id bits are left out, and zeros take no room on the disk.",
 	.examples = (const struct command_example[]){ { "cay cp ./src demo:/workspace",
 							      "Into it, as /workspace/src:" },
 		{ "cay cp demo:/workspace/report.pdf .", "And out:" },

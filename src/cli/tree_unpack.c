@@ -107,9 +107,9 @@ static int unpack_bytes(struct unpacking *u, struct pack_reader *reader, int fd,
 {
 	ssize_t n;
 	while ((n = pack_read(reader, u->piece, PIECE, err)) > 0)
-		if (file_write_all(fd, str_from_len(u->piece, (size_t)n), err) < 0)
+		if (file_write_sparse(fd, str_from_len(u->piece, (size_t)n), err) < 0)
 			return -1;
-	return n < 0 ? -1 : 0;
+	return n < 0 ? -1 : file_end_sparse(fd, err);
 }
 
 static void set_date(int fd, int64_t mtime_s)

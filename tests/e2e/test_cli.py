@@ -546,6 +546,17 @@ def test_shell_wants_a_terminal(place, box):
     assert "cay exec -i" in place.cay("shell", box, status=2, input="").stderr
 
 
+def test_holes_of_a_sandbox_take_nothing_of_who_copies_them(place, box):
+    """Its limit counts what lies on a disk: as many files as it likes may say that they are as large as that."""
+    place.cay("exec", box, "--", "sh", "-c", "mkdir d && truncate -s 100M d/big && cp --sparse=always d/big big && echo end >> big")
+    place.cay("cp", f"{box}:d", "d")
+    place.cay("cp", f"{box}:big", "big")
+    for path, size in ("d/big", 100 << 20), ("big", (100 << 20) + 4):
+        stat = (place.dir / path).stat()
+        assert stat.st_size == size and stat.st_blocks * 512 < 1 << 20, path
+    assert (place.dir / "big").read_bytes()[-5:] == b"\0end\n"
+
+
 def test_cp_of_a_file_both_ways_keeps_bytes_and_mode(place, box):
     data = os.urandom(3 << 20)
     source = place.dir / "source"

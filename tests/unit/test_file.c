@@ -50,6 +50,27 @@ static void a_file_over_the_ceiling_is_refused(void **state)
 	assert_string_equal(exact.ptr, "0123456789");
 }
 
+static void zeros_become_holes_and_nothing_else_does(void **state)
+{
+	enum { SIZE = 1 << 20, WORDS = 70000 };
+	static char all[SIZE], back[SIZE];
+	for (size_t at = 123456; at < 123456 + WORDS; at++)
+		all[at] = (char)(at % 7);
+	auto_fd int fd = openat(dir_fd, "holes", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	for (size_t at = 0, n; at < SIZE; at += n) {
+		n = MIN((size_t)SIZE - at, 1 + at % 9973);
+		assert_works(file_write_sparse(fd, str_from_len(all + at, n), &err), err);
+	}
+	assert_works(file_end_sparse(fd, &err), err);
+	struct stat st;
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, SIZE);
+	assert_in_range(st.st_blocks * 512, 1, 2 * WORDS);
+	assert_int_equal(pread(fd, back, SIZE, 0), SIZE);
+	assert_memory_equal(all, back, SIZE);
+}
+
 static void a_missing_file_is_named(void **state)
 {
 	auto_buf struct buf b = BUF_INIT(9);
@@ -141,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_replaced_file_has_the_new_content_and_nothing_else),
 		cmocka_unit_test(a_file_over_the_ceiling_is_refused),
+		cmocka_unit_test(zeros_become_holes_and_nothing_else_does),
 		cmocka_unit_test(a_missing_file_is_named),
 		cmocka_unit_test(a_replace_that_fails_leaves_nothing_behind),
 		cmocka_unit_test(a_tree_is_removed_and_links_are_not_followed),
