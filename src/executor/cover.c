@@ -82,7 +82,7 @@ void cover_data(struct call *call, uint8_t channel, struct str bytes)
 	buf_put(&held->bytes, str_skip(buf_str(&out), out.len - tail));
 	buf_cut(&out, out.len - tail);
 	if (tail)
-		timer_set(held->timer, COVER_HOLD_MS);
+		timer_set(held->timer, tail < COVER_LONG ? COVER_HOLD_MS : COVER_HOLD_LONG_MS);
 	else
 		timer_clear(held->timer);
 	call_send_bare(call, channel, buf_str(&out));

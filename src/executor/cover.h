@@ -5,7 +5,8 @@
  * (ACTION_RAW), which would be spoilt.
  *
  * A secret may come in two pieces of data. What may be the beginning of one is held back until the
- * next piece, the end of the call, or COVER_HOLD_MS have passed.
+ * next piece, the end of the call, or COVER_HOLD_MS have passed; COVER_HOLD_LONG_MS where it is at
+ * least COVER_LONG bytes of it, which are hardly there by chance.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 struct call;
 struct executor;
 
-enum { COVER_HOLD_MS = 50 };
+enum { COVER_HOLD_MS = 50, COVER_HOLD_LONG_MS = 2000, COVER_LONG = 8 };
 
 /* After env or secrets changed. What a secret was before stays covered. */
 void cover_learn(struct executor *e);
