@@ -18,11 +18,6 @@ static bool is_plain_word(uint64_t word)
 		has_zero(word ^ EACH('\\')) | has_zero(word ^ EACH(0x7f)));
 }
 
-static bool is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
 size_t json_plain(struct str s)
 {
 	size_t n = 0;
@@ -31,7 +26,7 @@ size_t json_plain(struct str s)
 		if (!is_plain_word(word))
 			break;
 	}
-	while (n < s.len && is_plain((unsigned char)s.ptr[n]))
+	while (n < s.len && json_is_plain((unsigned char)s.ptr[n]))
 		n++;
 	return n;
 }
@@ -75,8 +70,7 @@ static int32_t unit_char(const char *p, const char *end, size_t *ret_len)
 		: 0x10000 + ((first & 0x3ff) << 10 | (second & 0x3ff));
 }
 
-/* What the letter of a short escape stands for; 0 if it is none. */
-static char short_escape(char letter)
+char json_short_escape(char letter)
 {
 	static const char meanings[256] = { ['"'] = '"',
 		['\\'] = '\\',
@@ -96,7 +90,7 @@ static size_t escape_len(const char *p, const char *end)
 	if (end - p < 2)
 		return 0;
 	if (p[1] != 'u')
-		return short_escape(p[1]) ? 2 : 0;
+		return json_short_escape(p[1]) ? 2 : 0;
 	return unit_char(p, end, &len) < 0 ? 0 : len;
 }
 
@@ -148,7 +142,7 @@ size_t json_unescape(struct str raw, char *out)
 			memcpy(out, p, n);
 			out += n;
 		} else if (p[1] != 'u') {
-			*out++ = short_escape(p[1]);
+			*out++ = json_short_escape(p[1]);
 		} else {
 			out += utf8_write((uint32_t)unit_char(p, end, &n), out);
 		}

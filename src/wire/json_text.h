@@ -7,10 +7,15 @@
 
 #include "base/buf.h"
 
-/*
- * Bytes at the front of s that stand for themselves in a string: printable ASCII but '"' and '\\'.
- */
-size_t json_plain(struct str s);
+/* What stands for itself in a string: printable ASCII but '"' and '\\'. */
+static inline bool json_is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* What the letter behind a '\\' stands for; 0: nothing by itself, as 'u' does. */
+char json_short_escape(char letter);
+size_t json_plain(struct str s); /* how many of those are at the front of s */
 
 /*
  * s is what follows an opening '"'. Length up to the closing one, which is there, all escapes and

@@ -102,27 +102,50 @@ void jsonw_key(struct jsonw *w, const char *key)
 	w->needs_comma = false;
 }
 
-static void put_char(struct buf *b, unsigned char c)
+/* Writes what stands for an ASCII character that does not stand for itself; where that ends. */
+static char *escape(unsigned char c, char *to)
 {
-	switch (c) {
-	case '"':
-		buf_puts(b, "\\\"");
-		break;
-	case '\\':
-		buf_puts(b, "\\\\");
-		break;
-	case '\n':
-		buf_puts(b, "\\n");
-		break;
-	case '\r':
-		buf_puts(b, "\\r");
-		break;
-	case '\t':
-		buf_puts(b, "\\t");
-		break;
-	default:
-		buf_printf(b, "\\u%04x", c);
+	static const char letters
+		[128] = { ['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+	static const char hex[] = "0123456789abcdef";
+	*to++ = '\\';
+	if (letters[c]) {
+		*to++ = letters[c];
+		return to;
 	}
+	memcpy(to, "u00", 3);
+	to[3] = hex[c >> 4];
+	to[4] = hex[c & 15];
+	return to + 5;
+}
+
+/*
+ * Bytes that do not stand for themselves, and few between them that do, in one append; up to a
+ * character of several bytes. The rest.
+ */
+static struct str put_escaped(struct buf *b, struct str s)
+{
+	enum { LONGEST = 6, PLAIN_MAX = 2 };
+	char out[512], *to = out;
+	size_t at = 0, n_plain = 0;
+	while (at < s.len && n_plain < PLAIN_MAX && to <= out + sizeof(out) - LONGEST) {
+		unsigned char c = (unsigned char)s.ptr[at];
+		bool is_plain = json_is_plain(c);
+		if (is_plain) {
+			*to++ = (char)c;
+		} else if (c < 0x80) {
+			to = escape(c, to);
+		} else if (utf8_len(str_skip(s, at)) == 0) {
+			memcpy(to, "\xef\xbf\xbd", 3);
+			to += 3;
+		} else {
+			break;
+		}
+		n_plain = is_plain ? n_plain + 1 : 0;
+		at++;
+	}
+	buf_add(b, out, (size_t)(to - out));
+	return str_skip(s, at);
 }
 
 static void put_quoted(struct buf *b, struct str s)
@@ -132,21 +155,10 @@ static void put_quoted(struct buf *b, struct str s)
 		/* A run of bytes that stand for themselves goes in one append. */
 		size_t plain = json_plain(s);
 		buf_add(b, s.ptr, plain);
-		s = str_skip(s, plain);
-		if (!s.len)
-			break;
-		unsigned char c = (unsigned char)s.ptr[0];
-		if (c < 0x80) {
-			put_char(b, c);
-			s = str_skip(s, 1);
-			continue;
-		}
+		s = put_escaped(b, str_skip(s, plain));
 		size_t n = utf8_run(s);
-		if (n)
-			buf_add(b, s.ptr, n);
-		else
-			buf_puts(b, "\xef\xbf\xbd");
-		s = str_skip(s, n ? n : 1);
+		buf_add(b, s.ptr, n);
+		s = str_skip(s, n);
 	}
 	buf_putc(b, '"');
 }

@@ -71,19 +71,29 @@ static int string_char(struct trim *t)
 	if (rest.ptr[1] == 'u' && rest.len >= 6 && is_hex(rest.ptr[2]) && is_hex(rest.ptr[3]) &&
 		is_hex(rest.ptr[4]) && is_hex(rest.ptr[5]))
 		return 6;
-	if (rest.ptr[1] == 'u' || !rest.ptr[1] || !strchr("\"\\/bfnrt", rest.ptr[1]))
+	if (!json_short_escape(rest.ptr[1]))
 		return refuse(t, "an unknown escape");
 	return 2;
 }
 
-/* Steps over characters that stand for themselves, up to `end`: nearly all of them. */
+/* Bytes of escapes of two bytes at the front. */
+static size_t escape_run(struct str s)
+{
+	size_t n = 0;
+	while (n + 2 <= s.len && s.ptr[n] == '\\' && json_short_escape(s.ptr[n + 1]))
+		n += 2;
+	return n;
+}
+
+/* Steps over what nearly all of a string is, up to `end`: plain characters and short escapes. */
 static void plain_run(struct trim *t, size_t end)
 {
 	size_t n = 1;
 	end = end < t->in.len ? end : t->in.len;
 	while (n && t->at < end) {
 		struct str rest = str_first(str_skip(t->in, t->at), end - t->at);
-		n = (unsigned char)rest.ptr[0] < 0x80 ? json_plain(rest) : utf8_run(rest);
+		unsigned char c = (unsigned char)rest.ptr[0];
+		n = c >= 0x80 ? utf8_run(rest) : c == '\\' ? escape_run(rest) : json_plain(rest);
 		t->at += n;
 	}
 }

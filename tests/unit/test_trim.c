@@ -34,6 +34,7 @@ static void long_strings_are_cut_between_characters(void **unused)
 	gives("\"abcd\"", 4, "\"abcd\"");
 	gives("\"éé\"", 3, "\"éé\"");
 	gives("\"ééé\"", 3, "\"éé… [2 more bytes]\"");
+	gives("\"\\n\\n\\n\"", 3, "\"\\n\\n… [2 more bytes]\"");
 	gives("\"\\n\\n\\n\"", 2, "\"\\n… [4 more bytes]\"");
 	gives("\"\\ud83d\\ude00x\"", 6, "\"\\ud83d\\ude00… [1 more bytes]\"");
 }

@@ -128,6 +128,47 @@ static void invalid_utf8_is_written_as_a_replacement(void **state)
 		"\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
+/* As it is written: one character after the other. */
+static void put_slowly(struct buf *b, struct str text)
+{
+	buf_putc(b, '"');
+	while (text.len) {
+		size_t n = utf8_len(text);
+		char c = text.ptr[0];
+		if (n == 0)
+			buf_puts(b, "\xef\xbf\xbd");
+		else if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c == '\n' || c == '\r' || c == '\t')
+			buf_printf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+		else if (n == 1 && (c < 0x20 || c == 0x7f))
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_add(b, text.ptr, n);
+		text = str_skip(text, MAX(n, (size_t)1));
+	}
+	buf_putc(b, '"');
+}
+
+static void a_text_is_escaped_wherever_its_bytes_lie(void **state)
+{
+	static const char *const pieces[] = { "a", "plain text of a line", "\"", "\\", "\n", "\r\t",
+		"\x01", "\x7f", "\xc3\xa9", "\xe2\x82\xac", "\xff", "\xe2\x82" };
+	uint32_t seed = 1;
+	for (size_t round = 0; round < 2000; round++) {
+		auto_buf struct buf text = BUF_INIT(4096), slow = BUF_INIT(65536),
+				    fast = BUF_INIT(65536);
+		struct jsonw w = JSONW(&fast);
+		for (size_t n = round % 300; n; n--) {
+			seed = seed * 1664525 + 1013904223;
+			buf_puts(&text, pieces[(seed >> 16) % ARRAY_LEN(pieces)]);
+		}
+		put_slowly(&slow, buf_str(&text));
+		jsonw_str(&w, buf_str(&text));
+		assert_true(str_eq(buf_str(&fast), buf_str(&slow)));
+	}
+}
+
 static void what_was_parsed_is_written_the_same(void **state)
 {
 	const char *text = "{\"z\":[{\"a\":\"\\u0000\"},[],1e300,-5],\"b\":false}";
@@ -265,6 +306,7 @@ int main(void)
 		cmocka_unit_test(a_hundred_thousand_brackets_cost_nothing),
 		cmocka_unit_test(the_writer_puts_the_commas),
 		cmocka_unit_test(invalid_utf8_is_written_as_a_replacement),
+		cmocka_unit_test(a_text_is_escaped_wherever_its_bytes_lie),
 		cmocka_unit_test(what_was_parsed_is_written_the_same),
 		cmocka_unit_test(an_error_travels_as_json),
 		cmocka_unit_test(well_formed_utf8_is_told_from_the_rest),
