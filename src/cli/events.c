@@ -138,7 +138,11 @@ static void put_event(struct buf *b, const struct json *event)
 static int show(struct showing *s, const struct json *event, struct error *err)
 {
 	auto_buf struct buf line = BUF_INIT(LINE_MAX_BYTES);
-	s->after = json_int(json_find(event, "seq"));
+	int64_t seq = json_int(json_find(event, "seq"));
+	if (seq <= s->after)
+		return error_set(err, ERROR_PROTOCOL, "after event %lld the server tells of %lld",
+			(long long)s->after, (long long)seq);
+	s->after = seq;
 	if (s->options->common.json) {
 		json_write(event, &line);
 		return out_line(buf_str(&line), err);

@@ -4,10 +4,13 @@ The command line beside a server that lies (lying.py): each value of each of its
 stays for ever, none writes beside its target, and a terminal is told no sequences of control that no program has written.
 """
 import contextlib
+import http.server
+import json
 import os
 import pty
 import select
 import subprocess
+import threading
 import time
 
 import pytest
@@ -88,3 +91,27 @@ def test_no_value_of_a_server_is_needed(server, liar, tmp_path, command):
     for sandbox in server.request("GET", "/v1/sandboxes").json["sandboxes"]:
         if sandbox["name"] != "box":
             server.request("DELETE", f"/v1/sandboxes/{sandbox['id']}")
+
+
+class SamePage(http.server.BaseHTTPRequestHandler):
+    """Whatever was seen already, the page that comes next is the first."""
+
+    def do_GET(self):
+        body = json.dumps([{"seq": 1, "kind": "state", "time": "2026-01-01T00:00:00.000Z", "sandbox": "0" * 32, "data": {"state": "running"}}])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_record_that_does_not_go_on_comes_to_an_end():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SamePage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = subprocess.run([PROGRAMS / "cay", "events"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+                              env={"CAY_URL": f"http://127.0.0.1:{server.server_port}", "CAY_TOKEN": "t"})
+        server.shutdown()
+    assert told.returncode == 14 and told.stdout.count("running") == 1
+    assert "after event 1 the server tells of 1" in told.stderr
