@@ -2,7 +2,7 @@
 """How long a test waits, and how: every wait has an end, far beyond what a busy machine needs."""
 import time
 
-PATIENCE = 60  # seconds after which a wait has failed
+PATIENCE = 120  # seconds after which a wait has failed
 
 
 def wait_until(condition, what="still not so", seconds=PATIENCE):

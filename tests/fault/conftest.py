@@ -225,7 +225,7 @@ def preloaded(name, **variable):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        item.add_marker(pytest.mark.timeout(150 * SCALE))
+        item.add_marker(pytest.mark.timeout(300 * SCALE))
 
 
 def needs_strace():

@@ -20,7 +20,7 @@ PROGRAMS, Server, end_server = e2e.PROGRAMS, e2e.Server, e2e.end_server  # for o
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        item.add_marker(pytest.mark.timeout(150 * SCALE))
+        item.add_marker(pytest.mark.timeout(300 * SCALE))
 
 
 @pytest.fixture
