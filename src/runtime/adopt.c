@@ -116,6 +116,17 @@ static void settle_pause(struct sandbox *s, bool was_paused)
 	b->ops->freeze(b, s->backend_id, is_paused, on_settled, step);
 }
 
+/* An executor that has not come yet says no ids: those that were recorded hold. */
+static void take_enforced(struct sandbox *s, const struct enforced *told)
+{
+	uint32_t uid = s->enforced.uid, gid = s->enforced.gid;
+	s->enforced = *told;
+	if (told->uid != UINT32_MAX)
+		return;
+	s->enforced.uid = uid;
+	s->enforced.gid = gid;
+}
+
 void adopt_one(void *arg, const struct backend_reply *reply)
 {
 	struct runtime *rt = arg;
@@ -137,7 +148,7 @@ void adopt_one(void *arg, const struct backend_reply *reply)
 		return;
 	}
 	s->is_there = true;
-	s->enforced = reply->enforced;
+	take_enforced(s, &reply->enforced);
 	s->init_pid = reply->init_pid;
 	if (rt->backend->ops->boundary)
 		secrets_adopt(s, reply->fd);

@@ -67,7 +67,7 @@ static int close_both(const int fds[2])
 /* Takes the descriptors. */
 static int give_or_wait(struct handover *h, int control_fd, int fds[2], struct error *err)
 {
-	if (list_is_empty(&h->waiting)) {
+	if (control_fd >= 0 && list_is_empty(&h->waiting)) {
 		if (give(control_fd, fds, err) == 0)
 			return close_both(fds);
 		if (err->sys != EAGAIN || wait_for_room(h, control_fd, err) < 0)
@@ -99,6 +99,12 @@ void handover_init(struct handover *h, struct loop *loop)
 {
 	*h = (struct handover){ .loop = loop, .fd = -1 };
 	list_init(&h->waiting);
+}
+
+void handover_begin(struct handover *h, int control_fd)
+{
+	if (!list_is_empty(&h->waiting) && wait_for_room(h, control_fd, NULL) < 0)
+		handover_fini(h);
 }
 
 void handover_fini(struct handover *h)

@@ -553,6 +553,34 @@ def test_a_server_killed_when_the_engine_had_paused_or_not_leaves_what_it_had_to
     paused.delete()
 
 
+def signal_executor(engine, box, name):
+    assert engine.docker.request("POST", f"/containers/cay-{box.id}/kill?signal={name}").status == 204
+
+
+def test_one_that_is_silent_at_a_start_is_waited_for_and_stays(own):
+    """Somebody has stopped it, or the machine is slow: that is no reason to remove it."""
+    engine, server = own
+    box, other, gone = create(server), create(server), create(server)
+    box.run("x=1")
+    for one in (box, gone):
+        signal_executor(engine, one, "SIGSTOP")
+    server.kill_server()
+    server.wait_until_up()
+    assert other.output("echo other") == "other\n"
+    record = box.get()
+    assert (record["state"], record["enforced"]) == ("ready", box.record["enforced"])
+    said = []
+    asking = threading.Thread(target=lambda: said.append(box.output("echo $x")))
+    asking.start()
+    assert engine.docker.request("DELETE", f"/containers/cay-{gone.id}?force=1").status in (200, 204)
+    signal_executor(engine, box, "SIGCONT")
+    asking.join(PATIENCE)
+    assert said == ["1\n"]
+    gone.wait_for_state("ended")
+    box.delete()
+    other.delete()
+
+
 def test_one_whose_container_went_while_no_server_ran_ends_with_that_reason(own):
     engine, server = own
     box, other = create(server), create(server)

@@ -3,8 +3,10 @@
  * Theory of operation. At the start the engine is asked who it is, what it can, and for the
  * containers that bear the number of our state directory. One that runs is told to connect again
  * (SIGHUP), and once more if it does not come; a paused one is let go for that, and whoever asked
- * has it paused again. What does not run, or never comes, is removed. Directories without a
- * container are removed, too. When that is done for all of them, the backend has started.
+ * has it paused again. What runs and does not come is silent: somebody has stopped it, or this
+ * machine is slow. It is adopted, its calls wait, and it is told again now and then. What does not
+ * run is removed. Directories without a container are removed, too. When that is done for all of
+ * them, the backend has started.
  */
 #include "runtime/engine/internal.h"
 
@@ -19,7 +21,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-enum { API_MINOR_MAX = 47, API_MINOR_STANDARD = 41, TELLINGS_MAX = 3, FAILURES_MAX = 30 };
+enum { API_MINOR_MAX = 47, API_MINOR_STANDARD = 41, TELLINGS_MAX = 2, FAILURES_MAX = 30 };
 
 struct start {
 	struct engine *engine;
@@ -98,11 +100,10 @@ static void give_up(struct member *m, const char *why)
 	ask(m->adopting->start, "DELETE", path, on_removed, m);
 }
 
-void adopting_ready(struct member *m, uint32_t uid, uint32_t gid)
+static void tell_adopted(struct member *m, uint32_t uid, uint32_t gid)
 {
 	struct engine *e = m->engine;
 	struct start *s = m->adopting->start;
-	timer_free(take_ptr(m->timer));
 	m->enforced.uid = uid;
 	m->enforced.gid = gid;
 	struct backend_reply reply = { .enforced = m->enforced };
@@ -111,6 +112,64 @@ void adopting_ready(struct member *m, uint32_t uid, uint32_t gid)
 	e->base.events->adopt(e->base.events_arg, &reply);
 	one_done(s);
 }
+
+void adopting_ready(struct member *m, uint32_t uid, uint32_t gid)
+{
+	timer_free(take_ptr(m->timer));
+	tell_adopted(m, uid, gid);
+}
+
+/* ---- one that is silent ---- */
+
+void silent_ready(struct member *m)
+{
+	m->is_silent = false;
+	timer_free(take_ptr(m->timer));
+	log_info("engine.adopt", "id=%s answers again", m->id);
+}
+
+static void adopt_silent(struct member *m)
+{
+	log_warn("engine.adopt", "id=%s does not answer; what is asked of it waits", m->id);
+	m->is_silent = true;
+	timer_set(m->timer, ENGINE_SILENT_MS);
+	tell_adopted(m, UINT32_MAX, UINT32_MAX);
+}
+
+static void on_looked_at(void *arg, int status, const struct json *json, const struct error *err)
+{
+	struct member *m = arg;
+	if (!m->is_silent || m->is_ending)
+		return;
+	if (status == 404 || (!err && !json_bool(json_find(json_find(json, "State"), "Running"))))
+		member_lost(m);
+	else
+		timer_set(m->timer, ENGINE_SILENT_MS);
+}
+
+/* An engine that cannot tell it knows what has become of it: it may be paused. */
+static void on_told_again(void *arg, int status, const struct json *json, const struct error *err)
+{
+	struct member *m = arg;
+	if (!m->is_silent || m->is_ending)
+		return;
+	if (!err) {
+		timer_set(m->timer, ENGINE_SILENT_MS);
+		return;
+	}
+	auto_free char *path = member_path(m, "/json");
+	const struct engine_request request = { .method = "GET", .path = path };
+	engine_ask(m->engine, &request, on_looked_at, m);
+}
+
+void silent_late(struct member *m)
+{
+	auto_free char *path = member_path(m, "/kill?signal=SIGHUP");
+	const struct engine_request request = { .method = "POST", .path = path };
+	engine_ask(m->engine, &request, on_told_again, m);
+}
+
+/* ---- telling it ---- */
 
 /* Neither come nor given up meanwhile. */
 static bool is_waited_for(const struct member *m)
@@ -159,6 +218,8 @@ void adopting_failed(struct member *m, const struct error *err)
 {
 	if (err->code == ERROR_TIMEOUT && m->adopting->n_tellings < TELLINGS_MAX)
 		let_go(m);
+	else if (err->code == ERROR_TIMEOUT)
+		adopt_silent(m);
 	else
 		give_up(m, err->text);
 }

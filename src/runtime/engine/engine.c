@@ -101,6 +101,14 @@ void member_free(struct member *m)
 
 /* ---- the end of one ---- */
 
+void member_lost(struct member *m)
+{
+	if (m->is_ending)
+		return;
+	m->is_unasked = true;
+	member_end(m);
+}
+
 static void on_failed(void *arg, const struct error *err)
 {
 	struct member *m = arg;
@@ -108,6 +116,8 @@ static void on_failed(void *arg, const struct error *err)
 		creating_failed(m, err);
 	else if (m->adopting)
 		adopting_failed(m, err);
+	else if (m->is_silent)
+		member_lost(m);
 }
 
 static void on_lost(void *arg)
@@ -121,8 +131,7 @@ static void on_lost(void *arg)
 		on_failed(m, &err);
 		return;
 	}
-	m->is_unasked = true;
-	member_end(m);
+	member_lost(m);
 }
 
 static void tell_end(struct member *m, const struct error *err)
@@ -186,13 +195,20 @@ static void on_ready(void *arg, uint32_t uid, uint32_t gid)
 		creating_ready(m, uid, gid);
 	else if (m->adopting)
 		adopting_ready(m, uid, gid);
+	else if (m->is_silent)
+		silent_ready(m);
 }
 
 static void on_late(void *arg)
 {
+	struct member *m = arg;
 	struct error err;
+	if (m->is_silent) {
+		silent_late(m);
+		return;
+	}
 	error_set(&err, ERROR_TIMEOUT, "its executor did not come in time");
-	on_failed(arg, &err);
+	on_failed(m, &err);
 }
 
 int member_listen(struct member *m, bool is_new, struct error *err)

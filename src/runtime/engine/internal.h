@@ -20,7 +20,8 @@ enum {
 	ENGINE_MS = 60000,
 	ENGINE_START_MS = 30000,
 	ENGINE_ADOPT_MS = 5000,
-	ENGINE_AGAIN_MS = 1000, /* after the engine failed to tell an executor */
+	ENGINE_AGAIN_MS = 1000,  /* after the engine failed to tell an executor */
+	ENGINE_SILENT_MS = 5000, /* until one that is silent is told again */
 	ENGINE_MEMBERS_MAX = 4096
 };
 
@@ -51,6 +52,7 @@ struct member {
 	struct creating *creating; /* create.c; NULL: it is there */
 	struct adopting *adopting; /* adopt.c; the same */
 	struct enforced enforced;
+	bool is_silent;        /* it was adopted, and its executor is waited for still */
 	bool is_ending;        /* it is being removed */
 	bool is_unasked;       /* it ended by itself */
 	backend_fn *destroyed; /* who waits for its end; NULL: nobody */
@@ -66,6 +68,7 @@ void member_free(struct member *m);
  * freed.
  */
 void member_end(struct member *m);
+void member_lost(struct member *m); /* the same: it ended by itself */
 int member_listen(struct member *m, bool is_new, struct error *err);
 /* The container's part of a URL: "/containers/cay-ID". */
 char *member_path(const struct member *m, const char *tail);
@@ -75,6 +78,8 @@ void creating_ready(struct member *m, uint32_t uid, uint32_t gid);
 void creating_failed(struct member *m, const struct error *err);
 void adopting_ready(struct member *m, uint32_t uid, uint32_t gid);
 void adopting_failed(struct member *m, const struct error *err);
+void silent_ready(struct member *m);
+void silent_late(struct member *m);
 void creating_free(struct creating *c); /* NULL is fine */
 void adopting_free(struct adopting *a);
 void start_free(struct start *s);

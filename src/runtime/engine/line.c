@@ -99,6 +99,7 @@ static void on_ready(struct line *l, struct str who)
 		num_parse_i64(rest, 0, UINT32_MAX, &numbers[1], NULL) < 0)
 		numbers[0] = numbers[1] = UINT32_MAX; /* it is believed nothing that counts */
 	l->is_ready = true;
+	handover_begin(&l->handover, l->control_fd);
 	l->ops->ready(l->arg, (uint32_t)numbers[0], (uint32_t)numbers[1]);
 }
 
@@ -275,7 +276,8 @@ void line_free(struct line *l)
 
 int line_open_call(struct line *l, int *ret_fd, struct error *err)
 {
-	if (l->control_fd < 0)
+	if (l->control_fd < 0 && l->listen_fd < 0)
 		return error_set(err, ERROR_GONE, "its executor has ended");
-	return handover_call(&l->handover, l->control_fd, -1, ret_fd, err);
+	int control_fd = l->is_ready ? l->control_fd : -1;
+	return handover_call(&l->handover, control_fd, -1, ret_fd, err);
 }

@@ -29,5 +29,5 @@ struct line_ops {
 int line_new(struct loop *loop, const char *dir, bool is_new, const struct line_ops *ops, void *arg,
 	struct line **ret, struct error *err);
 void line_free(struct line *l); /* NULL is fine; the directory stays */
-/* Hands one end of a call socket to the executor. */
+/* Hands one end of a call socket to the executor; while that is waited for, it waits, too. */
 int line_open_call(struct line *l, int *ret_fd, struct error *err);
